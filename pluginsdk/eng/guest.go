@@ -1,0 +1,307 @@
+package eng
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// Guest is a compiled guest. Any number of instances may run at once. It is
+// freed with its [Host].
+type Guest struct {
+	host *Host
+	name string
+	*program
+}
+
+// program is a compiled wasm module, whatever names it was compiled under.
+type program struct {
+	box      *sandbox
+	compiled wazero.CompiledModule
+}
+
+type programKey struct {
+	sum     [sha256.Size]byte
+	trusted bool
+}
+
+func (k programKey) String() string {
+	return hex.EncodeToString(k.sum[:]) + strconv.FormatBool(k.trusted)
+}
+
+// Compile compiles a guest. name is for logs, for [Caller] and for the guest's own
+// os.Args. The same bytes are compiled once, also when several goroutines ask at
+// the same time; with [WithCacheDir] once for all processes. That takes seconds
+// for a Go guest with protobuf. wasm is not kept. ctx ends the wait, not the
+// compilation.
+func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...GuestOption) (*Guest, error) {
+	var c guestConfig
+	for _, o := range opts {
+		o.applyGuest(&c)
+	}
+	key := programKey{sha256.Sum256(wasm), c.trusted}
+	work := h.compiling.DoChan(key.String(), func() (any, error) { return h.compile(context.WithoutCancel(ctx), key, wasm) })
+	select {
+	case r := <-work:
+		if r.Err != nil {
+			return nil, fmt.Errorf("compile guest %q: %w", name, r.Err)
+		}
+		p, _ := r.Val.(*program)
+		return &Guest{host: h, name: name, program: p}, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("compile guest %q: %w", name, ctx.Err())
+	}
+}
+
+func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*program, error) {
+	h.mu.Lock()
+	b, err := h.box(ctx, key.trusted)
+	p := h.programs[key]
+	h.mu.Unlock()
+	if err != nil || p != nil {
+		return p, err
+	}
+	start := time.Now()
+	compiled, err := b.runtime.CompileModule(ctx, wasm)
+	if err != nil {
+		return nil, status.Wrap(status.InvalidArgument, err, "the module does not compile")
+	}
+	h.config.logger.Debug("compiled", "bytes", len(wasm), "took", time.Since(start))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errors.Join(errClosed(), compiled.Close(ctx))
+	}
+	p = &program{box: b, compiled: compiled}
+	h.programs[key] = p
+	return p, nil
+}
+
+// Name returns the name that the guest was compiled under.
+func (g *Guest) Name() string { return g.name }
+
+// CheckImports reports everything that the guest imports and nobody registered,
+// in one error with the code FAILED_PRECONDITION. Starting an instance checks
+// the same.
+func (g *Guest) CheckImports() error {
+	g.host.mu.Lock()
+	defer g.host.mu.Unlock()
+	return g.host.checkImports(g.name, g.box, g.compiled.ImportedFunctions())
+}
+
+// prepare checks the guest's imports and connects them.
+func (g *Guest) prepare(ctx context.Context) error {
+	g.host.mu.Lock()
+	defer g.host.mu.Unlock()
+	if g.host.closed {
+		return errClosed()
+	}
+	imports := g.compiled.ImportedFunctions()
+	if err := g.host.checkImports(g.name, g.box, imports); err != nil {
+		return err
+	}
+	for _, d := range imports {
+		module, _, _ := d.Import()
+		if err := g.host.connect(ctx, g.box, module); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run starts an instance, runs its main function to the end and frees it. It
+// returns the exit code. A code other than 0 is no error; these are: an import
+// that nobody registered (FAILED_PRECONDITION), a trap (ABORTED), and the end of
+// ctx or of the engine (CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE), which stop the
+// guest wherever it is, unless it is [Trusted]. With an error the exit code is
+// meaningless.
+func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, err error) {
+	i, err := g.start(ctx, "_start", opts)
+	if i != nil {
+		i.end(ctx)
+	}
+	exit, exited := errors.AsType[*sys.ExitError](err)
+	switch {
+	case err == nil:
+		return 0, nil
+	case exited && !interrupted(i, exit):
+		return exit.ExitCode(), nil
+	}
+	return 0, g.explain(ctx, i, err)
+}
+
+// Instantiate starts an instance of a guest that is a library, a reactor in the
+// words of WASI: its _initialize function runs, and its exports can be called. Close
+// the instance to free it. Errors are those of [Guest.Run]. ctx bounds the
+// start only.
+func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (*Instance, error) {
+	i, err := g.start(ctx, "_initialize", opts)
+	if err == nil {
+		return i, nil
+	}
+	err = g.explain(ctx, i, err)
+	if i != nil {
+		i.end(ctx)
+	}
+	return nil, err
+}
+
+// start makes an instance and runs the function that starts it. The instance is
+// nil when it was not even begun. It has no module when the function did not
+// return.
+func (g *Guest) start(ctx context.Context, function string, opts []RunOption) (*Instance, error) {
+	if err := g.prepare(ctx); err != nil {
+		return nil, err
+	}
+	state, err := g.host.enter(g.name)
+	if err != nil {
+		return nil, err
+	}
+	i := &Instance{guest: g, state: state}
+	ctx, stop := i.context(ctx)
+	defer stop()
+	i.module, err = g.box.runtime.InstantiateModule(ctx, g.compiled, g.moduleConfig(function, opts))
+	return i, err
+}
+
+func (g *Guest) moduleConfig(function string, opts []RunOption) wazero.ModuleConfig {
+	var c runConfig
+	for _, o := range opts {
+		o.applyRun(&c)
+	}
+	m := wazero.NewModuleConfig().
+		WithName(""). // any number of instances
+		WithStartFunctions(function).
+		WithArgs(append([]string{g.name}, c.args...)...).
+		WithRandSource(rand.Reader).
+		// With the fake clocks that are wazero's default, a Go guest's garbage
+		// collector falls behind.
+		WithSysWalltime().WithSysNanotime().WithSysNanosleep()
+	for _, kv := range c.env {
+		m = m.WithEnv(kv[0], kv[1])
+	}
+	if c.stdin != nil {
+		m = m.WithStdin(c.stdin)
+	}
+	if c.stdout != nil {
+		m = m.WithStdout(c.stdout)
+	}
+	if c.stderr != nil {
+		m = m.WithStderr(c.stderr)
+	}
+	return m
+}
+
+// interrupted tells an exit that the engine forced from one of the guest's own
+// that happens to have the same code.
+func interrupted(i *Instance, exit *sys.ExitError) bool {
+	code := exit.ExitCode()
+	return i != nil && i.interrupted && (code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded)
+}
+
+// explain gives an error of wazero a code, and the guest's name.
+func (g *Guest) explain(ctx context.Context, i *Instance, err error) error {
+	switch {
+	case i == nil: // prepare's and enter's own
+	case ctx.Err() != nil:
+		err = ctx.Err()
+		if s, ok := status.From(err); ok {
+			err = s
+		}
+	case g.host.alive.Err() != nil:
+		err = errClosed()
+	default:
+		err = status.Wrap(status.Aborted, err, "the guest stopped")
+	}
+	return fmt.Errorf("run guest %q: %w", g.name, err)
+}
+
+// Instance is a running guest that is a library. Its methods are safe for
+// concurrent use; one call runs at a time.
+type Instance struct {
+	guest       *Guest
+	state       *instance.State
+	module      api.Module
+	interrupted bool
+
+	mu     sync.Mutex
+	broken error
+	ended  bool
+}
+
+// context returns the context that the guest runs with: it ends with ctx and with
+// the engine.
+func (i *Instance) context(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(i.guest.host.alive, cancel)
+	return instance.NewContext(ctx, i.state), func() {
+		i.interrupted = i.interrupted || ctx.Err() != nil
+		unhook()
+		cancel()
+	}
+}
+
+// Caller returns who the instance is to plugins.
+func (i *Instance) Caller() Caller { return Caller{ID: i.state.ID, Name: i.state.Name} }
+
+// Call calls an exported function of the guest with wasm values, see the Encode
+// and Decode functions of wazero's package api, and returns its results. It
+// waits for calls that others make. After a trap, an exit or a call
+// that was cut off by its context, the instance is of no use any more: that call
+// and all later ones fail with ABORTED or the context's code. An unknown
+// function is NOT_FOUND.
+func (i *Instance) Call(ctx context.Context, function string, params ...uint64) ([]uint64, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.broken != nil {
+		return nil, i.broken
+	}
+	f := i.module.ExportedFunction(function)
+	if f == nil {
+		return nil, status.Errorf(status.NotFound, "guest %q exports no function %q", i.guest.name, function)
+	}
+	runCtx, stop := i.context(ctx)
+	defer stop()
+	results, err := f.Call(runCtx, params...)
+	if err != nil {
+		err = i.guest.explain(ctx, i, err)
+		i.broken = status.Wrap(status.Aborted, err, "the instance ended in an earlier call")
+		return nil, err
+	}
+	return results, nil
+}
+
+// Close frees the instance once its call, if there is one, has returned. Later
+// calls fail with UNAVAILABLE. Closing again does nothing.
+func (i *Instance) Close(ctx context.Context) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.broken = status.Errorf(status.Unavailable, "the instance of guest %q is closed", i.guest.name)
+	return i.end(ctx)
+}
+
+// end frees the instance and tells the plugins.
+func (i *Instance) end(ctx context.Context) error {
+	if i.ended {
+		return nil
+	}
+	i.ended = true
+	defer i.guest.host.leave(ctx, i.state)
+	if i.module == nil {
+		return nil
+	}
+	return i.module.Close(context.WithoutCancel(ctx))
+}

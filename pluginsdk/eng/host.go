@@ -1,0 +1,278 @@
+package eng
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// Host is the [Engine] on wazero. Make it with [New], start plugins on it, then
+// compile and run guests. All methods are safe for concurrent use. [Host.Close]
+// frees it.
+type Host struct {
+	config   hostConfig
+	cache    wazero.CompilationCache
+	counters instance.Counters
+
+	// alive ends when Close begins, and every running guest with it.
+	alive context.Context
+	kill  context.CancelFunc
+	guest sync.WaitGroup // running instances
+
+	compiling singleflight.Group
+
+	mu       sync.Mutex
+	closed   bool // Close has begun
+	freed    bool // Close has freed everything
+	modules  map[string]*hostModule
+	boxes    map[bool]*sandbox // by "trusted"
+	programs map[programKey]*program
+	onExit   []func(context.Context, Caller)
+	onClose  []func(context.Context) error
+	failures []error
+}
+
+var _ Engine = (*Host)(nil)
+
+// hostModule collects the functions of one import module in the order they were
+// registered.
+type hostModule struct {
+	functions []Function
+	inUse     bool // a guest that imports it has started
+}
+
+func (m *hostModule) has(name string) bool {
+	return slices.ContainsFunc(m.functions, func(f Function) bool { return f.Name == name })
+}
+
+// New makes a [Host]. It fails when the cache directory cannot be used. ctx is
+// needed only while New runs.
+func New(_ context.Context, opts ...Option) (*Host, error) {
+	c := newHostConfig(opts)
+	cache := wazero.NewCompilationCache()
+	if c.cacheDir != "" {
+		var err error
+		if cache, err = wazero.NewCompilationCacheWithDir(c.cacheDir); err != nil {
+			return nil, status.Wrap(status.FailedPrecondition, err, "use the cache directory "+c.cacheDir)
+		}
+	}
+	alive, kill := context.WithCancel(context.Background())
+	return &Host{
+		config: c, cache: cache, alive: alive, kill: kill,
+		modules:  map[string]*hostModule{},
+		boxes:    map[bool]*sandbox{},
+		programs: map[programKey]*program{},
+	}, nil
+}
+
+// Register implements [Engine].
+func (h *Host) Register(_ context.Context, m HostModule) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.checkModule(m); err != nil {
+		err = fmt.Errorf("register module %q: %w", m.Name, err)
+		h.failures = append(h.failures, err)
+		return err
+	}
+	known := h.modules[m.Name]
+	if known == nil {
+		known = &hostModule{}
+		h.modules[m.Name] = known
+	}
+	known.functions = append(known.functions, m.Functions...)
+	return nil
+}
+
+func (h *Host) checkModule(m HostModule) error {
+	switch {
+	case h.closed:
+		return errClosed()
+	case m.Name == "":
+		return status.Error(status.InvalidArgument, "the name is empty")
+	case m.Name == wasiModule || m.Name == abi.Module:
+		return status.Error(status.InvalidArgument, "the name is reserved")
+	}
+	known := h.modules[m.Name]
+	if known != nil && known.inUse && len(m.Functions) > 0 {
+		return status.Error(status.FailedPrecondition, "a guest that imports it has started: start all plugins first")
+	}
+	for i, f := range m.Functions {
+		switch {
+		case f.Name == "":
+			return status.Errorf(status.InvalidArgument, "function %d has no name", i)
+		case f.Call == nil:
+			return status.Errorf(status.InvalidArgument, "function %q has no Call", f.Name)
+		case known != nil && known.has(f.Name),
+			slices.ContainsFunc(m.Functions[:i], func(g Function) bool { return g.Name == f.Name }):
+			return status.Errorf(status.AlreadyExists, "function %q is registered already", f.Name)
+		}
+	}
+	return nil
+}
+
+// OnGuestExit implements [Engine].
+func (h *Host) OnGuestExit(fn func(ctx context.Context, c Caller)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.onExit = append(h.onExit, fn)
+}
+
+// OnClose implements [Engine].
+func (h *Host) OnClose(fn func(ctx context.Context) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.onClose = append(h.onClose, fn)
+}
+
+// Fail implements [Engine].
+func (h *Host) Fail(err error) {
+	if err == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failures = append(h.failures, err)
+}
+
+// Failures implements [Engine].
+func (h *Host) Failures() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	err := errors.Join(h.failures...)
+	if len(h.failures) == 1 {
+		err = h.failures[0]
+	}
+	h.failures = nil
+	return err
+}
+
+// Logger implements [Engine].
+func (h *Host) Logger() *slog.Logger { return h.config.logger }
+
+// Stats are counts over the life of a [Host].
+type Stats struct {
+	// SlowCalls is the number of calls that took longer than their budget.
+	SlowCalls uint64
+	// Incidents is the number of failures that guests saw as INTERNAL with an
+	// incident id: panics and errors without a code.
+	Incidents uint64
+}
+
+// Stats returns the counts so far.
+func (h *Host) Stats() Stats {
+	return Stats{SlowCalls: h.counters.Slow.Load(), Incidents: h.counters.Incidents.Load()}
+}
+
+// Close ends all guests, closes the plugins, last in first out, and frees the
+// engine. It waits for guests to end: at once for those that can be stopped,
+// which are all but the trusted ones and those in a call that does not
+// watch its context. When ctx ends before they do, Close returns its error
+// and frees nothing; it may be called again. Once closed, a further Close does
+// nothing.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.kill()
+	if err := h.wait(ctx); err != nil {
+		return fmt.Errorf("close engine: guests still run: %w", err)
+	}
+	return h.free(ctx)
+}
+
+func (h *Host) wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		h.guest.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (h *Host) free(ctx context.Context) error {
+	h.mu.Lock()
+	onClose, boxes, freed := h.onClose, h.boxes, h.freed
+	h.onClose, h.boxes, h.programs, h.freed = nil, nil, nil, true
+	h.mu.Unlock()
+	if freed {
+		return nil
+	}
+	var errs []error
+	for _, fn := range slices.Backward(onClose) {
+		errs = append(errs, h.guard("OnClose", func() error { return fn(ctx) }))
+	}
+	for _, trusted := range []bool{false, true} {
+		if b := boxes[trusted]; b != nil {
+			errs = append(errs, b.runtime.Close(ctx))
+		}
+	}
+	errs = append(errs, h.cache.Close(ctx))
+	return errors.Join(errs...)
+}
+
+// guard runs a plugin's code and makes an error of its panic.
+func (h *Host) guard(what string, fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.config.logger.Error("panic in a plugin", "in", what, "panic", p, "stack", string(debug.Stack()))
+			err = status.Errorf(status.Internal, "panic in a plugin's %s: %v", what, p)
+		}
+	}()
+	return fn()
+}
+
+// enter counts a new instance in, so that Close waits for it. leave counts it
+// out and tells the plugins.
+func (h *Host) enter(name string) (*instance.State, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errClosed()
+	}
+	h.guest.Add(1)
+	return &instance.State{
+		ID:   id.New[id.HostKind](),
+		Name: name,
+		Limits: instance.Limits{
+			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, Budget: h.config.budget,
+		},
+		Logger:   h.config.logger,
+		Counters: &h.counters,
+	}, nil
+}
+
+func (h *Host) leave(ctx context.Context, s *instance.State) {
+	defer h.guest.Done()
+	h.mu.Lock()
+	onExit := slices.Clone(h.onExit)
+	h.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	for _, fn := range slices.Backward(onExit) {
+		// A panic is logged; there is nobody else to tell.
+		_ = h.guard("OnGuestExit", func() error {
+			fn(ctx, Caller{ID: s.ID, Name: s.Name})
+			return nil
+		})
+	}
+}
+
+func errClosed() error {
+	return status.Error(status.Unavailable, "the engine is closed")
+}

@@ -1,0 +1,77 @@
+package eng
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// checkImports looks for each function that a guest imports. All that is
+// wrong is in the one error it returns. The caller holds h.mu.
+func (h *Host) checkImports(guest string, b *sandbox, imports []api.FunctionDefinition) error {
+	var lines []string
+	for _, d := range imports {
+		module, name, _ := d.Import()
+		if problem := h.checkImport(b, module, name, d); problem != "" {
+			lines = append(lines, fmt.Sprintf("  %s.%s: %s", module, name, problem))
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	slices.Sort(lines)
+	return status.Errorf(status.FailedPrecondition, "guest %q cannot start, %d of its imports cannot be met:\n%s",
+		guest, len(lines), strings.Join(slices.Compact(lines), "\n"))
+}
+
+// checkImport returns what is wrong with one import, or "".
+func (h *Host) checkImport(b *sandbox, module, name string, d api.FunctionDefinition) string {
+	switch module {
+	case wasiModule:
+		if b.wasi[name] == nil {
+			return "no such function in WASI preview 1"
+		}
+		return mismatch(d, signature{b.wasi[name].ParamTypes(), b.wasi[name].ResultTypes()})
+	case abi.Module:
+		switch name {
+		case abi.Take:
+			return mismatch(d, takeSignature)
+		case abi.Header:
+			return mismatch(d, headerSignature)
+		}
+		return "no such function in ABI v1"
+	}
+	m := h.modules[module]
+	switch {
+	case m == nil:
+		return "no plugin registered this module"
+	case !m.has(name):
+		return "the plugin has no such function, it has " + strings.Join(m.names(), ", ")
+	}
+	return mismatch(d, callSignature)
+}
+
+func mismatch(d api.FunctionDefinition, want signature) string {
+	if want.matches(d) {
+		return ""
+	}
+	return fmt.Sprintf("the guest declares it as %s, the host has %s",
+		signature{d.ParamTypes(), d.ResultTypes()}, want)
+}
+
+// names returns the names of the functions, or the word none.
+func (m *hostModule) names() []string {
+	if len(m.functions) == 0 {
+		return []string{"none"}
+	}
+	names := make([]string, len(m.functions))
+	for i, f := range m.functions {
+		names[i] = f.Name
+	}
+	return names
+}

@@ -1,0 +1,51 @@
+// Package guest is the guest's side of Parigot: what generated clients stand on.
+// A guest is a Go program built with GOOS=wasip1 GOARCH=wasm.
+//
+// Code that calls services needs nothing of this package but [WithMetadata]:
+//
+//	files := filev1parigot.NewFileClient()
+//	resp, err := files.Open(ctx, &filev1.OpenRequest{Path: "/parigot/app/a.txt"})
+//
+// The host gets the deadline of ctx. What comes back as err is a
+// [status.Status]; ask it with [errors.Is] and [status.Of].
+package guest
+
+import (
+	"context"
+	"maps"
+
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+)
+
+// IsAtLeastVersion0_1_0 is asserted by the code that protoc-gen-parigot of that
+// version generates.
+const IsAtLeastVersion0_1_0 = true
+
+type metadataKey struct{}
+
+// WithMetadata returns a context whose calls send key and value beside their
+// requests, such as a "traceparent". Keys are in lower case. A key that ctx has
+// already gets the new value. The host bounds all metadata of a call to 64 KiB.
+func WithMetadata(ctx context.Context, key, value string) context.Context {
+	old, _ := ctx.Value(metadataKey{}).(map[string]string)
+	m := maps.Clone(old)
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return context.WithValue(ctx, metadataKey{}, m)
+}
+
+// headerOf returns what the host has to know of ctx, or nil when that is nothing.
+func headerOf(ctx context.Context) *parigotpb.CallHeader {
+	deadline, ok := ctx.Deadline()
+	metadata, _ := ctx.Value(metadataKey{}).(map[string]string)
+	if !ok && metadata == nil {
+		return nil
+	}
+	h := &parigotpb.CallHeader{Metadata: metadata}
+	if ok {
+		h.TimeoutNs = int64(untilAtLeast1ns(deadline))
+	}
+	return h
+}

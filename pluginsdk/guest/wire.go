@@ -1,0 +1,119 @@
+package guest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+	"unsafe"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// Import is an imported method of ABI v1.
+type Import = func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+const (
+	// firstResponse is the size of the first response buffer, in bytes. A
+	// response that is larger costs one more import call.
+	firstResponse = 4 << 10
+	// keep is the size up to which a buffer is kept for the next call, in
+	// bytes. One large message should not hold its memory for ever.
+	keep = 1 << 20
+)
+
+// wire is the guest's end of the calls. Its lock is held for a whole call: from
+// the header to the take nothing else may call the host, as both belong to the
+// instance and not to a goroutine; and so the buffers can be reused. A call
+// stops the whole guest anyway.
+type wire struct {
+	take   func(ptr unsafe.Pointer, size uint32) int64
+	header func(ptr unsafe.Pointer, size uint32)
+
+	mu        sync.Mutex
+	req, resp []byte
+}
+
+// call makes one call. Messages own their data afterwards: they do not alias
+// the buffers.
+func (w *wire) call(ctx context.Context, method Import, req, resp proto.Message) error {
+	if err := ctx.Err(); err != nil {
+		s, ok := status.From(err)
+		if !ok {
+			return err
+		}
+		return s
+	}
+	header := headerOf(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var err error
+	if w.req, err = (proto.MarshalOptions{}).MarshalAppend(w.req[:0], req); err != nil {
+		return status.Wrap(status.InvalidArgument, err, "encode the request")
+	}
+	if header != nil {
+		b, err := proto.Marshal(header)
+		if err != nil {
+			return status.Wrap(status.InvalidArgument, err, "encode the call's metadata")
+		}
+		w.header(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b)))
+	}
+	if w.resp == nil {
+		w.resp = make([]byte, firstResponse)
+	}
+	code, n := abi.Split(uint64(method(
+		unsafe.Pointer(unsafe.SliceData(w.req)), uint32(len(w.req)),
+		unsafe.Pointer(unsafe.SliceData(w.resp)), uint32(len(w.resp)))))
+	defer w.trim()
+	if uint64(n) > uint64(len(w.resp)) {
+		if err := w.takeParked(n); err != nil {
+			return err
+		}
+	}
+	return decode(code, w.resp[:n], resp)
+}
+
+// takeParked gets a response that did not fit, into a buffer that does.
+func (w *wire) takeParked(n uint32) error {
+	w.resp = make([]byte, n)
+	code, got := abi.Split(uint64(w.take(unsafe.Pointer(unsafe.SliceData(w.resp)), n)))
+	if code != 0 || got != n {
+		return status.Errorf(status.Internal, "the host parked %d bytes and gave %d, code %d", n, got, code)
+	}
+	return nil
+}
+
+// trim drops buffers that are too large to keep.
+func (w *wire) trim() {
+	if cap(w.req) > keep {
+		w.req = nil
+	}
+	if cap(w.resp) > keep {
+		w.resp = nil
+	}
+}
+
+func decode(code int32, b []byte, resp proto.Message) error {
+	if code == 0 {
+		if err := proto.Unmarshal(b, resp); err != nil {
+			return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", resp.ProtoReflect().Descriptor().FullName()))
+		}
+		return nil
+	}
+	p := new(spb.Status)
+	if err := proto.Unmarshal(b, p); err != nil {
+		// The code is what counts.
+		p = nil
+	}
+	return status.FromProto(code, p)
+}
+
+// untilAtLeast1ns returns the time until t. A deadline that passes at this
+// moment is still one, and 0 would mean none.
+func untilAtLeast1ns(t time.Time) time.Duration {
+	return max(time.Until(t), 1)
+}

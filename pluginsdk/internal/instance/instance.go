@@ -1,0 +1,72 @@
+// Package instance holds what the host keeps for one guest instance between its
+// calls.
+package instance
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+)
+
+// Limits bound what one call may do. Engine and tests set every field.
+type Limits struct {
+	MaxRequest  uint32        // bytes
+	MaxResponse uint32        // bytes
+	Budget      time.Duration // not positive: none
+}
+
+// Counters count what went wrong, over all instances of an engine.
+type Counters struct {
+	Slow      atomic.Uint64
+	Incidents atomic.Uint64
+}
+
+// State belongs to one guest instance. ID to Counters are set once, before the
+// first call. The rest is touched only by the goroutine that runs the instance,
+// and one runs it at a time.
+type State struct {
+	ID       id.HostId
+	Name     string
+	Limits   Limits
+	Logger   *slog.Logger
+	Counters *Counters
+
+	// Parked waits for parigot.take: a response or a status that did not fit.
+	Parked []byte
+
+	// Next belongs to the next call: what parigot.header brought.
+	Next Header
+}
+
+// Header is a received call header. The zero value is a call without one.
+type Header struct {
+	Call     *parigotpb.CallHeader
+	Received time.Time
+	Err      error // why it could not be used
+}
+
+// TakeHeader returns the header of the call that starts now and forgets it.
+func (s *State) TakeHeader() Header {
+	h := s.Next
+	if h.Call != nil || h.Err != nil {
+		s.Next = Header{}
+	}
+	return h
+}
+
+type contextKey struct{}
+
+// NewContext returns a context whose calls come from the instance of s.
+func NewContext(ctx context.Context, s *State) context.Context {
+	return context.WithValue(ctx, contextKey{}, s)
+}
+
+// FromContext returns the state behind a call, or nil when no guest makes it.
+func FromContext(ctx context.Context) *State {
+	s, _ := ctx.Value(contextKey{}).(*State)
+	return s
+}

@@ -1,0 +1,275 @@
+package pluginsdk
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// NoReturnedStruct is the result of a call that succeeded with a response that
+// has no bytes.
+var NoReturnedStruct = uint64(0)
+
+// InvokeImplFromStack is the bridge of one call: it decodes the guest's request
+// into t, calls fn, encodes u into the guest's memory and leaves the result in
+// stack[0], as docs/abi.md describes it. Generated code calls it; name is the
+// method's full name, for contexts and logs.
+//
+// fn returns 0 for success, and otherwise the code that the guest is to see.
+// [Adapt] makes one from a method that returns an error. t and u are empty
+// messages of the method's types; the bridge owns them and keeps nothing of
+// them.
+//
+// The guest is not trusted. Requests outside of its memory, over the limits or
+// not decodable, and whatever goes wrong in fn, a panic included, become codes;
+// nothing is written outside of the response buffer, and the guest can go on.
+func InvokeImplFromStack[T proto.Message, U proto.Message](ctx context.Context, name string, m api.Module, stack []uint64, fn func(context.Context, T, U) int32, t T, u U) {
+	x := exchange{
+		name: name,
+		mem:  m.Memory(),
+		req:  buffer{api.DecodeU32(stack[0]), api.DecodeU32(stack[1])},
+		resp: buffer{api.DecodeU32(stack[2]), api.DecodeU32(stack[3])},
+	}
+	stack[0] = x.serve(ctx, t, u, func(ctx context.Context) int32 { return fn(ctx, t, u) })
+}
+
+// exchange is one call: the buffers that the guest named, and who it is.
+type exchange struct {
+	name      string
+	mem       api.Memory
+	req, resp buffer
+	inst      *instance.State
+}
+
+// buffer is a part of the guest's memory.
+type buffer struct{ ptr, size uint32 }
+
+// view returns the bytes of b without copying them. An empty buffer may lie
+// anywhere.
+func (b buffer) view(mem api.Memory) ([]byte, bool) {
+	if b.size == 0 {
+		return nil, true
+	}
+	if mem == nil {
+		return nil, false
+	}
+	return mem.Read(b.ptr, b.size)
+}
+
+// strayLimits are the limits of calls that no engine makes: those of local
+// clients, and of tests that call a bridge by hand.
+var strayLimits = instance.Limits{MaxRequest: eng.DefaultMaxMessage, MaxResponse: eng.DefaultMaxMessage, Budget: eng.DefaultCallBudget}
+
+func stateOf(ctx context.Context) *instance.State {
+	if s := instance.FromContext(ctx); s != nil {
+		return s
+	}
+	return &instance.State{Limits: strayLimits, Logger: slog.Default(), Counters: new(instance.Counters)}
+}
+
+// serve runs the call and returns its result. The request is decoded before
+// anything is written, so that the buffers may overlap.
+func (x *exchange) serve(ctx context.Context, t, u proto.Message, run func(context.Context) int32) (result uint64) {
+	x.inst = stateOf(ctx)
+	x.inst.Parked = nil
+	header := x.inst.TakeHeader()
+	call := newCallContext(ctx, x.name)
+	defer func() {
+		if p := recover(); p != nil {
+			result = x.fail(panicStatus(call, x.inst, p))
+		}
+	}()
+	if _, ok := x.resp.view(x.mem); !ok {
+		// There is no place for a status, and taking one would not fit
+		// the rule that what is not longer than resp_cap lies at resp_ptr.
+		return abi.Result(-int32(status.InvalidArgument), 0)
+	}
+	if s := x.decode(t); s != nil {
+		return x.fail(s)
+	}
+	start, s := begin(call, x.inst, header)
+	if s != nil {
+		return x.fail(s)
+	}
+	code := run(call)
+	finish(call, x.inst, start)
+	if code == 0 {
+		return x.succeed(call, u)
+	}
+	return x.fail(call.failed(code))
+}
+
+func (x *exchange) decode(t proto.Message) *status.Status {
+	if x.req.size > x.inst.Limits.MaxRequest {
+		return refuse(status.ResourceExhausted, "%s: the request has %d bytes, the host takes %d",
+			x.name, x.req.size, x.inst.Limits.MaxRequest)
+	}
+	b, ok := x.req.view(x.mem)
+	if !ok {
+		return refuse(status.InvalidArgument, "%s: the request is outside of the guest's memory: %d bytes at %#x",
+			x.name, x.req.size, x.req.ptr)
+	}
+	if err := proto.Unmarshal(b, t); err != nil {
+		return refuse(status.InvalidArgument, "%s: the request does not decode as %s", x.name, t.ProtoReflect().Descriptor().FullName())
+	}
+	return nil
+}
+
+// succeed encodes u, into the guest's buffer when it fits.
+func (x *exchange) succeed(call *callContext, u proto.Message) uint64 {
+	size := proto.Size(u)
+	if uint64(size) > uint64(x.inst.Limits.MaxResponse) {
+		return x.fail(refuse(status.ResourceExhausted, "%s: the response has %d bytes, the host sends %d",
+			x.name, size, x.inst.Limits.MaxResponse))
+	}
+	if size == 0 {
+		return NoReturnedStruct
+	}
+	var dst []byte
+	if uint32(size) <= x.resp.size {
+		// Memory may have grown during the call, which moves it.
+		dst, _ = x.resp.view(x.mem)
+	} else {
+		dst = make([]byte, size)
+	}
+	out, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst[:0:size], u)
+	if err != nil {
+		clear(dst[:size])
+		return x.fail(internal(call, x.inst, fmt.Errorf("encode the response: %w", err)))
+	}
+	if len(out) != size {
+		// The implementation changes a message that it has given away.
+		clear(dst[:size])
+		return x.fail(internal(call, x.inst, fmt.Errorf("the response changed while it was encoded: %d bytes became %d", size, len(out))))
+	}
+	if uint32(size) > x.resp.size {
+		x.inst.Parked = out
+	}
+	return abi.Result(0, uint32(size))
+}
+
+// fail gives the guest a status instead of a response.
+func (x *exchange) fail(s *status.Status) uint64 {
+	code, _ := s.WireCode()
+	b, err := proto.Marshal(s.Proto())
+	if err != nil || uint64(len(b)) > uint64(x.inst.Limits.MaxResponse) {
+		x.inst.Logger.Error("a status cannot be sent", "call", x.name, "size", len(b), "err", err)
+		return abi.Result(code, 0)
+	}
+	dst, ok := x.resp.view(x.mem)
+	switch {
+	case !ok:
+		return abi.Result(code, 0)
+	case len(b) <= len(dst):
+		copy(dst, b)
+	default:
+		x.inst.Parked = b
+	}
+	return abi.Result(code, uint32(len(b)))
+}
+
+// begin gives the call its deadline and metadata.
+func begin(call *callContext, inst *instance.State, h instance.Header) (time.Time, *status.Status) {
+	if h.Err != nil {
+		return time.Time{}, refuse(status.InvalidArgument, "%s: %v", call.name, h.Err)
+	}
+	now := time.Now()
+	if budget := budgetOf(call, inst); budget > 0 {
+		call.limit(now.Add(budget))
+	}
+	if h.Call != nil {
+		call.metadata = h.Call.GetMetadata()
+		if timeout := h.Call.GetTimeoutNs(); timeout != 0 {
+			call.limit(h.Received.Add(time.Duration(timeout)))
+		}
+	}
+	err := call.Context.Err()
+	if err == nil && !call.deadline.IsZero() && !now.Before(call.deadline) {
+		err = context.DeadlineExceeded
+	}
+	if err != nil {
+		return now, boundary(call, inst, err)
+	}
+	return now, nil
+}
+
+// finish frees what the call held, and tells when it took too long. A result
+// that comes late is still a result: the work is done.
+func finish(call *callContext, inst *instance.State, start time.Time) {
+	call.end()
+	budget := budgetOf(call, inst)
+	if budget <= 0 {
+		return
+	}
+	if took := time.Since(start); took > budget {
+		inst.Counters.Slow.Add(1)
+		inst.Logger.Warn("slow call", "call", call.name, "guest", inst.Name, "took", took, "budget", budget)
+	}
+}
+
+type budgetContext struct {
+	context.Context
+	budget time.Duration
+}
+
+// budgetOf returns what the method allows, and else what the engine does.
+func budgetOf(call *callContext, inst *instance.State) time.Duration {
+	if b, ok := call.Context.(*budgetContext); ok {
+		return b.budget
+	}
+	return inst.Limits.Budget
+}
+
+// failed returns why the call failed with code. An fn that was not made by
+// Adapt has left nothing but the code.
+func (c *callContext) failed(code int32) *status.Status {
+	if c.failure != nil {
+		return c.failure
+	}
+	return status.FromProto(code, nil)
+}
+
+// boundary codes err, for the guest to see. This is the only place where an
+// implementation's error becomes one that crosses.
+func boundary(call *callContext, inst *instance.State, err error) *status.Status {
+	s, ok := status.From(err)
+	if !ok {
+		return internal(call, inst, err)
+	}
+	if _, ok := s.WireCode(); !ok {
+		return internal(call, inst, fmt.Errorf("the code %d of %s cannot be sent, want a positive one: %w", s.Number(), s.Enum(), err))
+	}
+	return s
+}
+
+// internal logs err and returns the status that takes its place.
+func internal(call *callContext, inst *instance.State, err error, more ...any) *status.Status {
+	incident := id.New[id.IncidentKind]()
+	inst.Counters.Incidents.Add(1)
+	inst.Logger.Error("call failed", append([]any{
+		"incident", incident.String(), "call", call.name, "guest", inst.Name, "err", err,
+	}, more...)...)
+	return refuse(status.Internal, "%s: internal error, incident %s", call.name, incident)
+}
+
+func panicStatus(call *callContext, inst *instance.State, p any) *status.Status {
+	call.end()
+	return internal(call, inst, fmt.Errorf("panic: %v", p), "stack", string(debug.Stack()))
+}
+
+// refuse returns an error of the bridge itself. code is not OK.
+func refuse(code status.Code, format string, args ...any) *status.Status {
+	s, _ := status.From(status.Errorf(code, format, args...))
+	return s
+}

@@ -1,0 +1,138 @@
+package pluginsdk
+
+import (
+	"context"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// Service is what generated code registers: the host's side of one protobuf
+// service.
+type Service struct {
+	// Name is the full name of the service, such as "file.v1.File".
+	Name string
+	// Module is the import module of its functions; "" means Name.
+	Module string
+	// Impl is the implementation. It must not be nil. When it has a method
+	// Close(context.Context) error, that is called when the engine closes.
+	Impl any
+	// Methods are the methods in the order of the proto file. None is allowed.
+	Methods []Method
+}
+
+// Method is one method of a [Service].
+type Method struct {
+	// Name is the method's name in the proto file.
+	Name string
+	// Func is the name of the imported function; "" means Name.
+	Func string
+	// Budget is how long a call may take; 0 means the budget of the engine.
+	Budget time.Duration
+	// Bridge calls the implementation through [InvokeImplFromStack].
+	Bridge eng.HostFunc
+}
+
+// closer is an implementation that wants to be closed with its engine.
+type closer interface {
+	Close(ctx context.Context) error
+}
+
+// RegisterService registers all methods of s with e, or none. Generated code
+// calls it. Its errors are those of [eng.Engine].Register, and FAILED_PRECONDITION
+// when there is no implementation.
+func RegisterService(ctx context.Context, e eng.Engine, s Service) error {
+	if s.Impl == nil {
+		err := status.Errorf(status.FailedPrecondition, "%s: the implementation is nil", s.Name)
+		e.Fail(err)
+		return err
+	}
+	m := eng.HostModule{Name: orElse(s.Module, s.Name)}
+	for _, method := range s.Methods {
+		m.Functions = append(m.Functions, eng.Function{
+			Name: orElse(method.Func, method.Name),
+			Call: withBudget(method.Bridge, method.Budget),
+		})
+	}
+	if err := e.Register(ctx, m); err != nil {
+		return err
+	}
+	if c, ok := s.Impl.(closer); ok {
+		e.OnClose(c.Close)
+	}
+	return nil
+}
+
+func orElse(name, fallback string) string {
+	if name == "" {
+		return fallback
+	}
+	return name
+}
+
+func withBudget(f eng.HostFunc, budget time.Duration) eng.HostFunc {
+	if f == nil || budget == 0 {
+		return f
+	}
+	return func(ctx context.Context, m api.Module, stack []uint64) {
+		f(&budgetContext{Context: ctx, budget: budget}, m, stack)
+	}
+}
+
+// Adapt makes of an implementation's method, such as FileImpl.Open, the function
+// that [InvokeImplFromStack] takes. An error of the method is coded on the way:
+// see [CallLocal].
+func Adapt[I any, T, U proto.Message](impl I, method func(I, context.Context, T, U) error) func(context.Context, T, U) int32 {
+	return func(ctx context.Context, t T, u U) int32 {
+		err := method(impl, ctx, t, u)
+		if err == nil {
+			return 0
+		}
+		call := callFromContext(ctx)
+		if call == nil {
+			call = newCallContext(ctx, "")
+		}
+		call.failure = boundary(call, stateOf(ctx), err)
+		code, _ := call.failure.WireCode()
+		return code
+	}
+}
+
+// CallLocal calls an implementation without a guest, for the local clients that
+// are generated for tests and native callers. It behaves as a call from a guest
+// does: the context has the call's name and budget, a panic or an error without
+// a code is logged under an incident id and becomes INTERNAL, and of an error
+// with a code only the code, the message and the details remain. name is the
+// method's full name. A resp that was filled by a call that failed is undefined.
+func CallLocal[I any, T, U proto.Message](ctx context.Context, name string, impl I, method func(I, context.Context, T, U) error, req T, resp U) error {
+	run := Adapt(impl, method)
+	if s := callLocal(ctx, name, func(ctx context.Context) int32 { return run(ctx, req, resp) }); s != nil {
+		return s
+	}
+	return nil
+}
+
+func callLocal(ctx context.Context, name string, run func(context.Context) int32) (s *status.Status) {
+	inst := stateOf(ctx)
+	call := newCallContext(ctx, name)
+	defer func() {
+		if p := recover(); p != nil {
+			s = panicStatus(call, inst, p)
+		}
+	}()
+	start, s := begin(call, inst, inst.TakeHeader())
+	if s != nil {
+		return s
+	}
+	code := run(call)
+	finish(call, inst, start)
+	if code == 0 {
+		return nil
+	}
+	wire, _ := call.failed(code).WireCode()
+	return status.FromProto(wire, call.failed(code).Proto())
+}

@@ -1,0 +1,137 @@
+// Package pluginsdk is the host's side of Parigot: what plugins are made of and
+// what the generated bridges stand on.
+//
+// A plugin is native Go code that guests call. Its author writes a proto file,
+// generates, fills in impl_<service>.go, and a host starts it:
+//
+//	host, err := eng.New(ctx)
+//	…
+//	err = pluginsdk.Start(ctx, host, file.ParigotInitialize, pluginsdk.WithConfig(config))
+//
+// Guests that import the plugin's service can be compiled and run on that host
+// from then on. docs/plugins.md is the walk from the proto file to there.
+package pluginsdk
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// IsAtLeastVersion0_1_0 is asserted by the code that protoc-gen-parigot of that
+// version generates.
+const IsAtLeastVersion0_1_0 = true
+
+// ParigotInit is the interface that plugins must meet to be initialized. It is
+// expected that they use the supplied engine in the call to Init to register
+// their host functions.
+type ParigotInit interface {
+	// Init registers the plugin with e and returns whether it can work. One
+	// plugin may be initialised with several engines, so Init keeps the state
+	// of each apart. Why it returns false it tells with [InitError]; the error
+	// of a failed registration is kept without that.
+	Init(ctx context.Context, e eng.Engine) bool
+}
+
+// InitFunc makes a [ParigotInit] of a function.
+type InitFunc func(ctx context.Context, e eng.Engine) bool
+
+// Init calls f.
+func (f InitFunc) Init(ctx context.Context, e eng.Engine) bool { return f(ctx, e) }
+
+// InitAll returns a plugin that initialises plugins in their order and stops at
+// the first that cannot work. All of them get the same configuration.
+func InitAll(plugins ...ParigotInit) ParigotInit {
+	return InitFunc(func(ctx context.Context, e eng.Engine) bool {
+		for _, p := range plugins {
+			if !p.Init(ctx, e) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// InitError keeps err as the reason why an Init fails and returns false, for Init
+// to return.
+func InitError(e eng.Engine, err error) bool {
+	e.Fail(err)
+	return false
+}
+
+// StartOption changes how [Start] starts a plugin.
+type StartOption interface{ applyStart(*startOptions) }
+
+type startOptions struct{ config proto.Message }
+
+type configOption struct{ config proto.Message }
+
+func (o configOption) applyStart(s *startOptions) { s.config = o.config }
+
+// WithConfig gives the plugin its configuration, a message of the plugin's own
+// type, which it reads with [ReadConfig]. The default and nil mean none.
+func WithConfig(config proto.Message) StartOption { return configOption{config} }
+
+type configKey struct{}
+
+// ReadConfig copies the configuration that the host gave the plugin into into.
+// Without one it leaves into as it is. It is an error when the host gave a
+// message of another type. ctx is the one that Init got.
+func ReadConfig(ctx context.Context, into proto.Message) error {
+	config, _ := ctx.Value(configKey{}).(proto.Message)
+	if config == nil {
+		return nil
+	}
+	want, got := into.ProtoReflect().Descriptor().FullName(), config.ProtoReflect().Descriptor().FullName()
+	if want != got {
+		return status.Errorf(status.InvalidArgument, "the plugin is configured with a %s, the host gave a %s", want, got)
+	}
+	// Through bytes, as the two may be different Go types of one message.
+	b, err := proto.Marshal(config)
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	if err := proto.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	return nil
+}
+
+// Start initialises a plugin with e. When it cannot work, the error says why; a
+// panic in Init is an error too. What the plugin registered before it failed
+// stays registered, so close the engine then. Plugins are started one after the
+// other, before the first guest runs.
+func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartOption) error {
+	if plugin == nil {
+		return status.Error(status.InvalidArgument, "start plugin: the plugin is nil")
+	}
+	var o startOptions
+	for _, opt := range opts {
+		opt.applyStart(&o)
+	}
+	ctx = context.WithValue(ctx, configKey{}, o.config)
+	ok := initialise(ctx, e, plugin)
+	if err := e.Failures(); err != nil {
+		return fmt.Errorf("start plugin %T: %w", plugin, err)
+	}
+	if !ok {
+		return status.Errorf(status.Internal, "start plugin %T: Init returned false and gave no reason: it should call pluginsdk.InitError", plugin)
+	}
+	return nil
+}
+
+func initialise(ctx context.Context, e eng.Engine, plugin ParigotInit) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.Logger().Error("panic in Init", "plugin", fmt.Sprintf("%T", plugin), "panic", p, "stack", string(debug.Stack()))
+			e.Fail(status.Errorf(status.Internal, "panic in Init: %v", p))
+			ok = false
+		}
+	}()
+	return plugin.Init(ctx, e)
+}
