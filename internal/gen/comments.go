@@ -1,0 +1,122 @@
+package gen
+
+import (
+	"strings"
+	"unicode"
+
+	"google.golang.org/protobuf/compiler/protogen"
+)
+
+// proseWidth is how wide the text of a comment gets that the generator itself
+// writes.
+const proseWidth = 76
+
+// carried returns comments of a proto file as Go comment lines, each ending in
+// a newline. Whatever they hold, the result is nothing but a comment: no line
+// is a directive and no byte is one that the Go scanner refuses.
+func carried(comments protogen.Comments) string {
+	text := strings.TrimRight(string(comments), "\n")
+	if strings.TrimSpace(text) == "" {
+		return ""
+	}
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	var b strings.Builder
+	for line := range strings.SplitSeq(text, "\n") {
+		b.WriteString("//" + harmless(line) + "\n")
+	}
+	return b.String()
+}
+
+// detached returns detached comments, each a block of its own.
+func detached(comments []protogen.Comments) string {
+	var b strings.Builder
+	for _, c := range comments {
+		if text := carried(c); text != "" {
+			b.WriteString(text + "\n")
+		}
+	}
+	return b.String()
+}
+
+// harmless returns one line of a comment such that "//" before it makes a
+// comment with no meaning to any tool.
+func harmless(line string) string {
+	line = strings.Map(printable, strings.ToValidUTF8(line, "\uFFFD"))
+	line = strings.TrimRight(line, " \t")
+	if line == "" {
+		return ""
+	}
+	// A directive has no space after its slashes.
+	if !strings.HasPrefix(line, " ") && !strings.HasPrefix(line, "\t") {
+		line = " " + line
+	}
+	// These two mean something, or make go vet complain, after a space too.
+	for _, word := range []string{"go:", "+build"} {
+		if rest, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), word); ok {
+			indent := line[:len(line)-len(word)-len(rest)]
+			return indent + "(" + word + ")" + rest
+		}
+	}
+	return line
+}
+
+// printable maps what a Go comment cannot hold, or what an editor would break
+// the line at, to something visible or to a space.
+func printable(r rune) rune {
+	switch {
+	case r == '\t':
+		return r
+	case r == '\uFEFF' || r == 0:
+		return '\uFFFD'
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+		return ' '
+	}
+	return r
+}
+
+// comment returns a doc comment: prose wrapped, then the comment carried from
+// the proto file, then the deprecation, with an empty line between them.
+func comment(prose, carried, deprecation string) string {
+	var parts []string
+	for _, part := range []string{wrap(prose), carried, wrap(deprecation)} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "//\n")
+}
+
+// commentOr returns a doc comment without the prose when the proto file has a
+// comment.
+func commentOr(prose, carried, deprecation string) string {
+	if carried != "" {
+		prose = ""
+	}
+	return comment(prose, carried, deprecation)
+}
+
+// wrap returns prose as comment lines of at most proseWidth characters, as far
+// as its words allow.
+func wrap(prose string) string {
+	var b strings.Builder
+	width := 0
+	for _, word := range strings.Fields(prose) {
+		n := len([]rune(word))
+		switch {
+		case width == 0:
+			b.WriteString("// ")
+		case width+1+n > proseWidth:
+			b.WriteString("\n// ")
+			width = 0
+		default:
+			b.WriteString(" ")
+			width++
+		}
+		b.WriteString(word)
+		width += n
+	}
+	if width > 0 {
+		b.WriteString("\n")
+	}
+	return b.String()
+}

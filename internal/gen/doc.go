@@ -1,0 +1,13 @@
+// Package gen turns a CodeGeneratorRequest into the files that
+// protoc-gen-parigot writes.
+//
+// [Generate] works in three steps, each in files of its own: the descriptors
+// become a view model (view.go, names.go, options.go, comments.go), the view
+// model is checked (problems.go), and templates print it (render.go). The mode
+// impl=DIR, which writes the skeleton of an implementation or adds to one,
+// shares the view model and continues in skeleton.go; how a hand-edited file
+// grows without losing a byte is the business of package
+// github.com/iansmith/parigot/internal/gen/merge.
+//
+// Nothing here writes a file, prints, or ends the process.
+package gen

@@ -1,0 +1,41 @@
+package gen
+
+import (
+	"go/build"
+	"io"
+	"strings"
+)
+
+// fileStem returns the start of the names of the files for a proto file, from
+// its base name without ".proto". The name must not hide the files from the go
+// command, or from some of its targets, as "foo_linux" or "_foo" would; most
+// names stay as they are.
+func fileStem(base string) string {
+	if strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".") {
+		base = "proto" + base
+	}
+	// The go command reads a file name up to its first dot.
+	if first, _, ok := strings.Cut(base, "."); ok && constrained(first+".go") {
+		base = strings.ReplaceAll(base, ".", "_")
+	}
+	return base
+}
+
+// constrained reports whether the go command builds a file of this name only
+// for some targets or only in tests.
+func constrained(name string) bool {
+	stem, _, _ := strings.Cut(name, ".")
+	if strings.HasSuffix(stem, "_test") {
+		return true
+	}
+	// A context of no known system or architecture fits a name exactly when
+	// the name asks for none.
+	none := build.Context{
+		GOOS: "none", GOARCH: "none", Compiler: "gc",
+		OpenFile: func(string) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader("package p\n")), nil
+		},
+	}
+	fits, err := none.MatchFile("dir", name)
+	return err == nil && !fits
+}

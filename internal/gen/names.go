@@ -1,0 +1,262 @@
+package gen
+
+import (
+	"fmt"
+	"go/token"
+	"strings"
+
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// serviceNames are all Go identifiers of a service that do not depend on its
+// methods.
+type serviceNames struct {
+	ServiceNameConst  string // constant: full name of the service
+	ImplName          string // interface that an author implements
+	UnimplementedName string // implements it with an error
+	ClientName        string // interface that callers use
+	RegisterName      string // host function that registers an implementation
+	NewLocalName      string // host function that makes a client without wasm
+	LocalType         string // what it returns
+	NewClientName     string // guest function that makes a client
+	GuestType         string // what it returns
+}
+
+// methodNames are all Go identifiers of a method besides its own name.
+type methodNames struct {
+	FullNameConst string // constant: full name of the method
+	BridgeName    string // host function that makes the bridge
+	ImportName    string // guest function that the host provides
+}
+
+// namesOfService is the one place that makes the identifiers of a service.
+func namesOfService(goName string) serviceNames {
+	return serviceNames{
+		ServiceNameConst:  goName + "ServiceName",
+		ImplName:          goName + "Impl",
+		UnimplementedName: "Unimplemented" + goName + "Impl",
+		ClientName:        goName + "Client",
+		RegisterName:      "Register" + goName,
+		NewLocalName:      "NewLocal" + goName + "Client",
+		LocalType:         "local" + goName + "Client",
+		NewClientName:     "New" + goName + "Client",
+		GuestType:         "guest" + goName + "Client",
+	}
+}
+
+// namesOfMethod is the one place that makes the identifiers of a method. The
+// underscore keeps Foo.BarBaz and FooBar.Baz apart.
+func namesOfMethod(service, method string) methodNames {
+	joined := service + "_" + method
+	return methodNames{
+		FullNameConst: joined + "_FullName",
+		BridgeName:    "bridge" + joined,
+		ImportName:    "import" + joined,
+	}
+}
+
+// shared, host and guest return the package-level names of each file.
+func (n serviceNames) shared() []string {
+	return []string{n.ServiceNameConst, n.ImplName, n.UnimplementedName, n.ClientName}
+}
+
+func (n serviceNames) host() []string {
+	return []string{n.RegisterName, n.NewLocalName, n.LocalType}
+}
+
+func (n serviceNames) guest() []string {
+	return []string{n.NewClientName, n.GuestType}
+}
+
+// owner is what has claimed an identifier.
+type owner struct {
+	what string // such as "service a.Foo"
+	at   position
+}
+
+func ownerOf(desc protoreflect.Descriptor) owner {
+	return owner{what: kindOf(desc) + " " + string(desc.FullName()), at: positionOf(desc)}
+}
+
+func kindOf(desc protoreflect.Descriptor) string {
+	switch desc.(type) {
+	case protoreflect.ServiceDescriptor:
+		return "service"
+	case protoreflect.MethodDescriptor:
+		return "rpc"
+	case protoreflect.MessageDescriptor:
+		return "message"
+	case protoreflect.EnumDescriptor:
+		return "enum"
+	case protoreflect.EnumValueDescriptor:
+		return "enum value"
+	case protoreflect.FieldDescriptor:
+		return "field"
+	}
+	return "declaration"
+}
+
+// scope is a set of Go identifiers in which no two owners may claim the same.
+type scope struct {
+	problems *problems
+	taken    map[string]owner
+}
+
+func newScope(p *problems) *scope {
+	return &scope{problems: p, taken: make(map[string]owner)}
+}
+
+// reserve takes names without asking: nothing can be done about them.
+func (s *scope) reserve(by owner, names ...string) {
+	for _, name := range names {
+		if _, ok := s.taken[name]; !ok {
+			s.taken[name] = by
+		}
+	}
+}
+
+// claim takes a name for a declaration that the generator will write. Where it
+// is taken, both owners are named.
+func (s *scope) claim(by owner, name string) {
+	if !token.IsIdentifier(name) {
+		s.problems.add(by.at, "%s needs the Go name %q, which is no identifier", by.what, name)
+		return
+	}
+	first, ok := s.taken[name]
+	if !ok {
+		s.taken[name] = by
+		return
+	}
+	if first == by {
+		return
+	}
+	if after(first.at, by.at) {
+		first, by = by, first
+	}
+	s.problems.add(by.at, "%s and %s (%s) both need the Go name %s; rename one of them",
+		by.what, first.what, first.at, name)
+}
+
+func after(a, b position) bool {
+	if a.file != b.file {
+		return a.file > b.file
+	}
+	return a.line > b.line || a.line == b.line && a.column > b.column
+}
+
+// packageScopes holds, for each Go package that files are written to, the
+// names in its host build and in its guest build.
+type packageScopes struct {
+	problems *problems
+	byPath   map[protogen.GoImportPath]*[2]*scope
+	files    []*protogen.File
+}
+
+func newPackageScopes(p *problems, files []*protogen.File) *packageScopes {
+	return &packageScopes{problems: p, byPath: make(map[protogen.GoImportPath]*[2]*scope), files: files}
+}
+
+// of returns the host scope and the guest scope of a package. They start with
+// the names that protoc-gen-go writes to it.
+func (ps *packageScopes) of(path protogen.GoImportPath) *[2]*scope {
+	if pair, ok := ps.byPath[path]; ok {
+		return pair
+	}
+	pair := &[2]*scope{newScope(ps.problems), newScope(ps.problems)}
+	for _, file := range ps.files {
+		if file.GoImportPath == path {
+			for _, s := range pair {
+				s.reserveMessages(file)
+			}
+		}
+	}
+	ps.byPath[path] = pair
+	return pair
+}
+
+// claimAll takes the names of all services of a file.
+func (ps *packageScopes) claimAll(file *fileView) {
+	pair := ps.of(file.ImportPath)
+	for _, service := range file.Services {
+		by := ownerOf(service.Desc)
+		for i, names := range [][]string{service.host(), service.guest()} {
+			for _, name := range append(service.shared(), names...) {
+				pair[i].claim(by, name)
+			}
+		}
+		methods := newScope(ps.problems)
+		for _, method := range service.Methods {
+			by := ownerOf(method.Desc)
+			before := len(ps.problems.list)
+			methods.claim(by, method.GoName)
+			if len(ps.problems.list) > before {
+				continue // its other names clash for the same reason
+			}
+			pair[0].claim(by, method.FullNameConst)
+			pair[0].claim(by, method.BridgeName)
+			pair[1].claim(by, method.FullNameConst)
+			pair[1].claim(by, method.ImportName)
+		}
+	}
+}
+
+// reserveMessages takes the package-level names that protoc-gen-go gives to
+// what a file declares.
+func (s *scope) reserveMessages(file *protogen.File) {
+	s.reserve(owner{"the descriptor of " + file.Desc.Path(), position{file: file.Desc.Path()}}, file.GoDescriptorIdent.GoName)
+	for _, enum := range file.Enums {
+		s.reserveEnum(enum)
+	}
+	for _, message := range file.Messages {
+		s.reserveMessage(message)
+	}
+	for _, extension := range file.Extensions {
+		s.reserve(ownerOf(extension.Desc), "E_"+extension.GoName)
+	}
+}
+
+func (s *scope) reserveEnum(enum *protogen.Enum) {
+	name := enum.GoIdent.GoName
+	s.reserve(ownerOf(enum.Desc), name, name+"_name", name+"_value")
+	for _, value := range enum.Values {
+		s.reserve(ownerOf(value.Desc), value.GoIdent.GoName)
+	}
+}
+
+func (s *scope) reserveMessage(message *protogen.Message) {
+	by := ownerOf(message.Desc)
+	name := message.GoIdent.GoName
+	s.reserve(by, name, name+"_builder")
+	for _, field := range message.Fields {
+		if field.Oneof != nil {
+			s.reserve(ownerOf(field.Desc), field.GoIdent.GoName)
+		}
+		if field.Desc.HasDefault() {
+			s.reserve(ownerOf(field.Desc), fmt.Sprintf("Default_%s_%s", name, field.GoName))
+		}
+	}
+	for _, enum := range message.Enums {
+		s.reserveEnum(enum)
+	}
+	for _, extension := range message.Extensions {
+		s.reserve(ownerOf(extension.Desc), "E_"+name+"_"+extension.GoName)
+	}
+	for _, nested := range message.Messages {
+		s.reserveMessage(nested)
+	}
+}
+
+// packageName returns the name of the sub-package for a Go package, or the
+// package itself when there is no suffix. A leading underscore, which protogen
+// puts before keywords, would hide the directory from the go command.
+func packageName(of protogen.GoPackageName, suffix string) string {
+	if suffix == "" {
+		return string(of)
+	}
+	trimmed := strings.TrimLeft(string(of), "_")
+	if trimmed == "" || !token.IsIdentifier(trimmed+suffix) {
+		trimmed = "x" + string(of)
+	}
+	return trimmed + suffix
+}

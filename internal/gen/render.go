@@ -1,0 +1,137 @@
+package gen
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/template"
+
+	"google.golang.org/protobuf/compiler/protogen"
+
+	"github.com/iansmith/parigot/templates"
+)
+
+// sdkPath is the import path of the packages that generated code builds on.
+const sdkPath = "github.com/iansmith/parigot/pluginsdk"
+
+// packages are what {{go "name.Ident"}} in a template may refer to.
+var packages = map[string]protogen.GoImportPath{
+	"api":       "github.com/tetratelabs/wazero/api",
+	"context":   "context",
+	"eng":       sdkPath + "/eng",
+	"guest":     sdkPath + "/guest",
+	"pluginsdk": sdkPath,
+	"status":    sdkPath + "/status",
+	"unsafe":    "unsafe",
+}
+
+// parsed are the templates, with functions that are bound for each file.
+var parsed = template.Must(template.New("").
+	Funcs(newBinding(nil).funcs()).
+	ParseFS(templates.FS, "*.go.tmpl"))
+
+// qualifier returns how a file refers to an identifier of another package, and
+// makes the file import that package.
+type qualifier func(protogen.GoIdent) string
+
+// binding is what templates need to know about the file that they print.
+type binding struct {
+	qualify qualifier
+	imports map[string]bool // the package names that the file uses
+	locals  map[string]string
+}
+
+func newBinding(q qualifier) *binding {
+	return &binding{qualify: q, imports: make(map[string]bool), locals: make(map[string]string)}
+}
+
+func (b *binding) funcs() template.FuncMap {
+	return template.FuncMap{
+		"comment":   comment,
+		"commentOr": commentOr,
+		"go":        b.sdkIdent,
+		"ident":     b.ident,
+		"local":     b.local,
+	}
+}
+
+// sdkIdent prints an identifier such as "pluginsdk.Adapt".
+func (b *binding) sdkIdent(name string) (string, error) {
+	pkg, ident, _ := strings.Cut(name, ".")
+	path, ok := packages[pkg]
+	if !ok {
+		return "", fmt.Errorf("no package is known as %q", pkg)
+	}
+	return b.ident(path.Ident(ident)), nil
+}
+
+func (b *binding) ident(id protogen.GoIdent) string {
+	text := b.qualify(id)
+	if pkg, _, ok := strings.Cut(text, "."); ok {
+		b.imports[pkg] = true
+	}
+	return text
+}
+
+// local prints the name of a parameter or variable. It gets underscores when
+// the file imports a package of that name, so that it hides nothing.
+func (b *binding) local(name string) string {
+	if chosen, ok := b.locals[name]; ok {
+		return chosen
+	}
+	chosen := name
+	for b.imports[chosen] {
+		chosen += "_"
+	}
+	b.locals[name] = chosen
+	return chosen
+}
+
+// execute runs a template twice: only after the first time all imports are
+// known, which the names of locals depend on.
+func (b *binding) execute(w io.Writer, name string, data any) error {
+	bound, err := parsed.Clone()
+	if err != nil {
+		return err
+	}
+	bound.Funcs(b.funcs())
+	if err := bound.ExecuteTemplate(io.Discard, name, data); err != nil {
+		return err
+	}
+	clear(b.locals)
+	return bound.ExecuteTemplate(w, name, data)
+}
+
+// outputFile is one file to print: the view of the proto file, and what the
+// header and the templates need beside it.
+type outputFile struct {
+	*fileView
+	BuildTag   string
+	PackageDoc string
+	Versions   bool
+	Version    string
+	Protoc     string
+}
+
+// render adds one generated file to the plugin.
+func (g *generator) render(file *outputFile, name, tmpl string) error {
+	out := g.plugin.NewGeneratedFile(name, file.ImportPath)
+	b := newBinding(out.QualifiedGoIdent)
+	if err := b.execute(out, tmpl, file); err != nil {
+		return fmt.Errorf("%s: %w", file.Desc.Path(), err)
+	}
+	g.checkImports(file.fileView, b)
+	return nil
+}
+
+// checkImports reports an imported package whose name is that of a declaration
+// in the same package. It takes an import path such as "ex.com/FileImpl".
+func (g *generator) checkImports(file *fileView, b *binding) {
+	for _, s := range g.scopes.of(file.ImportPath) {
+		for _, name := range sortedKeys(b.imports) {
+			if by, ok := s.taken[name]; ok {
+				g.problems.add(by.at, "%s and an imported package both need the Go name %s", by.what, name)
+			}
+		}
+	}
+}

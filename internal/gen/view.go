@@ -1,0 +1,182 @@
+package gen
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+)
+
+// fileView is a proto file with services, as the templates see it.
+type fileView struct {
+	*protogen.File
+	ImportPath   protogen.GoImportPath // of the package that the files belong to
+	PackageName  string                // its name
+	Stem         string                // of the file names, with the directory
+	Source       string                // the path of the proto file, fit for a comment
+	License      string                // comments above the syntax line
+	SharedDoc    string                // the comment of the proto package
+	IsDeprecated bool
+	Services     []*serviceView
+}
+
+// serviceView is one service.
+type serviceView struct {
+	*protogen.Service
+	serviceNames
+	FullName    string
+	Module      string // wasm import module
+	Detached    string // comments that stand alone above the service
+	Carried     string // its comment
+	Deprecation string // empty, or why it is deprecated
+	Methods     []*methodView
+}
+
+// methodView is one method.
+type methodView struct {
+	*protogen.Method
+	methodNames
+	Name        string // as in the proto file
+	FullName    string
+	Func        string // wasm function name
+	Carried     string
+	Deprecation string
+	HasBudget   bool
+	BudgetCount int64
+	BudgetUnit  protogen.GoIdent
+}
+
+// viewer makes the view model of a request and notes what is wrong with it.
+type viewer struct {
+	parameters *parameters
+	problems   *problems
+}
+
+// file returns the view of a proto file.
+func (v *viewer) file(f *protogen.File) *fileView {
+	name := packageName(f.GoPackageName, v.parameters.packageSuffix)
+	view := &fileView{
+		File:         f,
+		ImportPath:   f.GoImportPath,
+		PackageName:  name,
+		Source:       strings.TrimSpace(harmless(f.Desc.Path())),
+		License:      license(f.Desc),
+		IsDeprecated: f.Proto.GetOptions().GetDeprecated(),
+	}
+	dir, base := path.Split(f.GeneratedFilenamePrefix)
+	if v.parameters.packageSuffix != "" {
+		view.ImportPath = protogen.GoImportPath(path.Join(string(f.GoImportPath), name))
+		view.SharedDoc = packageDoc(f.Desc)
+		dir = path.Join(dir, name)
+	}
+	view.Stem = path.Join(dir, fileStem(base))
+	checkErrorEnums(v.problems, f.Enums, f.Messages)
+	for _, s := range f.Services {
+		view.Services = append(view.Services, v.service(view, s))
+	}
+	return view
+}
+
+func (v *viewer) service(file *fileView, s *protogen.Service) *serviceView {
+	view := &serviceView{
+		Service:      s,
+		serviceNames: namesOfService(s.GoName),
+		FullName:     string(s.Desc.FullName()),
+		Module:       moduleOf(v.problems, s.Desc),
+		Detached:     detached(s.Comments.LeadingDetached),
+		Carried:      commentOf(s.Comments),
+	}
+	switch {
+	case s.Desc.Options().(*descriptorpb.ServiceOptions).GetDeprecated():
+		view.Deprecation = fmt.Sprintf("Deprecated: the service %s is marked as deprecated in %s.", view.FullName, file.Source)
+	case file.IsDeprecated:
+		view.Deprecation = fmt.Sprintf("Deprecated: the file %s is marked as deprecated.", file.Source)
+	}
+	for _, m := range s.Methods {
+		if v.leftOut(m.Desc) {
+			continue
+		}
+		view.Methods = append(view.Methods, v.method(file, view, m))
+	}
+	return view
+}
+
+// leftOut reports whether a method gets no code because it streams. Unless
+// streaming=skip asks for that, it is an error.
+func (v *viewer) leftOut(m protoreflect.MethodDescriptor) bool {
+	if !m.IsStreamingClient() && !m.IsStreamingServer() {
+		return false
+	}
+	if !v.parameters.skipStreaming {
+		v.problems.add(positionOf(m), "streaming rpc %s.%s is not supported; streaming=skip leaves it out",
+			m.Parent().Name(), m.Name())
+	}
+	return true
+}
+
+func (v *viewer) method(file *fileView, s *serviceView, m *protogen.Method) *methodView {
+	view := &methodView{
+		Method:      m,
+		methodNames: namesOfMethod(s.GoName, m.GoName),
+		Name:        string(m.Desc.Name()),
+		FullName:    string(m.Desc.FullName()),
+		Func:        funcOf(v.problems, m.Desc),
+		Carried:     commentOf(m.Comments),
+		Deprecation: s.Deprecation,
+	}
+	if m.Desc.Options().(*descriptorpb.MethodOptions).GetDeprecated() {
+		view.Deprecation = fmt.Sprintf("Deprecated: the rpc %s is marked as deprecated in %s.", view.FullName, file.Source)
+	}
+	if budget := budgetOf(v.problems, m.Desc); budget != 0 {
+		view.HasBudget = true
+		view.BudgetCount, view.BudgetUnit = inUnits(budget)
+	}
+	return view
+}
+
+// commentOf returns the comment above a declaration, or else the one behind
+// it.
+func commentOf(c protogen.CommentSet) string {
+	if above := carried(c.Leading); above != "" {
+		return above
+	}
+	return carried(c.Trailing)
+}
+
+// Field numbers of FileDescriptorProto, which source locations are found by.
+const (
+	fieldPackage = 2
+	fieldSyntax  = 12
+	fieldEdition = 14
+)
+
+// license returns the comments above the syntax or edition line, where files
+// keep their license.
+func license(f protoreflect.FileDescriptor) string {
+	var b strings.Builder
+	for _, field := range []int32{fieldSyntax, fieldEdition} {
+		loc := f.SourceLocations().ByPath(protoreflect.SourcePath{field})
+		for _, block := range append(slices.Clone(loc.LeadingDetachedComments), loc.LeadingComments) {
+			if text := carried(protogen.Comments(block)); text != "" {
+				b.WriteString(text + "\n")
+			}
+		}
+	}
+	return b.String()
+}
+
+// packageDoc returns the comments above the package line.
+func packageDoc(f protoreflect.FileDescriptor) string {
+	loc := f.SourceLocations().ByPath(protoreflect.SourcePath{fieldPackage})
+	var b strings.Builder
+	for _, block := range loc.LeadingDetachedComments {
+		if text := carried(protogen.Comments(block)); text != "" {
+			b.WriteString(text + "\n")
+		}
+	}
+	return b.String() + carried(protogen.Comments(loc.LeadingComments))
+}
