@@ -1,0 +1,402 @@
+package eng_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero/api"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/internal/guesttest"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// newHost returns an engine with the service that the test guest imports.
+func newHost(t *testing.T, opts ...eng.Option) *eng.Host {
+	t.Helper()
+	h, err := eng.New(t.Context(), append([]eng.Option{
+		eng.WithCacheDir(guesttest.CacheDir(t)),
+		eng.WithLogger(slog.New(slog.DiscardHandler)),
+		eng.WithCallBudget(time.Minute),
+	}, opts...)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	require.NoError(t, pluginsdk.RegisterService(t.Context(), h, pluginsdk.Service{
+		Name: "test.v1.Test", Impl: testImpl{},
+		Methods: []pluginsdk.Method{{Name: "Echo", Bridge: bridgeEcho}},
+	}))
+	return h
+}
+
+type testImpl struct{}
+
+func bridgeEcho(ctx context.Context, m api.Module, stack []uint64) {
+	pluginsdk.InvokeImplFromStack(ctx, "test.v1.Test.Echo", m, stack,
+		pluginsdk.Adapt(testImpl{}, testImpl.echo), new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+}
+
+func (testImpl) echo(ctx context.Context, req, resp *wrapperspb.BytesValue) error {
+	resp.Value = req.Value
+	switch string(req.Value) {
+	case "fail":
+		return status.Error(status.NotFound, "nothing there")
+	case "wait":
+		<-ctx.Done()
+		return ctx.Err()
+	case "context":
+		_, ok := ctx.Deadline()
+		resp.Value = fmt.Appendf(nil, "deadline %v traceparent %q caller %s", ok,
+			pluginsdk.Metadata(ctx)["traceparent"], eng.CallerFromContext(ctx).Name)
+	}
+	return nil
+}
+
+func compile(t *testing.T, h *eng.Host, opts ...eng.GuestOption) *eng.Guest {
+	t.Helper()
+	g, err := h.Compile(t.Context(), "tester", guesttest.Build(t, "testdata/guest"), opts...)
+	require.NoError(t, err)
+	return g
+}
+
+// run runs the test guest in a mode and returns what it printed.
+func run(t *testing.T, h *eng.Host, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	code, err := compile(t, h).Run(t.Context(), eng.WithArgs(args...), eng.WithStdout(&out), eng.WithStderr(&out))
+	require.NoError(t, err)
+	require.Zero(t, code, out.String())
+	return out.String()
+}
+
+func TestGuestCallsHost(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "echoed\n", run(t, newHost(t), "echo"))
+}
+
+func TestGuestSeesNothingOfItsHost(t *testing.T) {
+	t.Parallel()
+	var out, stderr bytes.Buffer
+	_, err := compile(t, newHost(t)).Run(t.Context(),
+		eng.WithArgs("world", "a", "b"), eng.WithEnv("KEY", "value"), eng.WithStdout(&out), eng.WithStderr(&stderr))
+	require.NoError(t, err)
+	require.Equal(t, `args tester a,b
+env KEY=value
+files true
+create true
+network true
+clock true true
+`, out.String())
+	require.Equal(t, "to stderr\n", stderr.String())
+}
+
+func TestHostileGuestGetsCodesAndGoesOn(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `-3 -8 -3 -3 -9 -9
+header outside: true
+parked: -5 -11 -11 0 -9
+usable: ping
+`, run(t, newHost(t), "hostile"))
+}
+
+func TestDeadlineAndMetadataReachTheHost(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `deadline true traceparent "00-abc" caller tester
+waited: true true
+ended before: true
+deadline true traceparent "" caller tester
+`, run(t, newHost(t), "deadline"))
+	require.Contains(t, run(t, newHost(t, eng.WithCallBudget(-1)), "deadline"), "deadline false")
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]uint32{"exit": 7, "exit-max": 0xffffffff, "panic": 2} {
+		var out bytes.Buffer
+		code, err := compile(t, newHost(t)).Run(t.Context(), eng.WithArgs(mode), eng.WithStderr(&out))
+		require.NoError(t, err, mode)
+		require.Equal(t, want, code, mode)
+	}
+}
+
+func TestGuestIsStoppedAtItsLimits(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, eng.WithMemoryLimit(32<<20))
+	g := compile(t, h)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := g.Run(ctx, eng.WithArgs("spin"))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
+
+	for _, mode := range []string{"recurse", "grow"} {
+		var out bytes.Buffer
+		code, err := g.Run(t.Context(), eng.WithArgs(mode), eng.WithStderr(&out))
+		if err != nil {
+			require.ErrorIs(t, err, status.Of(status.Aborted), mode)
+		} else {
+			require.NotZero(t, code, mode)
+		}
+		require.Contains(t, out.String(), "fatal error", mode)
+	}
+
+	_, err = newHost(t, eng.WithMemoryLimit(1<<20)).Compile(t.Context(), "big", guesttest.Build(t, "testdata/guest"))
+	require.ErrorContains(t, err, "memory")
+}
+
+func TestMissingImportsAreNamedAllAtOnce(t *testing.T) {
+	t.Parallel()
+	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, h.Close(t.Context())) }()
+	g, err := h.Compile(t.Context(), "importer", importer)
+	require.NoError(t, err)
+	_, err = g.Run(t.Context())
+	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+	require.ErrorIs(t, g.CheckImports(), status.Of(status.FailedPrecondition))
+	require.ErrorContains(t, err, `guest "importer" cannot start, 4 of its imports cannot be met:
+  a.A.F: no plugin registered this module
+  a.B.F: no plugin registered this module
+  parigot.nothing: no such function in ABI v1
+  parigot.take: the guest declares it as () -> (), the host has (i32, i32) -> (i64)`)
+
+	nop := func(context.Context, api.Module, []uint64) {}
+	require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: "a.A"}))
+	require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: "a.B", Functions: []eng.Function{{Name: "F", Call: nop}, {Name: "G", Call: nop}}}))
+	err = g.CheckImports()
+	require.ErrorContains(t, err, "a.A.F: the plugin has no such function, it has none")
+	require.ErrorContains(t, err, "a.B.F: the guest declares it as () -> (), the host has (i32, i32, i32, i32) -> (i64)")
+}
+
+// importer is a wasm module with four imports of type () -> ().
+var importer = func() []byte {
+	b := []byte{0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0}
+	section := []byte{4}
+	for _, im := range [][2]string{{"a.B", "F"}, {"parigot", "take"}, {"a.A", "F"}, {"parigot", "nothing"}} {
+		for _, s := range im {
+			section = append(append(section, byte(len(s))), s...)
+		}
+		section = append(section, 0, 0)
+	}
+	return append(append(b, 2, byte(len(section))), section...)
+}()
+
+func TestRegisterErrors(t *testing.T) {
+	t.Parallel()
+	nop := func(context.Context, api.Module, []uint64) {}
+	f := func(names ...string) (fs []eng.Function) {
+		for _, n := range names {
+			fs = append(fs, eng.Function{Name: n, Call: nop})
+		}
+		return fs
+	}
+	tests := []struct {
+		name string
+		m    eng.HostModule
+		want string
+		code status.Code
+	}{
+		{"duplicate", eng.HostModule{Name: "test.v1.Test", Functions: f("New", "Echo")}, `"Echo" is registered already`, status.AlreadyExists},
+		{"duplicate in itself", eng.HostModule{Name: "a.A", Functions: f("F", "F")}, `"F" is registered already`, status.AlreadyExists},
+		{"no module name", eng.HostModule{Functions: f("F")}, "name is empty", status.InvalidArgument},
+		{"WASI", eng.HostModule{Name: "wasi_snapshot_preview1", Functions: f("F")}, "reserved", status.InvalidArgument},
+		{"parigot", eng.HostModule{Name: "parigot", Functions: f("F")}, "reserved", status.InvalidArgument},
+		{"no function name", eng.HostModule{Name: "a.A", Functions: f("")}, "function 0 has no name", status.InvalidArgument},
+		{"no call", eng.HostModule{Name: "a.A", Functions: []eng.Function{{Name: "F"}}}, `"F" has no Call`, status.InvalidArgument},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			err := h.Register(t.Context(), tt.m)
+			require.ErrorContains(t, err, tt.want)
+			require.ErrorIs(t, err, status.Of(tt.code))
+			require.Equal(t, err, h.Failures())
+			require.NoError(t, h.Failures())
+			if tt.m.Name == "test.v1.Test" {
+				require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: tt.m.Name, Functions: f("New")}), "all or none")
+			}
+		})
+	}
+}
+
+func TestRegisterAfterGuestsStarted(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	run(t, h, "echo")
+	f := []eng.Function{{Name: "F", Call: func(context.Context, api.Module, []uint64) {}}}
+	require.ErrorIs(t, h.Register(t.Context(), eng.HostModule{Name: "test.v1.Test", Functions: f}), status.Of(status.FailedPrecondition))
+	require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: "test.v1.Other", Functions: f}))
+}
+
+func TestManyInstancesOfOneCompilation(t *testing.T) {
+	t.Parallel()
+	var log lockedBuffer
+	h := newHost(t, eng.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	var exited atomic.Int32
+	callers := sync.Map{}
+	h.OnGuestExit(func(_ context.Context, c eng.Caller) {
+		exited.Add(1)
+		callers.Store(c, true)
+	})
+	wasm := guesttest.Build(t, "testdata/guest")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			g, err := h.Compile(t.Context(), "tester", wasm)
+			if err == nil {
+				_, err = g.Run(t.Context(), eng.WithArgs("echo"))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, 1, strings.Count(log.String(), "msg=compiled"))
+	require.EqualValues(t, 8, exited.Load())
+	distinct := 0
+	callers.Range(func(any, any) bool { distinct++; return true })
+	require.Equal(t, 8, distinct, "each instance is a caller of its own")
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestTrustedAndOtherGuestsLiveInOneEngine(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for _, opts := range [][]eng.GuestOption{nil, {eng.Trusted()}} {
+		var out bytes.Buffer
+		code, err := compile(t, h, opts...).Run(t.Context(), eng.WithArgs("echo"), eng.WithStdout(&out))
+		require.NoError(t, err)
+		require.Zero(t, code, out.String())
+	}
+}
+
+func TestCloseStopsGuests(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	g := compile(t, h)
+	var order []string
+	h.OnClose(func(context.Context) error { order = append(order, "plugin"); return nil })
+	h.OnGuestExit(func(context.Context, eng.Caller) { order = append(order, "guest") })
+	h.OnGuestExit(func(context.Context, eng.Caller) { panic("a plugin's fault") })
+	started := make(signal)
+	ended := make(chan error)
+	go func() {
+		_, err := g.Run(t.Context(), eng.WithArgs("spin"), eng.WithStdout(started))
+		ended <- err
+	}()
+	<-started
+	require.NoError(t, h.Close(t.Context()))
+	require.ErrorIs(t, <-ended, status.Of(status.Unavailable))
+	require.Equal(t, []string{"guest", "plugin"}, order)
+	_, err := g.Run(t.Context())
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
+	_, err = h.Compile(t.Context(), "late", importer)
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
+}
+
+// signal is a writer that tells that something was written.
+type signal chan struct{}
+
+func (s signal) Write(p []byte) (int, error) {
+	close(s)
+	return len(p), nil
+}
+
+func TestCloseWaitsForCallsThatDoNotWatchTheirContext(t *testing.T) {
+	t.Parallel()
+	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)))
+	require.NoError(t, err)
+	entered, release := make(chan struct{}), make(chan struct{})
+	require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: "test.v1.Test", Functions: []eng.Function{{
+		Name: "Echo",
+		Call: func(context.Context, api.Module, []uint64) {
+			close(entered)
+			<-release
+		},
+	}}}))
+	g := compile(t, h)
+	ended := make(chan error)
+	go func() {
+		_, err := g.Run(context.Background(), eng.WithArgs("echo"))
+		ended <- err
+	}()
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorContains(t, h.Close(ctx), "guests still run")
+	close(release)
+	require.NoError(t, h.Close(t.Context()), "it may be closed again")
+	require.ErrorIs(t, <-ended, status.Of(status.Unavailable))
+}
+
+func TestReactor(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	g, err := h.Compile(t.Context(), "library", guesttest.Build(t, "testdata/reactor", "-buildmode=c-shared"))
+	require.NoError(t, err)
+	start := func() *eng.Instance {
+		i, err := g.Instantiate(t.Context())
+		require.NoError(t, err)
+		return i
+	}
+	i := start()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				if _, err := i.Call(t.Context(), "add", 1); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got, err := i.Call(t.Context(), "add", 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 400, got[0])
+	_, err = i.Call(t.Context(), "nothing")
+	require.ErrorIs(t, err, status.Of(status.NotFound))
+	require.NoError(t, i.Close(t.Context()))
+	require.NoError(t, i.Close(t.Context()))
+	_, err = i.Call(t.Context(), "add", 0)
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
+
+	for function, want := range map[string]status.Code{"fail": status.Aborted, "leave": status.Aborted, "spin": status.DeadlineExceeded} {
+		i := start()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_, err := i.Call(ctx, function)
+		cancel()
+		require.ErrorIs(t, err, status.Of(want), function)
+		_, err = i.Call(t.Context(), "add", 0)
+		require.ErrorIs(t, err, status.Of(status.Aborted), "%s: the instance is of no use any more", function)
+		require.NoError(t, i.Close(t.Context()))
+	}
+}

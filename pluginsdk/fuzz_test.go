@@ -1,0 +1,62 @@
+package pluginsdk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// FuzzInvokeImplFromStack gives the bridge arbitrary parameters, request bytes
+// and outcomes, on real wasm memory. Whatever a guest does, the answer is a
+// documented code, nothing is written outside of the response buffer, and the
+// next call works.
+func FuzzInvokeImplFromStack(f *testing.F) {
+	f.Add(uint32(0), uint32(6), uint32(4096), uint32(1024), []byte("\x0a\x04ping"), uint8(0))
+	f.Add(uint32(0), uint32(6), uint32(0), uint32(1024), []byte("\x0a\x04ping"), uint8(0))
+	f.Add(uint32(0), uint32(6), uint32(4096), uint32(0), []byte("\x0a\x04ping"), uint8(1))
+	f.Add(uint32(math.MaxUint32), uint32(math.MaxUint32), uint32(math.MaxUint32), uint32(math.MaxUint32), []byte{}, uint8(2))
+	f.Add(uint32(memorySize-1), uint32(2), uint32(memorySize-1), uint32(1), []byte{0x0a, 0xff}, uint8(3))
+	f.Fuzz(func(t *testing.T, reqPtr, reqLen, respPtr, respCap uint32, data []byte, outcome uint8) {
+		b := newBench(t)
+		if uint64(reqPtr)+uint64(len(data)) <= memorySize {
+			b.m.Memory().Write(reqPtr, data)
+		}
+		before, _ := b.m.Memory().Read(0, memorySize)
+		before = bytes.Clone(before)
+
+		code, n := b.invoke(outcomes[int(outcome)%len(outcomes)], reqPtr, reqLen, respPtr, respCap)
+
+		require.Contains(t, documented, code)
+		start, end := min(uint64(respPtr), memorySize), min(uint64(respPtr)+uint64(respCap), memorySize)
+		if n > respCap || uint64(respPtr)+uint64(respCap) > memorySize {
+			end = start // nothing may be written
+		}
+		after, _ := b.m.Memory().Read(0, memorySize)
+		require.True(t, bytes.Equal(before[:start], after[:start]), "written before the response buffer")
+		require.True(t, bytes.Equal(before[end:], after[end:]), "written after the response buffer")
+		require.Equal(t, n > respCap, b.state.Parked != nil)
+
+		fillMemory(b.m)
+		code, _ = b.call(echo)
+		require.Zero(t, code, "the instance stays usable")
+	})
+}
+
+var outcomes = []func(context.Context, bytesValue, bytesValue) error{
+	echo,
+	func(context.Context, bytesValue, bytesValue) error { return status.Error(protoErr(3), "no") },
+	func(context.Context, bytesValue, bytesValue) error { return errors.New("secret") },
+	func(context.Context, bytesValue, bytesValue) error { panic("secret") },
+	func(context.Context, bytesValue, bytesValue) error { return nil },
+}
+
+var documented = []int32{
+	0, 3,
+	-int32(status.InvalidArgument), -int32(status.ResourceExhausted), -int32(status.Internal),
+}

@@ -1,0 +1,112 @@
+package pluginsdk_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero/api"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+func newHost(t *testing.T) *eng.Host {
+	t.Helper()
+	h, err := eng.New(t.Context(), eng.WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	return h
+}
+
+func service(impl any) pluginsdk.Service {
+	return pluginsdk.Service{Name: "test.v1.Test", Impl: impl, Methods: []pluginsdk.Method{
+		{Name: "Call", Bridge: func(context.Context, api.Module, []uint64) {}},
+	}}
+}
+
+func TestStart(t *testing.T) {
+	t.Parallel()
+	reason := errors.New("no database")
+	register := pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
+		return pluginsdk.RegisterService(ctx, e, service(1)) == nil
+	})
+	tests := []struct {
+		name   string
+		plugin pluginsdk.ParigotInit
+		want   string
+	}{
+		{"works", register, ""},
+		{"reports a reason", pluginsdk.InitFunc(func(_ context.Context, e eng.Engine) bool { return pluginsdk.InitError(e, reason) }), "no database"},
+		{"fails to register", pluginsdk.InitAll(register, register), `module "test.v1.Test": ALREADY_EXISTS: function "Call" is registered already`},
+		{"ignores that it failed to register", pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
+			_ = pluginsdk.RegisterService(ctx, e, service(nil))
+			return true
+		}), "test.v1.Test: the implementation is nil"},
+		{"gives no reason", pluginsdk.InitFunc(func(context.Context, eng.Engine) bool { return false }), "pluginsdk.InitError"},
+		{"panics", pluginsdk.InitFunc(func(context.Context, eng.Engine) bool { panic("oh") }), "panic in Init: oh"},
+		{"is nil", nil, "the plugin is nil"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			err := pluginsdk.Start(t.Context(), h, tt.plugin)
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
+			require.NoError(t, pluginsdk.Start(t.Context(), h, pluginsdk.InitAll()), "a failure belongs to one plugin")
+		})
+	}
+}
+
+func TestReadConfig(t *testing.T) {
+	t.Parallel()
+	read := func(into *wrapperspb.StringValue, opts ...pluginsdk.StartOption) error {
+		return pluginsdk.Start(t.Context(), newHost(t), pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
+			if err := pluginsdk.ReadConfig(ctx, into); err != nil {
+				return pluginsdk.InitError(e, err)
+			}
+			return true
+		}), opts...)
+	}
+	got := wrapperspb.String("default")
+	require.NoError(t, read(got))
+	require.Equal(t, "default", got.Value)
+	require.NoError(t, read(got, pluginsdk.WithConfig(wrapperspb.String("set"))))
+	require.Equal(t, "set", got.Value)
+	err := read(got, pluginsdk.WithConfig(durationpb.New(1)))
+	require.ErrorContains(t, err, "configured with a google.protobuf.StringValue, the host gave a google.protobuf.Duration")
+	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
+}
+
+type closingImpl struct{ closed *[]string }
+
+func (c closingImpl) Close(context.Context) error {
+	*c.closed = append(*c.closed, "impl")
+	return errors.New("could not flush")
+}
+
+func TestImplIsClosedWithTheEngine(t *testing.T) {
+	t.Parallel()
+	h, err := eng.New(t.Context())
+	require.NoError(t, err)
+	var closed []string
+	require.NoError(t, pluginsdk.RegisterService(t.Context(), h, service(closingImpl{&closed})))
+	h.OnClose(func(context.Context) error {
+		closed = append(closed, "last")
+		return nil
+	})
+	require.ErrorContains(t, h.Close(t.Context()), "could not flush")
+	require.Equal(t, []string{"last", "impl"}, closed)
+	require.NoError(t, h.Close(t.Context()))
+	require.Len(t, closed, 2)
+	require.ErrorIs(t, h.Register(t.Context(), eng.HostModule{Name: "late"}), status.Of(status.Unavailable))
+}
