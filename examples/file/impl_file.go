@@ -1,0 +1,183 @@
+package file
+
+import (
+	"context"
+
+	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
+	"github.com/iansmith/parigot/examples/file/gen/file/v1/filev1parigot"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// FilePlugin implements file.v1.File: it gives the guests of one engine the
+// files below one directory of the host.
+//
+// The zero value is for [FilePlugin.Init] only, which makes a FilePlugin of its
+// own for each engine; the RPCs of the zero value fail with UNAVAILABLE. All
+// methods are safe for concurrent use.
+type FilePlugin struct {
+	filev1parigot.UnimplementedFileImpl
+
+	sandbox *sandbox // nil in the zero value
+}
+
+var _ filev1parigot.FileImpl = (*FilePlugin)(nil)
+
+// ParigotInitialize is the plugin that a host initialises, with a
+// [filev1.FileConfig] as its configuration.
+var ParigotInitialize pluginsdk.ParigotInit = &FilePlugin{}
+
+// Init registers a FilePlugin of its own with e, so that its state belongs to
+// that engine alone. What is open is closed when its guest ends, and everything
+// when e closes. Init returns false when the configuration cannot work or e
+// refuses the registration; [pluginsdk.Start] returns the reason.
+func (*FilePlugin) Init(ctx context.Context, e eng.Engine) bool {
+	p, err := newFilePlugin(ctx, e)
+	if err != nil {
+		return pluginsdk.InitError(e, err)
+	}
+	if err := filev1parigot.RegisterFile(ctx, e, p); err != nil {
+		_ = p.sandbox.close(ctx) // the failure to report is the first one
+		return false             // the engine has kept why
+	}
+	e.OnGuestExit(p.sandbox.closeGuest)
+	e.OnClose(p.sandbox.close)
+	return true
+}
+
+// newFilePlugin makes the FilePlugin of one engine from the configuration in
+// ctx.
+func newFilePlugin(ctx context.Context, e eng.Engine) (*FilePlugin, error) {
+	cfg := new(filev1.FileConfig)
+	if err := pluginsdk.ReadConfig(ctx, cfg); err != nil {
+		return nil, err
+	}
+	s, err := newSettings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	box, err := newSandbox(s, e.Logger())
+	if err != nil {
+		return nil, err
+	}
+	return &FilePlugin{sandbox: box}, nil
+}
+
+// Open opens an existing file for reading, from its first byte.
+func (p *FilePlugin) Open(ctx context.Context, req *filev1.OpenRequest, resp *filev1.OpenResponse) error {
+	if p.sandbox == nil {
+		return errNotInitialised()
+	}
+	key, err := p.sandbox.open(eng.CallerFromContext(ctx), req.GetPath())
+	if err != nil {
+		return err
+	}
+	resp.Path, resp.Id = req.GetPath(), idToProto(key)
+	return nil
+}
+
+// Create opens a file for reading and writing. A file that exists is
+// truncated, one that does not is made, with the directories above it.
+func (p *FilePlugin) Create(ctx context.Context, req *filev1.CreateRequest, resp *filev1.CreateResponse) error {
+	if p.sandbox == nil {
+		return errNotInitialised()
+	}
+	key, err := p.sandbox.create(eng.CallerFromContext(ctx), req.GetPath())
+	if err != nil {
+		return err
+	}
+	resp.Path, resp.Id = req.GetPath(), idToProto(key)
+	return nil
+}
+
+// Close closes an open file; its id names nothing afterwards.
+func (p *FilePlugin) Close(ctx context.Context, req *filev1.CloseRequest, _ *filev1.CloseResponse) error {
+	if p.sandbox == nil {
+		return errNotInitialised()
+	}
+	caller := eng.CallerFromContext(ctx)
+	return p.sandbox.closeFile(caller, keyOf(caller, req.GetId()))
+}
+
+// Read returns the bytes that follow the last ones read or written.
+func (p *FilePlugin) Read(ctx context.Context, req *filev1.ReadRequest, resp *filev1.ReadResponse) (err error) {
+	if p.sandbox == nil {
+		return errNotInitialised()
+	}
+	caller := eng.CallerFromContext(ctx)
+	resp.Data, err = p.sandbox.read(caller, keyOf(caller, req.GetId()), req.GetLimit())
+	return err
+}
+
+// Write appends to what was read or written last, and returns when all bytes
+// are with the host's operating system.
+func (p *FilePlugin) Write(ctx context.Context, req *filev1.WriteRequest, resp *filev1.WriteResponse) error {
+	if p.sandbox == nil {
+		return errNotInitialised()
+	}
+	caller := eng.CallerFromContext(ctx)
+	if err := p.sandbox.write(caller, keyOf(caller, req.GetId()), req.GetData()); err != nil {
+		return err
+	}
+	resp.Written = uint32(len(req.GetData())) // write has checked it against a uint32
+	return nil
+}
+
+// Delete removes a file, or a directory that has nothing in it.
+func (p *FilePlugin) Delete(ctx context.Context, req *filev1.DeleteRequest, _ *filev1.DeleteResponse) error {
+	if p.sandbox == nil {
+		return errNotInitialised()
+	}
+	return p.sandbox.remove(eng.CallerFromContext(ctx), req.GetPath())
+}
+
+// Stat tells what is at a path.
+func (p *FilePlugin) Stat(ctx context.Context, req *filev1.StatRequest, resp *filev1.StatResponse) error {
+	if p.sandbox == nil {
+		return errNotInitialised()
+	}
+	info, err := p.sandbox.stat(eng.CallerFromContext(ctx), req.GetPath())
+	if err != nil {
+		return err
+	}
+	resp.Info = &filev1.FileInfo{
+		Path:    req.GetPath(),
+		IsDir:   info.IsDir(),
+		ModTime: timestamppb.New(info.ModTime()),
+	}
+	if !info.IsDir() {
+		resp.Info.Size = info.Size()
+	}
+	return nil
+}
+
+// LoadTestData copies a directory of the host, with all below it, to a
+// directory of the guest. The host's configuration lists the directories
+// that may be copied; there are none unless it does.
+func (p *FilePlugin) LoadTestData(ctx context.Context, req *filev1.LoadTestDataRequest, resp *filev1.LoadTestDataResponse) error {
+	if p.sandbox == nil {
+		return errNotInitialised()
+	}
+	done, err := p.sandbox.loadTestData(ctx, eng.CallerFromContext(ctx), req)
+	if err != nil {
+		return err
+	}
+	resp.Copied, resp.ErrorPath = done.copied, done.failed
+	return nil
+}
+
+func keyOf(caller eng.Caller, fileID *parigotpb.Id) fileKey {
+	return fileKey{owner: caller.ID, id: id.From[fileKind](fileID.GetHigh(), fileID.GetLow())}
+}
+
+func idToProto(key fileKey) *parigotpb.Id {
+	return &parigotpb.Id{High: key.id.High(), Low: key.id.Low()}
+}
+
+func errNotInitialised() error {
+	return status.Error(status.Unavailable, "the file plugin is not initialised: a host does it with pluginsdk.Start")
+}
