@@ -1,11 +1,339 @@
 package gen
 
 import (
+	"fmt"
+	"go/token"
 	"io/fs"
+	"path"
+	"strings"
+	"unicode"
 
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/pluginpb"
+
+	"github.com/iansmith/parigot/internal/gen/merge"
 )
 
+// skeletonView is the implementation of a service that does not exist yet, as
+// the template sees it.
+type skeletonView struct {
+	*serviceView
+	Plugin             string // the type
+	ImplIdent          protogen.GoIdent
+	UnimplementedIdent protogen.GoIdent
+	RegisterIdent      protogen.GoIdent
+	EmbedUnimplemented bool
+	InitFunc           string          // instead of the method Init, which is an rpc
+	Initialize         []*skeletonView // what ParigotInitialize, if it goes here, starts
+	InitializeAll      bool            // and it is more than one
+	Stubs              []*stubView
+
+	fileName    string
+	packageName string // of the generated code
+}
+
+// stubView is one method that is missing in an implementation.
+type stubView struct {
+	*methodView
+	Receiver, ReceiverType string
+	FullNameIdent          protogen.GoIdent
+}
+
+// skeletonRun is one run in the mode impl=DIR.
+type skeletonRun struct {
+	*generator
+	pkg     *merge.Package
+	editors map[string]*merge.Editor // by file name
+	created []*skeletonView
+}
+
+// skeletons returns the files of the mode impl=DIR: those that are new, those
+// that got more methods, and those with nothing to add, as they are, so that
+// the compiler does not take them for stale.
 func (g *generator) skeletons(views []*fileView, dir fs.FS) ([]*pluginpb.CodeGeneratorResponse_File, error) {
-	return nil, nil
+	if err := refuseClean(dir); err != nil {
+		return nil, err
+	}
+	run := &skeletonRun{generator: g, editors: make(map[string]*merge.Editor)}
+	if err := run.load(dir); err != nil {
+		return nil, err
+	}
+	all := run.views(views)
+	if err := g.problems.err(); err != nil {
+		return nil, err
+	}
+	for _, view := range all {
+		if err := run.add(view); err != nil {
+			return nil, err
+		}
+	}
+	if err := run.create(); err != nil {
+		return nil, err
+	}
+	return run.files()
+}
+
+// views returns the view of each service, having checked that no two share a
+// type or a file.
+func (r *skeletonRun) views(files []*fileView) []*skeletonView {
+	var all []*skeletonView
+	types, names := make(map[string]owner), make(map[string]owner)
+	for _, file := range files {
+		for _, service := range file.Services {
+			view, by := newSkeleton(file, service), ownerOf(service.Desc)
+			all = append(all, view)
+			if first, ok := types[view.Plugin]; ok {
+				r.problems.add(by.at, "%s and %s (%s) would both be implemented by a type %s: give each an impl directory of its own", by.what, first.what, first.at, view.Plugin)
+			} else if first, ok := names[view.fileName]; ok {
+				r.problems.add(by.at, "%s and %s (%s) would both be implemented in %s: give each an impl directory of its own", by.what, first.what, first.at, view.fileName)
+			}
+			types[view.Plugin], names[view.fileName] = by, by
+		}
+	}
+	return all
+}
+
+// load reads the package in the directory, and settles its name.
+func (r *skeletonRun) load(dir fs.FS) error {
+	in := path.Clean(r.parameters.impl)
+	if !fs.ValidPath(in) {
+		return fmt.Errorf("impl=%s must be a directory inside the working directory, relative to it", r.parameters.impl)
+	}
+	var err error
+	if r.pkg, err = merge.Load(dir, in, r.parameters.implPackage); err != nil {
+		return err
+	}
+	if r.pkg.Name == "" {
+		r.pkg.Name = packageNameOf(path.Base(in))
+	}
+	if r.pkg.Name == "" {
+		return fmt.Errorf("impl=%s does not tell the name of the Go package: set impl_package", r.parameters.impl)
+	}
+	return nil
+}
+
+// packageNameOf makes the name of a Go package of that of a directory.
+func packageNameOf(dir string) string {
+	name := strings.ToLower(strings.Map(func(r rune) rune {
+		if r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, dir))
+	switch {
+	case strings.Trim(name, "_") == "":
+		return ""
+	case token.IsKeyword(name):
+		return name + "plugin"
+	case !token.IsIdentifier(name):
+		return "plugin" + name
+	}
+	return name
+}
+
+func newSkeleton(file *fileView, service *serviceView) *skeletonView {
+	view := &skeletonView{
+		serviceView:        service,
+		Plugin:             service.GoName + "Plugin",
+		ImplIdent:          file.ImportPath.Ident(service.ImplName),
+		UnimplementedIdent: file.ImportPath.Ident(service.UnimplementedName),
+		RegisterIdent:      file.ImportPath.Ident(service.RegisterName),
+		EmbedUnimplemented: true,
+		fileName:           skeletonFile(string(service.Desc.Name())),
+		packageName:        file.PackageName,
+	}
+	for _, method := range service.Methods {
+		switch method.GoName {
+		case "Init":
+			view.InitFunc = "init" + view.Plugin
+		case service.UnimplementedName:
+			// A field and a method cannot share a name. Every method is in the
+			// skeleton anyway.
+			view.EmbedUnimplemented = false
+		}
+	}
+	return view
+}
+
+// skeletonFile returns the name of the file for a service.
+func skeletonFile(service string) string {
+	stem := "impl_" + snake(service)
+	if constrained(stem + ".go") {
+		stem += "_service"
+	}
+	return stem + ".go"
+}
+
+// snake returns a CamelCase name in snake_case, "HTTPFile" as "http_file".
+func snake(name string) string {
+	runes := []rune(name)
+	var b strings.Builder
+	for i, r := range runes {
+		if i > 0 && unicode.IsUpper(r) && runes[i-1] != '_' {
+			next := i+1 < len(runes) && unicode.IsLower(runes[i+1])
+			if !unicode.IsUpper(runes[i-1]) || next {
+				b.WriteByte('_')
+			}
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+func (v *skeletonView) implInterface() merge.Interface {
+	return merge.Interface{
+		ImportPath:  string(v.ImplIdent.GoImportPath),
+		PackageName: v.packageName,
+		Name:        v.ImplName,
+	}
+}
+
+// initializer returns the expression that ParigotInitialize needs for the
+// plugin.
+func (v *skeletonView) initializer() string {
+	if v.InitFunc != "" {
+		return "pluginsdk.InitFunc(" + v.InitFunc + ")"
+	}
+	return "&" + v.Plugin + "{}"
+}
+
+func (v *skeletonView) methodNames() []string {
+	var names []string
+	for _, method := range v.Methods {
+		names = append(names, method.GoName)
+	}
+	return names
+}
+
+// stub returns the view of one method with its receiver.
+func (v *skeletonView) stub(method *methodView, receiver, receiverType string) *stubView {
+	return &stubView{
+		methodView:    method,
+		Receiver:      receiver,
+		ReceiverType:  receiverType,
+		FullNameIdent: v.ImplIdent.GoImportPath.Ident(method.FullNameConst),
+	}
+}
+
+// add completes the implementation that the package has, or notes that it has
+// none.
+func (r *skeletonRun) add(view *skeletonView) error {
+	target, err := r.pkg.Find(view.implInterface(), view.fileName, view.Plugin)
+	if err != nil {
+		return err
+	}
+	if target == nil {
+		r.created = append(r.created, view)
+		return nil
+	}
+	editor := target.Editor()
+	r.editors[target.FileName()] = editor
+	if len(target.Others) > 0 {
+		r.note("%s implements %s, and so do others, which get no methods: %s", target.Type, view.FullName, strings.Join(target.Others, ", "))
+	}
+	r.noteStray(view, target)
+	missing := target.Missing(view.methodNames())
+	fallback := view.implInterface()
+	fallback.Name = view.UnimplementedName
+	if hidden := target.Hidden(fallback); len(missing) > 0 && hidden != "" {
+		r.note("%s: %s embeds %s, which may have the methods %s: nothing is added for them", target.Place(), target.Type, hidden, strings.Join(missing, ", "))
+		return nil
+	}
+	return r.append(view, target, editor, missing)
+}
+
+// noteStray tells about methods that the service does not have any more. They
+// are the author's: nothing deletes them.
+func (r *skeletonRun) noteStray(view *skeletonView, target *merge.Target) {
+	if target.Type == "" || target.AlsoImplements(view.implInterface(), "Impl") {
+		return
+	}
+	for _, stray := range target.Stray(view.methodNames()) {
+		r.note("%s is no method of %s; delete it when nothing needs it", stray, view.FullName)
+	}
+}
+
+func (r *skeletonRun) append(view *skeletonView, target *merge.Target, editor *merge.Editor, missing []string) error {
+	wanted := make(map[string]bool, len(missing))
+	for _, name := range missing {
+		wanted[name] = true
+	}
+	b := newBinding(r.qualifier(view, editor))
+	for _, method := range view.Methods {
+		if !wanted[method.GoName] {
+			continue
+		}
+		var text strings.Builder
+		if err := b.execute(&text, "stub", view.stub(method, target.Receiver, target.ReceiverType)); err != nil {
+			return err
+		}
+		editor.Append(text.String())
+	}
+	return nil
+}
+
+// qualifier returns how an edited file refers to identifiers of others.
+func (r *skeletonRun) qualifier(view *skeletonView, editor *merge.Editor) qualifier {
+	names := map[protogen.GoImportPath]string{view.ImplIdent.GoImportPath: view.packageName}
+	for _, file := range r.plugin.Files {
+		if _, ok := names[file.GoImportPath]; !ok {
+			names[file.GoImportPath] = string(file.GoPackageName)
+		}
+	}
+	return func(id protogen.GoIdent) string {
+		name, ok := names[id.GoImportPath]
+		if !ok {
+			name = path.Base(string(id.GoImportPath))
+		}
+		return editor.Qualify(string(id.GoImportPath), name, id.GoName)
+	}
+}
+
+// create prints the new implementations. All of one run share a
+// ParigotInitialize, because a package has room for one.
+func (r *skeletonRun) create() error {
+	const initialize = "ParigotInitialize"
+	declared := r.pkg.Declares(initialize)
+	for i, view := range r.created {
+		if declared != "" {
+			r.note("%s declares %s: add %s to it", declared, initialize, view.initializer())
+		} else if i == 0 {
+			view.Initialize, view.InitializeAll = r.created, len(r.created) > 1
+		}
+		for _, method := range view.Methods {
+			view.Stubs = append(view.Stubs, view.stub(method, "p", "*"+view.Plugin))
+		}
+		editor := r.pkg.New(view.fileName, r.reserved(initialize)...)
+		var text strings.Builder
+		if err := newBinding(r.qualifier(view, editor)).execute(&text, "skeleton", view); err != nil {
+			return err
+		}
+		editor.Append(text.String())
+		r.editors[view.fileName] = editor
+	}
+	return nil
+}
+
+// reserved returns the names that new files declare.
+func (r *skeletonRun) reserved(names ...string) []string {
+	for _, view := range r.created {
+		names = append(names, view.Plugin, "init"+view.Plugin)
+	}
+	return names
+}
+
+func (r *skeletonRun) files() ([]*pluginpb.CodeGeneratorResponse_File, error) {
+	var files []*pluginpb.CodeGeneratorResponse_File
+	for _, name := range sortedKeys(r.editors) {
+		content, err := r.editors[name].Bytes()
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, &pluginpb.CodeGeneratorResponse_File{
+			Name:    proto.String(name),
+			Content: proto.String(string(content)),
+		})
+	}
+	return files, nil
 }

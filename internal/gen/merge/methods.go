@@ -1,0 +1,277 @@
+package merge
+
+import (
+	"go/ast"
+	"go/token"
+	"slices"
+	"strings"
+)
+
+// Target is a type that implements an interface, and the file that its
+// missing methods go to.
+type Target struct {
+	// Type is its name, or "" when it is of another package, and then nothing
+	// can be added.
+	Type string
+
+	// Others are further types that are said to implement the interface.
+	Others []string
+
+	// Receiver and ReceiverType are what its methods call the receiver, such
+	// as "p" and "*FilePlugin".
+	Receiver, ReceiverType string
+
+	pkg    *Package
+	file   *file
+	have   map[string]bool
+	embeds []embedded
+}
+
+// embedded is an embedded type of another package.
+type embedded struct {
+	name       string
+	importPath string
+}
+
+func (p *Package) target(a anchor) *Target {
+	t := &Target{Type: a.typ, pkg: p, file: a.file, have: make(map[string]bool)}
+	if a.typ == "" {
+		return t
+	}
+	t.collect(a.typ, true, make(map[string]bool))
+	t.chooseReceiver(a)
+	return t
+}
+
+// FileName returns the name of the file that the methods go to.
+func (t *Target) FileName() string { return t.file.name }
+
+// Place names the file and the line of the type's first method, or of the
+// file, for a person.
+func (t *Target) Place() string { return t.pkg.place(t.file, t.file.syntax.Package) }
+
+// Editor returns the editor of that file.
+func (t *Target) Editor() *Editor { return t.pkg.editorOf(t.file) }
+
+// Missing returns those of names that the type has no method for, in any file
+// of the package and also by embedding a type of the package.
+func (t *Target) Missing(names []string) []string {
+	if t.Type == "" {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return t.have[name] })
+}
+
+// Hidden returns an embedded type of another package that may have the missing
+// methods, so that adding them would take its place unnoticed. There is none
+// when the type embeds fallback, the type that answers for missing methods:
+// two embedded types with one method would not compile.
+func (t *Target) Hidden(fallback Interface) string {
+	hidden := ""
+	for _, e := range t.embeds {
+		if e.importPath == fallback.ImportPath && e.name == fallback.Name {
+			return ""
+		}
+		if !isStandard(e.importPath) && !strings.HasPrefix(e.name, "Unimplemented") {
+			hidden = e.importPath + "." + e.name
+		}
+	}
+	return hidden
+}
+
+// Stray returns the methods of the type that look like those of the interface
+// but are not among names, each as "place: Type.Method".
+func (t *Target) Stray(names []string) []string {
+	var stray []string
+	t.pkg.eachMethod(t.Type, func(f *file, m *ast.FuncDecl) {
+		if m.Name.IsExported() && !slices.Contains(names, m.Name.Name) && isCall(m.Type) {
+			stray = append(stray, t.pkg.place(f, m.Pos())+": "+t.Type+"."+m.Name.Name)
+		}
+	})
+	return stray
+}
+
+// AlsoImplements reports whether the type is asserted to implement an
+// interface besides i whose name ends as i's does.
+func (t *Target) AlsoImplements(i Interface, suffix string) bool {
+	for _, f := range t.pkg.files {
+		for _, decl := range f.syntax.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok || gen.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				if spec, ok := spec.(*ast.ValueSpec); ok && t.asserted(f, spec, i, suffix) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (t *Target) asserted(f *file, spec *ast.ValueSpec, i Interface, suffix string) bool {
+	sel, ok := spec.Type.(*ast.SelectorExpr)
+	if !ok || !strings.HasSuffix(sel.Sel.Name, suffix) || refersTo(f, spec.Type, i) {
+		return false
+	}
+	for _, value := range spec.Values {
+		if a, ok := implementer(value); ok && a.typ == t.Type {
+			return true
+		}
+	}
+	return false
+}
+
+// isCall reports whether a signature is that of a service's method:
+// (context.Context, *Request, *Response) error.
+func isCall(typ *ast.FuncType) bool {
+	var params []ast.Expr
+	for _, field := range typ.Params.List {
+		for range max(1, len(field.Names)) {
+			params = append(params, field.Type)
+		}
+	}
+	if len(params) != 3 || typ.Results == nil || len(typ.Results.List) != 1 {
+		return false
+	}
+	context, ok := params[0].(*ast.SelectorExpr)
+	_, pointer1 := params[1].(*ast.StarExpr)
+	_, pointer2 := params[2].(*ast.StarExpr)
+	return ok && context.Sel.Name == "Context" && pointer1 && pointer2 && baseName(typ.Results.List[0].Type) == "error"
+}
+
+// eachMethod calls do for each method declared on a type.
+func (p *Package) eachMethod(typ string, do func(*file, *ast.FuncDecl)) {
+	for _, f := range p.files {
+		for _, decl := range f.syntax.Decls {
+			if m, ok := decl.(*ast.FuncDecl); ok && m.Recv != nil && len(m.Recv.List) == 1 && baseName(m.Recv.List[0].Type) == typ {
+				do(f, m)
+			}
+		}
+	}
+}
+
+// spec returns the declaration of a type and its file.
+func (p *Package) spec(typ string) (*file, *ast.TypeSpec) {
+	for _, f := range p.files {
+		for _, decl := range f.syntax.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok || gen.Tok != token.TYPE {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				if spec := spec.(*ast.TypeSpec); spec.Name.Name == typ {
+					return f, spec
+				}
+			}
+		}
+	}
+	return nil, nil
+}
+
+// collect notes the methods of a type of the package and of what it embeds.
+func (t *Target) collect(typ string, own bool, seen map[string]bool) {
+	if seen[typ] {
+		return
+	}
+	seen[typ] = true
+	if own {
+		t.pkg.eachMethod(typ, func(_ *file, m *ast.FuncDecl) { t.have[m.Name.Name] = true })
+	}
+	f, spec := t.pkg.spec(typ)
+	if spec == nil {
+		return
+	}
+	switch x := ast.Unparen(spec.Type).(type) {
+	case *ast.StructType:
+		for _, field := range x.Fields.List {
+			if len(field.Names) == 0 {
+				t.embed(f, field.Type, seen)
+			}
+		}
+	case *ast.InterfaceType:
+		t.collectInterface(f, x, seen)
+	default:
+		// An alias has the methods of the other type; a type defined by it has
+		// those that it gets by embedding.
+		if base := baseName(x); base != "" {
+			t.collect(base, spec.Assign.IsValid(), seen)
+		} else if spec.Assign.IsValid() {
+			t.embed(f, x, seen)
+		}
+	}
+}
+
+func (t *Target) collectInterface(f *file, x *ast.InterfaceType, seen map[string]bool) {
+	for _, field := range x.Methods.List {
+		for _, name := range field.Names {
+			t.have[name.Name] = true
+		}
+		if len(field.Names) == 0 {
+			t.embed(f, field.Type, seen)
+		}
+	}
+}
+
+// embed notes an embedded type.
+func (t *Target) embed(f *file, x ast.Expr, seen map[string]bool) {
+	if base := baseName(x); base != "" {
+		t.collect(base, true, seen)
+		return
+	}
+	if star, ok := ast.Unparen(x).(*ast.StarExpr); ok {
+		x = star.X
+	}
+	switch i := ast.Unparen(x).(type) {
+	case *ast.IndexExpr:
+		x = i.X
+	case *ast.IndexListExpr:
+		x = i.X
+	}
+	if sel, ok := x.(*ast.SelectorExpr); ok {
+		if pkg, ok := sel.X.(*ast.Ident); ok {
+			t.embeds = append(t.embeds, embedded{name: sel.Sel.Name, importPath: importedAs(f.syntax, pkg.Name)})
+		}
+	}
+}
+
+// chooseReceiver follows the methods that the type has, those of the anchor's
+// file first.
+func (t *Target) chooseReceiver(a anchor) {
+	t.Receiver = "p"
+	pointers, values := 0, 0
+	names := make(map[bool]string) // in the anchor's file or not → name
+	t.pkg.eachMethod(t.Type, func(f *file, m *ast.FuncDecl) {
+		receiver := m.Recv.List[0]
+		if _, ok := ast.Unparen(receiver.Type).(*ast.StarExpr); ok {
+			pointers++
+		} else {
+			values++
+		}
+		here := f == a.file
+		if len(receiver.Names) == 1 && usable(receiver.Names[0].Name) && names[here] == "" {
+			names[here] = receiver.Names[0].Name
+		}
+	})
+	for _, here := range []bool{true, false} {
+		if names[here] != "" {
+			t.Receiver = names[here]
+			break
+		}
+	}
+	t.ReceiverType = t.Type
+	if _, spec := t.pkg.spec(t.Type); spec != nil && spec.TypeParams != nil {
+		blanks := slices.Repeat([]string{"_"}, spec.TypeParams.NumFields())
+		t.ReceiverType += "[" + strings.Join(blanks, ", ") + "]"
+	}
+	// A value implements the interface only with methods of the value.
+	if a.pointer && (pointers > 0 || values == 0) {
+		t.ReceiverType = "*" + t.ReceiverType
+	}
+}
+
+// usable reports whether a receiver's name leaves room for the parameters.
+func usable(name string) bool {
+	return !slices.Contains([]string{"_", "ctx", "req", "resp"}, name)
+}
