@@ -91,7 +91,9 @@ func TestCallLocal(t *testing.T) {
 	require.Equal(t, "ping", string(resp.Value))
 
 	cause := errors.New("secret of the host")
-	_, err = local(func(context.Context, bytesValue, bytesValue) error { return status.Wrap(protoErr(3), cause, "no such file") })
+	_, err = local(func(context.Context, bytesValue, bytesValue) error {
+		return status.Wrap(protoErr(3), cause, "no such file")
+	})
 	require.ErrorIs(t, err, status.Of(protoErr(3)))
 	require.NotErrorIs(t, err, cause, "what a guest does not see, a local caller does not either")
 

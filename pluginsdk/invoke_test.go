@@ -284,7 +284,7 @@ func TestBudgetOfMethodAndNone(t *testing.T) {
 	t.Parallel()
 	for _, budget := range []time.Duration{time.Hour, -1} {
 		b := newBench(t)
-		b.ctx = &budgetContext{Context: b.ctx, budget: budget}
+		b.budget = budget
 		_, _ = b.call(func(ctx context.Context, _, _ bytesValue) error {
 			deadline, ok := ctx.Deadline()
 			require.Equal(t, budget > 0, ok)

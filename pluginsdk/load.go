@@ -34,7 +34,7 @@ func LoadAndReturnInit(ctx context.Context, pluginPath, pluginSymbol, _ string) 
 	symbol, err := p.Lookup(pluginSymbol)
 	if err != nil {
 		return nil, fmt.Errorf("load plugin %s: %w", pluginPath,
-			status.Wrap(status.NotFound, err, fmt.Sprintf("it has no exported variable %s", pluginSymbol)))
+			status.Wrap(status.NotFound, err, "it has no exported variable "+pluginSymbol))
 	}
 	init, ok := symbol.(*ParigotInit)
 	if !ok || *init == nil {

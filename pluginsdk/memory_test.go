@@ -33,13 +33,13 @@ const memorySize = 64 << 10
 const mask = 0xa5
 
 // newMemory returns a module with real memory, filled with the mask.
-func newMemory(t testing.TB) api.Module {
-	t.Helper()
+func newMemory(tb testing.TB) api.Module {
+	tb.Helper()
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	t.Cleanup(func() { require.NoError(t, r.Close(ctx)) })
+	tb.Cleanup(func() { require.NoError(tb, r.Close(ctx)) })
 	m, err := r.Instantiate(ctx, memoryModule)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	fillMemory(m)
 	return m
 }
@@ -58,6 +58,8 @@ type bench struct {
 	state *instance.State
 	ctx   context.Context
 	log   bytes.Buffer
+
+	budget time.Duration // of the method; 0 is that of the state
 }
 
 func newBench(t testing.TB) *bench {
@@ -89,7 +91,10 @@ func (b *bench) invoke(impl func(context.Context, bytesValue, bytesValue) error,
 	fn := Adapt(impl, func(impl func(context.Context, bytesValue, bytesValue) error, ctx context.Context, t, u bytesValue) error {
 		return impl(ctx, t, u)
 	})
-	InvokeImplFromStack(b.ctx, "test.v1.Test.Call", b.m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	bridge := withBudget(func(ctx context.Context, m api.Module, stack []uint64) {
+		InvokeImplFromStack(ctx, "test.v1.Test.Call", m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	}, b.budget)
+	bridge(b.ctx, b.m, stack)
 	return abi.Split(stack[0])
 }
 

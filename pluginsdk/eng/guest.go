@@ -131,7 +131,9 @@ func (g *Guest) prepare(ctx context.Context) error {
 func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, err error) {
 	i, err := g.start(ctx, "_start", opts)
 	if i != nil {
-		i.end(ctx)
+		if failed := i.end(ctx); err == nil {
+			err = failed
+		}
 	}
 	exit, exited := errors.AsType[*sys.ExitError](err)
 	switch {
@@ -154,7 +156,7 @@ func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (*Instance, 
 	}
 	err = g.explain(ctx, i, err)
 	if i != nil {
-		i.end(ctx)
+		err = errors.Join(err, i.end(ctx))
 	}
 	return nil, err
 }

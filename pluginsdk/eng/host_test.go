@@ -233,7 +233,7 @@ func TestRegisterErrors(t *testing.T) {
 func TestRegisterAfterGuestsStarted(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	run(t, h, "echo")
+	run(t, h, "world")
 	f := []eng.Function{{Name: "F", Call: func(context.Context, api.Module, []uint64) {}}}
 	require.ErrorIs(t, h.Register(t.Context(), eng.HostModule{Name: "test.v1.Test", Functions: f}), status.Of(status.FailedPrecondition))
 	require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: "test.v1.Other", Functions: f}))
@@ -255,7 +255,7 @@ func TestManyInstancesOfOneCompilation(t *testing.T) {
 		wg.Go(func() {
 			g, err := h.Compile(t.Context(), "tester", wasm)
 			if err == nil {
-				_, err = g.Run(t.Context(), eng.WithArgs("echo"))
+				_, err = g.Run(t.Context(), eng.WithArgs("world"))
 			}
 			if err != nil {
 				t.Error(err)
@@ -292,7 +292,7 @@ func TestTrustedAndOtherGuestsLiveInOneEngine(t *testing.T) {
 	h := newHost(t)
 	for _, opts := range [][]eng.GuestOption{nil, {eng.Trusted()}} {
 		var out bytes.Buffer
-		code, err := compile(t, h, opts...).Run(t.Context(), eng.WithArgs("echo"), eng.WithStdout(&out))
+		code, err := compile(t, h, opts...).Run(t.Context(), eng.WithArgs("world"), eng.WithStdout(&out))
 		require.NoError(t, err)
 		require.Zero(t, code, out.String())
 	}

@@ -30,7 +30,7 @@ import (
 
 // Status is an error with a code. It is immutable and safe for concurrent use.
 // [Error], [Errorf], [Wrap] and [Of] make it; [From] finds it in an error.
-type Status struct {
+type Status struct { //nolint:errname // the name of the whole package, which callers know from gRPC
 	enum    protoreflect.FullName // the enum that number is a value of
 	name    string                // the name of the value, "" when unknown
 	number  int32
@@ -160,13 +160,13 @@ func (s *Status) Unwrap() error { return s.cause }
 // context count as the codes that [From] gives them, so that a guest may ask for
 // [context.DeadlineExceeded] what its host answered.
 func (s *Status) Is(target error) bool {
-	switch target { //nolint:errorlint // errors.Is unwraps; this compares one target
+	switch target {
 	case context.DeadlineExceeded:
 		return s.enum == canonicalEnum && s.number == int32(DeadlineExceeded)
 	case context.Canceled:
 		return s.enum == canonicalEnum && s.number == int32(Cancelled)
 	}
-	t, ok := target.(*Status) //nolint:errorlint // as above
+	t, ok := target.(*Status)
 	return ok && s.enum == t.enum && s.number == t.number
 }
 
@@ -229,7 +229,7 @@ func FromProto(wireCode int32, p *spb.Status) *Status {
 	}
 	if len(s.details) > 0 {
 		info := new(errdetails.ErrorInfo)
-		if s.details[0].MessageIs(info) && s.details[0].UnmarshalTo(info) == nil {
+		if s.details[0].MessageIs(info) && s.details[0].UnmarshalTo(info) == nil && info.GetDomain() != string(canonicalEnum) {
 			s.enum, s.name = protoreflect.FullName(info.GetDomain()), info.GetReason()
 			s.details = s.details[1:]
 		}

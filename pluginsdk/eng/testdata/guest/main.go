@@ -106,7 +106,7 @@ func echoes([]string) {
 	errs := make(chan error)
 	for g := range 4 {
 		go func() {
-			for _, size := range []int{0, 1, 4000, 4096, 5000, 1 << 20, 3 << 20, 10} {
+			for _, size := range []int{0, 1, 4000, 4096, 5000, 300 << 10, 1200 << 10, 10} {
 				payload := []byte(strings.Repeat(string(rune('a'+g)), size))
 				got, err := call(context.Background(), payload)
 				if err == nil && string(got) != string(payload) {

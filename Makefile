@@ -1,0 +1,74 @@
+# Everything runs from source with Go, git and make. The first run builds the
+# tools, which takes minutes; Go keeps them in its build cache.
+
+TOOL  := go tool -modfile=tools/go.mod
+BUF   := $(TOOL) buf
+LINT  := $(TOOL) golangci-lint
+WASIP1 := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
+
+# The race detector needs cgo and a C compiler. Without them the tests run, and
+# say what is missing.
+RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC) 2>/dev/null),-race))
+
+FUZZTIME ?= 60s
+
+.DEFAULT_GOAL := help
+.PHONY: help demo generate check-generated test vet lint lintfix bench fuzz tools clean
+
+help: ## Show this list
+	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+demo: generate ## Generate, build plugin and guest, run them: the file example end to end
+	@echo "==> building the guest: examples/file/guest for GOOS=wasip1"
+	@$(WASIP1) go build -o build/file-guest.wasm ./examples/file/guest
+	@echo "==> building the host and running the guest on it"
+	@go run ./examples/file/demo -guest build/file-guest.wasm
+
+tools:
+	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"
+	@$(BUF) --version >/dev/null
+
+generate: tools ## Generate Go code from all proto files
+	@echo "==> generating Go code from the proto files with buf"
+	@$(BUF) generate
+
+check-generated: tools ## Fail when generated code is stale
+	@echo "==> checking that the generated code is up to date"
+	@BUF="$(BUF)" .ci/check-generated
+
+vet: ## Vet and build for the host and for wasip1
+	@echo "==> go vet, for the host and for wasip1"
+	@go vet ./...
+	@$(WASIP1) go vet ./...
+	@$(WASIP1) go build -o /dev/null ./examples/file/guest
+
+test: check-generated vet ## Run everything: stale code, vet, all tests with the race detector
+	@$(if $(RACE),echo "==> go test -race",echo "==> go test, WITHOUT the race detector: it needs cgo and a C compiler")
+	@go test $(RACE) ./...
+
+lint: ## Run all linters, for the host and for wasip1
+	@echo "==> linting (the first time builds golangci-lint, which takes minutes)"
+	@$(BUF) lint
+	@$(BUF) format --diff --exit-code
+	@$(LINT) run ./...
+	@$(WASIP1) $(LINT) run ./pluginsdk/guest/... ./examples/...
+
+lintfix: ## Format proto and Go files, and fix what linters can
+	@$(BUF) format --write
+	@$(LINT) run --fix ./...
+
+bench: ## Measure calls through the bridge and from a guest
+	@go test -run '^$$' -bench . -benchmem ./pluginsdk/...
+
+fuzz: ## Run each fuzz target for FUZZTIME (60s)
+	@for t in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do \
+		for f in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/p' $$t); do \
+			echo "==> $$f in $$(dirname $$t)"; \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$(dirname $$t) || exit 1; \
+		done; \
+	done
+
+clean: ## Remove what was built here
+	@rm -rf build

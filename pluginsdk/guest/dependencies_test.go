@@ -1,0 +1,27 @@
+package guest
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestGuestsLinkNothingOfTheHost looks at all that a guest links: this package,
+// and the whole program of an example.
+func TestGuestsLinkNothingOfTheHost(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", ".", "../../examples/file/guest")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	deps := strings.Fields(string(out))
+	require.Contains(t, deps, "github.com/iansmith/parigot/examples/file/gen/file/v1/filev1parigot")
+	for _, dep := range deps {
+		require.False(t, strings.HasPrefix(dep, "github.com/tetratelabs/wazero"), dep)
+		require.NotEqual(t, "github.com/iansmith/parigot/pluginsdk", dep)
+		require.NotEqual(t, "github.com/iansmith/parigot/pluginsdk/eng", dep)
+	}
+}

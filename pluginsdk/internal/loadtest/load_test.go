@@ -1,0 +1,90 @@
+// Package loadtest tests pluginsdk.LoadAndReturnInit. It is a package of its own
+// because a plugin only fits a host that has the very same pluginsdk, and a test
+// inside of pluginsdk compiles one that nobody else has.
+package loadtest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// setting returns a build setting of this test binary.
+func setting(key string) string {
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+// build builds a package of testdata with the flags of this test binary, which a
+// plugin must share.
+func build(t *testing.T, dir string, flags ...string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "out.so")
+	args := append([]string{"build", "-o", out}, flags...)
+	if setting("-race") == "true" {
+		args = append(args, "-race")
+	}
+	text, err := exec.Command("go", append(args, "./testdata/"+dir)...).CombinedOutput()
+	require.NoError(t, err, string(text))
+	return out
+}
+
+func TestLoadAndReturnInit(t *testing.T) {
+	t.Parallel()
+	if setting("CGO_ENABLED") != "1" || runtime.GOOS == "windows" {
+		// Such a host loads no plugins. It has to say so.
+		_, err := pluginsdk.LoadAndReturnInit(t.Context(), build(t, "program"), "ParigotInitialize", "")
+		require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+		return
+	}
+	so := build(t, "plugin", "-buildmode=plugin")
+	init, err := pluginsdk.LoadAndReturnInit(t.Context(), so, "ParigotInitialize", "ignored")
+	require.NoError(t, err)
+	h, err := eng.New(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, h.Close(t.Context())) }()
+	require.NoError(t, pluginsdk.Start(t.Context(), h, init))
+	require.ErrorContains(t, pluginsdk.Start(t.Context(), h, init), "registered already", "its functions are there")
+
+	_, err = pluginsdk.LoadAndReturnInit(t.Context(), so, "WrongType", "")
+	require.ErrorContains(t, err, "WrongType is a *int, want a variable declared as: var WrongType pluginsdk.ParigotInit")
+	_, err = pluginsdk.LoadAndReturnInit(t.Context(), so, "Nothing", "")
+	require.ErrorContains(t, err, "no exported variable Nothing")
+	require.ErrorIs(t, err, status.Of(status.NotFound))
+}
+
+func TestFilesThatAreNoPlugins(t *testing.T) {
+	t.Parallel()
+	text := filepath.Join(t.TempDir(), "text.so")
+	require.NoError(t, os.WriteFile(text, []byte("not a plugin"), 0o600))
+	for path, want := range map[string]string{
+		text:                     "is no Go plugin",
+		build(t, "program"):      "-buildmode=exe, want -buildmode=plugin",
+		text + ".missing":        "no such file",
+		filepath.Dir(text) + "/": "is no Go plugin",
+	} {
+		_, err := pluginsdk.LoadAndReturnInit(t.Context(), path, "ParigotInitialize", "")
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, path)
+		require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := pluginsdk.LoadAndReturnInit(ctx, text, "ParigotInitialize", "")
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -1,0 +1,24 @@
+// A plugin as a Go shared object.
+package main
+
+import (
+	"context"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+)
+
+// ParigotInitialize is what a host looks up.
+var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
+	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+		Name: "loaded.v1.Loaded", Impl: true,
+		Methods: []pluginsdk.Method{{Name: "Call", Bridge: func(context.Context, api.Module, []uint64) {}}},
+	}) == nil
+})
+
+// WrongType is no ParigotInit variable.
+var WrongType = 7
+
+func main() {}

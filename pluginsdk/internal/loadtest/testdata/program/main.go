@@ -1,0 +1,4 @@
+// A Go program, which is no plugin.
+package main
+
+func main() {}
