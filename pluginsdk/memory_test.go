@@ -62,8 +62,8 @@ type bench struct {
 	budget time.Duration // of the method; 0 is that of the state
 }
 
-func newBench(t testing.TB) *bench {
-	b := &bench{t: t, m: newMemory(t)}
+func newBench(tb testing.TB) *bench {
+	b := &bench{t: tb, m: newMemory(tb)}
 	b.state = &instance.State{
 		ID:       id.New[id.HostKind](),
 		Name:     "test",
@@ -110,9 +110,9 @@ func (b *bench) statusAt(code int32, ptr, n uint32) *status.Status {
 	return decodeStatus(b.t, code, data)
 }
 
-func decodeStatus(t testing.TB, code int32, data []byte) *status.Status {
+func decodeStatus(tb testing.TB, code int32, data []byte) *status.Status {
 	p := new(spb.Status)
-	require.NoError(t, proto.Unmarshal(data, p))
+	require.NoError(tb, proto.Unmarshal(data, p))
 	return status.FromProto(code, p)
 }
 

@@ -1,0 +1,55 @@
+package pluginsdk
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// BenchmarkBridge measures the host's side of a call, without guest code, and the
+// same messages encoded and decoded natively beside it. It reports the ratio.
+func BenchmarkBridge(b *testing.B) {
+	for _, size := range []int{16, 1 << 10, 16 << 10} {
+		payload := make([]byte, size)
+		b.Run(fmt.Sprintf("%dB/bridge", size), func(b *testing.B) {
+			benchBridge(b, payload)
+		})
+		b.Run(fmt.Sprintf("%dB/native", size), func(b *testing.B) {
+			benchNative(b, payload)
+		})
+	}
+}
+
+func benchBridge(b *testing.B, payload []byte) {
+	bn := newBench(b)
+	n := uint64(bn.request(0, payload))
+	fn := Adapt(0, func(_ int, ctx context.Context, t, u bytesValue) error { return echo(ctx, t, u) })
+	stack := make([]uint64, 4)
+	b.ReportAllocs()
+	for b.Loop() {
+		stack[0], stack[1], stack[2], stack[3] = 0, n, 32<<10, 32<<10
+		InvokeImplFromStack(bn.ctx, "test.v1.Test.Call", bn.m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	}
+	require.Equal(b, n, stack[0])
+}
+
+func benchNative(b *testing.B, payload []byte) {
+	req, err := proto.Marshal(wrapperspb.Bytes(payload))
+	require.NoError(b, err)
+	dst := make([]byte, 0, 2*len(req))
+	b.ReportAllocs()
+	for b.Loop() {
+		t, u := new(wrapperspb.BytesValue), new(wrapperspb.BytesValue)
+		if err := proto.Unmarshal(req, t); err != nil {
+			b.Fatal(err)
+		}
+		u.Value = t.Value
+		if dst, err = (proto.MarshalOptions{}).MarshalAppend(dst[:0], u); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
