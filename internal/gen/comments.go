@@ -50,12 +50,11 @@ func harmless(line string) string {
 	if !strings.HasPrefix(line, " ") && !strings.HasPrefix(line, "\t") {
 		line = " " + line
 	}
-	// These two mean something, or make go vet complain, after a space too.
-	for _, word := range []string{"go:", "+build"} {
-		if rest, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), word); ok {
-			indent := line[:len(line)-len(word)-len(rest)]
-			return indent + "(" + word + ")" + rest
-		}
+	// Build constraints mean something, or make go vet complain, after a space
+	// too.
+	line = strings.ReplaceAll(line, "+build", "+ build")
+	if rest, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), "go:build"); ok {
+		return line[:len(line)-len(rest)-len("build")] + " build" + rest
 	}
 	return line
 }

@@ -142,7 +142,7 @@ func (g *generator) noteFile(view *fileView) {
 	if strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".") || constrained(base) {
 		g.note("%s: the go command leaves %s, the messages of this file, out of some builds or all, because of its name: rename the proto file", view.Desc.Path(), base)
 	}
-	if view.GoPackageName == "main" && g.parameters.packageSuffix != "" {
+	if view.GoPackageName == "main" && view.usesOwnMessages() {
 		g.note("%s: its Go package is main, which the package %s cannot import: change go_package, or set package_suffix to nothing", view.Desc.Path(), view.PackageName)
 	}
 }

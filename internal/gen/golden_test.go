@@ -64,8 +64,9 @@ type goldenCase struct {
 	noSourceInfo  bool     // "source_info: no"
 	edition       string   // "edition:" instead of the one in the proto files
 	ownRoot       bool     // "root: case": proto paths do not start with the case
-	noMessages    bool     // "messages: no": without protoc-gen-go's files
+	messagesOf    []string // "messages:" what protoc-gen-go runs on, if not on the same
 	keepGenerator bool     // "versions: yes": header with versions
+	noCompile     bool     // "compile: no": the output needs something to build
 }
 
 func readCase(t *testing.T, name string) *goldenCase {
@@ -90,7 +91,9 @@ func readCase(t *testing.T, name string) *goldenCase {
 		case "root":
 			c.ownRoot = value == "case"
 		case "messages":
-			c.noMessages = value == "no"
+			c.messagesOf = strings.Fields(value)
+		case "compile":
+			c.noCompile = value == "no"
 		case "versions":
 			c.keepGenerator = value == "yes"
 		default:
@@ -147,8 +150,12 @@ func (c *goldenCase) generate(t *testing.T) map[string]string {
 		}
 		notes = append(notes, told...)
 	}
-	if len(failed) == 0 && !c.noMessages {
-		for name, content := range messages(t, c.request(set, c.runs[0])) {
+	if len(failed) == 0 {
+		request := c.request(set, c.runs[0])
+		if c.messagesOf != nil {
+			request.FileToGenerate = c.messagesOf
+		}
+		for name, content := range messages(t, request) {
 			got[c.place(name, "")] = content
 		}
 	}

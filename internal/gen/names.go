@@ -116,26 +116,27 @@ func (s *scope) reserve(by owner, names ...string) {
 	}
 }
 
-// claim takes a name for a declaration that the generator will write. Where it
-// is taken, both owners are named.
-func (s *scope) claim(by owner, name string) {
+// claim takes a name for a declaration that the generator will write, and
+// reports whether that went well. Where it is taken, both owners are named.
+func (s *scope) claim(by owner, name string) bool {
 	if !token.IsIdentifier(name) {
 		s.problems.add(by.at, "%s needs the Go name %q, which is no identifier", by.what, name)
-		return
+		return false
 	}
 	first, ok := s.taken[name]
 	if !ok {
 		s.taken[name] = by
-		return
+		return true
 	}
 	if first == by {
-		return
+		return true
 	}
 	if after(first.at, by.at) {
 		first, by = by, first
 	}
 	s.problems.add(by.at, "%s and %s (%s) both need the Go name %s; rename one of them",
 		by.what, first.what, first.at, name)
+	return false
 }
 
 func after(a, b position) bool {
@@ -175,30 +176,38 @@ func (ps *packageScopes) of(path protogen.GoImportPath) *[2]*scope {
 	return pair
 }
 
-// claimAll takes the names of all services of a file.
+// claimAll takes the names of all services of a file. Of the names of one
+// service or one method, the first that is taken is reported.
 func (ps *packageScopes) claimAll(file *fileView) {
 	pair := ps.of(file.ImportPath)
 	for _, service := range file.Services {
 		by := ownerOf(service.Desc)
-		for i, names := range [][]string{service.host(), service.guest()} {
-			for _, name := range append(service.shared(), names...) {
-				pair[i].claim(by, name)
-			}
+		if !claimEach(pair, by, append(service.shared(), service.host()...), append(service.shared(), service.guest()...)) {
+			continue
 		}
 		methods := newScope(ps.problems)
 		for _, method := range service.Methods {
 			by := ownerOf(method.Desc)
-			before := len(ps.problems.list)
-			methods.claim(by, method.GoName)
-			if len(ps.problems.list) > before {
-				continue // its other names clash for the same reason
+			if methods.claim(by, method.GoName) {
+				claimEach(pair, by,
+					[]string{method.FullNameConst, method.BridgeName},
+					[]string{method.FullNameConst, method.ImportName})
 			}
-			pair[0].claim(by, method.FullNameConst)
-			pair[0].claim(by, method.BridgeName)
-			pair[1].claim(by, method.FullNameConst)
-			pair[1].claim(by, method.ImportName)
 		}
 	}
+}
+
+// claimEach takes names in the host scope and others in the guest scope, as
+// long as none is taken.
+func claimEach(pair *[2]*scope, by owner, host, guest []string) bool {
+	for i, names := range [][]string{host, guest} {
+		for _, name := range names {
+			if !pair[i].claim(by, name) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // reserveMessages takes the package-level names that protoc-gen-go gives to

@@ -24,6 +24,21 @@ type fileView struct {
 	Services     []*serviceView
 }
 
+// usesOwnMessages reports whether the files import the package of the proto
+// file.
+func (f *fileView) usesOwnMessages() bool {
+	for _, service := range f.Services {
+		for _, method := range service.Methods {
+			for _, message := range []*protogen.Message{method.Input, method.Output} {
+				if message.GoIdent.GoImportPath == f.GoImportPath && f.ImportPath != f.GoImportPath {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // serviceView is one service.
 type serviceView struct {
 	*protogen.Service

@@ -1,0 +1,71 @@
+package comments_impl
+
+import (
+	"context"
+
+	"github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	"github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// TalkPlugin implements the service comments.Talk.
+//
+// Talk says things.
+//
+// It says them in paragraphs:
+//
+//	and in code
+//
+// and in lists
+//   - one
+//   - two
+type TalkPlugin struct {
+	commentsparigot.UnimplementedTalkImpl
+}
+
+var _ commentsparigot.TalkImpl = (*TalkPlugin)(nil)
+
+// ParigotInitialize is the plugin that a host initialises.
+var ParigotInitialize pluginsdk.ParigotInit = &TalkPlugin{}
+
+// Init registers a TalkPlugin of its own with e, so that its state belongs to
+// that engine alone.
+func (*TalkPlugin) Init(ctx context.Context, e eng.Engine) bool {
+	return commentsparigot.RegisterTalk(ctx, e, &TalkPlugin{}) == nil
+}
+
+// Say handles comments.Talk.Say.
+//
+// Say says it.
+func (p *TalkPlugin) Say(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return status.Error(status.Unimplemented, commentsparigot.Talk_Say_FullName+" is not implemented")
+}
+
+// Whisper handles comments.Talk.Whisper.
+//
+// Whisper has its comment behind it.
+func (p *TalkPlugin) Whisper(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return status.Error(status.Unimplemented, commentsparigot.Talk_Whisper_FullName+" is not implemented")
+}
+
+// Shout handles comments.Talk.Shout.
+//
+// Shout has a block,
+// with stars.
+func (p *TalkPlugin) Shout(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return status.Error(status.Unimplemented, commentsparigot.Talk_Shout_FullName+" is not implemented")
+}
+
+// Mumble handles comments.Talk.Mumble.
+func (p *TalkPlugin) Mumble(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return status.Error(status.Unimplemented, commentsparigot.Talk_Mumble_FullName+" is not implemented")
+}
+
+// Speak handles comments.Talk.Speak.
+//
+// 日本語でおk: comments are not only ASCII.
+func (p *TalkPlugin) Speak(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return status.Error(status.Unimplemented, commentsparigot.Talk_Speak_FullName+" is not implemented")
+}

@@ -1,0 +1,46 @@
+package directives_impl
+
+import (
+	"context"
+
+	"github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	"github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// RunPlugin implements the service directives.Run.
+//
+// line b.go:2
+type RunPlugin struct {
+	directivesparigot.UnimplementedRunImpl
+}
+
+var _ directivesparigot.RunImpl = (*RunPlugin)(nil)
+
+// ParigotInitialize is the plugin that a host initialises.
+var ParigotInitialize pluginsdk.ParigotInit = &RunPlugin{}
+
+// Init registers a RunPlugin of its own with e, so that its state belongs to
+// that engine alone.
+func (*RunPlugin) Init(ctx context.Context, e eng.Engine) bool {
+	return directivesparigot.RegisterRun(ctx, e, &RunPlugin{}) == nil
+}
+
+// Call handles directives.Run.Call.
+//
+// go:noinline
+// go:linkname runtime.x
+// go:wasmimport env x
+func (p *RunPlugin) Call(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, directivesparigot.Run_Call_FullName+" is not implemented")
+}
+
+// Block handles directives.Run.Block.
+//
+// go: build x
+// go:embed secret
+func (p *RunPlugin) Block(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, directivesparigot.Run_Block_FullName+" is not implemented")
+}

@@ -1,0 +1,25 @@
+package empty_service_impl
+
+import (
+	"context"
+
+	"github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+)
+
+// IdlePlugin implements the service empty_service.Idle.
+type IdlePlugin struct {
+	emptyparigot.UnimplementedIdleImpl
+}
+
+var _ emptyparigot.IdleImpl = (*IdlePlugin)(nil)
+
+// ParigotInitialize is the plugin that a host initialises.
+var ParigotInitialize pluginsdk.ParigotInit = &IdlePlugin{}
+
+// Init registers a IdlePlugin of its own with e, so that its state belongs to
+// that engine alone.
+func (*IdlePlugin) Init(ctx context.Context, e eng.Engine) bool {
+	return emptyparigot.RegisterIdle(ctx, e, &IdlePlugin{}) == nil
+}

@@ -1,0 +1,138 @@
+package method_names_impl
+
+import (
+	"context"
+
+	"github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	"github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// WordsPlugin implements the service method_names.Words.
+type WordsPlugin struct {
+	wordsparigot.UnimplementedWordsImpl
+}
+
+var _ wordsparigot.WordsImpl = (*WordsPlugin)(nil)
+
+// ParigotInitialize is the plugin that a host initialises.
+var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitFunc(initWordsPlugin)
+
+// initWordsPlugin registers a WordsPlugin of its own with e, so that its state
+// belongs to that engine alone. It is no method, because Init is one of the
+// service.
+func initWordsPlugin(ctx context.Context, e eng.Engine) bool {
+	return wordsparigot.RegisterWords(ctx, e, &WordsPlugin{}) == nil
+}
+
+// Import handles method_names.Words.Import.
+func (p *WordsPlugin) Import(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Import_FullName+" is not implemented")
+}
+
+// Type handles method_names.Words.Type.
+func (p *WordsPlugin) Type(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Type_FullName+" is not implemented")
+}
+
+// Range handles method_names.Words.Range.
+func (p *WordsPlugin) Range(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Range_FullName+" is not implemented")
+}
+
+// Func handles method_names.Words.Func.
+func (p *WordsPlugin) Func(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Func_FullName+" is not implemented")
+}
+
+// Go handles method_names.Words.Go.
+func (p *WordsPlugin) Go(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Go_FullName+" is not implemented")
+}
+
+// Select handles method_names.Words.Select.
+func (p *WordsPlugin) Select(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Select_FullName+" is not implemented")
+}
+
+// Close handles method_names.Words.Close.
+func (p *WordsPlugin) Close(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Close_FullName+" is not implemented")
+}
+
+// Ready handles method_names.Words.Ready.
+func (p *WordsPlugin) Ready(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Ready_FullName+" is not implemented")
+}
+
+// Init handles method_names.Words.Init.
+func (p *WordsPlugin) Init(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Init_FullName+" is not implemented")
+}
+
+// String handles method_names.Words.String.
+func (p *WordsPlugin) String(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_String_FullName+" is not implemented")
+}
+
+// Error handles method_names.Words.Error.
+func (p *WordsPlugin) Error(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Error_FullName+" is not implemented")
+}
+
+// Context handles method_names.Words.Context.
+func (p *WordsPlugin) Context(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Context_FullName+" is not implemented")
+}
+
+// Module handles method_names.Words.Module.
+func (p *WordsPlugin) Module(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Module_FullName+" is not implemented")
+}
+
+// Call handles method_names.Words.Call.
+func (p *WordsPlugin) Call(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Call_FullName+" is not implemented")
+}
+
+// Impl handles method_names.Words.Impl.
+func (p *WordsPlugin) Impl(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Impl_FullName+" is not implemented")
+}
+
+// New handles method_names.Words.New.
+func (p *WordsPlugin) New(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_New_FullName+" is not implemented")
+}
+
+// Register handles method_names.Words.Register.
+func (p *WordsPlugin) Register(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Register_FullName+" is not implemented")
+}
+
+// Delete handles method_names.Words.Delete.
+func (p *WordsPlugin) Delete(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Delete_FullName+" is not implemented")
+}
+
+// Panic handles method_names.Words.Panic.
+func (p *WordsPlugin) Panic(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Panic_FullName+" is not implemented")
+}
+
+// Recover handles method_names.Words.Recover.
+func (p *WordsPlugin) Recover(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Recover_FullName+" is not implemented")
+}
+
+// Complex handles method_names.Words.Complex.
+func (p *WordsPlugin) Complex(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Complex_FullName+" is not implemented")
+}
+
+// Append handles method_names.Words.Append.
+func (p *WordsPlugin) Append(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return status.Error(status.Unimplemented, wordsparigot.Words_Append_FullName+" is not implemented")
+}

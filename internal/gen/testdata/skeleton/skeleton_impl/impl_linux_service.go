@@ -1,0 +1,31 @@
+package skeleton_impl
+
+import (
+	"context"
+
+	skeletonv1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	"github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// LinuxPlugin implements the service skeleton.Linux.
+type LinuxPlugin struct{}
+
+var _ skeletonv1parigot.LinuxImpl = (*LinuxPlugin)(nil)
+
+// Init registers a LinuxPlugin of its own with e, so that its state belongs to
+// that engine alone.
+func (*LinuxPlugin) Init(ctx context.Context, e eng.Engine) bool {
+	return skeletonv1parigot.RegisterLinux(ctx, e, &LinuxPlugin{}) == nil
+}
+
+// Boot handles skeleton.Linux.Boot.
+func (p *LinuxPlugin) Boot(ctx context.Context, req *skeletonv1.GetRequest, resp *skeletonv1.GetResponse) error {
+	return status.Error(status.Unimplemented, skeletonv1parigot.Linux_Boot_FullName+" is not implemented")
+}
+
+// UnimplementedLinuxImpl handles skeleton.Linux.UnimplementedLinuxImpl.
+func (p *LinuxPlugin) UnimplementedLinuxImpl(ctx context.Context, req *skeletonv1.GetRequest, resp *skeletonv1.GetResponse) error {
+	return status.Error(status.Unimplemented, skeletonv1parigot.Linux_UnimplementedLinuxImpl_FullName+" is not implemented")
+}
