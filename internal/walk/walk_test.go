@@ -1,0 +1,116 @@
+// Package walk follows docs/plugins.md as a newcomer would: it does in a copy of
+// the repository what the page says, step by step.
+package walk
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const page = "../../docs/plugins.md"
+
+// step matches a marked code block: what to do with it, and its text.
+var step = regexp.MustCompile("(?s)<!-- walk: (.*?) -->\n```[a-z]+\n(.*?)```\n")
+
+type walker struct {
+	t      *testing.T
+	dir    string // the copy
+	output string // of the last command
+}
+
+func TestDocsPluginsWalk(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	steps := step.FindAllStringSubmatch(string(text), -1)
+	require.Len(t, steps, strings.Count(string(text), "<!-- walk:"), "a mark without a code block")
+	w := &walker{t: t, dir: copyRepository(t)}
+	for _, s := range steps {
+		w.follow(s[1], s[2])
+	}
+}
+
+func (w *walker) follow(what, text string) {
+	w.t.Log(what)
+	words := strings.Fields(what)
+	switch {
+	case what == "run":
+		w.run(text)
+	case what == "expect in the output":
+		require.Contains(w.t, w.output, text)
+	case words[0] == "expect":
+		require.Contains(w.t, w.read(words[2]), text)
+	case words[0] == "replace":
+		old := quoted(w.t, what)
+		w.edit(words[2], old, text)
+	case strings.HasSuffix(what, " at the end"):
+		w.write(words[1], w.read(words[1])+text)
+	case words[2] == "before":
+		w.edit(words[1], quoted(w.t, what), text+quoted(w.t, what))
+	case words[2] == "after":
+		w.edit(words[1], quoted(w.t, what), quoted(w.t, what)+text)
+	default:
+		require.Fail(w.t, "the page asks for something unknown", what)
+	}
+}
+
+// quoted returns the Go string in what.
+func quoted(t *testing.T, what string) string {
+	t.Helper()
+	s, err := strconv.Unquote(what[strings.Index(what, `"`):])
+	require.NoError(t, err, what)
+	return s
+}
+
+func (w *walker) edit(file, old, replacement string) {
+	before := w.read(file)
+	require.Equal(w.t, 1, strings.Count(before, old), "%s has %q once", file, old)
+	w.write(file, strings.Replace(before, old, replacement, 1))
+}
+
+func (w *walker) read(file string) string {
+	b, err := os.ReadFile(filepath.Join(w.dir, file))
+	require.NoError(w.t, err)
+	return string(b)
+}
+
+func (w *walker) write(file, text string) {
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, file), []byte(text), 0o600))
+}
+
+func (w *walker) run(command string) {
+	cmd := exec.CommandContext(w.t.Context(), "sh", "-e", "-c", command)
+	cmd.Dir = w.dir
+	out, err := cmd.CombinedOutput()
+	w.output = string(out)
+	require.NoError(w.t, err, w.output)
+}
+
+// copyRepository copies what git tracks, and what is new and not ignored.
+func copyRepository(t *testing.T) string {
+	t.Helper()
+	const root = "../.."
+	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = root
+	list, err := cmd.Output()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if os.IsNotExist(err) {
+			continue // deleted, and not committed yet
+		}
+		require.NoError(t, err)
+		to := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o750))
+		require.NoError(t, os.WriteFile(to, b, 0o700)) // scripts stay executable
+	}
+	return dir
+}
