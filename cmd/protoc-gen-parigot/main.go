@@ -1,4 +1,52 @@
-// protoc-gen-parigot
+// Protoc-gen-parigot is a plugin of buf and protoc. For each protobuf service it
+// writes the Go code that lets a WebAssembly guest call an implementation in
+// its host.
+//
+// With buf, in buf.gen.yaml, beside protoc-gen-go, which writes the messages:
+//
+//	version: v2
+//	plugins:
+//	  - local: protoc-gen-go
+//	    out: gen
+//	    opt: paths=source_relative
+//	  - local: protoc-gen-parigot
+//	    out: gen
+//	    opt: paths=source_relative
+//
+// With protoc:
+//
+//	protoc --go_out=gen --go_opt=paths=source_relative \
+//	  --parigot_out=gen --parigot_opt=paths=source_relative queue/v1/queue.proto
+//
+// # Files
+//
+// For queue/v1/queue.proto with the Go package queuev1 these files come out,
+// in the package queuev1parigot:
+//
+//   - queue/v1/queuev1parigot/queue_parigot.pb.go: the interface QueueImpl that
+//     an implementation has, the interface QueueClient that callers use, and
+//     names.
+//   - queue/v1/queuev1parigot/queue_host_parigot.pb.go: RegisterQueue, which
+//     gives an implementation to an engine, for every target but wasip1.
+//   - queue/v1/queuev1parigot/queue_guest_parigot.pb.go: NewQueueClient, which
+//     calls it, for wasip1.
+//
+// A file without services has no output.
+//
+// # Implementations
+//
+// With the parameter impl=DIR the plugin writes impl_queue.go instead: the
+// start of an implementation, to be filled in by hand. Run again when the
+// service has got new methods, it adds those that are missing and changes
+// nothing else. It needs an entry of its own whose out is the same DIR, and a
+// template that does not clean:
+//
+//   - local: protoc-gen-parigot
+//     out: internal/queue
+//     opt: impl=internal/queue
+//
+// docs/generator.md describes the parameters and what becomes of proto
+// features; protoc-gen-parigot --help lists the parameters.
 package main
 
 import (
@@ -13,16 +61,66 @@ import (
 )
 
 func main() {
-	b, _ := io.ReadAll(os.Stdin)
-	req := &pluginpb.CodeGeneratorRequest{}
-	if err := proto.Unmarshal(b, req); err != nil {
-		panic(err)
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main with everything it touches. It returns the exit code.
+func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		return command(args, stdout, stderr)
 	}
-	r, err := gen.Generate(req, os.DirFS("."))
+	if isTerminal(stdin) {
+		fmt.Fprintln(stderr, "protoc-gen-parigot: a plugin of buf and protoc, which send it a request on its standard input; see protoc-gen-parigot --help")
+		return 1
+	}
+	if err := plugin(stdin, stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "protoc-gen-parigot:", err)
+		return 1
+	}
+	return 0
+}
+
+// command handles a command line. buf and protoc give none.
+func command(args []string, stdout, stderr io.Writer) int {
+	switch {
+	case len(args) == 1 && args[0] == "--version":
+		fmt.Fprintln(stdout, "protoc-gen-parigot", gen.Version)
+		return 0
+	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
+		fmt.Fprint(stdout, usage())
+		return 0
+	}
+	fmt.Fprintf(stderr, "protoc-gen-parigot: unexpected argument %q\n\n%s", args[0], usage())
+	return 1
+}
+
+// isTerminal reports whether a person would have to type the request.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// plugin answers one request.
+func plugin(in io.Reader, out, notes io.Writer) error {
+	wire, err := io.ReadAll(in)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return fmt.Errorf("cannot read the request: %w", err)
 	}
-	out, _ := proto.Marshal(r.Response)
-	os.Stdout.Write(out)
+	request := new(pluginpb.CodeGeneratorRequest)
+	if err := proto.Unmarshal(wire, request); err != nil {
+		return fmt.Errorf("standard input holds no request of buf or protoc: %w", err)
+	}
+	result, err := gen.Generate(request, os.DirFS("."))
+	if err != nil {
+		return err
+	}
+	for _, note := range result.Notes {
+		fmt.Fprintln(notes, "protoc-gen-parigot:", note)
+	}
+	wire, err = proto.Marshal(result.Response)
+	if err != nil {
+		return fmt.Errorf("cannot encode the response: %w", err)
+	}
+	_, err = out.Write(wire)
+	return err
 }

@@ -1,0 +1,118 @@
+package calltest
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+)
+
+// log remembers which methods were called.
+type log struct {
+	mu      sync.Mutex
+	methods []string
+}
+
+func (l *log) add(method string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.methods = append(l.methods, method)
+}
+
+// TestEveryMethodFromGuest runs one guest that calls every golden method once,
+// through stub, bridge and implementation. Both ends check what they get.
+func TestEveryMethodFromGuest(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	wasm := filepath.Join(t.TempDir(), "guest.wasm")
+	goTool(t, []string{"GOOS=wasip1", "GOARCH=wasm"}, "build", "-o", wasm, "../testdata/allgoldens/guest")
+	program, err := os.ReadFile(wasm)
+	require.NoError(t, err)
+
+	host, err := eng.New(ctx)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, host.Close(ctx)) }()
+	var calls log
+	require.NoError(t, allgoldens.Register(ctx, host, calls.add))
+	guest, err := host.Compile(ctx, "allgoldens", program)
+	require.NoError(t, err)
+	require.NoError(t, guest.CheckImports())
+	var out bytes.Buffer
+	code, err := guest.Run(ctx, eng.WithStdout(&out), eng.WithStderr(&out))
+	require.NoError(t, err, out.String())
+	require.Zero(t, code, out.String())
+	require.Equal(t, allgoldens.Methods, calls.methods)
+}
+
+// TestEveryMethodLocally calls every golden method through its local client.
+func TestEveryMethodLocally(t *testing.T) {
+	t.Parallel()
+	var calls log
+	require.NoError(t, allgoldens.CallLocal(t.Context(), calls.add))
+	require.Equal(t, allgoldens.Methods, calls.methods)
+}
+
+// TestGoldensVet builds and vets all golden packages, for the host and for the
+// guest. "./..." leaves out testdata.
+func TestGoldensVet(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	t.Run("host", func(t *testing.T) {
+		t.Parallel()
+		goTool(t, nil, append([]string{"vet"}, without(all, "/guest")...)...)
+	})
+	t.Run("guest", func(t *testing.T) {
+		t.Parallel()
+		// Implementations are host code.
+		guest := without(all, "_impl", "/allgoldens")
+		goTool(t, []string{"GOOS=wasip1", "GOARCH=wasm"}, append([]string{"vet"}, guest...)...)
+	})
+}
+
+// without returns the directories whose names have none of the endings.
+func without(dirs []string, endings ...string) []string {
+	return slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool {
+		return slices.ContainsFunc(endings, func(ending string) bool { return strings.HasSuffix(dir, ending) })
+	})
+}
+
+// packages returns the directories below testdata with Go files, except for
+// those of cases that say that their output does not build by itself.
+func packages(t *testing.T) []string {
+	t.Helper()
+	var dirs []string
+	err := filepath.WalkDir("../testdata", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		params, _ := os.ReadFile(filepath.Join(path, "params"))
+		if strings.Contains(string(params), "compile: no") {
+			return filepath.SkipDir
+		}
+		if files, _ := filepath.Glob(filepath.Join(path, "*.go")); len(files) > 0 {
+			dirs = append(dirs, filepath.ToSlash(path))
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Greater(t, len(dirs), 100)
+	return dirs
+}
+
+func goTool(t *testing.T, env []string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+}
