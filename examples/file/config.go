@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package file
 
 import (
@@ -107,11 +109,11 @@ func overlapping(a, b string) (bool, error) {
 }
 
 func realPath(dir string) (string, error) {
-	real, err := filepath.EvalSymlinks(dir)
+	target, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return "", err
 	}
-	return filepath.Abs(real)
+	return filepath.Abs(target)
 }
 
 func contains(outer, inner string) bool {

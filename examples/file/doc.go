@@ -8,5 +8,6 @@
 //
 // Its guests call it through filev1parigot.NewFileClient. What the calls do and
 // which errors they have is written in proto/file/v1/file.proto, what the
-// plugin guarantees to its host in README.md.
+// plugin guarantees to its host in README.md. A plugin is a part of the host, so
+// for guests (GOOS=wasip1) this package is empty.
 package file

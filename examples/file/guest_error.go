@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package file
 
 import (
@@ -5,10 +7,11 @@ import (
 	"io/fs"
 	"syscall"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 var (

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package file
 
 import (
@@ -156,20 +158,27 @@ func TestInitExplainsItsFailures(t *testing.T) {
 		"no config": {nil, []string{"FileConfig.root is not set", "set it to the directory"}},
 		"no root":   {&filev1.FileConfig{}, []string{"FileConfig.root is not set"}},
 		"missing root": {
-			&filev1.FileConfig{Root: dir + "/missing"}, []string{"FileConfig.root", "/missing", "does not exist: make it"}},
+			&filev1.FileConfig{Root: dir + "/missing"}, []string{"FileConfig.root", "/missing", "does not exist: make it"},
+		},
 		"root is a file": {
-			&filev1.FileConfig{Root: notDir}, []string{"FileConfig.root", "is not a directory"}},
+			&filev1.FileConfig{Root: notDir}, []string{"FileConfig.root", "is not a directory"},
+		},
 		"too much at once": {
-			&filev1.FileConfig{Root: dir, MaxIoBytes: 1 << 30}, []string{"FileConfig.max_io_bytes is 1073741824", "at most 33554432"}},
+			&filev1.FileConfig{Root: dir, MaxIoBytes: 1 << 30}, []string{"FileConfig.max_io_bytes is 1073741824", "at most 33554432"},
+		},
 		"empty test data": {
-			&filev1.FileConfig{Root: dir, TestDataDirs: []string{""}}, []string{"FileConfig.test_data_dirs[0] is empty"}},
+			&filev1.FileConfig{Root: dir, TestDataDirs: []string{""}}, []string{"FileConfig.test_data_dirs[0] is empty"},
+		},
 		"missing test data": {
 			&filev1.FileConfig{Root: dir, TestDataDirs: []string{t.TempDir(), dir + "/no"}},
-			[]string{"FileConfig.test_data_dirs[1]", "does not exist"}},
+			[]string{"FileConfig.test_data_dirs[1]", "does not exist"},
+		},
 		"test data is the root": {
-			&filev1.FileConfig{Root: dir, TestDataDirs: []string{dir + "/"}}, []string{"test_data_dirs[0]", "lie in one another"}},
+			&filev1.FileConfig{Root: dir, TestDataDirs: []string{dir + "/"}}, []string{"test_data_dirs[0]", "lie in one another"},
+		},
 		"test data around the root": {
-			&filev1.FileConfig{Root: dir, TestDataDirs: []string{"/"}}, []string{"lie in one another"}},
+			&filev1.FileConfig{Root: dir, TestDataDirs: []string{"/"}}, []string{"lie in one another"},
+		},
 	} {
 		var opts []pluginsdk.StartOption
 		if c.config != nil {

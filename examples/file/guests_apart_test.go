@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package file
 
 import (
@@ -76,7 +78,8 @@ func TestCloseEndsEverything(t *testing.T) {
 	_, createErr := b.create("b")
 	_, statErr := b.stat("a")
 	_, loadErr := b.client.LoadTestData(t.Context(), &filev1.LoadTestDataRequest{
-		DirPath: b.sandbox.testDataDirs[0], MountLocation: guestRoot + "m"})
+		DirPath: b.sandbox.testDataDirs[0], MountLocation: guestRoot + "m",
+	})
 	for _, err := range []error{openErr, createErr, statErr, loadErr, b.delete("a")} {
 		require.ErrorIs(t, err, status.Of(status.Unavailable))
 	}

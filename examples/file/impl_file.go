@@ -1,7 +1,11 @@
+//go:build !wasip1
+
 package file
 
 import (
 	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
 	"github.com/iansmith/parigot/examples/file/gen/file/v1/filev1parigot"
@@ -10,7 +14,6 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // FilePlugin implements file.v1.File: it gives the guests of one engine the

@@ -1,9 +1,10 @@
+//go:build !wasip1
+
 package file
 
 import (
 	"context"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
 
@@ -302,9 +303,7 @@ func (m *machine) check(*rapid.T) {
 func TestServiceAgainstModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		root, err := os.MkdirTemp(t.TempDir(), "")
-		require.NoError(rt, err)
-		s, err := newSettings(&filev1.FileConfig{Root: root, MaxOpenFiles: modelMaxOpen, MaxIoBytes: modelMaxIO})
+		s, err := newSettings(&filev1.FileConfig{Root: t.TempDir(), MaxOpenFiles: modelMaxOpen, MaxIoBytes: modelMaxIO})
 		require.NoError(rt, err)
 		box, err := newSandbox(s, slog.New(slog.DiscardHandler))
 		require.NoError(rt, err)

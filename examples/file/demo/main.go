@@ -56,14 +56,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = io.WriteString(stdout, usage)
 		return 0
 	case err != nil:
-		fmt.Fprintf(stderr, "demo: %v\nRun demo -help for how to use it.\n", err)
+		_, _ = fmt.Fprintf(stderr, "demo: %v\nRun demo -help for how to use it.\n", err)
 		return 2
 	}
 	if err := d.run(ctx); err != nil {
-		fmt.Fprintf(stderr, "demo: failed: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "demo: failed: %v\n", err)
 		return 1
 	}
-	fmt.Fprintln(stdout, "demo: ok")
+	_, _ = fmt.Fprintln(stdout, "demo: ok")
 	return 0
 }
 
@@ -152,7 +152,7 @@ func (d *demo) runGuest(ctx context.Context, host *eng.Host, wasm []byte) error 
 }
 
 func (d *demo) say(format string, args ...any) {
-	fmt.Fprintf(d.stdout, "demo: "+format+"\n", args...)
+	_, _ = fmt.Fprintf(d.stdout, "demo: "+format+"\n", args...)
 }
 
 func took(start time.Time) time.Duration {

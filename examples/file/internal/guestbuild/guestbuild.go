@@ -25,7 +25,7 @@ var (
 // the test, and returns the module. It builds each guest once, and has it in
 // [CacheDir] when it returns: tests that run at the same time would otherwise
 // all compile it at the same time.
-func Build(t testing.TB, dir string) []byte {
+func Build(t *testing.T, dir string) []byte {
 	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()
@@ -39,14 +39,14 @@ func Build(t testing.TB, dir string) []byte {
 
 // File is [Build] for whoever needs the path of a file, which is removed with
 // the test.
-func File(t testing.TB, dir string) string {
+func File(t *testing.T, dir string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "guest.wasm")
 	require.NoError(t, os.WriteFile(name, Build(t, dir), 0o600))
 	return name
 }
 
-func build(t testing.TB, dir string) []byte {
+func build(t *testing.T, dir string) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "guest.wasm")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", out, dir)
@@ -59,7 +59,7 @@ func build(t testing.TB, dir string) []byte {
 	return wasm
 }
 
-func warmCache(t testing.TB, wasm []byte) {
+func warmCache(t *testing.T, wasm []byte) {
 	t.Helper()
 	host, err := eng.New(t.Context(), eng.WithCacheDir(CacheDir(t)))
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func warmCache(t testing.TB, wasm []byte) {
 
 // CacheDir returns the folder for compiled guests that all tests share, so that
 // a guest that did not change is not compiled again.
-func CacheDir(t testing.TB) string {
+func CacheDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.UserCacheDir()
 	if err != nil {
