@@ -64,7 +64,8 @@ func (w *walker) follow(what, text string) {
 // quoted returns the Go string in what.
 func quoted(t *testing.T, what string) string {
 	t.Helper()
-	s, err := strconv.Unquote(what[strings.Index(what, `"`):])
+	_, text, _ := strings.Cut(what, " \"")
+	s, err := strconv.Unquote(`"` + text)
 	require.NoError(t, err, what)
 	return s
 }

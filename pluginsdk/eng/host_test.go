@@ -15,9 +15,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

@@ -1,0 +1,92 @@
+// Package guesttest builds the guests that tests run.
+package guesttest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+)
+
+var built sync.Map // folder and flags → func() result
+
+type result struct {
+	wasm []byte
+	err  error
+	text string // what the compiler said
+}
+
+// Build builds the Go program in dir, a path relative to the test's own folder,
+// for wasip1 and returns the module. It builds each program once per test
+// process, and has it compiled in [CacheDir] when it returns, as parallel tests
+// would otherwise all compile it at the same time.
+func Build(tb testing.TB, dir string, flags ...string) []byte {
+	tb.Helper()
+	key := strings.Join(append([]string{dir}, flags...), "\x00")
+	cache := CacheDir(tb)
+	once, _ := built.LoadOrStore(key, sync.OnceValue(func() result { return build(dir, flags, cache) }))
+	r := once.(func() result)()
+	require.NoError(tb, r.err, "build guest %s: %s", dir, r.text)
+	return r.wasm
+}
+
+// File is [Build] for who needs the path of a file, which is removed with the
+// test.
+func File(tb testing.TB, dir string, flags ...string) string {
+	tb.Helper()
+	name := filepath.Join(tb.TempDir(), "guest.wasm")
+	require.NoError(tb, os.WriteFile(name, Build(tb, dir, flags...), 0o600))
+	return name
+}
+
+func build(dir string, flags []string, cache string) (r result) {
+	ctx := context.Background() // the result outlives the test that asked first
+	tmp, err := os.MkdirTemp("", "guesttest")
+	if err != nil {
+		return result{err: err}
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	out := filepath.Join(tmp, "guest.wasm")
+	args := append([]string{"build", "-o", out}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./"+filepath.ToSlash(dir))...)
+	// The flags that the test itself is built with mean nothing to a guest.
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return result{err: err, text: string(text)}
+	}
+	wasm, err := os.ReadFile(out)
+	if err == nil {
+		err = warm(ctx, cache, wasm)
+	}
+	return result{wasm: wasm, err: err}
+}
+
+func warm(ctx context.Context, cache string, wasm []byte) error {
+	h, err := eng.New(ctx, eng.WithCacheDir(cache))
+	if err != nil {
+		return err
+	}
+	if _, err := h.Compile(ctx, "guest", wasm); err != nil {
+		return err
+	}
+	return h.Close(ctx)
+}
+
+// CacheDir returns the folder for compiled guests that all tests share, so
+// that a guest that did not change is not compiled again.
+func CacheDir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return tb.TempDir() // a machine without a home compiles each time
+	}
+	return filepath.Join(dir, "parigot", "test")
+}
