@@ -131,10 +131,12 @@ type FileConfig struct {
 	Root string `protobuf:"bytes,1,opt,name=root,proto3" json:"root,omitempty"`
 	// How many files one guest may have open at a time. 0 means 64.
 	MaxOpenFiles uint32 `protobuf:"varint,2,opt,name=max_open_files,json=maxOpenFiles,proto3" json:"max_open_files,omitempty"`
-	// How many bytes one Read or one Write may move. 0 means 1 MiB.
+	// How many bytes one Read or one Write may move. 0 means 1 MiB; 32 MiB is the
+	// most.
 	MaxIoBytes uint32 `protobuf:"varint,3,opt,name=max_io_bytes,json=maxIoBytes,proto3" json:"max_io_bytes,omitempty"`
 	// The directories of the host that LoadTestData may copy from, each as the
-	// guest has to spell it.
+	// guest has to spell it. They must exist, and none may lie in root or root in
+	// it.
 	TestDataDirs  []string `protobuf:"bytes,4,rep,name=test_data_dirs,json=testDataDirs,proto3" json:"test_data_dirs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
