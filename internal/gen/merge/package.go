@@ -26,7 +26,8 @@ import (
 // whatever their build constraints, because a method that is there for one
 // target only is there all the same.
 type Package struct {
-	// Name is the name in the package clauses, or "" when there are no files.
+	// Name is the name in the package clauses. When there are no files it is
+	// the one that Load was told, which may be "".
 	Name string
 
 	dir   string
@@ -48,7 +49,7 @@ type file struct {
 // Where the files are not of one package, those with the name want count, or,
 // if want is "", those with the name that most files have, not counting main.
 func Load(fsys fs.FS, dir, want string) (*Package, error) {
-	p := &Package{dir: dir, fset: token.NewFileSet()}
+	p := &Package{Name: want, dir: dir, fset: token.NewFileSet()}
 	if fsys == nil {
 		return p, nil
 	}
@@ -98,7 +99,6 @@ func (p *Package) choose(want string) error {
 	for _, f := range p.files {
 		count[f.syntax.Name.Name]++
 	}
-	p.Name = want
 	if want == "" {
 		p.Name = mostCommon(p.files, count)
 	}

@@ -1,0 +1,476 @@
+package merge_test
+
+import (
+	"go/format"
+	"path"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/gen/merge"
+)
+
+// impl is the interface of all these tests. Its methods are Open and Close.
+var impl = merge.Interface{ImportPath: "ex.com/gen/filev1parigot", PackageName: "filev1parigot", Name: "FileImpl"}
+
+var fallback = merge.Interface{ImportPath: impl.ImportPath, PackageName: impl.PackageName, Name: "UnimplementedFileImpl"}
+
+var methods = []string{"Open", "Close"}
+
+// complete adds the missing methods to the implementation in dir and returns
+// the name and content of the file that has it.
+func complete(t testing.TB, files map[string]string) (*merge.Target, string, error) {
+	t.Helper()
+	dir := make(fstest.MapFS)
+	for name, text := range files {
+		dir[path.Join("file", name)] = &fstest.MapFile{Data: []byte(text)}
+	}
+	pkg, err := merge.Load(dir, "file", "")
+	if err != nil {
+		return nil, "", err
+	}
+	target, err := pkg.Find(impl, "impl_file.go", "FilePlugin")
+	if err != nil || target == nil {
+		return target, "", err
+	}
+	editor := target.Editor()
+	if target.Hidden(fallback) == "" {
+		for _, name := range target.Missing(methods) {
+			editor.Append(stub(editor, target, name))
+		}
+	}
+	content, err := editor.Bytes()
+	return target, string(content), err
+}
+
+// stub returns a method the way a template prints it.
+func stub(e *merge.Editor, target *merge.Target, name string) string {
+	ctx := e.Qualify("context", "context", "Context")
+	req := e.Qualify("ex.com/gen/file/v1", "filev1", name+"Request")
+	resp := e.Qualify("ex.com/gen/file/v1", "filev1", name+"Response")
+	errorf := e.Qualify("github.com/iansmith/parigot/pluginsdk/status", "status", "Error")
+	return "// " + name + " is missing.\nfunc (" + target.Receiver + " " + target.ReceiverType + ") " + name +
+		"(ctx " + ctx + ", req *" + req + ", resp *" + resp + ") error {\n\t\treturn " + errorf + "()\n}\n"
+}
+
+const openMethod = "\nfunc (p *FilePlugin) Open(ctx context.Context, req *filev1.OpenRequest, resp *filev1.OpenResponse) error { return nil }\n"
+
+const head = `package file
+
+import (
+	"context"
+
+	filev1 "ex.com/gen/file/v1"
+	"ex.com/gen/filev1parigot"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+type FilePlugin struct{ filev1parigot.UnimplementedFileImpl }
+
+`
+
+const anchor = "var _ filev1parigot.FileImpl = (*FilePlugin)(nil)\n"
+
+const closeStub = `
+// Close is missing.
+func (p *FilePlugin) Close(ctx context.Context, req *filev1.CloseRequest, resp *filev1.CloseResponse) error {
+	return status.Error()
+}
+`
+
+func TestAppend(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		before string
+		others map[string]string
+		after  string // before and stubs when it starts with "+"
+	}{
+		{
+			name:   "one method is missing",
+			before: head + anchor + openMethod,
+			after:  "+" + closeStub,
+		},
+		{
+			name:   "nothing is missing",
+			before: head + anchor + openMethod + strings.ReplaceAll(openMethod, "Open", "Close"),
+			after:  "+",
+		},
+		{
+			name:   "a method is in another file with a build constraint",
+			before: head + anchor + openMethod,
+			others: map[string]string{"close_linux.go": "//go:build ignore\n\npackage file\n\nfunc (FilePlugin) Close() {}\n"},
+			after:  "+",
+		},
+		{
+			name:   "a method comes from an embedded type of the package",
+			before: head + "type base struct{}\nfunc (*base) Close() {}\ntype FileStore struct{ *base }\nvar _ filev1parigot.FileImpl = &FileStore{}\n" + strings.ReplaceAll(openMethod, "FilePlugin", "FileStore"),
+			after:  "+",
+		},
+		{
+			name:   "a method comes from an embedded interface of the package",
+			before: head + "type closer interface{ Close() }\ntype FileStore struct{ closer }\nvar _ filev1parigot.FileImpl = &FileStore{}\n" + strings.ReplaceAll(openMethod, "FilePlugin", "FileStore"),
+			after:  "+",
+		},
+		{
+			name:   "the type is an alias",
+			before: head + "type store struct{}\nfunc (store) Open() {}\nfunc (store) Close() {}\ntype FileStore = store\nvar _ filev1parigot.FileImpl = FileStore{}\n",
+			after:  "+",
+		},
+		{
+			name:   "an embedded type of another module may have it",
+			before: strings.ReplaceAll(head, "filev1parigot.UnimplementedFileImpl", "status.Base") + anchor + openMethod,
+			after:  "+",
+		},
+		{
+			name:   "an embedded mutex does not",
+			before: strings.ReplaceAll(strings.ReplaceAll(head, "filev1parigot.UnimplementedFileImpl", "sync.Mutex"), `"context"`, "\"context\"\n\t\"sync\"") + anchor + openMethod,
+			after:  "+" + closeStub,
+		},
+		{
+			name:   "no newline at the end",
+			before: head + anchor + strings.TrimSuffix(openMethod, "\n"),
+			after:  "+\n" + closeStub,
+		},
+		{
+			name:   "a comment at the end",
+			before: head + anchor + openMethod + "// the end",
+			after:  "+\n" + closeStub,
+		},
+		{
+			name:   "odd formatting stays",
+			before: head + anchor + "\n\n\n  func   (p *FilePlugin)   Open ( ) { }   \n\n\n// floats\n\n",
+			after:  "+" + closeStub,
+		},
+		{
+			name:   "value receivers with another name",
+			before: head + anchor + strings.ReplaceAll(openMethod, "p *FilePlugin", "file FilePlugin"),
+			after:  "+" + strings.ReplaceAll(closeStub, "p *FilePlugin", "file FilePlugin"),
+		},
+		{
+			name:   "a value in the anchor",
+			before: head + "var _ filev1parigot.FileImpl = FilePlugin{}\n" + strings.ReplaceAll(openMethod, "p *FilePlugin", "FilePlugin"),
+			after:  "+" + strings.ReplaceAll(closeStub, "*FilePlugin", "FilePlugin"),
+		},
+		{
+			name:   "the receiver is called like a parameter",
+			before: head + anchor + strings.ReplaceAll(openMethod, "p *FilePlugin", "req *FilePlugin"),
+			after:  "+" + closeStub,
+		},
+		{
+			name:   "type parameters",
+			before: head + "type Store[K comparable, V any] struct{}\nvar _ filev1parigot.FileImpl = (*Store[int, string])(nil)\nfunc (s *Store[K, V]) Open() {}\n",
+			after:  "+" + strings.ReplaceAll(closeStub, "p *FilePlugin", "s *Store[_, _]"),
+		},
+		{
+			name:   "other names for imports",
+			before: strings.NewReplacer(`"context"`, `std "context"`, "filev1 ", "pb ", `"github.com/iansmith/parigot/pluginsdk/status"`, `. "github.com/iansmith/parigot/pluginsdk/status"`).Replace(head) + anchor + "func (p *FilePlugin) Open() {}\n",
+			after:  "+" + strings.NewReplacer("context.", "std.", "filev1.", "pb.", "status.", "").Replace(closeStub),
+		},
+		{
+			name:   "CRLF",
+			before: strings.ReplaceAll(head+anchor+openMethod, "\n", "\r\n"),
+			after:  "+" + strings.ReplaceAll(closeStub, "\n", "\r\n"),
+		},
+		{
+			name:   "a byte order mark",
+			before: "\uFEFF" + head + anchor + openMethod,
+			after:  "+" + closeStub,
+		},
+		{
+			name:   "imports go into their groups",
+			before: "package file\n\nimport (\n\t\"bytes\"\n\t\"os\" // for files\n\n\t\"ex.com/gen/filev1parigot\"\n\t// last\n\t\"ex.com/z\"\n)\n\ntype FilePlugin struct{}\n\n" + anchor,
+			after:  "package file\n\nimport (\n\t\"bytes\"\n\t\"context\"\n\t\"os\" // for files\n\n\tfilev1 \"ex.com/gen/file/v1\"\n\t\"ex.com/gen/filev1parigot\"\n\t// last\n\t\"ex.com/z\"\n\t\"github.com/iansmith/parigot/pluginsdk/status\"\n)\n\ntype FilePlugin struct{}\n\n" + anchor + strings.ReplaceAll(closeStub, "Close", "Open") + closeStub,
+		},
+		{
+			name:   "a new group for the standard library",
+			before: "package file\n\nimport (\n\t\"ex.com/gen/filev1parigot\"\n)\n\ntype FilePlugin struct{}\n\n" + anchor,
+			after:  "package file\n\nimport (\n\t\"context\"\n\n\tfilev1 \"ex.com/gen/file/v1\"\n\t\"ex.com/gen/filev1parigot\"\n\t\"github.com/iansmith/parigot/pluginsdk/status\"\n)\n\ntype FilePlugin struct{}\n\n" + anchor + strings.ReplaceAll(closeStub, "Close", "Open") + closeStub,
+		},
+		{
+			name:   "an import on one line",
+			before: "package file\n\nimport \"ex.com/gen/filev1parigot\" // anchor\n\ntype FilePlugin struct{}\n\n" + anchor,
+			after:  "package file\n\nimport \"ex.com/gen/filev1parigot\" // anchor\nimport \"context\"\nimport filev1 \"ex.com/gen/file/v1\"\nimport \"github.com/iansmith/parigot/pluginsdk/status\"\n\ntype FilePlugin struct{}\n\n" + anchor + strings.ReplaceAll(closeStub, "Close", "Open") + closeStub,
+		},
+		{
+			name:   "everything on one line",
+			before: "package file; import (\"ex.com/gen/filev1parigot\"); type FilePlugin struct{}; " + strings.TrimSpace(anchor),
+			after: "package file; import (\"ex.com/gen/filev1parigot\"); import \"context\"; import filev1 \"ex.com/gen/file/v1\"; import \"github.com/iansmith/parigot/pluginsdk/status\"; type FilePlugin struct{}; " +
+				anchor + strings.ReplaceAll(closeStub, "Close", "Open") + closeStub,
+		},
+		{
+			name:   "names that are taken",
+			before: head[:strings.Index(head, "\tfilev1 ")] + "\t\"ex.com/gen/filev1parigot\"\n)\n\ntype FilePlugin struct{}\n\nvar status, filev1 int\n\n" + anchor + "func (p *FilePlugin) Open() {}\n",
+			after: "package file\n\nimport (\n\t\"context\"\n\n\tfilev12 \"ex.com/gen/file/v1\"\n\t\"ex.com/gen/filev1parigot\"\n\tstatus2 \"github.com/iansmith/parigot/pluginsdk/status\"\n)\n\ntype FilePlugin struct{}\n\nvar status, filev1 int\n\n" + anchor + "func (p *FilePlugin) Open() {}\n" +
+				strings.NewReplacer("filev1.", "filev12.", "status.", "status2.").Replace(closeStub),
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			files := map[string]string{"impl_file.go": tt.before}
+			for name, text := range tt.others {
+				files[name] = text
+			}
+			_, got, err := complete(t, files)
+			require.NoError(t, err)
+			want := tt.after
+			if added, ok := strings.CutPrefix(want, "+"); ok {
+				want = tt.before + added
+			}
+			require.Equal(t, want, got)
+			requireKept(t, tt.before, got)
+
+			files["impl_file.go"] = got
+			_, again, err := complete(t, files)
+			require.NoError(t, err)
+			require.Equal(t, got, again, "the second run is no no-op")
+		})
+	}
+}
+
+// requireKept checks that after is before with insertions only, and that a
+// formatted file stays formatted.
+func requireKept(t testing.TB, before, after string) {
+	t.Helper()
+	requireBytes(t, before, after)
+	if formatted, err := format.Source([]byte(before)); err == nil && string(formatted) == before {
+		formatted, err := format.Source([]byte(after))
+		require.NoError(t, err)
+		require.Equal(t, string(formatted), after, "not formatted any more")
+	}
+}
+
+func TestAnchors(t *testing.T) {
+	t.Parallel()
+	for name, assertion := range map[string]string{
+		"nil pointer":        "var _ filev1parigot.FileImpl = (*FilePlugin)(nil)",
+		"address":            "var _ filev1parigot.FileImpl = &FilePlugin{}",
+		"new":                "var _ filev1parigot.FileImpl = new(FilePlugin)",
+		"value":              "var _ filev1parigot.FileImpl = FilePlugin{}",
+		"conversion":         "var _ = filev1parigot.FileImpl((*FilePlugin)(nil))",
+		"converted value":    "var _ filev1parigot.FileImpl = FilePlugin(struct{}{})",
+		"parentheses":        "var _ (filev1parigot.FileImpl) = ((*FilePlugin)(nil))",
+		"group":              "var (\n\tx = 1\n\t_ filev1parigot.FileImpl = (*FilePlugin)(nil)\n)",
+		"several in one":     "var _, _ filev1parigot.FileImpl = other.New(), (*FilePlugin)(nil)",
+		"type arguments":     "var _ filev1parigot.FileImpl = (*FilePlugin[int])(nil)",
+		"two type arguments": "var _ filev1parigot.FileImpl = &FilePlugin[int, string]{}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target, _, err := complete(t, map[string]string{
+				"impl_file.go": head,
+				"zz.go":        "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\n" + assertion + "\n",
+			})
+			require.NoError(t, err)
+			require.NotNil(t, target)
+			require.Equal(t, "FilePlugin", target.Type)
+			require.Equal(t, "zz.go", target.FileName())
+		})
+	}
+}
+
+func TestNoAnchor(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		files map[string]string
+		err   string // empty: a new implementation may be written
+	}{
+		{name: "no directory"},
+		{name: "tests and hidden files only", files: map[string]string{
+			"a_test.go": head + anchor, "_a.go": "no Go", ".a.go": "no Go", "a.txt": "no Go",
+		}},
+		{name: "other services", files: map[string]string{"impl_other.go": "package file\n\nvar _ x.FileImpl = (*Other)(nil)\n"}},
+		{
+			name:  "no assertion",
+			files: map[string]string{"impl_file.go": head},
+			err:   "file/impl_file.go does not say which type implements filev1parigot.FileImpl, so nothing is written: add the line\n\tvar _ filev1parigot.FileImpl = (*FilePlugin)(nil)\nwith the name of the type, or move the file away",
+		},
+		{
+			name:  "the type is elsewhere",
+			files: map[string]string{"plugin.go": head},
+			err:   "file/plugin.go:11: there is a FilePlugin that is not said to implement filev1parigot.FileImpl, so nothing is written: add the line\n\tvar _ filev1parigot.FileImpl = (*FilePlugin)(nil)\nor rename the type",
+		},
+		{
+			name:  "a file does not parse",
+			files: map[string]string{"impl_file.go": head + anchor, "half.go": "package file\n\nfunc ("},
+			err:   "file/half.go does not parse, so nothing is written: file/half.go:3:7: expected ')', found 'EOF'",
+		},
+		{
+			name:  "bytes that are no text",
+			files: map[string]string{"impl_file.go": head + anchor + "// \xff\n"},
+			err:   "file/impl_file.go does not parse, so nothing is written: file/impl_file.go:14:4: illegal UTF-8 encoding",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			target, content, err := complete(t, tt.files)
+			require.Nil(t, target)
+			require.Empty(t, content)
+			if tt.err == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, tt.err)
+		})
+	}
+}
+
+func TestSeveralImplementations(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"a_cache.go":   "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\ntype cache struct{ filev1parigot.FileImpl }\n\nvar _ filev1parigot.FileImpl = cache{}\n",
+		"impl_file.go": head + anchor + openMethod,
+	}
+	target, got, err := complete(t, files)
+	require.NoError(t, err)
+	require.Equal(t, "FilePlugin", target.Type)
+	require.Equal(t, []string{"cache (file/a_cache.go:7)"}, target.Others)
+	require.Equal(t, files["impl_file.go"]+closeStub, got)
+}
+
+// TestDecorator: a type that embeds the interface itself has all methods.
+func TestDecorator(t *testing.T) {
+	t.Parallel()
+	before := "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\ntype cache struct{ filev1parigot.FileImpl }\n\nvar _ filev1parigot.FileImpl = cache{}\n"
+	target, got, err := complete(t, map[string]string{"cache.go": before})
+	require.NoError(t, err)
+	require.Equal(t, before, got)
+	require.Equal(t, impl.ImportPath+".FileImpl", target.Hidden(fallback))
+}
+
+// TestForeignType: there is nothing to add to a type of another package.
+func TestForeignType(t *testing.T) {
+	t.Parallel()
+	before := "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\nvar _ filev1parigot.FileImpl = (*other.Plugin)(nil)\n"
+	target, got, err := complete(t, map[string]string{"file.go": before})
+	require.NoError(t, err)
+	require.Equal(t, before, got)
+	require.Empty(t, target.Type)
+}
+
+func TestStray(t *testing.T) {
+	t.Parallel()
+	gone := strings.ReplaceAll(openMethod, "Open", "Gone")
+	target, got, err := complete(t, map[string]string{
+		"impl_file.go": head + anchor + openMethod,
+		"more.go":      "package file\n" + gone + "\nfunc (p *FilePlugin) Init(context.Context, eng.Engine) bool { return true }\nfunc (p *FilePlugin) helper(ctx context.Context, a *A, b *B) error { return nil }\n",
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"file/more.go:3: FilePlugin.Gone"}, target.Stray(methods))
+	require.Equal(t, head+anchor+openMethod+closeStub, got)
+	require.False(t, target.AlsoImplements(impl, "Impl"))
+}
+
+func TestPackageName(t *testing.T) {
+	t.Parallel()
+	dir := fstest.MapFS{
+		"file/a.go":   {Data: []byte("package main\n")},
+		"file/b.go":   {Data: []byte("package main\n")},
+		"file/c.go":   {Data: []byte("package file\n\ntype C int\n")},
+		"empty/a.txt": {},
+	}
+	for _, tt := range []struct{ dir, want, name, err string }{
+		{dir: "file", name: "file"},
+		{dir: "file", want: "main", name: "main"},
+		{dir: "file", want: "other", err: "the package is to be other, but file/a.go says package main"},
+		{dir: "empty", name: ""},
+		{dir: "missing", want: "x", name: "x"},
+		{dir: "file/c.go", err: "file/c.go"},
+	} {
+		pkg, err := merge.Load(dir, tt.dir, tt.want)
+		if tt.err != "" {
+			require.ErrorContains(t, err, tt.err)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, tt.name, pkg.Name)
+	}
+	pkg, err := merge.Load(dir, "file", "")
+	require.NoError(t, err)
+	require.Equal(t, "file/c.go:3", pkg.Declares("C"))
+	require.Empty(t, pkg.Declares("D"))
+}
+
+func TestNewFile(t *testing.T) {
+	t.Parallel()
+	pkg, err := merge.Load(nil, "file", "file")
+	require.NoError(t, err)
+	editor := pkg.New("impl_file.go", "status")
+	text := "var _ = " + editor.Qualify("github.com/iansmith/parigot/pluginsdk/status", "status", "Error") + "\n"
+	text += "var _ = " + editor.Qualify("context", "context", "Background") + "\n"
+	text += "var _ = " + editor.Qualify("ex.com/type", "type", "X") + "\n"
+	editor.Append(text)
+	got, err := editor.Bytes()
+	require.NoError(t, err)
+	require.Equal(t, `package file
+
+import (
+	"context"
+
+	type2 "ex.com/type"
+	status2 "github.com/iansmith/parigot/pluginsdk/status"
+)
+
+var _ = status2.Error
+var _ = context.Background
+var _ = type2.X
+`, string(got))
+}
+
+func TestAppendedTextThatDoesNotParse(t *testing.T) {
+	t.Parallel()
+	dir := fstest.MapFS{"file/impl_file.go": {Data: []byte(head + anchor)}}
+	pkg, err := merge.Load(dir, "file", "")
+	require.NoError(t, err)
+	target, err := pkg.Find(impl, "impl_file.go", "FilePlugin")
+	require.NoError(t, err)
+	editor := target.Editor()
+	editor.Append("func (")
+	_, err = editor.Bytes()
+	require.ErrorContains(t, err, "file/impl_file.go: what is to be added does not parse")
+}
+
+// FuzzMerge: whatever a file looks like, its bytes stay, in their order, and
+// nothing is added twice.
+func FuzzMerge(f *testing.F) {
+	f.Add(head+anchor+openMethod, "")
+	f.Add("package file;import\"ex.com/gen/filev1parigot\";type T[A any]struct{};var _ filev1parigot.FileImpl=new(T[int])", "package file\nfunc (T[A]) Open() {}")
+	f.Add(strings.ReplaceAll(head+anchor, "\n", "\r\n"), "package main")
+	f.Add("\uFEFF// a\n\n/* b */ package file /* c\n */ import (\n. \"ex.com/gen/filev1parigot\" /* d */\n)\nvar _ FileImpl = X{} // e", "package file\ntype X struct { y }\ntype y = X")
+	f.Add("package file\n\nimport \"C\"\nimport _ \"context\"\nimport f \"ex.com/gen/filev1parigot\"\n\ntype FilePlugin struct{}\n//line a.go:1\nvar _ f.FileImpl = &FilePlugin{}\n", "")
+	f.Fuzz(func(t *testing.T, source, other string) {
+		files := map[string]string{"impl_file.go": source}
+		if other != "" {
+			files["other.go"] = other
+		}
+		target, got, err := complete(t, files)
+		if err != nil || target == nil {
+			require.Empty(t, got)
+			return
+		}
+		name := target.FileName()
+		before := files[name]
+		requireBytes(t, before, got)
+		files[name] = got
+		_, again, err := complete(t, files)
+		require.NoError(t, err)
+		require.Equal(t, got, again, "the second run is no no-op")
+	})
+}
+
+// requireBytes checks that after has the bytes of before in their order.
+func requireBytes(t testing.TB, before, after string) {
+	t.Helper()
+	n := 0
+	for i := 0; i < len(after) && n < len(before); i++ {
+		if after[i] == before[n] {
+			n++
+		}
+	}
+	require.Equal(t, len(before), n, "bytes are lost:\n%s\n---\n%s", before, after)
+}
