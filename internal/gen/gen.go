@@ -49,19 +49,27 @@ func Generate(request *pluginpb.CodeGeneratorRequest, dir fs.FS) (Result, error)
 		return Result{}, err
 	}
 	g := newGenerator(plugin, params)
-	var skeletons []*pluginpb.CodeGeneratorResponse_File
-	views := g.views()
-	if err := g.problems.err(); err != nil {
-		plugin.Error(err)
-	} else if params.impl != "" {
-		skeletons, err = g.skeletons(views, dir)
-	} else {
-		err = g.renderAll(views)
-	}
-	if err := cmp.Or(g.problems.err(), err); err != nil {
+	skeletons, err := g.generate(dir)
+	if err != nil {
 		plugin.Error(err)
 	}
 	return Result{Response: g.response(skeletons), Notes: g.notes}, nil
+}
+
+// generate adds the generated files to the plugin, or returns those of the mode
+// impl=DIR.
+func (g *generator) generate(dir fs.FS) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+	views := g.views()
+	if err := g.problems.err(); err != nil {
+		return nil, err
+	}
+	if g.parameters.impl != "" {
+		return g.skeletons(views, dir)
+	}
+	if err := g.renderAll(views); err != nil {
+		return nil, err
+	}
+	return nil, g.problems.err()
 }
 
 // generator is one run.

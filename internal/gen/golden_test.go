@@ -273,7 +273,7 @@ func (c *goldenCase) compare(t *testing.T, got map[string]string) {
 	for name, content := range got {
 		require.Contains(t, want, name, remedy, c.name)
 		require.Equal(t, want[name], content, "%s: "+remedy, name, c.name)
-		if strings.HasSuffix(name, ".go") && !strings.Contains(name, "/impl_") && !strings.Contains(name, "/after/") {
+		if strings.HasSuffix(name, ".go") {
 			requireFormatted(t, name, content)
 		}
 	}

@@ -84,75 +84,78 @@ import (
 	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
 	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
 	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"google.golang.org/protobuf/proto"
-	p139 "google.golang.org/protobuf/types/known/anypb"
-	p125 "google.golang.org/protobuf/types/known/emptypb"
-	p140 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p141 "google.golang.org/protobuf/types/known/wrapperspb"
+	p142 "google.golang.org/protobuf/types/known/anypb"
+	p128 "google.golang.org/protobuf/types/known/emptypb"
+	p143 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p77 "google.golang.org/protobuf/types/known/timestamppb"
+	p144 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
@@ -219,95 +222,98 @@ func main() {
 	check("go_package_names.nstack.Svc.Call", p69.NewSvcClient().Call, new(p70.Word))
 	check("go_package_names.ntype.Svc.Call", p71.NewSvcClient().Call, new(p72.Word))
 	check("go_package_names.nunsafe.Svc.Call", p73.NewSvcClient().Call, new(p74.Word))
-	check("header.Svc.Call", p75.NewSvcClient().Call, new(p76.Word))
-	check("import_path.Finder.Find", p77.NewFinderClient().Find, new(p78.FindRequest))
-	check("joined_names.Foo.BarBaz", p79.NewFooClient().BarBaz, new(p80.FooBar))
-	check("joined_names.FooBar3.Baz", p79.NewFooBar3Client().Baz, new(p80.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p79.NewFoo_BarBazClient().Baz, new(p80.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p79.NewLocalFooClient().BarBaz, new(p80.FooBar))
-	check("lower_case.greeter.say_hello", p81.NewGreeterClient().SayHello, new(p82.HelloRequest))
-	check("lower_case.word_counter_v2.count", p81.NewWordCounterV2Client().Count, new(p82.HelloRequest))
-	check("m_dependency.Scale.Weigh", p83.NewScaleClient().Weigh, new(p84.WeighRequest))
-	check("m_override.Foo.Bar", p85.NewFooClient().Bar, new(p86.BarRequest))
-	check("many_packages.a.A.Do", p87.NewAClient().Do, new(p88.Request))
-	check("many_packages.b.B.Do", p89.NewBClient().Do, new(p88.Request))
-	check("message_names.Greeter.Clients", p90.NewGreeterClient().Clients, new(p91.GreeterClient))
-	check("message_names.Greeter.Plugins", p90.NewGreeterClient().Plugins, new(p91.GreeterPlugin))
-	check("message_names.Greeter.Joined", p90.NewGreeterClient().Joined, new(p91.GreeterClients))
-	check("message_names.Greeter.Predeclared", p90.NewGreeterClient().Predeclared, new(p91.Error))
-	check("message_names.Greeter.Packages", p90.NewGreeterClient().Packages, new(p91.Context))
-	check("method_names.Words.Import", p92.NewWordsClient().Import, new(p93.Word))
-	check("method_names.Words.Type", p92.NewWordsClient().Type, new(p93.Word))
-	check("method_names.Words.Range", p92.NewWordsClient().Range, new(p93.Word))
-	check("method_names.Words.Func", p92.NewWordsClient().Func, new(p93.Word))
-	check("method_names.Words.Go", p92.NewWordsClient().Go, new(p93.Word))
-	check("method_names.Words.Select", p92.NewWordsClient().Select, new(p93.Word))
-	check("method_names.Words.Close", p92.NewWordsClient().Close, new(p93.Word))
-	check("method_names.Words.Ready", p92.NewWordsClient().Ready, new(p93.Word))
-	check("method_names.Words.Init", p92.NewWordsClient().Init, new(p93.Word))
-	check("method_names.Words.String", p92.NewWordsClient().String, new(p93.Word))
-	check("method_names.Words.Error", p92.NewWordsClient().Error, new(p93.Word))
-	check("method_names.Words.Context", p92.NewWordsClient().Context, new(p93.Word))
-	check("method_names.Words.Module", p92.NewWordsClient().Module, new(p93.Word))
-	check("method_names.Words.Call", p92.NewWordsClient().Call, new(p93.Word))
-	check("method_names.Words.Impl", p92.NewWordsClient().Impl, new(p93.Word))
-	check("method_names.Words.New", p92.NewWordsClient().New, new(p93.Word))
-	check("method_names.Words.Register", p92.NewWordsClient().Register, new(p93.Word))
-	check("method_names.Words.Delete", p92.NewWordsClient().Delete, new(p93.Word))
-	check("method_names.Words.Panic", p92.NewWordsClient().Panic, new(p93.Word))
-	check("method_names.Words.Recover", p92.NewWordsClient().Recover, new(p93.Word))
-	check("method_names.Words.Complex", p92.NewWordsClient().Complex, new(p93.Word))
-	check("method_names.Words.Append", p92.NewWordsClient().Append, new(p93.Word))
-	check("module.Box.Put", p94.NewBoxClient().Put, new(p95.Thing))
-	check("nested.Nest.Lay", p96.NewNestClient().Lay, new(p97.Outer_Inner))
-	check("NoPackageService.Call", p98.NewNoPackageServiceClient().Call, new(p99.NoPackageRequest))
-	check("no_source_info.Bare.Call", p100.NewBareClient().Call, new(p101.Word))
-	check("opaque.Safe.Open", p102.NewSafeClient().Open, new(p103.Combination))
-	check("options.Tuned.Slow", p104.NewTunedClient().Slow, new(p105.Word))
-	check("options.Tuned.Slower", p104.NewTunedClient().Slower, new(p105.Word))
-	check("options.Tuned.Quick", p104.NewTunedClient().Quick, new(p105.Word))
-	check("options.Tuned.Renamed", p104.NewTunedClient().Renamed, new(p105.Word))
-	check("options.Tuned.Plain", p104.NewTunedClient().Plain, new(p105.Word))
-	check("package_suffix.Suffix.Call", p106.NewSuffixClient().Call, new(p107.Request))
-	check("proto2_case.Old.Call", p108.NewOldClient().Call, new(p109.OldRequest))
-	check("proto3_optional.Maybe.Get", p110.NewMaybeClient().Get, new(p111.Query))
-	check("public_import.Guest.Enter", p112.NewGuestClient().Enter, new(p113.Home))
-	check("rootfile.Root.Call", p114.NewRootClient().Call, new(p115.Request))
-	check("same_method.Left.Turn", p116.NewLeftClient().Turn, new(p117.Degrees))
-	check("same_method.Right.Turn", p116.NewRightClient().Turn, new(p117.Degrees))
-	check("same_package.Same.Call", p118.NewSameClient().Call, new(p118.Request))
-	check("same_type.Forest.Plant", p119.NewForestClient().Plant, new(p120.Tree))
-	check("service_names.Type.Call", p121.NewTypeClient().Call, new(p122.Word))
-	check("service_names.Interface.Call", p121.NewInterfaceClient().Call, new(p122.Word))
-	check("service_names.Map.Call", p121.NewMapClient().Call, new(p122.Word))
-	check("service_names.A.Call", p121.NewAClient().Call, new(p122.Word))
-	check("service_names.Ctx.Call", p121.NewCtxClient().Call, new(p122.Word))
-	check("service_names.Req.Call", p121.NewReqClient().Call, new(p122.Word))
-	check("service_names.Resp.Call", p121.NewRespClient().Call, new(p122.Word))
-	check("service_names.Err.Call", p121.NewErrClient().Call, new(p122.Word))
-	check("service_names.Impl.Call", p121.NewImplClient().Call, new(p122.Word))
-	check("service_names.Client.Call", p121.NewClientClient().Call, new(p122.Word))
-	check("service_names.Error.Call", p121.NewErrorClient().Call, new(p122.Word))
-	check("service_names.Context.Call", p121.NewContextClient().Call, new(p122.Word))
-	check("service_names.Engine.Call", p121.NewEngineClient().Call, new(p122.Word))
-	check("service_names.Names.Call", p121.NewNamesClient().Call, new(p122.Word))
-	check("skeleton.HTTPFiles.Get", p123.NewHTTPFilesClient().Get, new(p124.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p123.NewHTTPFilesClient().Purge, new(p125.Empty))
-	check("skeleton.Linux.Boot", p123.NewLinuxClient().Boot, new(p124.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p123.NewLinuxClient().UnimplementedLinuxImpl, new(p124.GetRequest))
-	check("skeleton.Test.Init", p123.NewTestClient().Init, new(p124.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p126.NewGreeterClient().Greet, new(p127.GreetRequest))
-	check("streaming_skip.Some.Once", p128.NewSomeClient().Once, new(p129.Word))
-	_ = p128.NewAllClient()
-	check("two_files.One.Call", p130.NewOneClient().Call, new(p131.OneRequest))
-	check("two_files.Two.Call", p130.NewTwoClient().Call, new(p131.OneResponse))
-	check("two_versions.x.v1.X.Call", p132.NewXClient().Call, new(p133.Request))
-	check("two_versions.x.v2.X.Call", p134.NewXClient().Call, new(p135.Request))
-	check("unknown_options.Owned.Call", p136.NewOwnedClient().Call, new(p137.Word))
-	check("well_known.Well.Empty", p138.NewWellClient().Empty, new(p125.Empty))
-	check("well_known.Well.Any", p138.NewWellClient().Any, new(p139.Any))
-	check("well_known.Well.Mask", p138.NewWellClient().Mask, new(p140.FieldMask))
-	check("well_known.Well.Wrapper", p138.NewWellClient().Wrapper, new(p141.StringValue))
-	check("wkt_listed.Ping.Ping", p142.NewPingClient().Ping, new(p125.Empty))
-	check("wkt_listed.Ping.Wrap", p142.NewPingClient().Wrap, new(p125.Empty))
+	check("grown.Clock.Now", p75.NewClockClient().Now, new(p76.NowRequest))
+	check("grown.Clock.Alarm", p75.NewClockClient().Alarm, new(p77.Timestamp))
+	check("grown.Calendar.Today", p75.NewCalendarClient().Today, new(p76.NowRequest))
+	check("header.Svc.Call", p78.NewSvcClient().Call, new(p79.Word))
+	check("import_path.Finder.Find", p80.NewFinderClient().Find, new(p81.FindRequest))
+	check("joined_names.Foo.BarBaz", p82.NewFooClient().BarBaz, new(p83.FooBar))
+	check("joined_names.FooBar3.Baz", p82.NewFooBar3Client().Baz, new(p83.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p82.NewFoo_BarBazClient().Baz, new(p83.FooBar))
+	check("joined_names.LocalFoo.BarBaz", p82.NewLocalFooClient().BarBaz, new(p83.FooBar))
+	check("lower_case.greeter.say_hello", p84.NewGreeterClient().SayHello, new(p85.HelloRequest))
+	check("lower_case.word_counter_v2.count", p84.NewWordCounterV2Client().Count, new(p85.HelloRequest))
+	check("m_dependency.Scale.Weigh", p86.NewScaleClient().Weigh, new(p87.WeighRequest))
+	check("m_override.Foo.Bar", p88.NewFooClient().Bar, new(p89.BarRequest))
+	check("many_packages.a.A.Do", p90.NewAClient().Do, new(p91.Request))
+	check("many_packages.b.B.Do", p92.NewBClient().Do, new(p91.Request))
+	check("message_names.Greeter.Clients", p93.NewGreeterClient().Clients, new(p94.GreeterClient))
+	check("message_names.Greeter.Plugins", p93.NewGreeterClient().Plugins, new(p94.GreeterPlugin))
+	check("message_names.Greeter.Joined", p93.NewGreeterClient().Joined, new(p94.GreeterClients))
+	check("message_names.Greeter.Predeclared", p93.NewGreeterClient().Predeclared, new(p94.Error))
+	check("message_names.Greeter.Packages", p93.NewGreeterClient().Packages, new(p94.Context))
+	check("method_names.Words.Import", p95.NewWordsClient().Import, new(p96.Word))
+	check("method_names.Words.Type", p95.NewWordsClient().Type, new(p96.Word))
+	check("method_names.Words.Range", p95.NewWordsClient().Range, new(p96.Word))
+	check("method_names.Words.Func", p95.NewWordsClient().Func, new(p96.Word))
+	check("method_names.Words.Go", p95.NewWordsClient().Go, new(p96.Word))
+	check("method_names.Words.Select", p95.NewWordsClient().Select, new(p96.Word))
+	check("method_names.Words.Close", p95.NewWordsClient().Close, new(p96.Word))
+	check("method_names.Words.Ready", p95.NewWordsClient().Ready, new(p96.Word))
+	check("method_names.Words.Init", p95.NewWordsClient().Init, new(p96.Word))
+	check("method_names.Words.String", p95.NewWordsClient().String, new(p96.Word))
+	check("method_names.Words.Error", p95.NewWordsClient().Error, new(p96.Word))
+	check("method_names.Words.Context", p95.NewWordsClient().Context, new(p96.Word))
+	check("method_names.Words.Module", p95.NewWordsClient().Module, new(p96.Word))
+	check("method_names.Words.Call", p95.NewWordsClient().Call, new(p96.Word))
+	check("method_names.Words.Impl", p95.NewWordsClient().Impl, new(p96.Word))
+	check("method_names.Words.New", p95.NewWordsClient().New, new(p96.Word))
+	check("method_names.Words.Register", p95.NewWordsClient().Register, new(p96.Word))
+	check("method_names.Words.Delete", p95.NewWordsClient().Delete, new(p96.Word))
+	check("method_names.Words.Panic", p95.NewWordsClient().Panic, new(p96.Word))
+	check("method_names.Words.Recover", p95.NewWordsClient().Recover, new(p96.Word))
+	check("method_names.Words.Complex", p95.NewWordsClient().Complex, new(p96.Word))
+	check("method_names.Words.Append", p95.NewWordsClient().Append, new(p96.Word))
+	check("module.Box.Put", p97.NewBoxClient().Put, new(p98.Thing))
+	check("nested.Nest.Lay", p99.NewNestClient().Lay, new(p100.Outer_Inner))
+	check("NoPackageService.Call", p101.NewNoPackageServiceClient().Call, new(p102.NoPackageRequest))
+	check("no_source_info.Bare.Call", p103.NewBareClient().Call, new(p104.Word))
+	check("opaque.Safe.Open", p105.NewSafeClient().Open, new(p106.Combination))
+	check("options.Tuned.Slow", p107.NewTunedClient().Slow, new(p108.Word))
+	check("options.Tuned.Slower", p107.NewTunedClient().Slower, new(p108.Word))
+	check("options.Tuned.Quick", p107.NewTunedClient().Quick, new(p108.Word))
+	check("options.Tuned.Renamed", p107.NewTunedClient().Renamed, new(p108.Word))
+	check("options.Tuned.Plain", p107.NewTunedClient().Plain, new(p108.Word))
+	check("package_suffix.Suffix.Call", p109.NewSuffixClient().Call, new(p110.Request))
+	check("proto2_case.Old.Call", p111.NewOldClient().Call, new(p112.OldRequest))
+	check("proto3_optional.Maybe.Get", p113.NewMaybeClient().Get, new(p114.Query))
+	check("public_import.Guest.Enter", p115.NewGuestClient().Enter, new(p116.Home))
+	check("rootfile.Root.Call", p117.NewRootClient().Call, new(p118.Request))
+	check("same_method.Left.Turn", p119.NewLeftClient().Turn, new(p120.Degrees))
+	check("same_method.Right.Turn", p119.NewRightClient().Turn, new(p120.Degrees))
+	check("same_package.Same.Call", p121.NewSameClient().Call, new(p121.Request))
+	check("same_type.Forest.Plant", p122.NewForestClient().Plant, new(p123.Tree))
+	check("service_names.Type.Call", p124.NewTypeClient().Call, new(p125.Word))
+	check("service_names.Interface.Call", p124.NewInterfaceClient().Call, new(p125.Word))
+	check("service_names.Map.Call", p124.NewMapClient().Call, new(p125.Word))
+	check("service_names.A.Call", p124.NewAClient().Call, new(p125.Word))
+	check("service_names.Ctx.Call", p124.NewCtxClient().Call, new(p125.Word))
+	check("service_names.Req.Call", p124.NewReqClient().Call, new(p125.Word))
+	check("service_names.Resp.Call", p124.NewRespClient().Call, new(p125.Word))
+	check("service_names.Err.Call", p124.NewErrClient().Call, new(p125.Word))
+	check("service_names.Impl.Call", p124.NewImplClient().Call, new(p125.Word))
+	check("service_names.Client.Call", p124.NewClientClient().Call, new(p125.Word))
+	check("service_names.Error.Call", p124.NewErrorClient().Call, new(p125.Word))
+	check("service_names.Context.Call", p124.NewContextClient().Call, new(p125.Word))
+	check("service_names.Engine.Call", p124.NewEngineClient().Call, new(p125.Word))
+	check("service_names.Names.Call", p124.NewNamesClient().Call, new(p125.Word))
+	check("skeleton.HTTPFiles.Get", p126.NewHTTPFilesClient().Get, new(p127.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p126.NewHTTPFilesClient().Purge, new(p128.Empty))
+	check("skeleton.Linux.Boot", p126.NewLinuxClient().Boot, new(p127.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p126.NewLinuxClient().UnimplementedLinuxImpl, new(p127.GetRequest))
+	check("skeleton.Test.Init", p126.NewTestClient().Init, new(p127.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p129.NewGreeterClient().Greet, new(p130.GreetRequest))
+	check("streaming_skip.Some.Once", p131.NewSomeClient().Once, new(p132.Word))
+	_ = p131.NewAllClient()
+	check("two_files.One.Call", p133.NewOneClient().Call, new(p134.OneRequest))
+	check("two_files.Two.Call", p133.NewTwoClient().Call, new(p134.OneResponse))
+	check("two_versions.x.v1.X.Call", p135.NewXClient().Call, new(p136.Request))
+	check("two_versions.x.v2.X.Call", p137.NewXClient().Call, new(p138.Request))
+	check("unknown_options.Owned.Call", p139.NewOwnedClient().Call, new(p140.Word))
+	check("well_known.Well.Empty", p141.NewWellClient().Empty, new(p128.Empty))
+	check("well_known.Well.Any", p141.NewWellClient().Any, new(p142.Any))
+	check("well_known.Well.Mask", p141.NewWellClient().Mask, new(p143.FieldMask))
+	check("well_known.Well.Wrapper", p141.NewWellClient().Wrapper, new(p144.StringValue))
+	check("wkt_listed.Ping.Ping", p145.NewPingClient().Ping, new(p128.Empty))
+	check("wkt_listed.Ping.Wrap", p145.NewPingClient().Wrap, new(p128.Empty))
 }

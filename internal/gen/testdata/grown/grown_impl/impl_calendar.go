@@ -1,0 +1,30 @@
+package grownimpl
+
+import (
+	"context"
+
+	grownv1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	"github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	status2 "github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// CalendarPlugin implements the service grown.Calendar.
+//
+// Calendar is new.
+type CalendarPlugin struct {
+	grownv1parigot.UnimplementedCalendarImpl
+}
+
+var _ grownv1parigot.CalendarImpl = (*CalendarPlugin)(nil)
+
+// Init registers a CalendarPlugin of its own with e, so that its state belongs
+// to that engine alone.
+func (*CalendarPlugin) Init(ctx context.Context, e eng.Engine) bool {
+	return grownv1parigot.RegisterCalendar(ctx, e, &CalendarPlugin{}) == nil
+}
+
+// Today handles grown.Calendar.Today.
+func (p *CalendarPlugin) Today(ctx context.Context, req *grownv1.NowRequest, resp *grownv1.NowResponse) error {
+	return status2.Error(status2.Unimplemented, grownv1parigot.Calendar_Today_FullName+" is not implemented")
+}
