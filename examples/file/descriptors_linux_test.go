@@ -31,7 +31,7 @@ func descriptors(t *testing.T, dir string) int {
 
 func TestDescriptorsAreClosed(t *testing.T) {
 	t.Parallel()
-	b := setupHost(t, "./testdata/testguest")
+	b := setupHost(t, "testdata/testguest")
 	require.Equal(t, 1, descriptors(t, b.root), "the root")
 	holder := b.start(t.Context(), "hold", guestRoot+"dir/a")
 	require.Equal(t, 2, descriptors(t, b.root))

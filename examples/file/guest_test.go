@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
-	"github.com/iansmith/parigot/examples/file/internal/guestbuild"
+	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -37,7 +37,7 @@ func setupHost(t *testing.T, dir string) *hostBundle {
 	require.NoError(t, pluginsdk.Start(t.Context(), b.host, ParigotInitialize,
 		pluginsdk.WithConfig(&filev1.FileConfig{Root: b.root})))
 	var err error
-	b.guest, err = b.host.Compile(t.Context(), "guest", guestbuild.Build(t, dir))
+	b.guest, err = b.host.Compile(t.Context(), "guest", guesttest.Build(t, dir))
 	require.NoError(t, err)
 	return b
 }
@@ -45,7 +45,7 @@ func setupHost(t *testing.T, dir string) *hostBundle {
 func newHost(t *testing.T) *eng.Host {
 	t.Helper()
 	host, err := eng.New(t.Context(),
-		eng.WithCacheDir(guestbuild.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
+		eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
 	return host
@@ -91,7 +91,7 @@ func (b *hostBundle) start(ctx context.Context, args ...string) *background {
 
 func TestGuestProgram(t *testing.T) {
 	t.Parallel()
-	b := setupHost(t, "./guest")
+	b := setupHost(t, "guest")
 	out := b.run()
 	require.Contains(t, out, "wrote    1048576 bytes in 16 pieces")
 	require.Contains(t, out, "read     1048576 bytes back: the same")
@@ -105,7 +105,7 @@ func TestGuestProgram(t *testing.T) {
 
 func TestGuestsAreApart(t *testing.T) {
 	t.Parallel()
-	b := setupHost(t, "./testdata/testguest")
+	b := setupHost(t, "testdata/testguest")
 	const path = guestRoot + "held"
 	holder := b.start(t.Context(), "hold", path)
 
@@ -121,7 +121,7 @@ func TestGuestsAreApart(t *testing.T) {
 
 func TestStoppedGuestLosesItsFiles(t *testing.T) {
 	t.Parallel()
-	b := setupHost(t, "./testdata/testguest")
+	b := setupHost(t, "testdata/testguest")
 	const path = guestRoot + "spinning"
 	ctx, cancel := context.WithCancel(t.Context())
 	spinner := b.start(ctx, "spin", path)
@@ -133,7 +133,7 @@ func TestStoppedGuestLosesItsFiles(t *testing.T) {
 
 func TestEnginesAreApart(t *testing.T) {
 	t.Parallel()
-	one, two := setupHost(t, "./testdata/testguest"), setupHost(t, "./testdata/testguest")
+	one, two := setupHost(t, "testdata/testguest"), setupHost(t, "./testdata/testguest")
 	const path = guestRoot + "a"
 	holder := one.start(t.Context(), "hold", path)
 	require.Equal(t, "<nil>", two.run("create", path))

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/iansmith/parigot/examples/file/internal/guestbuild"
+	"github.com/iansmith/parigot/internal/guesttest"
 )
 
 func runDemo(ctx context.Context, args ...string) (code int, stdout, stderr string) {
@@ -29,7 +29,7 @@ func lastLine(text string) string {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	code, out, errOut := runDemo(t.Context(), "-guest", guestbuild.File(t, "../guest"), "-cache", guestbuild.CacheDir(t))
+	code, out, errOut := runDemo(t.Context(), "-guest", guesttest.File(t, "../guest"), "-cache", guesttest.CacheDir(t))
 	require.Zero(t, code, errOut)
 	require.Empty(t, errOut)
 	require.Equal(t, "demo: ok", lastLine(out))
@@ -44,7 +44,7 @@ func TestDemoKeepsAGivenRoot(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "made/by/demo")
 	code, out, errOut := runDemo(t.Context(),
-		"-guest", guestbuild.File(t, "../guest"), "-cache", guestbuild.CacheDir(t), "-root", root)
+		"-guest", guesttest.File(t, "../guest"), "-cache", guesttest.CacheDir(t), "-root", root)
 	require.Zero(t, code, errOut)
 	require.Contains(t, out, root)
 	require.DirExists(t, root)
@@ -58,7 +58,7 @@ func TestDemoFailures(t *testing.T) {
 		require.NoError(t, os.WriteFile(name, []byte("text"), 0o600))
 	}
 	// Without a mode, this guest panics.
-	panics := guestbuild.File(t, "../testdata/testguest")
+	panics := guesttest.File(t, "../testdata/testguest")
 	for _, c := range []struct {
 		args []string
 		code int
@@ -70,7 +70,7 @@ func TestDemoFailures(t *testing.T) {
 		{[]string{"-guest", filepath.Join(dir, "no.wasm")}, 1, "read the guest"},
 		{[]string{"-guest", notWasm}, 1, "compile guest"},
 		{[]string{"-guest", notWasm, "-root", notDir}, 1, notDir},
-		{[]string{"-guest", panics, "-cache", guestbuild.CacheDir(t)}, 1, "the guest exited with 2"},
+		{[]string{"-guest", panics, "-cache", guesttest.CacheDir(t)}, 1, "the guest exited with 2"},
 	} {
 		code, out, errOut := runDemo(t.Context(), c.args...)
 		require.Equal(t, c.code, code, "%v: %s", c.args, errOut)
@@ -83,7 +83,7 @@ func TestDemoStopsWhenInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	code, out, errOut := runDemo(ctx, "-guest", guestbuild.File(t, "../guest"), "-cache", guestbuild.CacheDir(t))
+	code, out, errOut := runDemo(ctx, "-guest", guesttest.File(t, "../guest"), "-cache", guesttest.CacheDir(t))
 	require.Equal(t, 1, code, out)
 	require.Contains(t, errOut, "context canceled")
 	require.NotContains(t, out, "demo: ok")
