@@ -24,7 +24,7 @@ demo: generate ## Generate, build plugin and guest, run them: the file example e
 	@echo "==> building the guest: examples/file/guest for GOOS=wasip1"
 	@$(WASIP1) go build -o build/file-guest.wasm ./examples/file/guest
 	@echo "==> building the host and running the guest on it"
-	@go run ./examples/file/demo -guest build/file-guest.wasm
+	@go run ./examples/file/demo -guest build/file-guest.wasm -cache build/cache
 
 tools:
 	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -101,4 +102,18 @@ func TestCallLocal(t *testing.T) {
 	require.ErrorIs(t, err, status.Of(status.Internal))
 	require.NotContains(t, err.Error(), "secret")
 	require.Contains(t, b.log.String(), "secret")
+
+	// A call within a call passes on the metadata of the outer one, and leaves
+	// the header of the guest's next call alone.
+	b.state.Next.Call = &parigotpb.CallHeader{Metadata: map[string]string{"traceparent": "00-1"}}
+	code, _ := b.call(func(ctx context.Context, _, _ bytesValue) error {
+		b.ctx, b.state.Next.Call = ctx, &parigotpb.CallHeader{Metadata: map[string]string{"traceparent": "00-2"}}
+		_, err := local(func(ctx context.Context, _, _ bytesValue) error {
+			require.Equal(t, "00-1", Metadata(ctx)["traceparent"])
+			return nil
+		})
+		return err
+	})
+	require.Zero(t, code)
+	require.NotNil(t, b.state.Next.Call)
 }

@@ -143,20 +143,32 @@ func (x *exchange) succeed(call *callContext, u proto.Message) uint64 {
 	} else {
 		dst = make([]byte, size)
 	}
-	out, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst[:0:size], u)
+	out, err := encode(dst[:0:size], u)
 	if err != nil {
-		clear(dst[:size])
 		return x.fail(internal(call, x.inst, fmt.Errorf("encode the response: %w", err)))
-	}
-	if len(out) != size {
-		// The implementation changes a message that it has given away.
-		clear(dst[:size])
-		return x.fail(internal(call, x.inst, fmt.Errorf("the response changed while it was encoded: %d bytes became %d", size, len(out))))
 	}
 	if uint32(size) > x.resp.size {
 		x.inst.Parked = out
 	}
 	return abi.Result(0, uint32(size))
+}
+
+// encode encodes u into dst, whose capacity is the size of u. When it
+// fails or panics it leaves nothing of u in dst.
+func encode(dst []byte, u proto.Message) (out []byte, err error) {
+	done := false
+	defer func() {
+		if !done {
+			clear(dst[:cap(dst)])
+		}
+	}()
+	out, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst, u)
+	if err == nil && len(out) != cap(dst) {
+		// The implementation changes a message that it has given away.
+		err = fmt.Errorf("it changed meanwhile: %d bytes became %d", cap(dst), len(out))
+	}
+	done = err == nil
+	return out, err
 }
 
 // fail gives the guest a status instead of a response.

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -119,12 +120,15 @@ func CallLocal[I any, T, U proto.Message](ctx context.Context, name string, impl
 func callLocal(ctx context.Context, name string, run func(context.Context) int32) (s *status.Status) {
 	inst := stateOf(ctx)
 	call := newCallContext(ctx, name)
+	// An implementation that calls another passes on what its own caller sent.
+	// The instance's header is not for it: that one belongs to a call of the guest.
+	call.metadata = Metadata(ctx)
 	defer func() {
 		if p := recover(); p != nil {
 			s = panicStatus(call, inst, p)
 		}
 	}()
-	start, s := begin(call, inst, inst.TakeHeader())
+	start, s := begin(call, inst, instance.Header{})
 	if s != nil {
 		return s
 	}

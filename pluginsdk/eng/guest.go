@@ -70,10 +70,13 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	h.mu.Lock()
 	b, err := h.box(ctx, key.trusted)
 	p := h.programs[key]
-	h.mu.Unlock()
 	if err != nil || p != nil {
+		h.mu.Unlock()
 		return p, err
 	}
+	h.busy.Add(1) // Close does not free the runtime under a compilation
+	defer h.busy.Done()
+	h.mu.Unlock()
 	start := time.Now()
 	compiled, err := b.runtime.CompileModule(ctx, wasm)
 	if err != nil {
@@ -165,6 +168,10 @@ func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (*Instance, 
 // nil when it was not even begun. It has no module when the function did not
 // return.
 func (g *Guest) start(ctx context.Context, function string, opts []RunOption) (*Instance, error) {
+	c, err := newRunConfig(opts)
+	if err != nil {
+		return nil, err
+	}
 	if err := g.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -175,23 +182,19 @@ func (g *Guest) start(ctx context.Context, function string, opts []RunOption) (*
 	i := &Instance{guest: g, state: state}
 	ctx, stop := i.context(ctx)
 	defer stop()
-	i.module, err = g.box.runtime.InstantiateModule(ctx, g.compiled, g.moduleConfig(function, opts))
+	i.module, err = g.box.runtime.InstantiateModule(ctx, g.compiled, i.moduleConfig(function, c))
 	return i, err
 }
 
-func (g *Guest) moduleConfig(function string, opts []RunOption) wazero.ModuleConfig {
-	var c runConfig
-	for _, o := range opts {
-		o.applyRun(&c)
-	}
+func (i *Instance) moduleConfig(function string, c runConfig) wazero.ModuleConfig {
 	m := wazero.NewModuleConfig().
 		WithName(""). // any number of instances
 		WithStartFunctions(function).
-		WithArgs(append([]string{g.name}, c.args...)...).
+		WithArgs(append([]string{i.guest.name}, c.args...)...).
 		WithRandSource(rand.Reader).
 		// With the fake clocks that are wazero's default, a Go guest's garbage
 		// collector falls behind.
-		WithSysWalltime().WithSysNanotime().WithSysNanosleep()
+		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep)
 	for _, kv := range c.env {
 		m = m.WithEnv(kv[0], kv[1])
 	}
@@ -231,12 +234,25 @@ func (g *Guest) explain(ctx context.Context, i *Instance, err error) error {
 	return fmt.Errorf("run guest %q: %w", g.name, err)
 }
 
+// sleep is what the guest sleeps with. It ends with the context, and then ends
+// the guest, where one that is trusted would go on for ever.
+func (i *Instance) sleep(ns int64) {
+	timer := time.NewTimer(time.Duration(ns))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-i.running.Done():
+		panic(sys.NewExitError(sys.ExitCodeContextCanceled)) //nolint:forbidigo // wazero's way to end a guest from a host function
+	}
+}
+
 // Instance is a running guest that is a library. Its methods are safe for
 // concurrent use; one call runs at a time.
 type Instance struct {
 	guest       *Guest
 	state       *instance.State
 	module      api.Module
+	running     context.Context // of the call that runs, on the goroutine that runs it
 	interrupted bool
 
 	mu     sync.Mutex
@@ -249,6 +265,7 @@ type Instance struct {
 func (i *Instance) context(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	unhook := context.AfterFunc(i.guest.host.alive, cancel)
+	i.running = ctx
 	return instance.NewContext(ctx, i.state), func() {
 		i.interrupted = i.interrupted || ctx.Err() != nil
 		unhook()

@@ -29,7 +29,7 @@ type Host struct {
 	// alive ends when Close begins, and every running guest with it.
 	alive context.Context
 	kill  context.CancelFunc
-	guest sync.WaitGroup // running instances
+	busy  sync.WaitGroup // running instances and compilations
 
 	compiling singleflight.Group
 
@@ -195,7 +195,7 @@ func (h *Host) Close(ctx context.Context) error {
 func (h *Host) wait(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
-		h.guest.Wait()
+		h.busy.Wait()
 		close(done)
 	}()
 	select {
@@ -246,7 +246,7 @@ func (h *Host) enter(name string) (*instance.State, error) {
 	if h.closed {
 		return nil, errClosed()
 	}
-	h.guest.Add(1)
+	h.busy.Add(1)
 	return &instance.State{
 		ID:   id.New[id.HostKind](),
 		Name: name,
@@ -259,7 +259,7 @@ func (h *Host) enter(name string) (*instance.State, error) {
 }
 
 func (h *Host) leave(ctx context.Context, s *instance.State) {
-	defer h.guest.Done()
+	defer h.busy.Done()
 	h.mu.Lock()
 	onExit := slices.Clone(h.onExit)
 	h.mu.Unlock()

@@ -154,6 +154,34 @@ func TestGuestIsStoppedAtItsLimits(t *testing.T) {
 	require.ErrorContains(t, err, "memory")
 }
 
+func TestGuestIsStoppedInItsSleep(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for _, opts := range [][]eng.GuestOption{nil, {eng.Trusted()}} {
+		g := compile(t, h, opts...)
+		ctx, cancel := context.WithCancel(t.Context())
+		asleep := make(signal)
+		context.AfterFunc(t.Context(), cancel)
+		go func() {
+			<-asleep
+			cancel()
+		}()
+		_, err := g.Run(ctx, eng.WithArgs("sleep"), eng.WithStdout(asleep))
+		require.ErrorIs(t, err, status.Of(status.Cancelled))
+	}
+}
+
+func TestArgumentsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	g := compile(t, newHost(t))
+	for _, o := range []eng.RunOption{
+		eng.WithArgs("a\x00"), eng.WithEnv("", "v"), eng.WithEnv("k=", "v"), eng.WithEnv("k", "\x00"),
+	} {
+		_, err := g.Run(t.Context(), o)
+		require.ErrorIs(t, err, status.Of(status.InvalidArgument))
+	}
+}
+
 func TestMissingImportsAreNamedAllAtOnce(t *testing.T) {
 	t.Parallel()
 	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)))

@@ -3,7 +3,10 @@ package eng
 import (
 	"io"
 	"log/slog"
+	"strings"
 	"time"
+
+	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // Defaults of a [Host].
@@ -123,21 +126,40 @@ type runOption func(*runConfig)
 
 func (o runOption) applyRun(c *runConfig) { o(c) }
 
+// newRunConfig collects opts, and refuses what WASI cannot represent.
+func newRunConfig(opts []RunOption) (c runConfig, err error) {
+	for _, o := range opts {
+		o.applyRun(&c)
+	}
+	for _, arg := range c.args {
+		if strings.ContainsRune(arg, 0) {
+			return c, status.Errorf(status.InvalidArgument, "the argument %q has a NUL", arg)
+		}
+	}
+	for _, kv := range c.env {
+		if kv[0] == "" || strings.ContainsAny(kv[0], "=\x00") || strings.ContainsRune(kv[1], 0) {
+			return c, status.Errorf(status.InvalidArgument, "%q=%q cannot be in an environment", kv[0], kv[1])
+		}
+	}
+	return c, nil
+}
+
 // WithArgs sets the arguments of the guest, without the name of the program,
-// which is the guest's name. The default is none.
+// which is the guest's name. The default is none. An argument with a NUL is
+// INVALID_ARGUMENT when the guest starts.
 func WithArgs(args ...string) RunOption {
 	return runOption(func(c *runConfig) { c.args = args })
 }
 
 // WithEnv adds a variable to the guest's environment, which is empty otherwise.
-// Of the host's own nothing is seen. A key or a value with a NUL is an error when
-// the guest starts.
+// Of the host's own nothing is seen. A key that is empty or has an "=", and a NUL,
+// are INVALID_ARGUMENT when the guest starts.
 func WithEnv(key, value string) RunOption {
 	return runOption(func(c *runConfig) { c.env = append(c.env, [2]string{key, value}) })
 }
 
 // WithStdin sets what the guest reads as its standard input. The default is
-// nothing.
+// nothing. A guest that waits in a Read of r can be stopped when that returns.
 func WithStdin(r io.Reader) RunOption {
 	return runOption(func(c *runConfig) { c.stdin = r })
 }

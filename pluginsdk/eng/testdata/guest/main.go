@@ -47,6 +47,10 @@ var modes = map[string]func(args []string){
 			grown = append(grown, make([]byte, 1<<20))
 		}
 	},
+	"sleep": func([]string) {
+		fmt.Println("sleeping")
+		time.Sleep(24 * time.Hour)
+	},
 	"world":    world,
 	"echo":     echoes,
 	"hostile":  hostile,
