@@ -174,16 +174,16 @@ func (g *generator) renderFile(view *fileView) error {
 	shared, host, guest := out, out, out
 	shared.PackageDoc = view.SharedDoc
 	host.BuildTag, guest.BuildTag = "!wasip1", "wasip1"
-	if err := g.render(&shared, view.Stem+"_parigot.pb.go", "shared.go.tmpl"); err != nil {
+	if err := g.render(&shared, view.Stem+"_parigot.pb.go", sharedTemplate); err != nil {
 		return err
 	}
 	if g.parameters.side != sideGuest {
-		if err := g.render(&host, view.Stem+"_host_parigot.pb.go", "host.go.tmpl"); err != nil {
+		if err := g.render(&host, view.Stem+"_host_parigot.pb.go", hostTemplate); err != nil {
 			return err
 		}
 	}
 	if g.parameters.side != sideHost {
-		return g.render(&guest, view.Stem+"_guest_parigot.pb.go", "guest.go.tmpl")
+		return g.render(&guest, view.Stem+"_guest_parigot.pb.go", guestTemplate)
 	}
 	return nil
 }

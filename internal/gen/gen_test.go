@@ -1,12 +1,15 @@
 package gen_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/pluginpb"
@@ -81,6 +84,50 @@ func TestHeaderNamesCompiler(t *testing.T) {
 	for _, file := range result.Response.GetFile() {
 		require.Contains(t, file.GetContent(), "// \tprotoc-gen-parigot "+gen.Version+"\n// \tprotoc             v31.2.1-rc1\n// source: a.proto\n")
 	}
+}
+
+// TestAnnotations: a tool can jump from a symbol to its place in the proto
+// file.
+func TestAnnotations(t *testing.T) {
+	t.Parallel()
+	files, text := generateText(t, "annotate_code,versions=false", map[string]string{"a.proto": service("a", "ex.com/a", "Foo", "Call")}, "a.proto")
+	require.Empty(t, text)
+	for name, symbols := range map[string][]string{
+		"a_parigot.pb.go":       {"FooServiceName", "FooImpl", "UnimplementedFooImpl", "FooClient", "Foo_Call_FullName", "Call", "Call", "Call"},
+		"a_host_parigot.pb.go":  {"RegisterFoo", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call"},
+		"a_guest_parigot.pb.go": {"NewFooClient", "guestFooClient", "importFoo_Call", "Call"},
+	} {
+		info := new(descriptorpb.GeneratedCodeInfo)
+		require.NoError(t, prototext.Unmarshal([]byte(files[name+".meta"]), info))
+		var marked []string
+		for _, a := range info.GetAnnotation() {
+			marked = append(marked, files[name][a.GetBegin():a.GetEnd()])
+			require.Equal(t, "a.proto", a.GetSourceFile())
+		}
+		require.ElementsMatch(t, symbols, marked)
+	}
+}
+
+// TestLargeFile: the time grows with the size of the input and no faster.
+func TestLargeFile(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString(service("a", "ex.com/a", "First", "Call"))
+	for i := range 1000 {
+		fmt.Fprintf(&b, "service S%d {\n", i)
+		for j := range 5 {
+			fmt.Fprintf(&b, "  rpc M%d(Word) returns (Word);\n", j)
+		}
+		b.WriteString("}\n")
+	}
+	set := compileText(t, map[string]string{"a.proto": b.String()}, "a.proto")
+	request := requestFor(set, "", "a.proto")
+	start := time.Now()
+	result, err := gen.Generate(request, nil)
+	require.NoError(t, err)
+	require.Len(t, result.Response.GetFile(), 3)
+	// It takes two seconds or so; a quadratic step would take minutes.
+	require.Less(t, time.Since(start), time.Minute)
 }
 
 // TestOneCallPerFile: buf may call the plugin for each directory, and protoc

@@ -28,7 +28,8 @@ func TestCallProgram(t *testing.T) {
 		}
 		want, err := os.ReadFile(name)
 		require.NoError(t, err)
-		require.Equal(t, string(want), content, "%s: if this is meant: go test ./internal/gen -update", name)
+		// The difference would be thousands of lines.
+		require.True(t, string(want) == content, "%s is out of date; if this is meant: go test ./internal/gen -update", name)
 	}
 }
 

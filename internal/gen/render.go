@@ -25,6 +25,13 @@ var packages = map[string]protogen.GoImportPath{
 	"unsafe":    "unsafe",
 }
 
+// The templates of the three files of a proto file.
+const (
+	sharedTemplate = "shared.go.tmpl"
+	hostTemplate   = "host.go.tmpl"
+	guestTemplate  = "guest.go.tmpl"
+)
+
 // parsed are the templates, with functions that are bound for each file.
 var parsed = template.Must(template.New("").
 	Funcs(newBinding(nil).funcs()).
@@ -121,7 +128,37 @@ func (g *generator) render(file *outputFile, name, tmpl string) error {
 		return fmt.Errorf("%s: %w", file.Desc.Path(), err)
 	}
 	g.checkImports(file.fileView, b)
+	annotate(out, file.fileView, tmpl)
 	return nil
+}
+
+// annotate tells where the symbols of a file come from, for annotate_code.
+func annotate(out *protogen.GeneratedFile, file *fileView, tmpl string) {
+	for _, s := range file.Services {
+		mark := func(loc protogen.Location, symbols ...string) {
+			for _, symbol := range symbols {
+				out.AnnotateSymbol(symbol, protogen.Annotation{Location: loc})
+			}
+		}
+		switch tmpl {
+		case sharedTemplate:
+			mark(s.Location, s.shared()...)
+		case hostTemplate:
+			mark(s.Location, s.host()...)
+		case guestTemplate:
+			mark(s.Location, s.guest()...)
+		}
+		for _, m := range s.Methods {
+			switch tmpl {
+			case sharedTemplate:
+				mark(m.Location, m.FullNameConst, s.ImplName+"."+m.GoName, s.ClientName+"."+m.GoName, s.UnimplementedName+"."+m.GoName)
+			case hostTemplate:
+				mark(m.Location, m.BridgeName, s.LocalType+"."+m.GoName)
+			case guestTemplate:
+				mark(m.Location, m.ImportName, s.GuestType+"."+m.GoName)
+			}
+		}
+	}
 }
 
 // checkImports reports an imported package whose name is that of a declaration

@@ -9,153 +9,151 @@ import (
 	"context"
 	"fmt"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
-	p1 "github.com/iansmith/parigot/internal/gen/testdata/annotate/annotate"
-	p0 "github.com/iansmith/parigot/internal/gen/testdata/annotate/annotate/annotateparigot"
-	p3 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p2 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
-	p5 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p4 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p6 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
-	p16 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p3 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p4 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p6 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p5 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p16 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"google.golang.org/protobuf/proto"
-	p142 "google.golang.org/protobuf/types/known/anypb"
-	p128 "google.golang.org/protobuf/types/known/emptypb"
-	p143 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p77 "google.golang.org/protobuf/types/known/timestamppb"
-	p144 "google.golang.org/protobuf/types/known/wrapperspb"
+	p140 "google.golang.org/protobuf/types/known/anypb"
+	p126 "google.golang.org/protobuf/types/known/emptypb"
+	p141 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p75 "google.golang.org/protobuf/types/known/timestamppb"
+	p142 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
@@ -172,148 +170,147 @@ func check[T, U proto.Message](method string, call func(context.Context, T) (U, 
 }
 
 func main() {
-	check("annotate.Svc.Call", p0.NewSvcClient().Call, new(p1.Word))
-	check("comment_bytes.Odd.Call", p2.NewOddClient().Call, new(p3.Word))
-	check("comments.Talk.Say", p4.NewTalkClient().Say, new(p5.Word))
-	check("comments.Talk.Whisper", p4.NewTalkClient().Whisper, new(p5.Word))
-	check("comments.Talk.Shout", p4.NewTalkClient().Shout, new(p5.Word))
-	check("comments.Talk.Mumble", p4.NewTalkClient().Mumble, new(p5.Word))
-	check("comments.Talk.Speak", p4.NewTalkClient().Speak, new(p5.Word))
-	check("constrained_names.n3.Svc.Call", p6.NewSvcClient().Call, new(p7.Word))
-	check("constrained_names.n5.Svc.Call", p8.NewSvcClient().Call, new(p7.Word))
-	check("constrained_names.n0.Svc.Call", p9.NewSvcClient().Call, new(p7.Word))
-	check("constrained_names.n2.Svc.Call", p10.NewSvcClient().Call, new(p7.Word))
-	check("constrained_names.n1.Svc.Call", p11.NewSvcClient().Call, new(p7.Word))
-	check("constrained_names.n4.Svc.Call", p12.NewSvcClient().Call, new(p7.Word))
-	check("acme.team.svc.x.v1.Deep.Dive", p13.NewDeepClient().Dive, new(p14.DiveRequest))
-	check("deprecated.Fresh.Keep", p15.NewFreshClient().Keep, new(p16.Word))
-	check("deprecated.Fresh.Drop", p15.NewFreshClient().Drop, new(p16.Word))
-	check("deprecated.Stale.Call", p15.NewStaleClient().Call, new(p16.Word))
-	check("deprecated.Whole.Call", p15.NewWholeClient().Call, new(p16.Word))
-	check("directives.Run.Call", p17.NewRunClient().Call, new(p18.Word))
-	check("directives.Run.Block", p17.NewRunClient().Block, new(p18.Word))
-	check("edition2023.Editor.Edit", p19.NewEditorClient().Edit, new(p20.EditRequest))
-	check("edition2024.Editor.Edit", p21.NewEditorClient().Edit, new(p22.EditRequest))
-	check("empty_messages.Nothing.Happens", p23.NewNothingClient().Happens, new(p24.HappensRequest))
-	_ = p25.NewIdleClient()
-	check("file_names.upper.Svc.Call", p26.NewSvcClient().Call, new(p27.Word))
-	check("file_names.ab.Svc.Call", p28.NewSvcClient().Call, new(p29.Word))
-	check("file_names.dot.Svc.Call", p30.NewSvcClient().Call, new(p31.Word))
-	check("file_names.space.Svc.Call", p32.NewSvcClient().Call, new(p33.Word))
-	check("foreign_messages.Caller.Versions", p34.NewCallerClient().Versions, new(p35.In))
-	check("foreign_messages.Caller.Locals", p34.NewCallerClient().Locals, new(p36.In))
-	check("foreign_messages.Caller.Packages", p34.NewCallerClient().Packages, new(p36.In))
-	check("go_package_name.Named.Go", p37.NewNamedClient().Go, new(p38.Thing))
-	check("go_package_names.napi.Svc.Call", p39.NewSvcClient().Call, new(p40.Word))
-	check("go_package_names.nc.Svc.Call", p41.NewSvcClient().Call, new(p42.Word))
-	check("go_package_names.ncall.Svc.Call", p43.NewSvcClient().Call, new(p44.Word))
-	check("go_package_names.ncontext.Svc.Call", p45.NewSvcClient().Call, new(p46.Word))
-	check("go_package_names.nctx.Svc.Call", p47.NewSvcClient().Call, new(p48.Word))
-	check("go_package_names.ne.Svc.Call", p49.NewSvcClient().Call, new(p50.Word))
-	check("go_package_names.neng.Svc.Call", p51.NewSvcClient().Call, new(p52.Word))
-	check("go_package_names.nerr.Svc.Call", p53.NewSvcClient().Call, new(p54.Word))
-	check("go_package_names.nfmt.Svc.Call", p55.NewSvcClient().Call, new(p56.Word))
-	check("go_package_names.nguest.Svc.Call", p57.NewSvcClient().Call, new(p58.Word))
-	check("go_package_names.nimpl.Svc.Call", p59.NewSvcClient().Call, new(p60.Word))
-	check("go_package_names.nm.Svc.Call", p61.NewSvcClient().Call, new(p62.Word))
-	check("go_package_names.nparigot.Svc.Call", p63.NewSvcClient().Call, new(p64.Word))
-	check("go_package_names.npluginsdk.Svc.Call", p65.NewSvcClient().Call, new(p66.Word))
-	check("go_package_names.nproto.Svc.Call", p67.NewSvcClient().Call, new(p68.Word))
-	check("go_package_names.nstack.Svc.Call", p69.NewSvcClient().Call, new(p70.Word))
-	check("go_package_names.ntype.Svc.Call", p71.NewSvcClient().Call, new(p72.Word))
-	check("go_package_names.nunsafe.Svc.Call", p73.NewSvcClient().Call, new(p74.Word))
-	check("grown.Clock.Now", p75.NewClockClient().Now, new(p76.NowRequest))
-	check("grown.Clock.Alarm", p75.NewClockClient().Alarm, new(p77.Timestamp))
-	check("grown.Calendar.Today", p75.NewCalendarClient().Today, new(p76.NowRequest))
-	check("header.Svc.Call", p78.NewSvcClient().Call, new(p79.Word))
-	check("import_path.Finder.Find", p80.NewFinderClient().Find, new(p81.FindRequest))
-	check("joined_names.Foo.BarBaz", p82.NewFooClient().BarBaz, new(p83.FooBar))
-	check("joined_names.FooBar3.Baz", p82.NewFooBar3Client().Baz, new(p83.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p82.NewFoo_BarBazClient().Baz, new(p83.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p82.NewLocalFooClient().BarBaz, new(p83.FooBar))
-	check("lower_case.greeter.say_hello", p84.NewGreeterClient().SayHello, new(p85.HelloRequest))
-	check("lower_case.word_counter_v2.count", p84.NewWordCounterV2Client().Count, new(p85.HelloRequest))
-	check("m_dependency.Scale.Weigh", p86.NewScaleClient().Weigh, new(p87.WeighRequest))
-	check("m_override.Foo.Bar", p88.NewFooClient().Bar, new(p89.BarRequest))
-	check("many_packages.a.A.Do", p90.NewAClient().Do, new(p91.Request))
-	check("many_packages.b.B.Do", p92.NewBClient().Do, new(p91.Request))
-	check("message_names.Greeter.Clients", p93.NewGreeterClient().Clients, new(p94.GreeterClient))
-	check("message_names.Greeter.Plugins", p93.NewGreeterClient().Plugins, new(p94.GreeterPlugin))
-	check("message_names.Greeter.Joined", p93.NewGreeterClient().Joined, new(p94.GreeterClients))
-	check("message_names.Greeter.Predeclared", p93.NewGreeterClient().Predeclared, new(p94.Error))
-	check("message_names.Greeter.Packages", p93.NewGreeterClient().Packages, new(p94.Context))
-	check("method_names.Words.Import", p95.NewWordsClient().Import, new(p96.Word))
-	check("method_names.Words.Type", p95.NewWordsClient().Type, new(p96.Word))
-	check("method_names.Words.Range", p95.NewWordsClient().Range, new(p96.Word))
-	check("method_names.Words.Func", p95.NewWordsClient().Func, new(p96.Word))
-	check("method_names.Words.Go", p95.NewWordsClient().Go, new(p96.Word))
-	check("method_names.Words.Select", p95.NewWordsClient().Select, new(p96.Word))
-	check("method_names.Words.Close", p95.NewWordsClient().Close, new(p96.Word))
-	check("method_names.Words.Ready", p95.NewWordsClient().Ready, new(p96.Word))
-	check("method_names.Words.Init", p95.NewWordsClient().Init, new(p96.Word))
-	check("method_names.Words.String", p95.NewWordsClient().String, new(p96.Word))
-	check("method_names.Words.Error", p95.NewWordsClient().Error, new(p96.Word))
-	check("method_names.Words.Context", p95.NewWordsClient().Context, new(p96.Word))
-	check("method_names.Words.Module", p95.NewWordsClient().Module, new(p96.Word))
-	check("method_names.Words.Call", p95.NewWordsClient().Call, new(p96.Word))
-	check("method_names.Words.Impl", p95.NewWordsClient().Impl, new(p96.Word))
-	check("method_names.Words.New", p95.NewWordsClient().New, new(p96.Word))
-	check("method_names.Words.Register", p95.NewWordsClient().Register, new(p96.Word))
-	check("method_names.Words.Delete", p95.NewWordsClient().Delete, new(p96.Word))
-	check("method_names.Words.Panic", p95.NewWordsClient().Panic, new(p96.Word))
-	check("method_names.Words.Recover", p95.NewWordsClient().Recover, new(p96.Word))
-	check("method_names.Words.Complex", p95.NewWordsClient().Complex, new(p96.Word))
-	check("method_names.Words.Append", p95.NewWordsClient().Append, new(p96.Word))
-	check("module.Box.Put", p97.NewBoxClient().Put, new(p98.Thing))
-	check("nested.Nest.Lay", p99.NewNestClient().Lay, new(p100.Outer_Inner))
-	check("NoPackageService.Call", p101.NewNoPackageServiceClient().Call, new(p102.NoPackageRequest))
-	check("no_source_info.Bare.Call", p103.NewBareClient().Call, new(p104.Word))
-	check("opaque.Safe.Open", p105.NewSafeClient().Open, new(p106.Combination))
-	check("options.Tuned.Slow", p107.NewTunedClient().Slow, new(p108.Word))
-	check("options.Tuned.Slower", p107.NewTunedClient().Slower, new(p108.Word))
-	check("options.Tuned.Quick", p107.NewTunedClient().Quick, new(p108.Word))
-	check("options.Tuned.Renamed", p107.NewTunedClient().Renamed, new(p108.Word))
-	check("options.Tuned.Plain", p107.NewTunedClient().Plain, new(p108.Word))
-	check("package_suffix.Suffix.Call", p109.NewSuffixClient().Call, new(p110.Request))
-	check("proto2_case.Old.Call", p111.NewOldClient().Call, new(p112.OldRequest))
-	check("proto3_optional.Maybe.Get", p113.NewMaybeClient().Get, new(p114.Query))
-	check("public_import.Guest.Enter", p115.NewGuestClient().Enter, new(p116.Home))
-	check("rootfile.Root.Call", p117.NewRootClient().Call, new(p118.Request))
-	check("same_method.Left.Turn", p119.NewLeftClient().Turn, new(p120.Degrees))
-	check("same_method.Right.Turn", p119.NewRightClient().Turn, new(p120.Degrees))
-	check("same_package.Same.Call", p121.NewSameClient().Call, new(p121.Request))
-	check("same_type.Forest.Plant", p122.NewForestClient().Plant, new(p123.Tree))
-	check("service_names.Type.Call", p124.NewTypeClient().Call, new(p125.Word))
-	check("service_names.Interface.Call", p124.NewInterfaceClient().Call, new(p125.Word))
-	check("service_names.Map.Call", p124.NewMapClient().Call, new(p125.Word))
-	check("service_names.A.Call", p124.NewAClient().Call, new(p125.Word))
-	check("service_names.Ctx.Call", p124.NewCtxClient().Call, new(p125.Word))
-	check("service_names.Req.Call", p124.NewReqClient().Call, new(p125.Word))
-	check("service_names.Resp.Call", p124.NewRespClient().Call, new(p125.Word))
-	check("service_names.Err.Call", p124.NewErrClient().Call, new(p125.Word))
-	check("service_names.Impl.Call", p124.NewImplClient().Call, new(p125.Word))
-	check("service_names.Client.Call", p124.NewClientClient().Call, new(p125.Word))
-	check("service_names.Error.Call", p124.NewErrorClient().Call, new(p125.Word))
-	check("service_names.Context.Call", p124.NewContextClient().Call, new(p125.Word))
-	check("service_names.Engine.Call", p124.NewEngineClient().Call, new(p125.Word))
-	check("service_names.Names.Call", p124.NewNamesClient().Call, new(p125.Word))
-	check("skeleton.HTTPFiles.Get", p126.NewHTTPFilesClient().Get, new(p127.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p126.NewHTTPFilesClient().Purge, new(p128.Empty))
-	check("skeleton.Linux.Boot", p126.NewLinuxClient().Boot, new(p127.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p126.NewLinuxClient().UnimplementedLinuxImpl, new(p127.GetRequest))
-	check("skeleton.Test.Init", p126.NewTestClient().Init, new(p127.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p129.NewGreeterClient().Greet, new(p130.GreetRequest))
-	check("streaming_skip.Some.Once", p131.NewSomeClient().Once, new(p132.Word))
-	_ = p131.NewAllClient()
-	check("two_files.One.Call", p133.NewOneClient().Call, new(p134.OneRequest))
-	check("two_files.Two.Call", p133.NewTwoClient().Call, new(p134.OneResponse))
-	check("two_versions.x.v1.X.Call", p135.NewXClient().Call, new(p136.Request))
-	check("two_versions.x.v2.X.Call", p137.NewXClient().Call, new(p138.Request))
-	check("unknown_options.Owned.Call", p139.NewOwnedClient().Call, new(p140.Word))
-	check("well_known.Well.Empty", p141.NewWellClient().Empty, new(p128.Empty))
-	check("well_known.Well.Any", p141.NewWellClient().Any, new(p142.Any))
-	check("well_known.Well.Mask", p141.NewWellClient().Mask, new(p143.FieldMask))
-	check("well_known.Well.Wrapper", p141.NewWellClient().Wrapper, new(p144.StringValue))
-	check("wkt_listed.Ping.Ping", p145.NewPingClient().Ping, new(p128.Empty))
-	check("wkt_listed.Ping.Wrap", p145.NewPingClient().Wrap, new(p128.Empty))
+	check("comment_bytes.Odd.Call", p0.NewOddClient().Call, new(p1.Word))
+	check("comments.Talk.Say", p2.NewTalkClient().Say, new(p3.Word))
+	check("comments.Talk.Whisper", p2.NewTalkClient().Whisper, new(p3.Word))
+	check("comments.Talk.Shout", p2.NewTalkClient().Shout, new(p3.Word))
+	check("comments.Talk.Mumble", p2.NewTalkClient().Mumble, new(p3.Word))
+	check("comments.Talk.Speak", p2.NewTalkClient().Speak, new(p3.Word))
+	check("constrained_names.n3.Svc.Call", p4.NewSvcClient().Call, new(p5.Word))
+	check("constrained_names.n5.Svc.Call", p6.NewSvcClient().Call, new(p5.Word))
+	check("constrained_names.n0.Svc.Call", p7.NewSvcClient().Call, new(p5.Word))
+	check("constrained_names.n2.Svc.Call", p8.NewSvcClient().Call, new(p5.Word))
+	check("constrained_names.n1.Svc.Call", p9.NewSvcClient().Call, new(p5.Word))
+	check("constrained_names.n4.Svc.Call", p10.NewSvcClient().Call, new(p5.Word))
+	check("acme.team.svc.x.v1.Deep.Dive", p11.NewDeepClient().Dive, new(p12.DiveRequest))
+	check("deprecated.Fresh.Keep", p13.NewFreshClient().Keep, new(p14.Word))
+	check("deprecated.Fresh.Drop", p13.NewFreshClient().Drop, new(p14.Word))
+	check("deprecated.Stale.Call", p13.NewStaleClient().Call, new(p14.Word))
+	check("deprecated.Whole.Call", p13.NewWholeClient().Call, new(p14.Word))
+	check("directives.Run.Call", p15.NewRunClient().Call, new(p16.Word))
+	check("directives.Run.Block", p15.NewRunClient().Block, new(p16.Word))
+	check("edition2023.Editor.Edit", p17.NewEditorClient().Edit, new(p18.EditRequest))
+	check("edition2024.Editor.Edit", p19.NewEditorClient().Edit, new(p20.EditRequest))
+	check("empty_messages.Nothing.Happens", p21.NewNothingClient().Happens, new(p22.HappensRequest))
+	_ = p23.NewIdleClient()
+	check("file_names.upper.Svc.Call", p24.NewSvcClient().Call, new(p25.Word))
+	check("file_names.ab.Svc.Call", p26.NewSvcClient().Call, new(p27.Word))
+	check("file_names.dot.Svc.Call", p28.NewSvcClient().Call, new(p29.Word))
+	check("file_names.space.Svc.Call", p30.NewSvcClient().Call, new(p31.Word))
+	check("foreign_messages.Caller.Versions", p32.NewCallerClient().Versions, new(p33.In))
+	check("foreign_messages.Caller.Locals", p32.NewCallerClient().Locals, new(p34.In))
+	check("foreign_messages.Caller.Packages", p32.NewCallerClient().Packages, new(p34.In))
+	check("go_package_name.Named.Go", p35.NewNamedClient().Go, new(p36.Thing))
+	check("go_package_names.napi.Svc.Call", p37.NewSvcClient().Call, new(p38.Word))
+	check("go_package_names.nc.Svc.Call", p39.NewSvcClient().Call, new(p40.Word))
+	check("go_package_names.ncall.Svc.Call", p41.NewSvcClient().Call, new(p42.Word))
+	check("go_package_names.ncontext.Svc.Call", p43.NewSvcClient().Call, new(p44.Word))
+	check("go_package_names.nctx.Svc.Call", p45.NewSvcClient().Call, new(p46.Word))
+	check("go_package_names.ne.Svc.Call", p47.NewSvcClient().Call, new(p48.Word))
+	check("go_package_names.neng.Svc.Call", p49.NewSvcClient().Call, new(p50.Word))
+	check("go_package_names.nerr.Svc.Call", p51.NewSvcClient().Call, new(p52.Word))
+	check("go_package_names.nfmt.Svc.Call", p53.NewSvcClient().Call, new(p54.Word))
+	check("go_package_names.nguest.Svc.Call", p55.NewSvcClient().Call, new(p56.Word))
+	check("go_package_names.nimpl.Svc.Call", p57.NewSvcClient().Call, new(p58.Word))
+	check("go_package_names.nm.Svc.Call", p59.NewSvcClient().Call, new(p60.Word))
+	check("go_package_names.nparigot.Svc.Call", p61.NewSvcClient().Call, new(p62.Word))
+	check("go_package_names.npluginsdk.Svc.Call", p63.NewSvcClient().Call, new(p64.Word))
+	check("go_package_names.nproto.Svc.Call", p65.NewSvcClient().Call, new(p66.Word))
+	check("go_package_names.nstack.Svc.Call", p67.NewSvcClient().Call, new(p68.Word))
+	check("go_package_names.ntype.Svc.Call", p69.NewSvcClient().Call, new(p70.Word))
+	check("go_package_names.nunsafe.Svc.Call", p71.NewSvcClient().Call, new(p72.Word))
+	check("grown.Clock.Now", p73.NewClockClient().Now, new(p74.NowRequest))
+	check("grown.Clock.Alarm", p73.NewClockClient().Alarm, new(p75.Timestamp))
+	check("grown.Calendar.Today", p73.NewCalendarClient().Today, new(p74.NowRequest))
+	check("header.Svc.Call", p76.NewSvcClient().Call, new(p77.Word))
+	check("import_path.Finder.Find", p78.NewFinderClient().Find, new(p79.FindRequest))
+	check("joined_names.Foo.BarBaz", p80.NewFooClient().BarBaz, new(p81.FooBar))
+	check("joined_names.FooBar3.Baz", p80.NewFooBar3Client().Baz, new(p81.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p80.NewFoo_BarBazClient().Baz, new(p81.FooBar))
+	check("joined_names.LocalFoo.BarBaz", p80.NewLocalFooClient().BarBaz, new(p81.FooBar))
+	check("lower_case.greeter.say_hello", p82.NewGreeterClient().SayHello, new(p83.HelloRequest))
+	check("lower_case.word_counter_v2.count", p82.NewWordCounterV2Client().Count, new(p83.HelloRequest))
+	check("m_dependency.Scale.Weigh", p84.NewScaleClient().Weigh, new(p85.WeighRequest))
+	check("m_override.Foo.Bar", p86.NewFooClient().Bar, new(p87.BarRequest))
+	check("many_packages.a.A.Do", p88.NewAClient().Do, new(p89.Request))
+	check("many_packages.b.B.Do", p90.NewBClient().Do, new(p89.Request))
+	check("message_names.Greeter.Clients", p91.NewGreeterClient().Clients, new(p92.GreeterClient))
+	check("message_names.Greeter.Plugins", p91.NewGreeterClient().Plugins, new(p92.GreeterPlugin))
+	check("message_names.Greeter.Joined", p91.NewGreeterClient().Joined, new(p92.GreeterClients))
+	check("message_names.Greeter.Predeclared", p91.NewGreeterClient().Predeclared, new(p92.Error))
+	check("message_names.Greeter.Packages", p91.NewGreeterClient().Packages, new(p92.Context))
+	check("method_names.Words.Import", p93.NewWordsClient().Import, new(p94.Word))
+	check("method_names.Words.Type", p93.NewWordsClient().Type, new(p94.Word))
+	check("method_names.Words.Range", p93.NewWordsClient().Range, new(p94.Word))
+	check("method_names.Words.Func", p93.NewWordsClient().Func, new(p94.Word))
+	check("method_names.Words.Go", p93.NewWordsClient().Go, new(p94.Word))
+	check("method_names.Words.Select", p93.NewWordsClient().Select, new(p94.Word))
+	check("method_names.Words.Close", p93.NewWordsClient().Close, new(p94.Word))
+	check("method_names.Words.Ready", p93.NewWordsClient().Ready, new(p94.Word))
+	check("method_names.Words.Init", p93.NewWordsClient().Init, new(p94.Word))
+	check("method_names.Words.String", p93.NewWordsClient().String, new(p94.Word))
+	check("method_names.Words.Error", p93.NewWordsClient().Error, new(p94.Word))
+	check("method_names.Words.Context", p93.NewWordsClient().Context, new(p94.Word))
+	check("method_names.Words.Module", p93.NewWordsClient().Module, new(p94.Word))
+	check("method_names.Words.Call", p93.NewWordsClient().Call, new(p94.Word))
+	check("method_names.Words.Impl", p93.NewWordsClient().Impl, new(p94.Word))
+	check("method_names.Words.New", p93.NewWordsClient().New, new(p94.Word))
+	check("method_names.Words.Register", p93.NewWordsClient().Register, new(p94.Word))
+	check("method_names.Words.Delete", p93.NewWordsClient().Delete, new(p94.Word))
+	check("method_names.Words.Panic", p93.NewWordsClient().Panic, new(p94.Word))
+	check("method_names.Words.Recover", p93.NewWordsClient().Recover, new(p94.Word))
+	check("method_names.Words.Complex", p93.NewWordsClient().Complex, new(p94.Word))
+	check("method_names.Words.Append", p93.NewWordsClient().Append, new(p94.Word))
+	check("module.Box.Put", p95.NewBoxClient().Put, new(p96.Thing))
+	check("nested.Nest.Lay", p97.NewNestClient().Lay, new(p98.Outer_Inner))
+	check("NoPackageService.Call", p99.NewNoPackageServiceClient().Call, new(p100.NoPackageRequest))
+	check("no_source_info.Bare.Call", p101.NewBareClient().Call, new(p102.Word))
+	check("opaque.Safe.Open", p103.NewSafeClient().Open, new(p104.Combination))
+	check("options.Tuned.Slow", p105.NewTunedClient().Slow, new(p106.Word))
+	check("options.Tuned.Slower", p105.NewTunedClient().Slower, new(p106.Word))
+	check("options.Tuned.Quick", p105.NewTunedClient().Quick, new(p106.Word))
+	check("options.Tuned.Renamed", p105.NewTunedClient().Renamed, new(p106.Word))
+	check("options.Tuned.Plain", p105.NewTunedClient().Plain, new(p106.Word))
+	check("package_suffix.Suffix.Call", p107.NewSuffixClient().Call, new(p108.Request))
+	check("proto2_case.Old.Call", p109.NewOldClient().Call, new(p110.OldRequest))
+	check("proto3_optional.Maybe.Get", p111.NewMaybeClient().Get, new(p112.Query))
+	check("public_import.Guest.Enter", p113.NewGuestClient().Enter, new(p114.Home))
+	check("rootfile.Root.Call", p115.NewRootClient().Call, new(p116.Request))
+	check("same_method.Left.Turn", p117.NewLeftClient().Turn, new(p118.Degrees))
+	check("same_method.Right.Turn", p117.NewRightClient().Turn, new(p118.Degrees))
+	check("same_package.Same.Call", p119.NewSameClient().Call, new(p119.Request))
+	check("same_type.Forest.Plant", p120.NewForestClient().Plant, new(p121.Tree))
+	check("service_names.Type.Call", p122.NewTypeClient().Call, new(p123.Word))
+	check("service_names.Interface.Call", p122.NewInterfaceClient().Call, new(p123.Word))
+	check("service_names.Map.Call", p122.NewMapClient().Call, new(p123.Word))
+	check("service_names.A.Call", p122.NewAClient().Call, new(p123.Word))
+	check("service_names.Ctx.Call", p122.NewCtxClient().Call, new(p123.Word))
+	check("service_names.Req.Call", p122.NewReqClient().Call, new(p123.Word))
+	check("service_names.Resp.Call", p122.NewRespClient().Call, new(p123.Word))
+	check("service_names.Err.Call", p122.NewErrClient().Call, new(p123.Word))
+	check("service_names.Impl.Call", p122.NewImplClient().Call, new(p123.Word))
+	check("service_names.Client.Call", p122.NewClientClient().Call, new(p123.Word))
+	check("service_names.Error.Call", p122.NewErrorClient().Call, new(p123.Word))
+	check("service_names.Context.Call", p122.NewContextClient().Call, new(p123.Word))
+	check("service_names.Engine.Call", p122.NewEngineClient().Call, new(p123.Word))
+	check("service_names.Names.Call", p122.NewNamesClient().Call, new(p123.Word))
+	check("skeleton.HTTPFiles.Get", p124.NewHTTPFilesClient().Get, new(p125.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p124.NewHTTPFilesClient().Purge, new(p126.Empty))
+	check("skeleton.Linux.Boot", p124.NewLinuxClient().Boot, new(p125.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p124.NewLinuxClient().UnimplementedLinuxImpl, new(p125.GetRequest))
+	check("skeleton.Test.Init", p124.NewTestClient().Init, new(p125.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p127.NewGreeterClient().Greet, new(p128.GreetRequest))
+	check("streaming_skip.Some.Once", p129.NewSomeClient().Once, new(p130.Word))
+	_ = p129.NewAllClient()
+	check("two_files.One.Call", p131.NewOneClient().Call, new(p132.OneRequest))
+	check("two_files.Two.Call", p131.NewTwoClient().Call, new(p132.OneResponse))
+	check("two_versions.x.v1.X.Call", p133.NewXClient().Call, new(p134.Request))
+	check("two_versions.x.v2.X.Call", p135.NewXClient().Call, new(p136.Request))
+	check("unknown_options.Owned.Call", p137.NewOwnedClient().Call, new(p138.Word))
+	check("well_known.Well.Empty", p139.NewWellClient().Empty, new(p126.Empty))
+	check("well_known.Well.Any", p139.NewWellClient().Any, new(p140.Any))
+	check("well_known.Well.Mask", p139.NewWellClient().Mask, new(p141.FieldMask))
+	check("well_known.Well.Wrapper", p139.NewWellClient().Wrapper, new(p142.StringValue))
+	check("wkt_listed.Ping.Ping", p143.NewPingClient().Ping, new(p126.Empty))
+	check("wkt_listed.Ping.Wrap", p143.NewPingClient().Wrap, new(p126.Empty))
 }
