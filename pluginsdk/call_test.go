@@ -3,6 +3,7 @@ package pluginsdk
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +77,20 @@ func TestCallContextEnds(t *testing.T) {
 		<-done // a goroutine that outlives its call is told
 		require.ErrorIs(t, c.Err(), context.Canceled)
 	})
+}
+
+// TestCallContextNeedsNoGoroutines is not parallel, as it counts goroutines.
+func TestCallContextNeedsNoGoroutines(t *testing.T) {
+	c := newCallContext(t.Context(), "test")
+	c.limit(time.Now().Add(time.Hour))
+	defer c.end()
+	_ = c.Done()
+	before := runtime.NumGoroutine()
+	for range 100 {
+		_, cancel := context.WithCancel(c)
+		defer cancel()
+	}
+	require.Less(t, runtime.NumGoroutine(), before+50)
 }
 
 func TestCallLocal(t *testing.T) {

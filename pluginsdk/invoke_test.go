@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,7 +226,7 @@ func TestInvokeResponseThatCannotBeEncoded(t *testing.T) {
 	b := newBench(t)
 	stack := []uint64{0, 0, 4096, 1024}
 	fn := Adapt(0, func(_ int, _ context.Context, _ bytesValue, u *wrapperspb.StringValue) error {
-		u.Value = "partial response \xff" // not UTF-8
+		u.Value = strings.Repeat("partial ", 100) + "\xff" // not UTF-8
 		return nil
 	})
 	InvokeImplFromStack(b.ctx, "test", b.m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.StringValue))
