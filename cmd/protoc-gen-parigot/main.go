@@ -70,11 +70,11 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		return command(args, stdout, stderr)
 	}
 	if isTerminal(stdin) {
-		fmt.Fprintln(stderr, "protoc-gen-parigot: a plugin of buf and protoc, which send it a request on its standard input; see protoc-gen-parigot --help")
+		_, _ = fmt.Fprintln(stderr, "protoc-gen-parigot: a plugin of buf and protoc, which send it a request on its standard input; see protoc-gen-parigot --help")
 		return 1
 	}
 	if err := plugin(stdin, stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "protoc-gen-parigot:", err)
+		_, _ = fmt.Fprintln(stderr, "protoc-gen-parigot:", err)
 		return 1
 	}
 	return 0
@@ -84,13 +84,13 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 func command(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case len(args) == 1 && args[0] == "--version":
-		fmt.Fprintln(stdout, "protoc-gen-parigot", gen.Version)
+		_, _ = fmt.Fprintln(stdout, "protoc-gen-parigot", gen.Version)
 		return 0
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
-		fmt.Fprint(stdout, usage())
+		_, _ = fmt.Fprint(stdout, usage())
 		return 0
 	}
-	fmt.Fprintf(stderr, "protoc-gen-parigot: unexpected argument %q\n\n%s", args[0], usage())
+	_, _ = fmt.Fprintf(stderr, "protoc-gen-parigot: unexpected argument %q\n\n%s", args[0], usage())
 	return 1
 }
 
@@ -115,7 +115,7 @@ func plugin(in io.Reader, out, notes io.Writer) error {
 		return err
 	}
 	for _, note := range result.Notes {
-		fmt.Fprintln(notes, "protoc-gen-parigot:", note)
+		_, _ = fmt.Fprintln(notes, "protoc-gen-parigot:", note)
 	}
 	wire, err = proto.Marshal(result.Response)
 	if err != nil {

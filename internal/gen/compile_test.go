@@ -25,9 +25,9 @@ import (
 
 // compile compiles proto files below root, with source info, and returns them
 // with all that they import, each after what it imports.
-func compile(t testing.TB, root string, names ...string) *descriptorpb.FileDescriptorSet {
-	t.Helper()
-	return compileFrom(t, func(name string) (io.ReadCloser, error) {
+func compile(tb testing.TB, root string, names ...string) *descriptorpb.FileDescriptorSet {
+	tb.Helper()
+	return compileFrom(tb, func(name string) (io.ReadCloser, error) {
 		f, err := os.Open(filepath.Join(root, filepath.FromSlash(name)))
 		if err != nil {
 			return os.Open(filepath.Join("../../pluginsdk/proto", filepath.FromSlash(name)))
@@ -37,9 +37,9 @@ func compile(t testing.TB, root string, names ...string) *descriptorpb.FileDescr
 }
 
 // compileText compiles proto files that are given as text.
-func compileText(t testing.TB, files map[string]string, names ...string) *descriptorpb.FileDescriptorSet {
-	t.Helper()
-	return compileFrom(t, func(name string) (io.ReadCloser, error) {
+func compileText(tb testing.TB, files map[string]string, names ...string) *descriptorpb.FileDescriptorSet {
+	tb.Helper()
+	return compileFrom(tb, func(name string) (io.ReadCloser, error) {
 		if text, ok := files[name]; ok {
 			return io.NopCloser(strings.NewReader(text)), nil
 		}
@@ -47,14 +47,14 @@ func compileText(t testing.TB, files map[string]string, names ...string) *descri
 	}, names...)
 }
 
-func compileFrom(t testing.TB, open func(string) (io.ReadCloser, error), names ...string) *descriptorpb.FileDescriptorSet {
-	t.Helper()
+func compileFrom(tb testing.TB, open func(string) (io.ReadCloser, error), names ...string) *descriptorpb.FileDescriptorSet {
+	tb.Helper()
 	compiler := protocompile.Compiler{
 		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: open}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}
-	files, err := compiler.Compile(t.Context(), names...)
-	require.NoError(t, err)
+	files, err := compiler.Compile(tb.Context(), names...)
+	require.NoError(tb, err)
 	set := new(descriptorpb.FileDescriptorSet)
 	seen := make(map[string]bool)
 	for _, file := range files {
@@ -134,8 +134,8 @@ func (c *goldenCase) adjust(t *testing.T, set *descriptorpb.FileDescriptorSet) {
 }
 
 // messages returns what protoc-gen-go writes for a request.
-func messages(t testing.TB, request *pluginpb.CodeGeneratorRequest) map[string]string {
-	t.Helper()
+func messages(tb testing.TB, request *pluginpb.CodeGeneratorRequest) map[string]string {
+	tb.Helper()
 	request = proto.Clone(request).(*pluginpb.CodeGeneratorRequest)
 	var params []string
 	for param := range strings.SplitSeq(request.GetParameter(), ",") {
@@ -149,14 +149,14 @@ func messages(t testing.TB, request *pluginpb.CodeGeneratorRequest) map[string]s
 		return strings.HasPrefix(name, "google/")
 	})
 	plugin, err := protogen.Options{}.New(request)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for _, file := range plugin.Files {
 		if file.Generate {
 			internal_gengo.GenerateFile(plugin, file)
 		}
 	}
 	response := plugin.Response()
-	require.Nil(t, response.Error, response.GetError())
+	require.Nil(tb, response.Error, response.GetError())
 	files := make(map[string]string)
 	for _, file := range response.GetFile() {
 		files[file.GetName()] = file.GetContent()
@@ -180,10 +180,10 @@ func wd(t *testing.T) string {
 
 // generateText generates from proto files given as text and returns the files
 // by base name, or the error of the response.
-func generateText(t testing.TB, parameter string, files map[string]string, names ...string) (map[string]string, string) {
-	t.Helper()
-	result, err := gen.Generate(requestFor(compileText(t, files, names...), parameter, names...), nil)
-	require.NoError(t, err)
+func generateText(tb testing.TB, parameter string, files map[string]string, names ...string) (map[string]string, string) {
+	tb.Helper()
+	result, err := gen.Generate(requestFor(compileText(tb, files, names...), parameter, names...), nil)
+	require.NoError(tb, err)
 	byBase := make(map[string]string)
 	for _, file := range result.Response.GetFile() {
 		byBase[path.Base(file.GetName())] = file.GetContent()

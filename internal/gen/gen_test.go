@@ -19,11 +19,12 @@ import (
 
 // service returns a proto file with one service, whose name is in it.
 func service(pkg, goPackage, name string, rpcs ...string) string {
-	text := "syntax = \"proto3\";\npackage " + pkg + ";\noption go_package = \"" + goPackage + "\";\nservice " + name + " {\n"
+	var b strings.Builder
+	fmt.Fprintf(&b, "syntax = \"proto3\";\npackage %s;\noption go_package = %q;\nservice %s {\n", pkg, goPackage, name)
 	for _, rpc := range rpcs {
-		text += "  rpc " + rpc + "(Word) returns (Word);\n"
+		fmt.Fprintf(&b, "  rpc %s(Word) returns (Word);\n", rpc)
 	}
-	return text + "}\nmessage Word {}\n"
+	return b.String() + "}\nmessage Word {}\n"
 }
 
 func TestParameters(t *testing.T) {

@@ -122,8 +122,11 @@ func inUnits(d time.Duration) (int64, protogen.GoIdent) {
 		size time.Duration
 		name string
 	}{
-		{time.Hour, "Hour"}, {time.Minute, "Minute"}, {time.Second, "Second"},
-		{time.Millisecond, "Millisecond"}, {time.Microsecond, "Microsecond"},
+		{time.Hour, "Hour"},
+		{time.Minute, "Minute"},
+		{time.Second, "Second"},
+		{time.Millisecond, "Millisecond"},
+		{time.Microsecond, "Microsecond"},
 	}
 	for _, u := range units {
 		if d%u.size == 0 {

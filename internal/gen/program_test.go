@@ -29,7 +29,8 @@ func TestCallProgram(t *testing.T) {
 		want, err := os.ReadFile(name)
 		require.NoError(t, err)
 		// The difference would be thousands of lines.
-		require.True(t, string(want) == content, "%s is out of date; if this is meant: go test ./internal/gen -update", name)
+		same := string(want) == content
+		require.True(t, same, "%s is out of date; if this is meant: go test ./internal/gen -update", name)
 	}
 }
 
@@ -77,6 +78,10 @@ func (p *program) ident(id protogen.GoIdent) string {
 	return name + "." + id.GoName
 }
 
+func (p *program) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(&p.Builder, format, args...)
+}
+
 func (p *program) file(t *testing.T, header string, imports ...string) string {
 	t.Helper()
 	var b strings.Builder
@@ -116,26 +121,26 @@ func check[T, U proto.Message](ctx context.Context, call func(context.Context, T
 }
 `)
 	for i, s := range services {
-		fmt.Fprintf(p, "\ntype impl%d struct{ seen Seen }\n\n", i)
+		p.printf("\ntype impl%d struct{ seen Seen }\n\n", i)
 		for _, m := range s.Methods {
-			fmt.Fprintf(p, "func (i impl%d) %s(_ context.Context, req *%s, resp *%s) error { return i.seen.answer(%q, req, resp) }\n\n",
+			p.printf("func (i impl%d) %s(_ context.Context, req *%s, resp *%s) error { return i.seen.answer(%q, req, resp) }\n\n",
 				i, m.GoName, p.ident(m.Input), p.ident(m.Output), m.FullName)
 		}
 	}
 	p.WriteString("// Methods are the full names of all methods.\nvar Methods = []string{\n")
 	for _, s := range services {
 		for _, m := range s.Methods {
-			fmt.Fprintf(p, "%q,\n", m.FullName)
+			p.printf("%q,\n", m.FullName)
 		}
 	}
 	p.WriteString("}\n\n// Register registers an implementation of every service.\nfunc Register(ctx context.Context, e eng.Engine, seen Seen) error {\nreturn errors.Join(\n")
 	for i, s := range services {
-		fmt.Fprintf(p, "%s(ctx, e, impl%d{seen}),\n", p.ident(s.Register), i)
+		p.printf("%s(ctx, e, impl%d{seen}),\n", p.ident(s.Register), i)
 	}
 	p.WriteString(")\n}\n\n// CallLocal calls every method through its local client.\nfunc CallLocal(ctx context.Context, seen Seen) error {\nreturn errors.Join(\n")
 	for i, s := range services {
 		for _, m := range s.Methods {
-			fmt.Fprintf(p, "check(ctx, %s(impl%d{seen}).%s, new(%s)),\n", p.ident(s.NewLocal), i, m.GoName, p.ident(m.Input))
+			p.printf("check(ctx, %s(impl%d{seen}).%s, new(%s)),\n", p.ident(s.NewLocal), i, m.GoName, p.ident(m.Input))
 		}
 	}
 	p.WriteString(")\n}\n")
@@ -164,10 +169,10 @@ func main() {
 `)
 	for _, s := range services {
 		for _, m := range s.Methods {
-			fmt.Fprintf(p, "check(%q, %s().%s, new(%s))\n", m.FullName, p.ident(s.NewClient), m.GoName, p.ident(m.Input))
+			p.printf("check(%q, %s().%s, new(%s))\n", m.FullName, p.ident(s.NewClient), m.GoName, p.ident(m.Input))
 		}
 		if len(s.Methods) == 0 {
-			fmt.Fprintf(p, "_ = %s()\n", p.ident(s.NewClient))
+			p.printf("_ = %s()\n", p.ident(s.NewClient))
 		}
 	}
 	p.WriteString("}\n")

@@ -70,14 +70,14 @@ func TestSkeletonGrows(t *testing.T) {
 	got, notes, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": written}, queue, "queue.proto")
 	require.Empty(t, text)
 	require.Len(t, got, 1)
-	added, ok := strings.CutPrefix(got["impl_queue.go"], written[:strings.Index(written, "eng\"\n")])
+	imports, rest, ok := strings.Cut(written, "eng\"\n")
 	require.True(t, ok)
-	require.Equal(t, "eng\"\n\t\"github.com/iansmith/parigot/pluginsdk/status\"\n"+written[strings.Index(written, "eng\"\n")+len("eng\"\n"):]+`
+	require.Equal(t, imports+"eng\"\n\t\"github.com/iansmith/parigot/pluginsdk/status\"\n"+rest+`
 // Receive handles queue.v1.Queue.Receive.
 func (q *QueuePlugin) Receive(ctx context.Context, req *queuev1.Word, resp *queuev1.Word) error {
 	return status.Error(status.Unimplemented, queuev1parigot.Queue_Receive_FullName+" is not implemented")
 }
-`, added)
+`, got["impl_queue.go"])
 	require.Equal(t, []string{"queue/impl_queue.go:31: QueuePlugin.Purge is no method of queue.v1.Queue; delete it when nothing needs it"}, notes)
 }
 

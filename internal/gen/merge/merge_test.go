@@ -21,8 +21,8 @@ var methods = []string{"Open", "Close"}
 
 // complete adds the missing methods to the implementation in dir and returns
 // the name and content of the file that has it.
-func complete(t testing.TB, files map[string]string) (*merge.Target, string, error) {
-	t.Helper()
+func complete(tb testing.TB, files map[string]string) (*merge.Target, string, error) {
+	tb.Helper()
 	dir := make(fstest.MapFS)
 	for name, text := range files {
 		dir[path.Join("file", name)] = &fstest.MapFile{Data: []byte(text)}
@@ -202,7 +202,7 @@ func TestAppend(t *testing.T) {
 		},
 		{
 			name:   "names that are taken",
-			before: head[:strings.Index(head, "\tfilev1 ")] + "\t\"ex.com/gen/filev1parigot\"\n)\n\ntype FilePlugin struct{}\n\nvar status, filev1 int\n\n" + anchor + "func (p *FilePlugin) Open() {}\n",
+			before: "package file\n\nimport (\n\t\"context\"\n\n\t\"ex.com/gen/filev1parigot\"\n)\n\ntype FilePlugin struct{}\n\nvar status, filev1 int\n\n" + anchor + "func (p *FilePlugin) Open() {}\n",
 			after: "package file\n\nimport (\n\t\"context\"\n\n\tfilev12 \"ex.com/gen/file/v1\"\n\t\"ex.com/gen/filev1parigot\"\n\tstatus2 \"github.com/iansmith/parigot/pluginsdk/status\"\n)\n\ntype FilePlugin struct{}\n\nvar status, filev1 int\n\n" + anchor + "func (p *FilePlugin) Open() {}\n" +
 				strings.NewReplacer("filev1.", "filev12.", "status.", "status2.").Replace(closeStub),
 		},
@@ -233,13 +233,13 @@ func TestAppend(t *testing.T) {
 
 // requireKept checks that after is before with insertions only, and that a
 // formatted file stays formatted.
-func requireKept(t testing.TB, before, after string) {
-	t.Helper()
-	requireBytes(t, before, after)
+func requireKept(tb testing.TB, before, after string) {
+	tb.Helper()
+	requireBytes(tb, before, after)
 	if formatted, err := format.Source([]byte(before)); err == nil && string(formatted) == before {
 		formatted, err := format.Source([]byte(after))
-		require.NoError(t, err)
-		require.Equal(t, string(formatted), after, "not formatted any more")
+		require.NoError(tb, err)
+		require.Equal(tb, string(formatted), after, "not formatted any more")
 	}
 }
 
@@ -464,13 +464,13 @@ func FuzzMerge(f *testing.F) {
 }
 
 // requireBytes checks that after has the bytes of before in their order.
-func requireBytes(t testing.TB, before, after string) {
-	t.Helper()
+func requireBytes(tb testing.TB, before, after string) {
+	tb.Helper()
 	n := 0
 	for i := 0; i < len(after) && n < len(before); i++ {
 		if after[i] == before[n] {
 			n++
 		}
 	}
-	require.Equal(t, len(before), n, "bytes are lost:\n%s\n---\n%s", before, after)
+	require.Equal(tb, len(before), n, "bytes are lost:\n%s\n---\n%s", before, after)
 }
