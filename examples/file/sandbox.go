@@ -15,7 +15,6 @@ import (
 
 	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -75,7 +74,7 @@ func (s *sandbox) open(caller eng.Caller, guestPath string) (fileKey, error) {
 
 // create opens a file for reading and writing, and empties it.
 func (s *sandbox) create(caller eng.Caller, guestPath string) (fileKey, error) {
-	key, f, err := s.acquire(caller, caller.ID, guestPath, s.maxOpenFiles)
+	key, f, err := s.acquire(caller, guestPath, s.maxOpenFiles)
 	if err != nil {
 		return fileKey{}, err
 	}
@@ -89,7 +88,7 @@ func (s *sandbox) create(caller eng.Caller, guestPath string) (fileKey, error) {
 // acquire opens a file for writing, makes it and the directories above it when
 // they do not exist, and enters it into the table. It does not empty the file:
 // before it is known that nobody else uses it, nothing of it may change.
-func (s *sandbox) acquire(caller eng.Caller, owner id.HostId, guestPath string, limit uint32) (fileKey, *openFile, error) {
+func (s *sandbox) acquire(caller eng.Caller, guestPath string, limit uint32) (fileKey, *openFile, error) {
 	name, err := checkPath(guestPath)
 	if err != nil {
 		return fileKey{}, nil, err
@@ -100,7 +99,7 @@ func (s *sandbox) acquire(caller eng.Caller, owner id.HostId, guestPath string, 
 		return fileKey{}, nil, errGone()
 	}
 	// Before anything is made on disk.
-	if err := s.files.room(owner, limit); err != nil {
+	if err := s.files.room(caller.ID, limit); err != nil {
 		return fileKey{}, nil, err
 	}
 	file, info, err := s.openForWriting(name)
@@ -108,7 +107,7 @@ func (s *sandbox) acquire(caller eng.Caller, owner id.HostId, guestPath string, 
 		return fileKey{}, nil, s.nameError(caller, filev1.FileErr_CreateError, guestPath, err)
 	}
 	f := &openFile{path: guestPath, info: info, file: file, writable: true}
-	key, err := s.files.add(owner, f, limit)
+	key, err := s.files.add(caller.ID, f, limit)
 	if err != nil {
 		_ = file.Close() // nothing was written
 		return fileKey{}, nil, err

@@ -191,3 +191,16 @@ func TestLoadTestDataHeedsItsContext(t *testing.T) {
 	}
 	t.Fatal("the copy looks at its context for ever")
 }
+
+// Directories without a file take time, too.
+func TestLoadTestDataHeedsItsContextInDirectories(t *testing.T) {
+	t.Parallel()
+	b, source := setupTestData(t, nil)
+	require.NoError(t, os.MkdirAll(filepath.Join(source, "a/b/c"), 0o700))
+	ctx := &endingContext{Context: t.Context(), looks: 2}
+	_, err := b.sandbox.loadTestData(ctx, newCaller("g"), &filev1.LoadTestDataRequest{
+		DirPath: source, MountLocation: guestRoot + "mount",
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoDirExists(t, b.hostPath("mount/a/b/c"))
+}
