@@ -228,3 +228,43 @@ func TestConcurrentCloses(t *testing.T) {
 		require.EqualValues(t, 1, closed.Load(), "one of the calls closes the file")
 	}
 }
+
+// Whoever has a file open finds it at its path: no Delete slips in between an
+// Open or a Create and its entry in the table.
+func TestOpenFilesAreNotDeleted(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	const path = guestRoot + "a"
+	stop := make(chan struct{})
+	var deleting, using sync.WaitGroup
+	deleting.Go(func() {
+		for caller := newCaller("deleter"); ; {
+			_ = b.sandbox.remove(caller, path) // may succeed, may be refused
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	for _, use := range []func(eng.Caller, string) (fileKey, error){b.sandbox.create, b.sandbox.open} {
+		using.Go(func() {
+			caller := newCaller("user")
+			for range 3000 {
+				key, err := use(caller, path)
+				if err != nil {
+					continue // the other user has it, or it is not there
+				}
+				if _, err := b.sandbox.stat(caller, path); err != nil {
+					t.Errorf("an open file was deleted: %v", err)
+				}
+				if err := b.sandbox.closeFile(caller, key); err != nil {
+					t.Errorf("close: %v", err)
+				}
+			}
+		})
+	}
+	using.Wait()
+	close(stop)
+	deleting.Wait()
+}
