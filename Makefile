@@ -10,6 +10,11 @@ WASIP1 := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
 # say what is missing.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC) 2>/dev/null),-race))
 
+# What guests link, and guests.
+GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
+	./pluginsdk/parigotpb/... ./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/reactor \
+	./examples/file/gen/... ./examples/file/guest
+
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
@@ -41,7 +46,7 @@ check-generated: tools ## Fail when generated code is stale
 vet: ## Vet and build for the host and for wasip1
 	@echo "==> go vet, for the host and for wasip1"
 	@go vet ./...
-	@$(WASIP1) go vet ./...
+	@$(WASIP1) go vet $(GUEST_PACKAGES)
 	@$(WASIP1) go build -o /dev/null ./examples/file/guest
 
 test: check-generated vet ## Run everything: stale code, vet, all tests with the race detector
@@ -53,7 +58,7 @@ lint: ## Run all linters, for the host and for wasip1
 	@$(BUF) lint
 	@$(BUF) format --diff --exit-code
 	@$(LINT) run ./...
-	@$(WASIP1) $(LINT) run ./pluginsdk/guest/... ./examples/...
+	@linter=$$($(TOOL) -n golangci-lint) && $(WASIP1) "$$linter" run $(GUEST_PACKAGES)
 
 lintfix: ## Format proto and Go files, and fix what linters can
 	@$(BUF) format --write

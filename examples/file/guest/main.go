@@ -164,19 +164,30 @@ func (g *guest) delete(ctx context.Context) error {
 		}
 	}
 	_, err := g.files.Stat(ctx, &filev1.StatRequest{Path: path})
-	if !errors.Is(err, status.Of(filev1.FileErr_NotExistError)) {
-		return fmt.Errorf("stat of the deleted file: want %v, got %v", filev1.FileErr_NotExistError, err)
+	if err := want("stat of the deleted file", err, filev1.FileErr_NotExistError); err != nil {
+		return err
 	}
 	g.say("deleted  the file and its directory")
 	return nil
 }
 
-// expect fails unless err has the given code.
-func (g *guest) expect(what string, err error, want filev1.FileErr) error {
-	if !errors.Is(err, status.Of(want)) {
-		return fmt.Errorf("%s: want %v, got %v", what, want, err)
+// expect fails unless err has the given code, and says so when it has.
+func (g *guest) expect(what string, err error, code filev1.FileErr) error {
+	if err := want(what, err, code); err != nil {
+		return err
 	}
-	g.say("refused  to %s: %v", what, want)
+	g.say("refused  to %s: %v", what, code)
+	return nil
+}
+
+// want fails unless err has the given code.
+func want(what string, err error, code filev1.FileErr) error {
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s: want %v, but it worked", what, code)
+	case !errors.Is(err, status.Of(code)):
+		return fmt.Errorf("%s: want %v, got %w", what, code, err)
+	}
 	return nil
 }
 

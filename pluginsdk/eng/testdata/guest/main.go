@@ -136,7 +136,7 @@ func echoes([]string) {
 
 // hostile calls with everything but what it should, and then as it should.
 func hostile([]string) {
-	wild := unsafe.Pointer(uintptr(0xfffffff0))
+	wild := unsafe.Add(unsafe.Pointer(nil), 0xfffffff0)
 	buf := make([]byte, 1024)
 	p := unsafe.Pointer(unsafe.SliceData(buf))
 	fmt.Println(
