@@ -61,6 +61,9 @@ func (m *hostModule) has(name string) bool {
 // needed only while New runs.
 func New(_ context.Context, opts ...Option) (*Host, error) {
 	c := newHostConfig(opts)
+	if err := settleWazero(); err != nil {
+		return nil, status.Wrap(status.Internal, err, "start wazero")
+	}
 	cache := wazero.NewCompilationCache()
 	if c.cacheDir != "" {
 		var err error
@@ -76,6 +79,13 @@ func New(_ context.Context, opts ...Option) (*Host, error) {
 		programs: map[programKey]*program{},
 	}, nil
 }
+
+// settleWazero makes wazero (v1.12.0) find out its own version, which its first
+// runtime does without a lock, before several engines can do so at once.
+var settleWazero = sync.OnceValue(func() error {
+	ctx := context.Background()
+	return wazero.NewRuntime(ctx).Close(ctx)
+})
 
 // Register implements [Engine].
 func (h *Host) Register(_ context.Context, m HostModule) error {
