@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/prototext"
@@ -107,28 +106,6 @@ func TestAnnotations(t *testing.T) {
 		}
 		require.ElementsMatch(t, symbols, marked)
 	}
-}
-
-// TestLargeFile: the time grows with the size of the input and no faster.
-func TestLargeFile(t *testing.T) {
-	t.Parallel()
-	var b strings.Builder
-	b.WriteString(service("a", "ex.com/a", "First", "Call"))
-	for i := range 1000 {
-		fmt.Fprintf(&b, "service S%d {\n", i)
-		for j := range 5 {
-			fmt.Fprintf(&b, "  rpc M%d(Word) returns (Word);\n", j)
-		}
-		b.WriteString("}\n")
-	}
-	set := compileText(t, map[string]string{"a.proto": b.String()}, "a.proto")
-	request := requestFor(set, "", "a.proto")
-	start := time.Now()
-	result, err := gen.Generate(request, nil)
-	require.NoError(t, err)
-	require.Len(t, result.Response.GetFile(), 3)
-	// It takes two seconds or so; a quadratic step would take minutes.
-	require.Less(t, time.Since(start), time.Minute)
 }
 
 // TestOneCallPerFile: buf may call the plugin for each directory, and protoc
