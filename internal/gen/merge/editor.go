@@ -29,7 +29,8 @@ type Editor struct {
 // New returns the editor of a file that the package does not have yet.
 // Declared are the names that its declarations will have at the top level.
 func (p *Package) New(name string, declared ...string) *Editor {
-	source := []byte("package " + p.Name + "\n")
+	// What registers with an engine is no code for guests.
+	source := []byte("//go:build !wasip1\n\npackage " + p.Name + "\n")
 	full := path.Join(p.dir, name)
 	syntax, err := parser.ParseFile(p.fset, full, source, parser.SkipObjectResolution)
 	f := &file{name: name, source: source, syntax: syntax}

@@ -411,7 +411,9 @@ func TestNewFile(t *testing.T) {
 	editor.Append(text)
 	got, err := editor.Bytes()
 	require.NoError(t, err)
-	require.Equal(t, `package file
+	require.Equal(t, `//go:build !wasip1
+
+package file
 
 import (
 	"context"

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package empty_service_impl
 
 import (
