@@ -142,7 +142,7 @@ func TestSkeletonPackageName(t *testing.T) {
 				require.Empty(t, got)
 				return
 			}
-			require.True(t, strings.HasPrefix(got["impl_queue.go"], "package "+tt.want+"\n"), got["impl_queue.go"])
+			require.True(t, strings.HasPrefix(got["impl_queue.go"], "//go:build !wasip1\n\npackage "+tt.want+"\n"), got["impl_queue.go"])
 		})
 	}
 }
