@@ -1,5 +1,5 @@
-// Package walk follows docs/plugins.md as a newcomer would: it does in a copy of
-// the repository what the page says, step by step.
+// Package walk follows the pages of docs/ as a newcomer would: it does what they
+// say, step by step.
 package walk
 
 import (
@@ -14,24 +14,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const page = "../../docs/plugins.md"
-
 // step matches a marked code block: what to do with it, and its text.
 var step = regexp.MustCompile("(?s)<!-- walk: (.*?) -->\n```[a-z]+\n(.*?)```\n")
 
 type walker struct {
 	t      *testing.T
-	dir    string // the copy
-	output string // of the last command
+	dir    string   // where commands run
+	env    []string // what they get beside the environment
+	output string   // of the last command
 }
 
-func TestDocsPluginsWalk(t *testing.T) {
+// TestPluginsPage adds a method to a copy of the repository.
+func TestPluginsPage(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(page)
-	require.NoError(t, err)
-	steps := step.FindAllStringSubmatch(string(text), -1)
-	require.Len(t, steps, strings.Count(string(text), "<!-- walk:"), "a mark without a code block")
 	w := &walker{t: t, dir: copyRepository(t)}
+	w.walk("../../docs/plugins.md")
+}
+
+// TestNewPluginPage makes a project in an empty directory. What the page takes
+// from elsewhere, it gets from this repository: the module, and buf.
+func TestNewPluginPage(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	bin := t.TempDir()
+	buf := "#!/bin/sh\nexec \"$(cd '" + root + "' && go tool -modfile=tools/go.mod -n buf)\" \"$@\"\n"
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "buf"), []byte(buf), 0o700))
+	w := &walker{t: t, dir: t.TempDir(), env: []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}}
+	w.env = append(w.env, publish(t, w)...)
+	w.walk("../../docs/new-plugin.md")
+}
+
+// walk follows a page.
+func (w *walker) walk(page string) {
+	text, err := os.ReadFile(page)
+	require.NoError(w.t, err)
+	steps := step.FindAllStringSubmatch(string(text), -1)
+	require.Len(w.t, steps, strings.Count(string(text), "<!-- walk:"), "a mark without a code block")
 	for _, s := range steps {
 		w.follow(s[1], s[2])
 	}
@@ -45,6 +64,8 @@ func (w *walker) follow(what, text string) {
 		w.run(text)
 	case what == "expect in the output":
 		require.Contains(w.t, w.output, text)
+	case words[0] == "write":
+		w.write(words[1], text)
 	case words[0] == "expect":
 		require.Contains(w.t, w.read(words[2]), text)
 	case words[0] == "replace":
@@ -83,12 +104,14 @@ func (w *walker) read(file string) string {
 }
 
 func (w *walker) write(file, text string) {
+	require.NoError(w.t, os.MkdirAll(filepath.Dir(filepath.Join(w.dir, file)), 0o750))
 	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, file), []byte(text), 0o600))
 }
 
 func (w *walker) run(command string) {
 	cmd := exec.CommandContext(w.t.Context(), "sh", "-e", "-c", command)
 	cmd.Dir = w.dir
+	cmd.Env = append(os.Environ(), w.env...)
 	out, err := cmd.CombinedOutput()
 	w.output = string(out)
 	require.NoError(w.t, err, w.output)
