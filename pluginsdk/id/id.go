@@ -3,12 +3,16 @@
 //
 // A kind of id is an empty type with a name and a letter:
 //
-//	type queueKind struct{}
+//	type QueueIdKind struct{}
 //
-//	func (queueKind) Name() string { return "queue" }
-//	func (queueKind) Letter() byte { return 'q' }
+//	func (QueueIdKind) Name() string { return "queue" }
+//	func (QueueIdKind) Letter() byte { return 'q' }
 //
-//	type QueueId = id.Root[queueKind]
+//	type QueueId = id.Root[QueueIdKind]
+//
+// protoc-gen-parigot writes that for a proto file that says
+//
+//	option (parigot.v1.file).ids = {name: "queue", letter: "q"};
 package id
 
 import (
@@ -17,6 +21,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 )
 
 // Kind tells one sort of id from another. Its methods are called on the zero
@@ -54,6 +60,12 @@ func From[K Kind](high, low uint64) Root[K] {
 	return Root[K]{high: high, low: low}
 }
 
+// FromProto is the inverse of [Root.Proto]: the id that a message holds. nil is
+// the zero value.
+func FromProto[K Kind](p *parigotpb.Id) Root[K] {
+	return From[K](p.GetHigh(), p.GetLow())
+}
+
 // Parse is the inverse of [Root.String]. Its error says what it expected.
 func Parse[K Kind](s string) (Root[K], error) {
 	var k K
@@ -74,6 +86,15 @@ func (r Root[K]) Low() uint64 { return r.low }
 
 // IsZero reports whether r names nothing.
 func (r Root[K]) IsZero() bool { return r.high == 0 && r.low == 0 }
+
+// Proto returns the id for a field of a message: a new message, or nil when r
+// names nothing.
+func (r Root[K]) Proto() *parigotpb.Id {
+	if r.IsZero() {
+		return nil
+	}
+	return &parigotpb.Id{High: r.high, Low: r.low}
+}
 
 // String returns the letter of the kind, a hyphen and 32 hexadecimal digits.
 func (r Root[K]) String() string {

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 )
 
 func TestParseIsTheInverseOfString(t *testing.T) {
@@ -18,6 +19,20 @@ func TestParseIsTheInverseOfString(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Equal(t, want.High() == 0 && want.Low() == 0, want.IsZero())
 	})
+}
+
+func TestFromProtoIsTheInverseOfProto(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := id.From[id.HostKind](rapid.Uint64().Draw(t, "high"), rapid.Uint64().Draw(t, "low"))
+		require.Equal(t, want, id.FromProto[id.HostKind](want.Proto()))
+		require.Equal(t, want.IsZero(), want.Proto() == nil)
+		require.Equal(t, want.High(), want.Proto().GetHigh())
+		require.Equal(t, want.Low(), want.Proto().GetLow())
+	})
+	require.Nil(t, id.HostId{}.Proto())
+	require.True(t, id.FromProto[id.HostKind](nil).IsZero())
+	require.True(t, id.FromProto[id.HostKind](&parigotpb.Id{}).IsZero())
 }
 
 func TestString(t *testing.T) {

@@ -26,6 +26,121 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// FileOptions are the options of a proto file, set with
+// `option (parigot.v1.file).ids = {name: "queue", letter: "q"};`.
+type FileOptions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kinds of ids that the file's services give out, each with a Go type of
+	// its own. Names, short names and letters are unique in the file.
+	Ids           []*IdKind `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileOptions) Reset() {
+	*x = FileOptions{}
+	mi := &file_parigot_v1_options_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileOptions) ProtoMessage() {}
+
+func (x *FileOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_parigot_v1_options_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileOptions.ProtoReflect.Descriptor instead.
+func (*FileOptions) Descriptor() ([]byte, []int) {
+	return file_parigot_v1_options_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *FileOptions) GetIds() []*IdKind {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// IdKind is one kind of id. On the wire every id is a parigot.v1.Id.
+type IdKind struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What an id of this kind names: lower-case words joined by underscores, such
+	// as "queue_message". The Go type has the same words: QueueMessageId.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What people read in place of the name, such as "message": lower-case words
+	// joined by spaces, hyphens or underscores. The default is the name with
+	// spaces for its underscores.
+	ShortName string `protobuf:"bytes,2,opt,name=short_name,json=shortName,proto3" json:"short_name,omitempty"`
+	// What the printed form of an id starts with: one letter from "a" to "z".
+	Letter        string `protobuf:"bytes,3,opt,name=letter,proto3" json:"letter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdKind) Reset() {
+	*x = IdKind{}
+	mi := &file_parigot_v1_options_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdKind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdKind) ProtoMessage() {}
+
+func (x *IdKind) ProtoReflect() protoreflect.Message {
+	mi := &file_parigot_v1_options_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdKind.ProtoReflect.Descriptor instead.
+func (*IdKind) Descriptor() ([]byte, []int) {
+	return file_parigot_v1_options_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *IdKind) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *IdKind) GetShortName() string {
+	if x != nil {
+		return x.ShortName
+	}
+	return ""
+}
+
+func (x *IdKind) GetLetter() string {
+	if x != nil {
+		return x.Letter
+	}
+	return ""
+}
+
 // ServiceOptions are the options of one service, set with
 // `option (parigot.v1.service).module = "…";`.
 type ServiceOptions struct {
@@ -39,7 +154,7 @@ type ServiceOptions struct {
 
 func (x *ServiceOptions) Reset() {
 	*x = ServiceOptions{}
-	mi := &file_parigot_v1_options_proto_msgTypes[0]
+	mi := &file_parigot_v1_options_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -51,7 +166,7 @@ func (x *ServiceOptions) String() string {
 func (*ServiceOptions) ProtoMessage() {}
 
 func (x *ServiceOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_parigot_v1_options_proto_msgTypes[0]
+	mi := &file_parigot_v1_options_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -64,7 +179,7 @@ func (x *ServiceOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceOptions.ProtoReflect.Descriptor instead.
 func (*ServiceOptions) Descriptor() ([]byte, []int) {
-	return file_parigot_v1_options_proto_rawDescGZIP(), []int{0}
+	return file_parigot_v1_options_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ServiceOptions) GetModule() string {
@@ -83,14 +198,20 @@ type MethodOptions struct {
 	HostFuncName string `protobuf:"bytes,1,opt,name=host_func_name,json=hostFuncName,proto3" json:"host_func_name,omitempty"`
 	// How long a call may take: the deadline of the context that the
 	// implementation gets. The default is the budget of the engine.
-	Budget        *durationpb.Duration `protobuf:"bytes,2,opt,name=budget,proto3" json:"budget,omitempty"`
+	Budget *durationpb.Duration `protobuf:"bytes,2,opt,name=budget,proto3" json:"budget,omitempty"`
+	// Marks a method that may wait for something other than the processor, such
+	// as a message or a timer. The host may then answer a call before it is done,
+	// so that the other goroutines of the guest run in the meantime. In this
+	// version it never does: the call blocks the guest, and nothing on the wire
+	// is different.
+	MayBlock      bool `protobuf:"varint,3,opt,name=may_block,json=mayBlock,proto3" json:"may_block,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MethodOptions) Reset() {
 	*x = MethodOptions{}
-	mi := &file_parigot_v1_options_proto_msgTypes[1]
+	mi := &file_parigot_v1_options_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -102,7 +223,7 @@ func (x *MethodOptions) String() string {
 func (*MethodOptions) ProtoMessage() {}
 
 func (x *MethodOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_parigot_v1_options_proto_msgTypes[1]
+	mi := &file_parigot_v1_options_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -115,7 +236,7 @@ func (x *MethodOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MethodOptions.ProtoReflect.Descriptor instead.
 func (*MethodOptions) Descriptor() ([]byte, []int) {
-	return file_parigot_v1_options_proto_rawDescGZIP(), []int{1}
+	return file_parigot_v1_options_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *MethodOptions) GetHostFuncName() string {
@@ -132,6 +253,13 @@ func (x *MethodOptions) GetBudget() *durationpb.Duration {
 	return nil
 }
 
+func (x *MethodOptions) GetMayBlock() bool {
+	if x != nil {
+		return x.MayBlock
+	}
+	return false
+}
+
 // EnumOptions are the options of one enum, set with
 // `option (parigot.v1.enum).error_enum = true;`.
 type EnumOptions struct {
@@ -146,7 +274,7 @@ type EnumOptions struct {
 
 func (x *EnumOptions) Reset() {
 	*x = EnumOptions{}
-	mi := &file_parigot_v1_options_proto_msgTypes[2]
+	mi := &file_parigot_v1_options_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -158,7 +286,7 @@ func (x *EnumOptions) String() string {
 func (*EnumOptions) ProtoMessage() {}
 
 func (x *EnumOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_parigot_v1_options_proto_msgTypes[2]
+	mi := &file_parigot_v1_options_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -171,7 +299,7 @@ func (x *EnumOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnumOptions.ProtoReflect.Descriptor instead.
 func (*EnumOptions) Descriptor() ([]byte, []int) {
-	return file_parigot_v1_options_proto_rawDescGZIP(), []int{2}
+	return file_parigot_v1_options_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EnumOptions) GetErrorEnum() bool {
@@ -182,6 +310,14 @@ func (x *EnumOptions) GetErrorEnum() bool {
 }
 
 var file_parigot_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
+	{
+		ExtendedType:  (*descriptorpb.FileOptions)(nil),
+		ExtensionType: (*FileOptions)(nil),
+		Field:         52301,
+		Name:          "parigot.v1.file",
+		Tag:           "bytes,52301,opt,name=file",
+		Filename:      "parigot/v1/options.proto",
+	},
 	{
 		ExtendedType:  (*descriptorpb.ServiceOptions)(nil),
 		ExtensionType: (*ServiceOptions)(nil),
@@ -208,12 +344,20 @@ var file_parigot_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	},
 }
 
+// Extension fields to descriptorpb.FileOptions.
+var (
+	// Options of a file.
+	//
+	// optional parigot.v1.FileOptions file = 52301;
+	E_File = &file_parigot_v1_options_proto_extTypes[0]
+)
+
 // Extension fields to descriptorpb.ServiceOptions.
 var (
 	// Options of a service.
 	//
 	// optional parigot.v1.ServiceOptions service = 52301;
-	E_Service = &file_parigot_v1_options_proto_extTypes[0]
+	E_Service = &file_parigot_v1_options_proto_extTypes[1]
 )
 
 // Extension fields to descriptorpb.MethodOptions.
@@ -221,7 +365,7 @@ var (
 	// Options of a method.
 	//
 	// optional parigot.v1.MethodOptions method = 52301;
-	E_Method = &file_parigot_v1_options_proto_extTypes[1]
+	E_Method = &file_parigot_v1_options_proto_extTypes[2]
 )
 
 // Extension fields to descriptorpb.EnumOptions.
@@ -229,7 +373,7 @@ var (
 	// Options of an enum.
 	//
 	// optional parigot.v1.EnumOptions enum = 52301;
-	E_Enum = &file_parigot_v1_options_proto_extTypes[2]
+	E_Enum = &file_parigot_v1_options_proto_extTypes[3]
 )
 
 var File_parigot_v1_options_proto protoreflect.FileDescriptor
@@ -237,15 +381,24 @@ var File_parigot_v1_options_proto protoreflect.FileDescriptor
 const file_parigot_v1_options_proto_rawDesc = "" +
 	"\n" +
 	"\x18parigot/v1/options.proto\x12\n" +
-	"parigot.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"(\n" +
+	"parigot.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"3\n" +
+	"\vFileOptions\x12$\n" +
+	"\x03ids\x18\x01 \x03(\v2\x12.parigot.v1.IdKindR\x03ids\"S\n" +
+	"\x06IdKind\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"short_name\x18\x02 \x01(\tR\tshortName\x12\x16\n" +
+	"\x06letter\x18\x03 \x01(\tR\x06letter\"(\n" +
 	"\x0eServiceOptions\x12\x16\n" +
-	"\x06module\x18\x01 \x01(\tR\x06module\"h\n" +
+	"\x06module\x18\x01 \x01(\tR\x06module\"\x85\x01\n" +
 	"\rMethodOptions\x12$\n" +
 	"\x0ehost_func_name\x18\x01 \x01(\tR\fhostFuncName\x121\n" +
-	"\x06budget\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06budget\",\n" +
+	"\x06budget\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06budget\x12\x1b\n" +
+	"\tmay_block\x18\x03 \x01(\bR\bmayBlock\",\n" +
 	"\vEnumOptions\x12\x1d\n" +
 	"\n" +
-	"error_enum\x18\x01 \x01(\bR\terrorEnum:W\n" +
+	"error_enum\x18\x01 \x01(\bR\terrorEnum:K\n" +
+	"\x04file\x12\x1c.google.protobuf.FileOptions\x18͘\x03 \x01(\v2\x17.parigot.v1.FileOptionsR\x04file:W\n" +
 	"\aservice\x12\x1f.google.protobuf.ServiceOptions\x18͘\x03 \x01(\v2\x1a.parigot.v1.ServiceOptionsR\aservice:S\n" +
 	"\x06method\x12\x1e.google.protobuf.MethodOptions\x18͘\x03 \x01(\v2\x19.parigot.v1.MethodOptionsR\x06method:K\n" +
 	"\x04enum\x12\x1c.google.protobuf.EnumOptions\x18͘\x03 \x01(\v2\x17.parigot.v1.EnumOptionsR\x04enumB;Z9github.com/iansmith/parigot/pluginsdk/parigotpb/optionspbb\x06proto3"
@@ -262,29 +415,35 @@ func file_parigot_v1_options_proto_rawDescGZIP() []byte {
 	return file_parigot_v1_options_proto_rawDescData
 }
 
-var file_parigot_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_parigot_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_parigot_v1_options_proto_goTypes = []any{
-	(*ServiceOptions)(nil),              // 0: parigot.v1.ServiceOptions
-	(*MethodOptions)(nil),               // 1: parigot.v1.MethodOptions
-	(*EnumOptions)(nil),                 // 2: parigot.v1.EnumOptions
-	(*durationpb.Duration)(nil),         // 3: google.protobuf.Duration
-	(*descriptorpb.ServiceOptions)(nil), // 4: google.protobuf.ServiceOptions
-	(*descriptorpb.MethodOptions)(nil),  // 5: google.protobuf.MethodOptions
-	(*descriptorpb.EnumOptions)(nil),    // 6: google.protobuf.EnumOptions
+	(*FileOptions)(nil),                 // 0: parigot.v1.FileOptions
+	(*IdKind)(nil),                      // 1: parigot.v1.IdKind
+	(*ServiceOptions)(nil),              // 2: parigot.v1.ServiceOptions
+	(*MethodOptions)(nil),               // 3: parigot.v1.MethodOptions
+	(*EnumOptions)(nil),                 // 4: parigot.v1.EnumOptions
+	(*durationpb.Duration)(nil),         // 5: google.protobuf.Duration
+	(*descriptorpb.FileOptions)(nil),    // 6: google.protobuf.FileOptions
+	(*descriptorpb.ServiceOptions)(nil), // 7: google.protobuf.ServiceOptions
+	(*descriptorpb.MethodOptions)(nil),  // 8: google.protobuf.MethodOptions
+	(*descriptorpb.EnumOptions)(nil),    // 9: google.protobuf.EnumOptions
 }
 var file_parigot_v1_options_proto_depIdxs = []int32{
-	3, // 0: parigot.v1.MethodOptions.budget:type_name -> google.protobuf.Duration
-	4, // 1: parigot.v1.service:extendee -> google.protobuf.ServiceOptions
-	5, // 2: parigot.v1.method:extendee -> google.protobuf.MethodOptions
-	6, // 3: parigot.v1.enum:extendee -> google.protobuf.EnumOptions
-	0, // 4: parigot.v1.service:type_name -> parigot.v1.ServiceOptions
-	1, // 5: parigot.v1.method:type_name -> parigot.v1.MethodOptions
-	2, // 6: parigot.v1.enum:type_name -> parigot.v1.EnumOptions
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	4, // [4:7] is the sub-list for extension type_name
-	1, // [1:4] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1,  // 0: parigot.v1.FileOptions.ids:type_name -> parigot.v1.IdKind
+	5,  // 1: parigot.v1.MethodOptions.budget:type_name -> google.protobuf.Duration
+	6,  // 2: parigot.v1.file:extendee -> google.protobuf.FileOptions
+	7,  // 3: parigot.v1.service:extendee -> google.protobuf.ServiceOptions
+	8,  // 4: parigot.v1.method:extendee -> google.protobuf.MethodOptions
+	9,  // 5: parigot.v1.enum:extendee -> google.protobuf.EnumOptions
+	0,  // 6: parigot.v1.file:type_name -> parigot.v1.FileOptions
+	2,  // 7: parigot.v1.service:type_name -> parigot.v1.ServiceOptions
+	3,  // 8: parigot.v1.method:type_name -> parigot.v1.MethodOptions
+	4,  // 9: parigot.v1.enum:type_name -> parigot.v1.EnumOptions
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	6,  // [6:10] is the sub-list for extension type_name
+	2,  // [2:6] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_parigot_v1_options_proto_init() }
@@ -298,8 +457,8 @@ func file_parigot_v1_options_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_parigot_v1_options_proto_rawDesc), len(file_parigot_v1_options_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
-			NumExtensions: 3,
+			NumMessages:   5,
+			NumExtensions: 4,
 			NumServices:   0,
 		},
 		GoTypes:           file_parigot_v1_options_proto_goTypes,
