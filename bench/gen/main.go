@@ -1,0 +1,137 @@
+// Gen measures protoc-gen-parigot beside protoc-gen-go-grpc and
+// protoc-gen-connect-go, as processes that get the same request on standard
+// input, and writes the tables into docs/benchmarks.md. Run it with make
+// bench-gen.
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+)
+
+// plugins are the packages that are compared, the first with the others.
+var plugins = []string{
+	"github.com/iansmith/parigot/cmd/protoc-gen-parigot",
+	"google.golang.org/grpc/cmd/protoc-gen-go-grpc",
+	"connectrpc.com/connect/cmd/protoc-gen-connect-go",
+}
+
+// bound is how much slower than the faster of the others the first may be.
+const bound = 1.2
+
+func main() {
+	corpus := flag.String("corpus", "", "a request to measure besides the synthetic ones")
+	doc := flag.String("doc", "", "the Markdown file to write the tables into, between its markers")
+	rounds := flag.Int("rounds", 7, "how often each plugin gets each request")
+	prepare := flag.String("prepare", "", "only write the requests into this directory (used by gen itself)")
+	inspect := flag.String("inspect", "", "only print what is in this response (used by gen itself)")
+	flag.Parse()
+	if err := run(*corpus, *doc, *rounds, *prepare, *inspect); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func run(corpus, doc string, rounds int, prepare, inspect string) error {
+	switch {
+	case prepare != "":
+		return writeRequests(prepare, corpus)
+	case inspect != "":
+		return printResponse(inspect)
+	}
+	dir, err := os.MkdirTemp("", "bench-gen")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir, rounds: rounds}
+	tables, err := b.tables(corpus)
+	if err != nil {
+		return err
+	}
+	fmt.Print(tables)
+	if doc != "" {
+		if err := insert(doc, tables); err != nil {
+			return err
+		}
+	}
+	return b.tooSlow
+}
+
+// bench is one comparison.
+type bench struct {
+	dir     string
+	rounds  int
+	tooSlow error
+}
+
+// tables measures everything and returns it as Markdown.
+func (b *bench) tables(corpus string) (string, error) {
+	ctx := context.Background()
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-o", b.dir + string(filepath.Separator)}, plugins...)...)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("go build: %w", err)
+	}
+	// Another process makes the requests, because a child's peak memory counts
+	// from that of this process.
+	if _, err := b.self(ctx, "-prepare", b.dir, "-corpus", corpus); err != nil {
+		return "", err
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "Measured with `make bench-gen` on %s/%s, %d CPUs, %s: medians of %d rounds, in which the plugins take turns.\n",
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), b.rounds)
+	text.WriteString("Parigot writes three files for a proto file with services, the others one, and it leaves streaming methods out, of which the corpus has some. The request goes in and the response comes out through files.\n\n")
+	compared, err := b.compare(ctx, corpus != "")
+	if err != nil {
+		return "", err
+	}
+	text.WriteString(compared)
+	linear, err := b.linearity(ctx)
+	if err != nil {
+		return "", err
+	}
+	text.WriteString(linear)
+	return text.String(), nil
+}
+
+// self runs this program again and returns what it prints.
+func (b *bench) self(ctx context.Context, args ...string) (string, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+const (
+	startMarker = "<!-- bench-gen: start -->\n"
+	endMarker   = "<!-- bench-gen: end -->\n"
+)
+
+// insert puts the tables between the markers of a file, which it makes when
+// there is none.
+func insert(name, tables string) error {
+	text, err := os.ReadFile(name)
+	if os.IsNotExist(err) {
+		text = []byte("# Benchmarks\n\n## The generator\n\n" + startMarker + endMarker)
+	} else if err != nil {
+		return err
+	}
+	before, rest, ok := bytes.Cut(text, []byte(startMarker))
+	_, after, closed := bytes.Cut(rest, []byte(endMarker))
+	if !ok || !closed {
+		return fmt.Errorf("%s has no markers %q and %q", name, startMarker, endMarker)
+	}
+	text = bytes.Join([][]byte{before, []byte(startMarker), []byte(tables), []byte(endMarker), after}, nil)
+	return os.WriteFile(name, text, 0o644) //nolint:gosec // documentation is for everyone to read
+}
