@@ -18,7 +18,7 @@ GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/status ./pluginsdk/id ./pluginsd
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test vet lint lintfix bench fuzz tools clean
+.PHONY: help demo generate check-generated test corpus vet lint lintfix bench bench-gen fuzz tools clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -52,6 +52,12 @@ vet: ## Vet and build for the host and for wasip1
 test: check-generated vet ## Run everything: stale code, vet, all tests with the race detector
 	@$(if $(RACE),echo "==> go test -race",echo "==> go test, WITHOUT the race detector: it needs cgo and a C compiler")
 	@go test $(RACE) ./...
+	@echo "==> the generator on services of published modules (the first time compiles them, which takes minutes)"
+	@cd internal/corpus && go test -timeout 30m ./...
+	@cd bench && go test ./...
+
+corpus: ## Generate and compile the services of all corpus modules, and print the scoreboard
+	@cd internal/corpus && go test -tags corpusfull -run Grouping -timeout 60m . && go run -tags corpusfull ./cmd/corpus
 
 lint: ## Run all linters, for the host and for wasip1
 	@echo "==> linting (the first time builds golangci-lint, which takes minutes)"
@@ -66,6 +72,11 @@ lintfix: ## Format proto and Go files, and fix what linters can
 
 bench: ## Measure calls through the bridge and from a guest
 	@go test -run '^$$' -bench . -benchmem ./pluginsdk/...
+
+bench-gen: ## Measure the generator beside those of grpc and connect, into docs/benchmarks.md
+	@mkdir -p build
+	@cd internal/corpus && go run -tags corpusfull ./cmd/corpus -request ../../build/corpus-full.binpb
+	@cd bench && go run ./gen -corpus ../build/corpus-full.binpb -doc ../docs/benchmarks.md
 
 fuzz: ## Run each fuzz target for FUZZTIME (60s)
 	@for t in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do \
