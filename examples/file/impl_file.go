@@ -11,7 +11,6 @@ import (
 	"github.com/iansmith/parigot/examples/file/gen/file/v1/filev1parigot"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -79,7 +78,7 @@ func (p *FilePlugin) Open(ctx context.Context, req *filev1.OpenRequest, resp *fi
 	if err != nil {
 		return err
 	}
-	resp.Path, resp.Id = req.GetPath(), idToProto(key)
+	resp.Path, resp.Id = req.GetPath(), key.id.Proto()
 	return nil
 }
 
@@ -93,7 +92,7 @@ func (p *FilePlugin) Create(ctx context.Context, req *filev1.CreateRequest, resp
 	if err != nil {
 		return err
 	}
-	resp.Path, resp.Id = req.GetPath(), idToProto(key)
+	resp.Path, resp.Id = req.GetPath(), key.id.Proto()
 	return nil
 }
 
@@ -174,11 +173,7 @@ func (p *FilePlugin) LoadTestData(ctx context.Context, req *filev1.LoadTestDataR
 }
 
 func keyOf(caller eng.Caller, fileID *parigotpb.Id) fileKey {
-	return fileKey{owner: caller.ID, id: id.From[fileKind](fileID.GetHigh(), fileID.GetLow())}
-}
-
-func idToProto(key fileKey) *parigotpb.Id {
-	return &parigotpb.Id{High: key.id.High(), Low: key.id.Low()}
+	return fileKey{owner: caller.ID, id: filev1parigot.FileIdFromProto(fileID)}
 }
 
 func errNotInitialised() error {

@@ -12,12 +12,6 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
-// fileKind makes [id.Root] the id of an open file.
-type fileKind struct{}
-
-func (fileKind) Name() string { return "file" }
-func (fileKind) Letter() byte { return 'f' }
-
 // openFile is one open file of one guest. It is safe for concurrent use: calls
 // on the same open file take turns, calls on different ones do not wait for
 // each other.

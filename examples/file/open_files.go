@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
+	"github.com/iansmith/parigot/examples/file/gen/file/v1/filev1parigot"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -15,7 +16,7 @@ import (
 // another guest's file is not refused: it does not exist.
 type fileKey struct {
 	owner id.HostId
-	id    id.Root[fileKind]
+	id    filev1parigot.FileId
 }
 
 // openFiles is the table of all open files of one engine. It is safe for
@@ -41,7 +42,7 @@ func (t *openFiles) add(owner id.HostId, f *openFile, limit uint32) (fileKey, er
 	if t.isInUse(f.info, f.writable) {
 		return fileKey{}, alreadyInUse(f.path)
 	}
-	key := fileKey{owner: owner, id: id.New[fileKind]()}
+	key := fileKey{owner: owner, id: filev1parigot.NewFileId()}
 	t.files[key] = f
 	t.count[owner]++
 	return key, nil

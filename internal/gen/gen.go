@@ -95,8 +95,8 @@ func newGenerator(plugin *protogen.Plugin, params *parameters) *generator {
 	}
 }
 
-// views returns the views of all files to generate that have services, by
-// path, having checked them. The problems are in g.
+// views returns the views of all files to generate that have output, by path,
+// having checked them. The problems are in g.
 func (g *generator) views() []*fileView {
 	v := &viewer{parameters: g.parameters, problems: g.problems}
 	wasm := &wasmNames{problems: g.problems, taken: make(map[[2]string]owner)}
@@ -104,7 +104,7 @@ func (g *generator) views() []*fileView {
 	var views []*fileView
 	for _, file := range g.files() {
 		view := v.file(file)
-		if len(view.Services) == 0 {
+		if view.isEmpty() {
 			continue
 		}
 		views = append(views, view)
@@ -176,6 +176,9 @@ func (g *generator) renderFile(view *fileView) error {
 	host.BuildTag, guest.BuildTag = "!wasip1", "wasip1"
 	if err := g.render(&shared, view.Stem+"_parigot.pb.go", sharedTemplate); err != nil {
 		return err
+	}
+	if len(view.Services) == 0 {
+		return nil
 	}
 	if g.parameters.side != sideGuest {
 		if err := g.render(&host, view.Stem+"_host_parigot.pb.go", hostTemplate); err != nil {

@@ -176,10 +176,13 @@ func (ps *packageScopes) of(path protogen.GoImportPath) *[2]*scope {
 	return pair
 }
 
-// claimAll takes the names of all services of a file. Of the names of one
-// service or one method, the first that is taken is reported.
+// claimAll takes the names of all ids and services of a file. Of the names of
+// one id, service or method, the first that is taken is reported.
 func (ps *packageScopes) claimAll(file *fileView) {
 	pair := ps.of(file.ImportPath)
+	for _, id := range file.IDs {
+		claimEach(pair, id.by, id.all(), id.all())
+	}
 	for _, service := range file.Services {
 		by := ownerOf(service.Desc)
 		if !claimEach(pair, by, append(service.shared(), service.host()...), append(service.shared(), service.guest()...)) {

@@ -15,9 +15,10 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/optionspb"
 )
 
-// Field numbers in descriptor.proto: the options of a service or an enum, and
-// of a method.
+// Field numbers in descriptor.proto: the options of a file, of a service or an
+// enum, and of a method.
 const (
+	optionsOfFile    = 8
 	optionsOfService = 3
 	optionsOfMethod  = 4
 	extensionNumber  = 52301

@@ -32,14 +32,22 @@ func positionOf(desc protoreflect.Descriptor) position {
 // positionOfOption returns where the option of desc that path leads to is set,
 // or where desc is declared when the source info does not say.
 func positionOfOption(desc protoreflect.Descriptor, path ...int32) position {
-	locations := desc.ParentFile().SourceLocations()
-	for ; len(path) > 1; path = path[:len(path)-1] {
-		full := slices.Concat(sourcePath(desc), path)
-		if loc := locations.ByPath(full); loc.Path != nil {
-			return locate(desc.ParentFile(), loc)
-		}
+	own := sourcePath(desc)
+	if at := positionOfPath(desc.ParentFile(), append(own, path...)); at.line != 0 {
+		return at
 	}
 	return positionOf(desc)
+}
+
+// positionOfPath returns where the option is set that path leads to, or what
+// holds it. The path is that of the extension at least.
+func positionOfPath(file protoreflect.FileDescriptor, path protoreflect.SourcePath) position {
+	for ; len(path) > 1; path = path[:len(path)-1] {
+		if loc := file.SourceLocations().ByPath(path); loc.Path != nil {
+			return locate(file, loc)
+		}
+	}
+	return position{file: file.Path()}
 }
 
 // sourcePath returns the path of a top-level service or enum, of a method, or

@@ -20,6 +20,8 @@ var packages = map[string]protogen.GoImportPath{
 	"context":   "context",
 	"eng":       sdkPath + "/eng",
 	"guest":     sdkPath + "/guest",
+	"id":        sdkPath + "/id",
+	"parigotpb": sdkPath + "/parigotpb",
 	"pluginsdk": sdkPath,
 	"status":    sdkPath + "/status",
 	"unsafe":    "unsafe",
@@ -134,12 +136,17 @@ func (g *generator) render(file *outputFile, name, tmpl string) error {
 
 // annotate tells where the symbols of a file come from, for annotate_code.
 func annotate(out *protogen.GeneratedFile, file *fileView, tmpl string) {
-	for _, s := range file.Services {
-		mark := func(loc protogen.Location, symbols ...string) {
-			for _, symbol := range symbols {
-				out.AnnotateSymbol(symbol, protogen.Annotation{Location: loc})
-			}
+	mark := func(loc protogen.Location, symbols ...string) {
+		for _, symbol := range symbols {
+			out.AnnotateSymbol(symbol, protogen.Annotation{Location: loc})
 		}
+	}
+	if tmpl == sharedTemplate {
+		for _, id := range file.IDs {
+			mark(id.location, id.all()...)
+		}
+	}
+	for _, s := range file.Services {
 		switch tmpl {
 		case sharedTemplate:
 			mark(s.Location, s.shared()...)

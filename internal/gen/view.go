@@ -21,8 +21,12 @@ type fileView struct {
 	License      string                // comments above the syntax line
 	SharedDoc    string                // the comment of the proto package
 	IsDeprecated bool
+	IDs          []*idView
 	Services     []*serviceView
 }
+
+// isEmpty reports whether there is nothing to write for the file.
+func (f *fileView) isEmpty() bool { return len(f.IDs) == 0 && len(f.Services) == 0 }
 
 // usesOwnMessages reports whether the files import the package of the proto
 // file.
@@ -90,6 +94,7 @@ func (v *viewer) file(f *protogen.File) *fileView {
 	}
 	view.Stem = path.Join(dir, fileStem(base))
 	checkErrorEnums(v.problems, f.Enums, f.Messages)
+	view.IDs = idsOf(v.problems, f.Desc)
 	for _, s := range f.Services {
 		view.Services = append(view.Services, v.service(view, s))
 	}

@@ -10,158 +10,160 @@ import (
 	"errors"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
 	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
 	p1 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
 	p2 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
 	p3 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
 	p4 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p5 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
 	p6 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
 	p7 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
 	p8 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
 	p10 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
 	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
 	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
 	p9 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
 	p13 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
 	p14 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
 	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	p18 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
 	p19 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
 	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
 	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
 	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
 	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
 	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
 	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
 	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
 	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
 	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
 	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
 	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
 	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
 	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
 	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
 	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
 	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
 	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
 	p37 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
 	p39 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"google.golang.org/protobuf/proto"
-	p73 "google.golang.org/protobuf/types/known/anypb"
-	p66 "google.golang.org/protobuf/types/known/emptypb"
-	p74 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p75 "google.golang.org/protobuf/types/known/structpb"
+	p74 "google.golang.org/protobuf/types/known/anypb"
+	p67 "google.golang.org/protobuf/types/known/emptypb"
+	p75 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p76 "google.golang.org/protobuf/types/known/structpb"
 	p38 "google.golang.org/protobuf/types/known/timestamppb"
-	p76 "google.golang.org/protobuf/types/known/wrapperspb"
+	p77 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
@@ -480,467 +482,473 @@ func (i impl43) Call(_ context.Context, req *p39.Word, resp *p39.Word) error {
 
 type impl44 struct{ seen Seen }
 
-func (i impl44) Find(_ context.Context, req *p40.FindRequest, resp *p40.FindResponse) error {
-	return i.seen.answer("import_path.Finder.Find", req, resp)
+func (i impl44) Send(_ context.Context, req *p40.SendRequest, resp *p40.SendResponse) error {
+	return i.seen.answer("ids.Queue.Send", req, resp)
 }
 
 type impl45 struct{ seen Seen }
 
-func (i impl45) BarBaz(_ context.Context, req *p41.FooBar, resp *p41.FooBar) error {
-	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
+func (i impl45) Find(_ context.Context, req *p41.FindRequest, resp *p41.FindResponse) error {
+	return i.seen.answer("import_path.Finder.Find", req, resp)
 }
 
 type impl46 struct{ seen Seen }
 
-func (i impl46) Baz(_ context.Context, req *p41.FooBar, resp *p41.FooBar) error {
-	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
+func (i impl46) BarBaz(_ context.Context, req *p42.FooBar, resp *p42.FooBar) error {
+	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
 }
 
 type impl47 struct{ seen Seen }
 
-func (i impl47) Baz(_ context.Context, req *p41.FooBar, resp *p41.FooBar) error {
-	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
+func (i impl47) Baz(_ context.Context, req *p42.FooBar, resp *p42.FooBar) error {
+	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
 }
 
 type impl48 struct{ seen Seen }
 
-func (i impl48) BarBaz(_ context.Context, req *p41.FooBar, resp *p41.FooBar) error {
-	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
+func (i impl48) Baz(_ context.Context, req *p42.FooBar, resp *p42.FooBar) error {
+	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
 }
 
 type impl49 struct{ seen Seen }
 
-func (i impl49) SayHello(_ context.Context, req *p42.HelloRequest, resp *p42.HelloResponse) error {
-	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
+func (i impl49) BarBaz(_ context.Context, req *p42.FooBar, resp *p42.FooBar) error {
+	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
 }
 
 type impl50 struct{ seen Seen }
 
-func (i impl50) Count(_ context.Context, req *p42.HelloRequest, resp *p42.HelloResponse) error {
-	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
+func (i impl50) SayHello(_ context.Context, req *p43.HelloRequest, resp *p43.HelloResponse) error {
+	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
 }
 
 type impl51 struct{ seen Seen }
 
-func (i impl51) Weigh(_ context.Context, req *p43.WeighRequest, resp *p44.Mass) error {
-	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
+func (i impl51) Count(_ context.Context, req *p43.HelloRequest, resp *p43.HelloResponse) error {
+	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
 }
 
 type impl52 struct{ seen Seen }
 
-func (i impl52) Bar(_ context.Context, req *p45.BarRequest, resp *p45.BarResponse) error {
-	return i.seen.answer("m_override.Foo.Bar", req, resp)
+func (i impl52) Weigh(_ context.Context, req *p44.WeighRequest, resp *p45.Mass) error {
+	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
 }
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) Do(_ context.Context, req *p46.Request, resp *p46.Response) error {
-	return i.seen.answer("many_packages.a.A.Do", req, resp)
+func (i impl53) Bar(_ context.Context, req *p46.BarRequest, resp *p46.BarResponse) error {
+	return i.seen.answer("m_override.Foo.Bar", req, resp)
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) Do(_ context.Context, req *p46.Request, resp *p47.Response) error {
-	return i.seen.answer("many_packages.b.B.Do", req, resp)
+func (i impl54) Do(_ context.Context, req *p47.Request, resp *p47.Response) error {
+	return i.seen.answer("many_packages.a.A.Do", req, resp)
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) Clients(_ context.Context, req *p48.GreeterClient, resp *p48.GreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Clients", req, resp)
-}
-
-func (i impl55) Plugins(_ context.Context, req *p48.GreeterPlugin, resp *p48.UnimplementedGreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
-}
-
-func (i impl55) Joined(_ context.Context, req *p48.GreeterClients, resp *p48.RegisterGreeter) error {
-	return i.seen.answer("message_names.Greeter.Joined", req, resp)
-}
-
-func (i impl55) Predeclared(_ context.Context, req *p48.Error, resp *p48.String_) error {
-	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
-}
-
-func (i impl55) Packages(_ context.Context, req *p48.Context, resp *p48.Any) error {
-	return i.seen.answer("message_names.Greeter.Packages", req, resp)
+func (i impl55) Do(_ context.Context, req *p47.Request, resp *p48.Response) error {
+	return i.seen.answer("many_packages.b.B.Do", req, resp)
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) Import(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Import", req, resp)
+func (i impl56) Clients(_ context.Context, req *p49.GreeterClient, resp *p49.GreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Clients", req, resp)
 }
 
-func (i impl56) Type(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Type", req, resp)
+func (i impl56) Plugins(_ context.Context, req *p49.GreeterPlugin, resp *p49.UnimplementedGreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
 }
 
-func (i impl56) Range(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Range", req, resp)
+func (i impl56) Joined(_ context.Context, req *p49.GreeterClients, resp *p49.RegisterGreeter) error {
+	return i.seen.answer("message_names.Greeter.Joined", req, resp)
 }
 
-func (i impl56) Func(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Func", req, resp)
+func (i impl56) Predeclared(_ context.Context, req *p49.Error, resp *p49.String_) error {
+	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
 }
 
-func (i impl56) Go(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Go", req, resp)
-}
-
-func (i impl56) Select(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Select", req, resp)
-}
-
-func (i impl56) Close(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Close", req, resp)
-}
-
-func (i impl56) Ready(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Ready", req, resp)
-}
-
-func (i impl56) Init(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Init", req, resp)
-}
-
-func (i impl56) String(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.String", req, resp)
-}
-
-func (i impl56) Error(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Error", req, resp)
-}
-
-func (i impl56) Context(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Context", req, resp)
-}
-
-func (i impl56) Module(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Module", req, resp)
-}
-
-func (i impl56) Call(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Call", req, resp)
-}
-
-func (i impl56) Impl(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Impl", req, resp)
-}
-
-func (i impl56) New(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.New", req, resp)
-}
-
-func (i impl56) Register(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Register", req, resp)
-}
-
-func (i impl56) Delete(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Delete", req, resp)
-}
-
-func (i impl56) Panic(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Panic", req, resp)
-}
-
-func (i impl56) Recover(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Recover", req, resp)
-}
-
-func (i impl56) Complex(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Complex", req, resp)
-}
-
-func (i impl56) Append(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("method_names.Words.Append", req, resp)
+func (i impl56) Packages(_ context.Context, req *p49.Context, resp *p49.Any) error {
+	return i.seen.answer("message_names.Greeter.Packages", req, resp)
 }
 
 type impl57 struct{ seen Seen }
 
-func (i impl57) Put(_ context.Context, req *p50.Thing, resp *p50.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl57) Import(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Import", req, resp)
+}
+
+func (i impl57) Type(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Type", req, resp)
+}
+
+func (i impl57) Range(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Range", req, resp)
+}
+
+func (i impl57) Func(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Func", req, resp)
+}
+
+func (i impl57) Go(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Go", req, resp)
+}
+
+func (i impl57) Select(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Select", req, resp)
+}
+
+func (i impl57) Close(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Close", req, resp)
+}
+
+func (i impl57) Ready(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Ready", req, resp)
+}
+
+func (i impl57) Init(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Init", req, resp)
+}
+
+func (i impl57) String(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.String", req, resp)
+}
+
+func (i impl57) Error(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Error", req, resp)
+}
+
+func (i impl57) Context(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Context", req, resp)
+}
+
+func (i impl57) Module(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Module", req, resp)
+}
+
+func (i impl57) Call(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Call", req, resp)
+}
+
+func (i impl57) Impl(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Impl", req, resp)
+}
+
+func (i impl57) New(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.New", req, resp)
+}
+
+func (i impl57) Register(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Register", req, resp)
+}
+
+func (i impl57) Delete(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Delete", req, resp)
+}
+
+func (i impl57) Panic(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Panic", req, resp)
+}
+
+func (i impl57) Recover(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Recover", req, resp)
+}
+
+func (i impl57) Complex(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Complex", req, resp)
+}
+
+func (i impl57) Append(_ context.Context, req *p50.Word, resp *p50.Word) error {
+	return i.seen.answer("method_names.Words.Append", req, resp)
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) Lay(_ context.Context, req *p51.Outer_Inner, resp *p51.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl58) Put(_ context.Context, req *p51.Thing, resp *p51.Place) error {
+	return i.seen.answer("module.Box.Put", req, resp)
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) Call(_ context.Context, req *p52.NoPackageRequest, resp *p52.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl59) Lay(_ context.Context, req *p52.Outer_Inner, resp *p52.Outer_Inner_Innermost) error {
+	return i.seen.answer("nested.Nest.Lay", req, resp)
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Call(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl60) Call(_ context.Context, req *p53.NoPackageRequest, resp *p53.NoPackageResponse) error {
+	return i.seen.answer("NoPackageService.Call", req, resp)
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Open(_ context.Context, req *p54.Combination, resp *p54.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl61) Call(_ context.Context, req *p54.Word, resp *p54.Word) error {
+	return i.seen.answer("no_source_info.Bare.Call", req, resp)
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Slow(_ context.Context, req *p55.Word, resp *p55.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
-}
-
-func (i impl62) Slower(_ context.Context, req *p55.Word, resp *p55.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
-}
-
-func (i impl62) Quick(_ context.Context, req *p55.Word, resp *p55.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
-}
-
-func (i impl62) Renamed(_ context.Context, req *p55.Word, resp *p55.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
-}
-
-func (i impl62) Plain(_ context.Context, req *p55.Word, resp *p55.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl62) Open(_ context.Context, req *p55.Combination, resp *p55.Content) error {
+	return i.seen.answer("opaque.Safe.Open", req, resp)
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Call(_ context.Context, req *p56.Request, resp *p56.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl63) Slow(_ context.Context, req *p56.Word, resp *p56.Word) error {
+	return i.seen.answer("options.Tuned.Slow", req, resp)
+}
+
+func (i impl63) Slower(_ context.Context, req *p56.Word, resp *p56.Word) error {
+	return i.seen.answer("options.Tuned.Slower", req, resp)
+}
+
+func (i impl63) Quick(_ context.Context, req *p56.Word, resp *p56.Word) error {
+	return i.seen.answer("options.Tuned.Quick", req, resp)
+}
+
+func (i impl63) Renamed(_ context.Context, req *p56.Word, resp *p56.Word) error {
+	return i.seen.answer("options.Tuned.Renamed", req, resp)
+}
+
+func (i impl63) Plain(_ context.Context, req *p56.Word, resp *p56.Word) error {
+	return i.seen.answer("options.Tuned.Plain", req, resp)
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Call(_ context.Context, req *p57.OldRequest, resp *p57.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
+func (i impl64) Call(_ context.Context, req *p57.Request, resp *p57.Request) error {
+	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Get(_ context.Context, req *p58.Query, resp *p58.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl65) Call(_ context.Context, req *p58.OldRequest, resp *p58.OldResponse) error {
+	return i.seen.answer("proto2_case.Old.Call", req, resp)
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Enter(_ context.Context, req *p59.Home, resp *p59.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
+func (i impl66) Get(_ context.Context, req *p59.Query, resp *p59.Answer) error {
+	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Call(_ context.Context, req *p60.Request, resp *p60.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl67) Enter(_ context.Context, req *p60.Home, resp *p60.Home) error {
+	return i.seen.answer("public_import.Guest.Enter", req, resp)
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Turn(_ context.Context, req *p61.Degrees, resp *p61.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl68) Call(_ context.Context, req *p61.Request, resp *p61.Response) error {
+	return i.seen.answer("rootfile.Root.Call", req, resp)
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Turn(_ context.Context, req *p61.Degrees, resp *p61.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl69) Turn(_ context.Context, req *p62.Degrees, resp *p62.Degrees) error {
+	return i.seen.answer("same_method.Left.Turn", req, resp)
 }
 
 type impl70 struct{ seen Seen }
 
-func (i impl70) Call(_ context.Context, req *p62.Request, resp *p62.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl70) Turn(_ context.Context, req *p62.Degrees, resp *p62.Degrees) error {
+	return i.seen.answer("same_method.Right.Turn", req, resp)
 }
 
 type impl71 struct{ seen Seen }
 
-func (i impl71) Plant(_ context.Context, req *p63.Tree, resp *p63.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl71) Call(_ context.Context, req *p63.Request, resp *p63.Response) error {
+	return i.seen.answer("same_package.Same.Call", req, resp)
 }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl72) Plant(_ context.Context, req *p64.Tree, resp *p64.Tree) error {
+	return i.seen.answer("same_type.Forest.Plant", req, resp)
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl73) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Type.Call", req, resp)
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl74) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Interface.Call", req, resp)
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl75) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Map.Call", req, resp)
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl76) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.A.Call", req, resp)
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl77) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Ctx.Call", req, resp)
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl78) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Req.Call", req, resp)
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl79) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Resp.Call", req, resp)
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl80) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Err.Call", req, resp)
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl81) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Impl.Call", req, resp)
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl82) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Client.Call", req, resp)
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl83) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Error.Call", req, resp)
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl84) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Context.Call", req, resp)
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl85) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Engine.Call", req, resp)
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Get(_ context.Context, req *p65.GetRequest, resp *p65.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
-}
-
-func (i impl86) Purge(_ context.Context, req *p66.Empty, resp *p66.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl86) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("service_names.Names.Call", req, resp)
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Boot(_ context.Context, req *p65.GetRequest, resp *p65.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+func (i impl87) Get(_ context.Context, req *p66.GetRequest, resp *p66.GetResponse) error {
+	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
 }
 
-func (i impl87) UnimplementedLinuxImpl(_ context.Context, req *p65.GetRequest, resp *p65.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl87) Purge(_ context.Context, req *p67.Empty, resp *p67.Empty) error {
+	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Init(_ context.Context, req *p65.GetRequest, resp *p65.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl88) Boot(_ context.Context, req *p66.GetRequest, resp *p66.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+}
+
+func (i impl88) UnimplementedLinuxImpl(_ context.Context, req *p66.GetRequest, resp *p66.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Greet(_ context.Context, req *p67.GreetRequest, resp *p67.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl89) Init(_ context.Context, req *p66.GetRequest, resp *p66.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Once(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl90) Greet(_ context.Context, req *p68.GreetRequest, resp *p68.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
 }
 
 type impl91 struct{ seen Seen }
 
-type impl92 struct{ seen Seen }
-
-func (i impl92) Call(_ context.Context, req *p69.OneRequest, resp *p69.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl91) Once(_ context.Context, req *p69.Word, resp *p69.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
 }
+
+type impl92 struct{ seen Seen }
 
 type impl93 struct{ seen Seen }
 
-func (i impl93) Call(_ context.Context, req *p69.OneResponse, resp *p69.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl93) Call(_ context.Context, req *p70.OneRequest, resp *p70.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
 }
 
 type impl94 struct{ seen Seen }
 
-func (i impl94) Call(_ context.Context, req *p70.Request, resp *p70.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl94) Call(_ context.Context, req *p70.OneResponse, resp *p70.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
 }
 
 type impl95 struct{ seen Seen }
 
 func (i impl95) Call(_ context.Context, req *p71.Request, resp *p71.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
 }
 
 type impl96 struct{ seen Seen }
 
-func (i impl96) Call(_ context.Context, req *p72.Word, resp *p72.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl96) Call(_ context.Context, req *p72.Request, resp *p72.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
 }
 
 type impl97 struct{ seen Seen }
 
-func (i impl97) Empty(_ context.Context, req *p66.Empty, resp *p66.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
-}
-
-func (i impl97) Any(_ context.Context, req *p73.Any, resp *p38.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl97) Mask(_ context.Context, req *p74.FieldMask, resp *p75.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl97) Wrapper(_ context.Context, req *p76.StringValue, resp *p76.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl97) Call(_ context.Context, req *p73.Word, resp *p73.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Ping(_ context.Context, req *p66.Empty, resp *p66.Empty) error {
+func (i impl98) Empty(_ context.Context, req *p67.Empty, resp *p67.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl98) Any(_ context.Context, req *p74.Any, resp *p38.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl98) Mask(_ context.Context, req *p75.FieldMask, resp *p76.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl98) Wrapper(_ context.Context, req *p77.StringValue, resp *p77.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl99 struct{ seen Seen }
+
+func (i impl99) Ping(_ context.Context, req *p67.Empty, resp *p67.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl98) Wrap(_ context.Context, req *p66.Empty, resp *p77.Wrapped) error {
+func (i impl99) Wrap(_ context.Context, req *p67.Empty, resp *p78.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
@@ -998,6 +1006,7 @@ var Methods = []string{
 	"grown.Clock.Alarm",
 	"grown.Calendar.Today",
 	"header.Svc.Call",
+	"ids.Queue.Send",
 	"import_path.Finder.Find",
 	"joined_names.Foo.BarBaz",
 	"joined_names.FooBar3.Baz",
@@ -1092,251 +1101,253 @@ var Methods = []string{
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen) error {
 	return errors.Join(
-		p78.RegisterOdd(ctx, e, impl0{seen}),
-		p79.RegisterTalk(ctx, e, impl1{seen}),
-		p80.RegisterSvc(ctx, e, impl2{seen}),
-		p81.RegisterSvc(ctx, e, impl3{seen}),
-		p82.RegisterSvc(ctx, e, impl4{seen}),
-		p83.RegisterSvc(ctx, e, impl5{seen}),
-		p84.RegisterSvc(ctx, e, impl6{seen}),
-		p85.RegisterSvc(ctx, e, impl7{seen}),
-		p86.RegisterDeep(ctx, e, impl8{seen}),
-		p87.RegisterFresh(ctx, e, impl9{seen}),
-		p87.RegisterStale(ctx, e, impl10{seen}),
-		p87.RegisterWhole(ctx, e, impl11{seen}),
-		p88.RegisterRun(ctx, e, impl12{seen}),
-		p89.RegisterEditor(ctx, e, impl13{seen}),
-		p90.RegisterEditor(ctx, e, impl14{seen}),
-		p91.RegisterNothing(ctx, e, impl15{seen}),
-		p92.RegisterIdle(ctx, e, impl16{seen}),
-		p93.RegisterSvc(ctx, e, impl17{seen}),
-		p94.RegisterSvc(ctx, e, impl18{seen}),
-		p95.RegisterSvc(ctx, e, impl19{seen}),
-		p96.RegisterSvc(ctx, e, impl20{seen}),
-		p97.RegisterCaller(ctx, e, impl21{seen}),
-		p98.RegisterNamed(ctx, e, impl22{seen}),
-		p99.RegisterSvc(ctx, e, impl23{seen}),
-		p100.RegisterSvc(ctx, e, impl24{seen}),
-		p101.RegisterSvc(ctx, e, impl25{seen}),
-		p102.RegisterSvc(ctx, e, impl26{seen}),
-		p103.RegisterSvc(ctx, e, impl27{seen}),
-		p104.RegisterSvc(ctx, e, impl28{seen}),
-		p105.RegisterSvc(ctx, e, impl29{seen}),
-		p106.RegisterSvc(ctx, e, impl30{seen}),
-		p107.RegisterSvc(ctx, e, impl31{seen}),
-		p108.RegisterSvc(ctx, e, impl32{seen}),
-		p109.RegisterSvc(ctx, e, impl33{seen}),
-		p110.RegisterSvc(ctx, e, impl34{seen}),
-		p111.RegisterSvc(ctx, e, impl35{seen}),
-		p112.RegisterSvc(ctx, e, impl36{seen}),
-		p113.RegisterSvc(ctx, e, impl37{seen}),
-		p114.RegisterSvc(ctx, e, impl38{seen}),
-		p115.RegisterSvc(ctx, e, impl39{seen}),
-		p116.RegisterSvc(ctx, e, impl40{seen}),
-		p117.RegisterClock(ctx, e, impl41{seen}),
-		p117.RegisterCalendar(ctx, e, impl42{seen}),
-		p118.RegisterSvc(ctx, e, impl43{seen}),
-		p119.RegisterFinder(ctx, e, impl44{seen}),
-		p120.RegisterFoo(ctx, e, impl45{seen}),
-		p120.RegisterFooBar3(ctx, e, impl46{seen}),
-		p120.RegisterFoo_BarBaz(ctx, e, impl47{seen}),
-		p120.RegisterLocalFoo(ctx, e, impl48{seen}),
-		p121.RegisterGreeter(ctx, e, impl49{seen}),
-		p121.RegisterWordCounterV2(ctx, e, impl50{seen}),
-		p122.RegisterScale(ctx, e, impl51{seen}),
-		p123.RegisterFoo(ctx, e, impl52{seen}),
-		p124.RegisterA(ctx, e, impl53{seen}),
-		p125.RegisterB(ctx, e, impl54{seen}),
-		p126.RegisterGreeter(ctx, e, impl55{seen}),
-		p127.RegisterWords(ctx, e, impl56{seen}),
-		p128.RegisterBox(ctx, e, impl57{seen}),
-		p129.RegisterNest(ctx, e, impl58{seen}),
-		p130.RegisterNoPackageService(ctx, e, impl59{seen}),
-		p131.RegisterBare(ctx, e, impl60{seen}),
-		p132.RegisterSafe(ctx, e, impl61{seen}),
-		p133.RegisterTuned(ctx, e, impl62{seen}),
-		p134.RegisterSuffix(ctx, e, impl63{seen}),
-		p135.RegisterOld(ctx, e, impl64{seen}),
-		p136.RegisterMaybe(ctx, e, impl65{seen}),
-		p137.RegisterGuest(ctx, e, impl66{seen}),
-		p138.RegisterRoot(ctx, e, impl67{seen}),
-		p139.RegisterLeft(ctx, e, impl68{seen}),
-		p139.RegisterRight(ctx, e, impl69{seen}),
-		p62.RegisterSame(ctx, e, impl70{seen}),
-		p140.RegisterForest(ctx, e, impl71{seen}),
-		p141.RegisterType(ctx, e, impl72{seen}),
-		p141.RegisterInterface(ctx, e, impl73{seen}),
-		p141.RegisterMap(ctx, e, impl74{seen}),
-		p141.RegisterA(ctx, e, impl75{seen}),
-		p141.RegisterCtx(ctx, e, impl76{seen}),
-		p141.RegisterReq(ctx, e, impl77{seen}),
-		p141.RegisterResp(ctx, e, impl78{seen}),
-		p141.RegisterErr(ctx, e, impl79{seen}),
-		p141.RegisterImpl(ctx, e, impl80{seen}),
-		p141.RegisterClient(ctx, e, impl81{seen}),
-		p141.RegisterError(ctx, e, impl82{seen}),
-		p141.RegisterContext(ctx, e, impl83{seen}),
-		p141.RegisterEngine(ctx, e, impl84{seen}),
-		p141.RegisterNames(ctx, e, impl85{seen}),
-		p142.RegisterHTTPFiles(ctx, e, impl86{seen}),
-		p142.RegisterLinux(ctx, e, impl87{seen}),
-		p142.RegisterTest(ctx, e, impl88{seen}),
-		p143.RegisterGreeter(ctx, e, impl89{seen}),
-		p144.RegisterSome(ctx, e, impl90{seen}),
-		p144.RegisterAll(ctx, e, impl91{seen}),
-		p145.RegisterOne(ctx, e, impl92{seen}),
-		p145.RegisterTwo(ctx, e, impl93{seen}),
-		p146.RegisterX(ctx, e, impl94{seen}),
-		p147.RegisterX(ctx, e, impl95{seen}),
-		p148.RegisterOwned(ctx, e, impl96{seen}),
-		p149.RegisterWell(ctx, e, impl97{seen}),
-		p150.RegisterPing(ctx, e, impl98{seen}),
+		p79.RegisterOdd(ctx, e, impl0{seen}),
+		p80.RegisterTalk(ctx, e, impl1{seen}),
+		p81.RegisterSvc(ctx, e, impl2{seen}),
+		p82.RegisterSvc(ctx, e, impl3{seen}),
+		p83.RegisterSvc(ctx, e, impl4{seen}),
+		p84.RegisterSvc(ctx, e, impl5{seen}),
+		p85.RegisterSvc(ctx, e, impl6{seen}),
+		p86.RegisterSvc(ctx, e, impl7{seen}),
+		p87.RegisterDeep(ctx, e, impl8{seen}),
+		p88.RegisterFresh(ctx, e, impl9{seen}),
+		p88.RegisterStale(ctx, e, impl10{seen}),
+		p88.RegisterWhole(ctx, e, impl11{seen}),
+		p89.RegisterRun(ctx, e, impl12{seen}),
+		p90.RegisterEditor(ctx, e, impl13{seen}),
+		p91.RegisterEditor(ctx, e, impl14{seen}),
+		p92.RegisterNothing(ctx, e, impl15{seen}),
+		p93.RegisterIdle(ctx, e, impl16{seen}),
+		p94.RegisterSvc(ctx, e, impl17{seen}),
+		p95.RegisterSvc(ctx, e, impl18{seen}),
+		p96.RegisterSvc(ctx, e, impl19{seen}),
+		p97.RegisterSvc(ctx, e, impl20{seen}),
+		p98.RegisterCaller(ctx, e, impl21{seen}),
+		p99.RegisterNamed(ctx, e, impl22{seen}),
+		p100.RegisterSvc(ctx, e, impl23{seen}),
+		p101.RegisterSvc(ctx, e, impl24{seen}),
+		p102.RegisterSvc(ctx, e, impl25{seen}),
+		p103.RegisterSvc(ctx, e, impl26{seen}),
+		p104.RegisterSvc(ctx, e, impl27{seen}),
+		p105.RegisterSvc(ctx, e, impl28{seen}),
+		p106.RegisterSvc(ctx, e, impl29{seen}),
+		p107.RegisterSvc(ctx, e, impl30{seen}),
+		p108.RegisterSvc(ctx, e, impl31{seen}),
+		p109.RegisterSvc(ctx, e, impl32{seen}),
+		p110.RegisterSvc(ctx, e, impl33{seen}),
+		p111.RegisterSvc(ctx, e, impl34{seen}),
+		p112.RegisterSvc(ctx, e, impl35{seen}),
+		p113.RegisterSvc(ctx, e, impl36{seen}),
+		p114.RegisterSvc(ctx, e, impl37{seen}),
+		p115.RegisterSvc(ctx, e, impl38{seen}),
+		p116.RegisterSvc(ctx, e, impl39{seen}),
+		p117.RegisterSvc(ctx, e, impl40{seen}),
+		p118.RegisterClock(ctx, e, impl41{seen}),
+		p118.RegisterCalendar(ctx, e, impl42{seen}),
+		p119.RegisterSvc(ctx, e, impl43{seen}),
+		p120.RegisterQueue(ctx, e, impl44{seen}),
+		p121.RegisterFinder(ctx, e, impl45{seen}),
+		p122.RegisterFoo(ctx, e, impl46{seen}),
+		p122.RegisterFooBar3(ctx, e, impl47{seen}),
+		p122.RegisterFoo_BarBaz(ctx, e, impl48{seen}),
+		p122.RegisterLocalFoo(ctx, e, impl49{seen}),
+		p123.RegisterGreeter(ctx, e, impl50{seen}),
+		p123.RegisterWordCounterV2(ctx, e, impl51{seen}),
+		p124.RegisterScale(ctx, e, impl52{seen}),
+		p125.RegisterFoo(ctx, e, impl53{seen}),
+		p126.RegisterA(ctx, e, impl54{seen}),
+		p127.RegisterB(ctx, e, impl55{seen}),
+		p128.RegisterGreeter(ctx, e, impl56{seen}),
+		p129.RegisterWords(ctx, e, impl57{seen}),
+		p130.RegisterBox(ctx, e, impl58{seen}),
+		p131.RegisterNest(ctx, e, impl59{seen}),
+		p132.RegisterNoPackageService(ctx, e, impl60{seen}),
+		p133.RegisterBare(ctx, e, impl61{seen}),
+		p134.RegisterSafe(ctx, e, impl62{seen}),
+		p135.RegisterTuned(ctx, e, impl63{seen}),
+		p136.RegisterSuffix(ctx, e, impl64{seen}),
+		p137.RegisterOld(ctx, e, impl65{seen}),
+		p138.RegisterMaybe(ctx, e, impl66{seen}),
+		p139.RegisterGuest(ctx, e, impl67{seen}),
+		p140.RegisterRoot(ctx, e, impl68{seen}),
+		p141.RegisterLeft(ctx, e, impl69{seen}),
+		p141.RegisterRight(ctx, e, impl70{seen}),
+		p63.RegisterSame(ctx, e, impl71{seen}),
+		p142.RegisterForest(ctx, e, impl72{seen}),
+		p143.RegisterType(ctx, e, impl73{seen}),
+		p143.RegisterInterface(ctx, e, impl74{seen}),
+		p143.RegisterMap(ctx, e, impl75{seen}),
+		p143.RegisterA(ctx, e, impl76{seen}),
+		p143.RegisterCtx(ctx, e, impl77{seen}),
+		p143.RegisterReq(ctx, e, impl78{seen}),
+		p143.RegisterResp(ctx, e, impl79{seen}),
+		p143.RegisterErr(ctx, e, impl80{seen}),
+		p143.RegisterImpl(ctx, e, impl81{seen}),
+		p143.RegisterClient(ctx, e, impl82{seen}),
+		p143.RegisterError(ctx, e, impl83{seen}),
+		p143.RegisterContext(ctx, e, impl84{seen}),
+		p143.RegisterEngine(ctx, e, impl85{seen}),
+		p143.RegisterNames(ctx, e, impl86{seen}),
+		p144.RegisterHTTPFiles(ctx, e, impl87{seen}),
+		p144.RegisterLinux(ctx, e, impl88{seen}),
+		p144.RegisterTest(ctx, e, impl89{seen}),
+		p145.RegisterGreeter(ctx, e, impl90{seen}),
+		p146.RegisterSome(ctx, e, impl91{seen}),
+		p146.RegisterAll(ctx, e, impl92{seen}),
+		p147.RegisterOne(ctx, e, impl93{seen}),
+		p147.RegisterTwo(ctx, e, impl94{seen}),
+		p148.RegisterX(ctx, e, impl95{seen}),
+		p149.RegisterX(ctx, e, impl96{seen}),
+		p150.RegisterOwned(ctx, e, impl97{seen}),
+		p151.RegisterWell(ctx, e, impl98{seen}),
+		p152.RegisterPing(ctx, e, impl99{seen}),
 	)
 }
 
 // CallLocal calls every method through its local client.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p78.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
-		check(ctx, p79.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
-		check(ctx, p79.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
-		check(ctx, p79.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
-		check(ctx, p79.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
-		check(ctx, p79.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
-		check(ctx, p80.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
-		check(ctx, p81.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
-		check(ctx, p82.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
-		check(ctx, p83.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
-		check(ctx, p84.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
-		check(ctx, p85.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
-		check(ctx, p86.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
-		check(ctx, p87.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
-		check(ctx, p87.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
-		check(ctx, p87.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
-		check(ctx, p87.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
-		check(ctx, p88.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
-		check(ctx, p88.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
-		check(ctx, p89.NewLocalEditorClient(impl13{seen}).Edit, new(p6.EditRequest)),
-		check(ctx, p90.NewLocalEditorClient(impl14{seen}).Edit, new(p7.EditRequest)),
-		check(ctx, p91.NewLocalNothingClient(impl15{seen}).Happens, new(p8.HappensRequest)),
-		check(ctx, p93.NewLocalSvcClient(impl17{seen}).Call, new(p9.Word)),
-		check(ctx, p94.NewLocalSvcClient(impl18{seen}).Call, new(p10.Word)),
-		check(ctx, p95.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
-		check(ctx, p96.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
-		check(ctx, p97.NewLocalCallerClient(impl21{seen}).Versions, new(p13.In)),
-		check(ctx, p97.NewLocalCallerClient(impl21{seen}).Locals, new(p15.In)),
-		check(ctx, p97.NewLocalCallerClient(impl21{seen}).Packages, new(p15.In)),
-		check(ctx, p98.NewLocalNamedClient(impl22{seen}).Go, new(p18.Thing)),
-		check(ctx, p99.NewLocalSvcClient(impl23{seen}).Call, new(p19.Word)),
-		check(ctx, p100.NewLocalSvcClient(impl24{seen}).Call, new(p20.Word)),
-		check(ctx, p101.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
-		check(ctx, p102.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
-		check(ctx, p103.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
-		check(ctx, p104.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
-		check(ctx, p105.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
-		check(ctx, p106.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
-		check(ctx, p107.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
-		check(ctx, p111.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
-		check(ctx, p112.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
-		check(ctx, p113.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
-		check(ctx, p117.NewLocalClockClient(impl41{seen}).Now, new(p37.NowRequest)),
-		check(ctx, p117.NewLocalClockClient(impl41{seen}).Alarm, new(p38.Timestamp)),
-		check(ctx, p117.NewLocalCalendarClient(impl42{seen}).Today, new(p37.NowRequest)),
-		check(ctx, p118.NewLocalSvcClient(impl43{seen}).Call, new(p39.Word)),
-		check(ctx, p119.NewLocalFinderClient(impl44{seen}).Find, new(p40.FindRequest)),
-		check(ctx, p120.NewLocalFooClient(impl45{seen}).BarBaz, new(p41.FooBar)),
-		check(ctx, p120.NewLocalFooBar3Client(impl46{seen}).Baz, new(p41.FooBar)),
-		check(ctx, p120.NewLocalFoo_BarBazClient(impl47{seen}).Baz, new(p41.FooBar)),
-		check(ctx, p120.NewLocalLocalFooClient(impl48{seen}).BarBaz, new(p41.FooBar)),
-		check(ctx, p121.NewLocalGreeterClient(impl49{seen}).SayHello, new(p42.HelloRequest)),
-		check(ctx, p121.NewLocalWordCounterV2Client(impl50{seen}).Count, new(p42.HelloRequest)),
-		check(ctx, p122.NewLocalScaleClient(impl51{seen}).Weigh, new(p43.WeighRequest)),
-		check(ctx, p123.NewLocalFooClient(impl52{seen}).Bar, new(p45.BarRequest)),
-		check(ctx, p124.NewLocalAClient(impl53{seen}).Do, new(p46.Request)),
-		check(ctx, p125.NewLocalBClient(impl54{seen}).Do, new(p46.Request)),
-		check(ctx, p126.NewLocalGreeterClient(impl55{seen}).Clients, new(p48.GreeterClient)),
-		check(ctx, p126.NewLocalGreeterClient(impl55{seen}).Plugins, new(p48.GreeterPlugin)),
-		check(ctx, p126.NewLocalGreeterClient(impl55{seen}).Joined, new(p48.GreeterClients)),
-		check(ctx, p126.NewLocalGreeterClient(impl55{seen}).Predeclared, new(p48.Error)),
-		check(ctx, p126.NewLocalGreeterClient(impl55{seen}).Packages, new(p48.Context)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Import, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Type, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Range, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Func, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Go, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Select, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Close, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Ready, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Init, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).String, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Error, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Context, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Module, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Call, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Impl, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).New, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Register, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Delete, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Panic, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Recover, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Complex, new(p49.Word)),
-		check(ctx, p127.NewLocalWordsClient(impl56{seen}).Append, new(p49.Word)),
-		check(ctx, p128.NewLocalBoxClient(impl57{seen}).Put, new(p50.Thing)),
-		check(ctx, p129.NewLocalNestClient(impl58{seen}).Lay, new(p51.Outer_Inner)),
-		check(ctx, p130.NewLocalNoPackageServiceClient(impl59{seen}).Call, new(p52.NoPackageRequest)),
-		check(ctx, p131.NewLocalBareClient(impl60{seen}).Call, new(p53.Word)),
-		check(ctx, p132.NewLocalSafeClient(impl61{seen}).Open, new(p54.Combination)),
-		check(ctx, p133.NewLocalTunedClient(impl62{seen}).Slow, new(p55.Word)),
-		check(ctx, p133.NewLocalTunedClient(impl62{seen}).Slower, new(p55.Word)),
-		check(ctx, p133.NewLocalTunedClient(impl62{seen}).Quick, new(p55.Word)),
-		check(ctx, p133.NewLocalTunedClient(impl62{seen}).Renamed, new(p55.Word)),
-		check(ctx, p133.NewLocalTunedClient(impl62{seen}).Plain, new(p55.Word)),
-		check(ctx, p134.NewLocalSuffixClient(impl63{seen}).Call, new(p56.Request)),
-		check(ctx, p135.NewLocalOldClient(impl64{seen}).Call, new(p57.OldRequest)),
-		check(ctx, p136.NewLocalMaybeClient(impl65{seen}).Get, new(p58.Query)),
-		check(ctx, p137.NewLocalGuestClient(impl66{seen}).Enter, new(p59.Home)),
-		check(ctx, p138.NewLocalRootClient(impl67{seen}).Call, new(p60.Request)),
-		check(ctx, p139.NewLocalLeftClient(impl68{seen}).Turn, new(p61.Degrees)),
-		check(ctx, p139.NewLocalRightClient(impl69{seen}).Turn, new(p61.Degrees)),
-		check(ctx, p62.NewLocalSameClient(impl70{seen}).Call, new(p62.Request)),
-		check(ctx, p140.NewLocalForestClient(impl71{seen}).Plant, new(p63.Tree)),
-		check(ctx, p141.NewLocalTypeClient(impl72{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalInterfaceClient(impl73{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalMapClient(impl74{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalAClient(impl75{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalCtxClient(impl76{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalReqClient(impl77{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalRespClient(impl78{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalErrClient(impl79{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalImplClient(impl80{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalClientClient(impl81{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalErrorClient(impl82{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalContextClient(impl83{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalEngineClient(impl84{seen}).Call, new(p64.Word)),
-		check(ctx, p141.NewLocalNamesClient(impl85{seen}).Call, new(p64.Word)),
-		check(ctx, p142.NewLocalHTTPFilesClient(impl86{seen}).Get, new(p65.GetRequest)),
-		check(ctx, p142.NewLocalHTTPFilesClient(impl86{seen}).Purge, new(p66.Empty)),
-		check(ctx, p142.NewLocalLinuxClient(impl87{seen}).Boot, new(p65.GetRequest)),
-		check(ctx, p142.NewLocalLinuxClient(impl87{seen}).UnimplementedLinuxImpl, new(p65.GetRequest)),
-		check(ctx, p142.NewLocalTestClient(impl88{seen}).Init, new(p65.GetRequest)),
-		check(ctx, p143.NewLocalGreeterClient(impl89{seen}).Greet, new(p67.GreetRequest)),
-		check(ctx, p144.NewLocalSomeClient(impl90{seen}).Once, new(p68.Word)),
-		check(ctx, p145.NewLocalOneClient(impl92{seen}).Call, new(p69.OneRequest)),
-		check(ctx, p145.NewLocalTwoClient(impl93{seen}).Call, new(p69.OneResponse)),
-		check(ctx, p146.NewLocalXClient(impl94{seen}).Call, new(p70.Request)),
-		check(ctx, p147.NewLocalXClient(impl95{seen}).Call, new(p71.Request)),
-		check(ctx, p148.NewLocalOwnedClient(impl96{seen}).Call, new(p72.Word)),
-		check(ctx, p149.NewLocalWellClient(impl97{seen}).Empty, new(p66.Empty)),
-		check(ctx, p149.NewLocalWellClient(impl97{seen}).Any, new(p73.Any)),
-		check(ctx, p149.NewLocalWellClient(impl97{seen}).Mask, new(p74.FieldMask)),
-		check(ctx, p149.NewLocalWellClient(impl97{seen}).Wrapper, new(p76.StringValue)),
-		check(ctx, p150.NewLocalPingClient(impl98{seen}).Ping, new(p66.Empty)),
-		check(ctx, p150.NewLocalPingClient(impl98{seen}).Wrap, new(p66.Empty)),
+		check(ctx, p79.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
+		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
+		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
+		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
+		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
+		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
+		check(ctx, p81.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
+		check(ctx, p82.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
+		check(ctx, p83.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
+		check(ctx, p84.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
+		check(ctx, p85.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
+		check(ctx, p86.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
+		check(ctx, p87.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
+		check(ctx, p88.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
+		check(ctx, p88.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
+		check(ctx, p88.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
+		check(ctx, p88.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
+		check(ctx, p89.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
+		check(ctx, p89.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
+		check(ctx, p90.NewLocalEditorClient(impl13{seen}).Edit, new(p6.EditRequest)),
+		check(ctx, p91.NewLocalEditorClient(impl14{seen}).Edit, new(p7.EditRequest)),
+		check(ctx, p92.NewLocalNothingClient(impl15{seen}).Happens, new(p8.HappensRequest)),
+		check(ctx, p94.NewLocalSvcClient(impl17{seen}).Call, new(p9.Word)),
+		check(ctx, p95.NewLocalSvcClient(impl18{seen}).Call, new(p10.Word)),
+		check(ctx, p96.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
+		check(ctx, p97.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
+		check(ctx, p98.NewLocalCallerClient(impl21{seen}).Versions, new(p13.In)),
+		check(ctx, p98.NewLocalCallerClient(impl21{seen}).Locals, new(p15.In)),
+		check(ctx, p98.NewLocalCallerClient(impl21{seen}).Packages, new(p15.In)),
+		check(ctx, p99.NewLocalNamedClient(impl22{seen}).Go, new(p18.Thing)),
+		check(ctx, p100.NewLocalSvcClient(impl23{seen}).Call, new(p19.Word)),
+		check(ctx, p101.NewLocalSvcClient(impl24{seen}).Call, new(p20.Word)),
+		check(ctx, p102.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
+		check(ctx, p103.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
+		check(ctx, p104.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
+		check(ctx, p105.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
+		check(ctx, p106.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
+		check(ctx, p107.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
+		check(ctx, p108.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
+		check(ctx, p109.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
+		check(ctx, p110.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
+		check(ctx, p111.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
+		check(ctx, p112.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
+		check(ctx, p113.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
+		check(ctx, p114.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
+		check(ctx, p118.NewLocalClockClient(impl41{seen}).Now, new(p37.NowRequest)),
+		check(ctx, p118.NewLocalClockClient(impl41{seen}).Alarm, new(p38.Timestamp)),
+		check(ctx, p118.NewLocalCalendarClient(impl42{seen}).Today, new(p37.NowRequest)),
+		check(ctx, p119.NewLocalSvcClient(impl43{seen}).Call, new(p39.Word)),
+		check(ctx, p120.NewLocalQueueClient(impl44{seen}).Send, new(p40.SendRequest)),
+		check(ctx, p121.NewLocalFinderClient(impl45{seen}).Find, new(p41.FindRequest)),
+		check(ctx, p122.NewLocalFooClient(impl46{seen}).BarBaz, new(p42.FooBar)),
+		check(ctx, p122.NewLocalFooBar3Client(impl47{seen}).Baz, new(p42.FooBar)),
+		check(ctx, p122.NewLocalFoo_BarBazClient(impl48{seen}).Baz, new(p42.FooBar)),
+		check(ctx, p122.NewLocalLocalFooClient(impl49{seen}).BarBaz, new(p42.FooBar)),
+		check(ctx, p123.NewLocalGreeterClient(impl50{seen}).SayHello, new(p43.HelloRequest)),
+		check(ctx, p123.NewLocalWordCounterV2Client(impl51{seen}).Count, new(p43.HelloRequest)),
+		check(ctx, p124.NewLocalScaleClient(impl52{seen}).Weigh, new(p44.WeighRequest)),
+		check(ctx, p125.NewLocalFooClient(impl53{seen}).Bar, new(p46.BarRequest)),
+		check(ctx, p126.NewLocalAClient(impl54{seen}).Do, new(p47.Request)),
+		check(ctx, p127.NewLocalBClient(impl55{seen}).Do, new(p47.Request)),
+		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Clients, new(p49.GreeterClient)),
+		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Plugins, new(p49.GreeterPlugin)),
+		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Joined, new(p49.GreeterClients)),
+		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Predeclared, new(p49.Error)),
+		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Packages, new(p49.Context)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Import, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Type, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Range, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Func, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Go, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Select, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Close, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Ready, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Init, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).String, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Error, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Context, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Module, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Call, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Impl, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).New, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Register, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Delete, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Panic, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Recover, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Complex, new(p50.Word)),
+		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Append, new(p50.Word)),
+		check(ctx, p130.NewLocalBoxClient(impl58{seen}).Put, new(p51.Thing)),
+		check(ctx, p131.NewLocalNestClient(impl59{seen}).Lay, new(p52.Outer_Inner)),
+		check(ctx, p132.NewLocalNoPackageServiceClient(impl60{seen}).Call, new(p53.NoPackageRequest)),
+		check(ctx, p133.NewLocalBareClient(impl61{seen}).Call, new(p54.Word)),
+		check(ctx, p134.NewLocalSafeClient(impl62{seen}).Open, new(p55.Combination)),
+		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Slow, new(p56.Word)),
+		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Slower, new(p56.Word)),
+		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Quick, new(p56.Word)),
+		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Renamed, new(p56.Word)),
+		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Plain, new(p56.Word)),
+		check(ctx, p136.NewLocalSuffixClient(impl64{seen}).Call, new(p57.Request)),
+		check(ctx, p137.NewLocalOldClient(impl65{seen}).Call, new(p58.OldRequest)),
+		check(ctx, p138.NewLocalMaybeClient(impl66{seen}).Get, new(p59.Query)),
+		check(ctx, p139.NewLocalGuestClient(impl67{seen}).Enter, new(p60.Home)),
+		check(ctx, p140.NewLocalRootClient(impl68{seen}).Call, new(p61.Request)),
+		check(ctx, p141.NewLocalLeftClient(impl69{seen}).Turn, new(p62.Degrees)),
+		check(ctx, p141.NewLocalRightClient(impl70{seen}).Turn, new(p62.Degrees)),
+		check(ctx, p63.NewLocalSameClient(impl71{seen}).Call, new(p63.Request)),
+		check(ctx, p142.NewLocalForestClient(impl72{seen}).Plant, new(p64.Tree)),
+		check(ctx, p143.NewLocalTypeClient(impl73{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalInterfaceClient(impl74{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalMapClient(impl75{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalAClient(impl76{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalCtxClient(impl77{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalReqClient(impl78{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalRespClient(impl79{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalErrClient(impl80{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalImplClient(impl81{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalClientClient(impl82{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalErrorClient(impl83{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalContextClient(impl84{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalEngineClient(impl85{seen}).Call, new(p65.Word)),
+		check(ctx, p143.NewLocalNamesClient(impl86{seen}).Call, new(p65.Word)),
+		check(ctx, p144.NewLocalHTTPFilesClient(impl87{seen}).Get, new(p66.GetRequest)),
+		check(ctx, p144.NewLocalHTTPFilesClient(impl87{seen}).Purge, new(p67.Empty)),
+		check(ctx, p144.NewLocalLinuxClient(impl88{seen}).Boot, new(p66.GetRequest)),
+		check(ctx, p144.NewLocalLinuxClient(impl88{seen}).UnimplementedLinuxImpl, new(p66.GetRequest)),
+		check(ctx, p144.NewLocalTestClient(impl89{seen}).Init, new(p66.GetRequest)),
+		check(ctx, p145.NewLocalGreeterClient(impl90{seen}).Greet, new(p68.GreetRequest)),
+		check(ctx, p146.NewLocalSomeClient(impl91{seen}).Once, new(p69.Word)),
+		check(ctx, p147.NewLocalOneClient(impl93{seen}).Call, new(p70.OneRequest)),
+		check(ctx, p147.NewLocalTwoClient(impl94{seen}).Call, new(p70.OneResponse)),
+		check(ctx, p148.NewLocalXClient(impl95{seen}).Call, new(p71.Request)),
+		check(ctx, p149.NewLocalXClient(impl96{seen}).Call, new(p72.Request)),
+		check(ctx, p150.NewLocalOwnedClient(impl97{seen}).Call, new(p73.Word)),
+		check(ctx, p151.NewLocalWellClient(impl98{seen}).Empty, new(p67.Empty)),
+		check(ctx, p151.NewLocalWellClient(impl98{seen}).Any, new(p74.Any)),
+		check(ctx, p151.NewLocalWellClient(impl98{seen}).Mask, new(p75.FieldMask)),
+		check(ctx, p151.NewLocalWellClient(impl98{seen}).Wrapper, new(p77.StringValue)),
+		check(ctx, p152.NewLocalPingClient(impl99{seen}).Ping, new(p67.Empty)),
+		check(ctx, p152.NewLocalPingClient(impl99{seen}).Wrap, new(p67.Empty)),
 	)
 }

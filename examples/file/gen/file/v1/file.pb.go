@@ -1136,7 +1136,9 @@ const file_file_v1_file_proto_rawDesc = "" +
 	"\x05Write\x12\x15.file.v1.WriteRequest\x1a\x16.file.v1.WriteResponse\x129\n" +
 	"\x06Delete\x12\x16.file.v1.DeleteRequest\x1a\x17.file.v1.DeleteResponse\x123\n" +
 	"\x04Stat\x12\x14.file.v1.StatRequest\x1a\x15.file.v1.StatResponse\x12U\n" +
-	"\fLoadTestData\x12\x1c.file.v1.LoadTestDataRequest\x1a\x1d.file.v1.LoadTestDataResponse\"\b\xea\xc4\x19\x04\x12\x02\b\x1eB>Z<github.com/iansmith/parigot/examples/file/gen/file/v1;filev1b\x06proto3"
+	"\fLoadTestData\x12\x1c.file.v1.LoadTestDataRequest\x1a\x1d.file.v1.LoadTestDataResponse\"\b\xea\xc4\x19\x04\x12\x02\b\x1eBX\xea\xc4\x19\x16\n" +
+	"\x14\n" +
+	"\x04file\x12\topen file\x1a\x01fZ<github.com/iansmith/parigot/examples/file/gen/file/v1;filev1b\x06proto3"
 
 var (
 	file_file_v1_file_proto_rawDescOnce sync.Once

@@ -86,74 +86,76 @@ import (
 	p73 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
 	p77 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
 	p76 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"google.golang.org/protobuf/proto"
-	p140 "google.golang.org/protobuf/types/known/anypb"
-	p126 "google.golang.org/protobuf/types/known/emptypb"
-	p141 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p142 "google.golang.org/protobuf/types/known/anypb"
+	p128 "google.golang.org/protobuf/types/known/emptypb"
+	p143 "google.golang.org/protobuf/types/known/fieldmaskpb"
 	p75 "google.golang.org/protobuf/types/known/timestamppb"
-	p142 "google.golang.org/protobuf/types/known/wrapperspb"
+	p144 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
@@ -223,94 +225,95 @@ func main() {
 	check("grown.Clock.Alarm", p73.NewClockClient().Alarm, new(p75.Timestamp))
 	check("grown.Calendar.Today", p73.NewCalendarClient().Today, new(p74.NowRequest))
 	check("header.Svc.Call", p76.NewSvcClient().Call, new(p77.Word))
-	check("import_path.Finder.Find", p78.NewFinderClient().Find, new(p79.FindRequest))
-	check("joined_names.Foo.BarBaz", p80.NewFooClient().BarBaz, new(p81.FooBar))
-	check("joined_names.FooBar3.Baz", p80.NewFooBar3Client().Baz, new(p81.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p80.NewFoo_BarBazClient().Baz, new(p81.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p80.NewLocalFooClient().BarBaz, new(p81.FooBar))
-	check("lower_case.greeter.say_hello", p82.NewGreeterClient().SayHello, new(p83.HelloRequest))
-	check("lower_case.word_counter_v2.count", p82.NewWordCounterV2Client().Count, new(p83.HelloRequest))
-	check("m_dependency.Scale.Weigh", p84.NewScaleClient().Weigh, new(p85.WeighRequest))
-	check("m_override.Foo.Bar", p86.NewFooClient().Bar, new(p87.BarRequest))
-	check("many_packages.a.A.Do", p88.NewAClient().Do, new(p89.Request))
-	check("many_packages.b.B.Do", p90.NewBClient().Do, new(p89.Request))
-	check("message_names.Greeter.Clients", p91.NewGreeterClient().Clients, new(p92.GreeterClient))
-	check("message_names.Greeter.Plugins", p91.NewGreeterClient().Plugins, new(p92.GreeterPlugin))
-	check("message_names.Greeter.Joined", p91.NewGreeterClient().Joined, new(p92.GreeterClients))
-	check("message_names.Greeter.Predeclared", p91.NewGreeterClient().Predeclared, new(p92.Error))
-	check("message_names.Greeter.Packages", p91.NewGreeterClient().Packages, new(p92.Context))
-	check("method_names.Words.Import", p93.NewWordsClient().Import, new(p94.Word))
-	check("method_names.Words.Type", p93.NewWordsClient().Type, new(p94.Word))
-	check("method_names.Words.Range", p93.NewWordsClient().Range, new(p94.Word))
-	check("method_names.Words.Func", p93.NewWordsClient().Func, new(p94.Word))
-	check("method_names.Words.Go", p93.NewWordsClient().Go, new(p94.Word))
-	check("method_names.Words.Select", p93.NewWordsClient().Select, new(p94.Word))
-	check("method_names.Words.Close", p93.NewWordsClient().Close, new(p94.Word))
-	check("method_names.Words.Ready", p93.NewWordsClient().Ready, new(p94.Word))
-	check("method_names.Words.Init", p93.NewWordsClient().Init, new(p94.Word))
-	check("method_names.Words.String", p93.NewWordsClient().String, new(p94.Word))
-	check("method_names.Words.Error", p93.NewWordsClient().Error, new(p94.Word))
-	check("method_names.Words.Context", p93.NewWordsClient().Context, new(p94.Word))
-	check("method_names.Words.Module", p93.NewWordsClient().Module, new(p94.Word))
-	check("method_names.Words.Call", p93.NewWordsClient().Call, new(p94.Word))
-	check("method_names.Words.Impl", p93.NewWordsClient().Impl, new(p94.Word))
-	check("method_names.Words.New", p93.NewWordsClient().New, new(p94.Word))
-	check("method_names.Words.Register", p93.NewWordsClient().Register, new(p94.Word))
-	check("method_names.Words.Delete", p93.NewWordsClient().Delete, new(p94.Word))
-	check("method_names.Words.Panic", p93.NewWordsClient().Panic, new(p94.Word))
-	check("method_names.Words.Recover", p93.NewWordsClient().Recover, new(p94.Word))
-	check("method_names.Words.Complex", p93.NewWordsClient().Complex, new(p94.Word))
-	check("method_names.Words.Append", p93.NewWordsClient().Append, new(p94.Word))
-	check("module.Box.Put", p95.NewBoxClient().Put, new(p96.Thing))
-	check("nested.Nest.Lay", p97.NewNestClient().Lay, new(p98.Outer_Inner))
-	check("NoPackageService.Call", p99.NewNoPackageServiceClient().Call, new(p100.NoPackageRequest))
-	check("no_source_info.Bare.Call", p101.NewBareClient().Call, new(p102.Word))
-	check("opaque.Safe.Open", p103.NewSafeClient().Open, new(p104.Combination))
-	check("options.Tuned.Slow", p105.NewTunedClient().Slow, new(p106.Word))
-	check("options.Tuned.Slower", p105.NewTunedClient().Slower, new(p106.Word))
-	check("options.Tuned.Quick", p105.NewTunedClient().Quick, new(p106.Word))
-	check("options.Tuned.Renamed", p105.NewTunedClient().Renamed, new(p106.Word))
-	check("options.Tuned.Plain", p105.NewTunedClient().Plain, new(p106.Word))
-	check("package_suffix.Suffix.Call", p107.NewSuffixClient().Call, new(p108.Request))
-	check("proto2_case.Old.Call", p109.NewOldClient().Call, new(p110.OldRequest))
-	check("proto3_optional.Maybe.Get", p111.NewMaybeClient().Get, new(p112.Query))
-	check("public_import.Guest.Enter", p113.NewGuestClient().Enter, new(p114.Home))
-	check("rootfile.Root.Call", p115.NewRootClient().Call, new(p116.Request))
-	check("same_method.Left.Turn", p117.NewLeftClient().Turn, new(p118.Degrees))
-	check("same_method.Right.Turn", p117.NewRightClient().Turn, new(p118.Degrees))
-	check("same_package.Same.Call", p119.NewSameClient().Call, new(p119.Request))
-	check("same_type.Forest.Plant", p120.NewForestClient().Plant, new(p121.Tree))
-	check("service_names.Type.Call", p122.NewTypeClient().Call, new(p123.Word))
-	check("service_names.Interface.Call", p122.NewInterfaceClient().Call, new(p123.Word))
-	check("service_names.Map.Call", p122.NewMapClient().Call, new(p123.Word))
-	check("service_names.A.Call", p122.NewAClient().Call, new(p123.Word))
-	check("service_names.Ctx.Call", p122.NewCtxClient().Call, new(p123.Word))
-	check("service_names.Req.Call", p122.NewReqClient().Call, new(p123.Word))
-	check("service_names.Resp.Call", p122.NewRespClient().Call, new(p123.Word))
-	check("service_names.Err.Call", p122.NewErrClient().Call, new(p123.Word))
-	check("service_names.Impl.Call", p122.NewImplClient().Call, new(p123.Word))
-	check("service_names.Client.Call", p122.NewClientClient().Call, new(p123.Word))
-	check("service_names.Error.Call", p122.NewErrorClient().Call, new(p123.Word))
-	check("service_names.Context.Call", p122.NewContextClient().Call, new(p123.Word))
-	check("service_names.Engine.Call", p122.NewEngineClient().Call, new(p123.Word))
-	check("service_names.Names.Call", p122.NewNamesClient().Call, new(p123.Word))
-	check("skeleton.HTTPFiles.Get", p124.NewHTTPFilesClient().Get, new(p125.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p124.NewHTTPFilesClient().Purge, new(p126.Empty))
-	check("skeleton.Linux.Boot", p124.NewLinuxClient().Boot, new(p125.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p124.NewLinuxClient().UnimplementedLinuxImpl, new(p125.GetRequest))
-	check("skeleton.Test.Init", p124.NewTestClient().Init, new(p125.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p127.NewGreeterClient().Greet, new(p128.GreetRequest))
-	check("streaming_skip.Some.Once", p129.NewSomeClient().Once, new(p130.Word))
-	_ = p129.NewAllClient()
-	check("two_files.One.Call", p131.NewOneClient().Call, new(p132.OneRequest))
-	check("two_files.Two.Call", p131.NewTwoClient().Call, new(p132.OneResponse))
-	check("two_versions.x.v1.X.Call", p133.NewXClient().Call, new(p134.Request))
-	check("two_versions.x.v2.X.Call", p135.NewXClient().Call, new(p136.Request))
-	check("unknown_options.Owned.Call", p137.NewOwnedClient().Call, new(p138.Word))
-	check("well_known.Well.Empty", p139.NewWellClient().Empty, new(p126.Empty))
-	check("well_known.Well.Any", p139.NewWellClient().Any, new(p140.Any))
-	check("well_known.Well.Mask", p139.NewWellClient().Mask, new(p141.FieldMask))
-	check("well_known.Well.Wrapper", p139.NewWellClient().Wrapper, new(p142.StringValue))
-	check("wkt_listed.Ping.Ping", p143.NewPingClient().Ping, new(p126.Empty))
-	check("wkt_listed.Ping.Wrap", p143.NewPingClient().Wrap, new(p126.Empty))
+	check("ids.Queue.Send", p78.NewQueueClient().Send, new(p79.SendRequest))
+	check("import_path.Finder.Find", p80.NewFinderClient().Find, new(p81.FindRequest))
+	check("joined_names.Foo.BarBaz", p82.NewFooClient().BarBaz, new(p83.FooBar))
+	check("joined_names.FooBar3.Baz", p82.NewFooBar3Client().Baz, new(p83.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p82.NewFoo_BarBazClient().Baz, new(p83.FooBar))
+	check("joined_names.LocalFoo.BarBaz", p82.NewLocalFooClient().BarBaz, new(p83.FooBar))
+	check("lower_case.greeter.say_hello", p84.NewGreeterClient().SayHello, new(p85.HelloRequest))
+	check("lower_case.word_counter_v2.count", p84.NewWordCounterV2Client().Count, new(p85.HelloRequest))
+	check("m_dependency.Scale.Weigh", p86.NewScaleClient().Weigh, new(p87.WeighRequest))
+	check("m_override.Foo.Bar", p88.NewFooClient().Bar, new(p89.BarRequest))
+	check("many_packages.a.A.Do", p90.NewAClient().Do, new(p91.Request))
+	check("many_packages.b.B.Do", p92.NewBClient().Do, new(p91.Request))
+	check("message_names.Greeter.Clients", p93.NewGreeterClient().Clients, new(p94.GreeterClient))
+	check("message_names.Greeter.Plugins", p93.NewGreeterClient().Plugins, new(p94.GreeterPlugin))
+	check("message_names.Greeter.Joined", p93.NewGreeterClient().Joined, new(p94.GreeterClients))
+	check("message_names.Greeter.Predeclared", p93.NewGreeterClient().Predeclared, new(p94.Error))
+	check("message_names.Greeter.Packages", p93.NewGreeterClient().Packages, new(p94.Context))
+	check("method_names.Words.Import", p95.NewWordsClient().Import, new(p96.Word))
+	check("method_names.Words.Type", p95.NewWordsClient().Type, new(p96.Word))
+	check("method_names.Words.Range", p95.NewWordsClient().Range, new(p96.Word))
+	check("method_names.Words.Func", p95.NewWordsClient().Func, new(p96.Word))
+	check("method_names.Words.Go", p95.NewWordsClient().Go, new(p96.Word))
+	check("method_names.Words.Select", p95.NewWordsClient().Select, new(p96.Word))
+	check("method_names.Words.Close", p95.NewWordsClient().Close, new(p96.Word))
+	check("method_names.Words.Ready", p95.NewWordsClient().Ready, new(p96.Word))
+	check("method_names.Words.Init", p95.NewWordsClient().Init, new(p96.Word))
+	check("method_names.Words.String", p95.NewWordsClient().String, new(p96.Word))
+	check("method_names.Words.Error", p95.NewWordsClient().Error, new(p96.Word))
+	check("method_names.Words.Context", p95.NewWordsClient().Context, new(p96.Word))
+	check("method_names.Words.Module", p95.NewWordsClient().Module, new(p96.Word))
+	check("method_names.Words.Call", p95.NewWordsClient().Call, new(p96.Word))
+	check("method_names.Words.Impl", p95.NewWordsClient().Impl, new(p96.Word))
+	check("method_names.Words.New", p95.NewWordsClient().New, new(p96.Word))
+	check("method_names.Words.Register", p95.NewWordsClient().Register, new(p96.Word))
+	check("method_names.Words.Delete", p95.NewWordsClient().Delete, new(p96.Word))
+	check("method_names.Words.Panic", p95.NewWordsClient().Panic, new(p96.Word))
+	check("method_names.Words.Recover", p95.NewWordsClient().Recover, new(p96.Word))
+	check("method_names.Words.Complex", p95.NewWordsClient().Complex, new(p96.Word))
+	check("method_names.Words.Append", p95.NewWordsClient().Append, new(p96.Word))
+	check("module.Box.Put", p97.NewBoxClient().Put, new(p98.Thing))
+	check("nested.Nest.Lay", p99.NewNestClient().Lay, new(p100.Outer_Inner))
+	check("NoPackageService.Call", p101.NewNoPackageServiceClient().Call, new(p102.NoPackageRequest))
+	check("no_source_info.Bare.Call", p103.NewBareClient().Call, new(p104.Word))
+	check("opaque.Safe.Open", p105.NewSafeClient().Open, new(p106.Combination))
+	check("options.Tuned.Slow", p107.NewTunedClient().Slow, new(p108.Word))
+	check("options.Tuned.Slower", p107.NewTunedClient().Slower, new(p108.Word))
+	check("options.Tuned.Quick", p107.NewTunedClient().Quick, new(p108.Word))
+	check("options.Tuned.Renamed", p107.NewTunedClient().Renamed, new(p108.Word))
+	check("options.Tuned.Plain", p107.NewTunedClient().Plain, new(p108.Word))
+	check("package_suffix.Suffix.Call", p109.NewSuffixClient().Call, new(p110.Request))
+	check("proto2_case.Old.Call", p111.NewOldClient().Call, new(p112.OldRequest))
+	check("proto3_optional.Maybe.Get", p113.NewMaybeClient().Get, new(p114.Query))
+	check("public_import.Guest.Enter", p115.NewGuestClient().Enter, new(p116.Home))
+	check("rootfile.Root.Call", p117.NewRootClient().Call, new(p118.Request))
+	check("same_method.Left.Turn", p119.NewLeftClient().Turn, new(p120.Degrees))
+	check("same_method.Right.Turn", p119.NewRightClient().Turn, new(p120.Degrees))
+	check("same_package.Same.Call", p121.NewSameClient().Call, new(p121.Request))
+	check("same_type.Forest.Plant", p122.NewForestClient().Plant, new(p123.Tree))
+	check("service_names.Type.Call", p124.NewTypeClient().Call, new(p125.Word))
+	check("service_names.Interface.Call", p124.NewInterfaceClient().Call, new(p125.Word))
+	check("service_names.Map.Call", p124.NewMapClient().Call, new(p125.Word))
+	check("service_names.A.Call", p124.NewAClient().Call, new(p125.Word))
+	check("service_names.Ctx.Call", p124.NewCtxClient().Call, new(p125.Word))
+	check("service_names.Req.Call", p124.NewReqClient().Call, new(p125.Word))
+	check("service_names.Resp.Call", p124.NewRespClient().Call, new(p125.Word))
+	check("service_names.Err.Call", p124.NewErrClient().Call, new(p125.Word))
+	check("service_names.Impl.Call", p124.NewImplClient().Call, new(p125.Word))
+	check("service_names.Client.Call", p124.NewClientClient().Call, new(p125.Word))
+	check("service_names.Error.Call", p124.NewErrorClient().Call, new(p125.Word))
+	check("service_names.Context.Call", p124.NewContextClient().Call, new(p125.Word))
+	check("service_names.Engine.Call", p124.NewEngineClient().Call, new(p125.Word))
+	check("service_names.Names.Call", p124.NewNamesClient().Call, new(p125.Word))
+	check("skeleton.HTTPFiles.Get", p126.NewHTTPFilesClient().Get, new(p127.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p126.NewHTTPFilesClient().Purge, new(p128.Empty))
+	check("skeleton.Linux.Boot", p126.NewLinuxClient().Boot, new(p127.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p126.NewLinuxClient().UnimplementedLinuxImpl, new(p127.GetRequest))
+	check("skeleton.Test.Init", p126.NewTestClient().Init, new(p127.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p129.NewGreeterClient().Greet, new(p130.GreetRequest))
+	check("streaming_skip.Some.Once", p131.NewSomeClient().Once, new(p132.Word))
+	_ = p131.NewAllClient()
+	check("two_files.One.Call", p133.NewOneClient().Call, new(p134.OneRequest))
+	check("two_files.Two.Call", p133.NewTwoClient().Call, new(p134.OneResponse))
+	check("two_versions.x.v1.X.Call", p135.NewXClient().Call, new(p136.Request))
+	check("two_versions.x.v2.X.Call", p137.NewXClient().Call, new(p138.Request))
+	check("unknown_options.Owned.Call", p139.NewOwnedClient().Call, new(p140.Word))
+	check("well_known.Well.Empty", p141.NewWellClient().Empty, new(p128.Empty))
+	check("well_known.Well.Any", p141.NewWellClient().Any, new(p142.Any))
+	check("well_known.Well.Mask", p141.NewWellClient().Mask, new(p143.FieldMask))
+	check("well_known.Well.Wrapper", p141.NewWellClient().Wrapper, new(p144.StringValue))
+	check("wkt_listed.Ping.Ping", p145.NewPingClient().Ping, new(p128.Empty))
+	check("wkt_listed.Ping.Wrap", p145.NewPingClient().Wrap, new(p128.Empty))
 }

@@ -11,8 +11,39 @@ package filev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
+	id "github.com/iansmith/parigot/pluginsdk/id"
+	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
+
+// FileId names one open file. Printed, it starts with "f-". The zero value
+// names nothing.
+type FileId = id.Root[FileIdKind]
+
+// NewFileId returns a random FileId, which nobody can guess.
+func NewFileId() FileId {
+	return id.New[FileIdKind]()
+}
+
+// ParseFileId reads the printed form of a FileId.
+func ParseFileId(s string) (FileId, error) {
+	return id.Parse[FileIdKind](s)
+}
+
+// FileIdFromProto returns the id that a field of a message holds. The method
+// Proto of a FileId is its inverse.
+func FileIdFromProto(p *parigotpb.Id) FileId {
+	return id.FromProto[FileIdKind](p)
+}
+
+// FileIdKind is the kind of a FileId.
+type FileIdKind struct{}
+
+// Name returns "open file".
+func (FileIdKind) Name() string { return "open file" }
+
+// Letter returns 'f'.
+func (FileIdKind) Letter() byte { return 'f' }
 
 // FileServiceName is the full name of the service file.v1.File.
 const FileServiceName = "file.v1.File"
