@@ -6,6 +6,8 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
@@ -36,6 +38,50 @@ type Method struct {
 	Budget time.Duration
 	// Bridge calls the implementation through [InvokeImplFromStack].
 	Bridge eng.HostFunc
+	// Descriptor returns the method as protobuf describes it, or nil, see
+	// [DescribeMethod]. It may be nil itself.
+	Descriptor func() protoreflect.MethodDescriptor
+	// Idempotency says what a second call with the same request does.
+	Idempotency Idempotency
+	// Deprecated marks a method that the proto file calls deprecated, or whose
+	// service or file it does. The engine logs which guests import it.
+	Deprecated bool
+	// Redacted says that the request or the response has, at any depth, a field
+	// with the option debug_redact: who logs messages leaves such fields out.
+	// Parigot logs none.
+	Redacted bool
+	// MayBlock says that the method has the option may_block: a call may wait for
+	// something other than the processor. It blocks its guest all the same.
+	MayBlock bool
+}
+
+// Idempotency is what the proto file says, with idempotency_level, about calling
+// a method a second time.
+type Idempotency uint8
+
+const (
+	// IdempotencyUnknown promises nothing.
+	IdempotencyUnknown Idempotency = iota
+	// NoSideEffects is a call that changes nothing: its response may be cached.
+	NoSideEffects
+	// Idempotent is a call that may be repeated when its outcome is not known.
+	Idempotent
+)
+
+// DescribeMethod returns a function that looks for the method with the given full
+// name among the proto files that are linked into the program. Nothing happens
+// before it is called. It returns nil when the Go code of the method's proto file
+// is not linked, which can only be when the service uses no message of that Go
+// package. It is safe for concurrent use.
+func DescribeMethod(fullName string) func() protoreflect.MethodDescriptor {
+	return func() protoreflect.MethodDescriptor {
+		found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(fullName))
+		if err != nil {
+			return nil
+		}
+		method, _ := found.(protoreflect.MethodDescriptor)
+		return method
+	}
 }
 
 // closer is an implementation that wants to be closed with its engine.
@@ -55,8 +101,9 @@ func RegisterService(ctx context.Context, e eng.Engine, s Service) error {
 	m := eng.HostModule{Name: orElse(s.Module, s.Name)}
 	for _, method := range s.Methods {
 		m.Functions = append(m.Functions, eng.Function{
-			Name: orElse(method.Func, method.Name),
-			Call: withBudget(method.Bridge, method.Budget),
+			Name:       orElse(method.Func, method.Name),
+			Call:       withBudget(method.Bridge, method.Budget),
+			Deprecated: method.Deprecated,
 		})
 	}
 	if err := e.Register(ctx, m); err != nil {

@@ -98,7 +98,7 @@ func newGenerator(plugin *protogen.Plugin, params *parameters) *generator {
 // views returns the views of all files to generate that have output, by path,
 // having checked them. The problems are in g.
 func (g *generator) views() []*fileView {
-	v := &viewer{parameters: g.parameters, problems: g.problems}
+	v := &viewer{parameters: g.parameters, problems: g.problems, redacted: redactedMessages(g.plugin.Files)}
 	wasm := &wasmNames{problems: g.problems, taken: make(map[[2]string]owner)}
 	names := make(map[string]string) // lower-case output name → proto file
 	var views []*fileView

@@ -67,12 +67,16 @@ type methodView struct {
 	HasBudget   bool
 	BudgetCount int64
 	BudgetUnit  protogen.GoIdent
+	Idempotency string // of package pluginsdk, empty when unknown
+	IsRedacted  bool
+	MayBlock    bool
 }
 
 // viewer makes the view model of a request and notes what is wrong with it.
 type viewer struct {
 	parameters *parameters
 	problems   *problems
+	redacted   map[protoreflect.FullName]bool
 }
 
 // file returns the view of a proto file.
@@ -138,6 +142,12 @@ func (v *viewer) leftOut(m protoreflect.MethodDescriptor) bool {
 	return true
 }
 
+// idempotencies are the constants of package pluginsdk.
+var idempotencies = map[descriptorpb.MethodOptions_IdempotencyLevel]string{
+	descriptorpb.MethodOptions_NO_SIDE_EFFECTS: "pluginsdk.NoSideEffects",
+	descriptorpb.MethodOptions_IDEMPOTENT:      "pluginsdk.Idempotent",
+}
+
 func (v *viewer) method(file *fileView, s *serviceView, m *protogen.Method) *methodView {
 	view := &methodView{
 		Method:      m,
@@ -147,8 +157,12 @@ func (v *viewer) method(file *fileView, s *serviceView, m *protogen.Method) *met
 		Func:        funcOf(v.problems, m.Desc),
 		Carried:     commentOf(m.Comments),
 		Deprecation: s.Deprecation,
+		IsRedacted:  v.redacted[m.Input.Desc.FullName()] || v.redacted[m.Output.Desc.FullName()],
+		MayBlock:    methodOptions(m.Desc).GetMayBlock(),
 	}
-	if m.Desc.Options().(*descriptorpb.MethodOptions).GetDeprecated() {
+	options := m.Desc.Options().(*descriptorpb.MethodOptions)
+	view.Idempotency = idempotencies[options.GetIdempotencyLevel()]
+	if options.GetDeprecated() {
 		view.Deprecation = fmt.Sprintf("Deprecated: the rpc %s is marked as deprecated in %s.", view.FullName, file.Source)
 	}
 	if budget := budgetOf(v.problems, m.Desc); budget != 0 {

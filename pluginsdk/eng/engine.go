@@ -38,6 +38,9 @@ type Function struct {
 	// Call is run for each call, on the goroutine of the guest that makes it.
 	// Calls of different guests run at the same time.
 	Call HostFunc
+	// Deprecated marks a function that guests should stop to import. Each time a
+	// guest starts that imports some, the engine logs which, once, at level Info.
+	Deprecated bool
 }
 
 // Engine is what a plugin gets to register itself with. All methods are safe for

@@ -107,22 +107,31 @@ func (g *Guest) CheckImports() error {
 
 // prepare checks the guest's imports and connects them.
 func (g *Guest) prepare(ctx context.Context) error {
+	deprecated, err := g.connectImports(ctx)
+	if err == nil && len(deprecated) > 0 {
+		g.host.config.logger.InfoContext(ctx, "a guest imports deprecated functions", "guest", g.name, "functions", deprecated)
+	}
+	return err
+}
+
+// connectImports is prepare without its log. It returns the deprecated imports.
+func (g *Guest) connectImports(ctx context.Context) (deprecated []string, err error) {
 	g.host.mu.Lock()
 	defer g.host.mu.Unlock()
 	if g.host.closed {
-		return errClosed()
+		return nil, errClosed()
 	}
 	imports := g.compiled.ImportedFunctions()
 	if err := g.host.checkImports(g.name, g.box, imports); err != nil {
-		return err
+		return nil, err
 	}
 	for _, d := range imports {
 		module, _, _ := d.Import()
 		if err := g.host.connect(ctx, g.box, module); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return g.host.deprecatedImports(imports), nil
 }
 
 // Run starts an instance, runs its main function to the end and frees it. It

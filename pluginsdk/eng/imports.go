@@ -29,6 +29,20 @@ func (h *Host) checkImports(guest string, b *sandbox, imports []api.FunctionDefi
 		guest, len(lines), strings.Join(slices.Compact(lines), "\n"))
 }
 
+// deprecatedImports returns the deprecated functions among those that a guest
+// imports. The caller holds h.mu.
+func (h *Host) deprecatedImports(imports []api.FunctionDefinition) []string {
+	var names []string
+	for _, d := range imports {
+		module, name, _ := d.Import()
+		if m := h.modules[module]; m != nil && m.isDeprecated(name) {
+			names = append(names, module+"."+name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // checkImport returns what is wrong with one import, or "".
 func (h *Host) checkImport(b *sandbox, module, name string, d api.FunctionDefinition) string {
 	switch module {
@@ -62,6 +76,10 @@ func mismatch(d api.FunctionDefinition, want signature) string {
 	}
 	return fmt.Sprintf("the guest declares it as %s, the host has %s",
 		signature{d.ParamTypes(), d.ResultTypes()}, want)
+}
+
+func (m *hostModule) isDeprecated(name string) bool {
+	return slices.ContainsFunc(m.functions, func(f Function) bool { return f.Deprecated && f.Name == name })
 }
 
 // names returns the names of the functions, or the word none.

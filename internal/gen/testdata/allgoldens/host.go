@@ -10,160 +10,162 @@ import (
 	"errors"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
 	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
 	p1 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
 	p2 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
 	p3 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
 	p4 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p5 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
 	p6 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
 	p7 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
 	p8 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
 	p10 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
 	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
 	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
 	p9 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
 	p13 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
 	p14 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
 	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	p18 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
 	p19 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
 	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
 	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
 	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
 	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
 	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
 	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
 	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
 	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
 	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
 	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
 	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
 	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
 	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
 	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
 	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
 	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
 	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
 	p37 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
 	p39 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
 	p40 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
 	p41 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
 	p42 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
 	p43 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
 	p44 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
 	p45 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
 	p46 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
 	p47 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
 	p48 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
 	p49 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
 	p50 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"google.golang.org/protobuf/proto"
-	p74 "google.golang.org/protobuf/types/known/anypb"
-	p67 "google.golang.org/protobuf/types/known/emptypb"
-	p75 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p76 "google.golang.org/protobuf/types/known/structpb"
+	p75 "google.golang.org/protobuf/types/known/anypb"
+	p52 "google.golang.org/protobuf/types/known/emptypb"
+	p76 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p77 "google.golang.org/protobuf/types/known/structpb"
 	p38 "google.golang.org/protobuf/types/known/timestamppb"
-	p77 "google.golang.org/protobuf/types/known/wrapperspb"
+	p78 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
@@ -666,289 +668,343 @@ func (i impl57) Append(_ context.Context, req *p50.Word, resp *p50.Word) error {
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) Put(_ context.Context, req *p51.Thing, resp *p51.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl58) Nothing(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.Nothing", req, resp)
+}
+
+func (i impl58) Look(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.Look", req, resp)
+}
+
+func (i impl58) Put(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.Put", req, resp)
+}
+
+func (i impl58) Unknown(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.Unknown", req, resp)
+}
+
+func (i impl58) Old(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.Old", req, resp)
+}
+
+func (i impl58) Wait(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.Wait", req, resp)
+}
+
+func (i impl58) RedactedRequest(_ context.Context, req *p51.Secret, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+}
+
+func (i impl58) RedactedResponse(_ context.Context, req *p51.Plain, resp *p51.Deep) error {
+	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+}
+
+func (i impl58) RedactedInLoop(_ context.Context, req *p51.LoopA, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+}
+
+func (i impl58) RedactedInMap(_ context.Context, req *p51.InMap, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+}
+
+func (i impl58) RedactedInOneof(_ context.Context, req *p51.InOneof, resp *p51.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+}
+
+func (i impl58) NotRedacted(_ context.Context, req *p51.Harmless, resp *p52.Empty) error {
+	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+}
+
+func (i impl58) Everything(_ context.Context, req *p51.Secret, resp *p51.LoopB) error {
+	return i.seen.answer("method_table.Table.Everything", req, resp)
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) Lay(_ context.Context, req *p52.Outer_Inner, resp *p52.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl59) Put(_ context.Context, req *p53.Thing, resp *p53.Place) error {
+	return i.seen.answer("module.Box.Put", req, resp)
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Call(_ context.Context, req *p53.NoPackageRequest, resp *p53.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl60) Lay(_ context.Context, req *p54.Outer_Inner, resp *p54.Outer_Inner_Innermost) error {
+	return i.seen.answer("nested.Nest.Lay", req, resp)
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Call(_ context.Context, req *p54.Word, resp *p54.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl61) Call(_ context.Context, req *p55.NoPackageRequest, resp *p55.NoPackageResponse) error {
+	return i.seen.answer("NoPackageService.Call", req, resp)
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Open(_ context.Context, req *p55.Combination, resp *p55.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl62) Call(_ context.Context, req *p56.Word, resp *p56.Word) error {
+	return i.seen.answer("no_source_info.Bare.Call", req, resp)
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Slow(_ context.Context, req *p56.Word, resp *p56.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
-}
-
-func (i impl63) Slower(_ context.Context, req *p56.Word, resp *p56.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
-}
-
-func (i impl63) Quick(_ context.Context, req *p56.Word, resp *p56.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
-}
-
-func (i impl63) Renamed(_ context.Context, req *p56.Word, resp *p56.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
-}
-
-func (i impl63) Plain(_ context.Context, req *p56.Word, resp *p56.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl63) Open(_ context.Context, req *p57.Combination, resp *p57.Content) error {
+	return i.seen.answer("opaque.Safe.Open", req, resp)
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Call(_ context.Context, req *p57.Request, resp *p57.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl64) Slow(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("options.Tuned.Slow", req, resp)
+}
+
+func (i impl64) Slower(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("options.Tuned.Slower", req, resp)
+}
+
+func (i impl64) Quick(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("options.Tuned.Quick", req, resp)
+}
+
+func (i impl64) Renamed(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("options.Tuned.Renamed", req, resp)
+}
+
+func (i impl64) Plain(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("options.Tuned.Plain", req, resp)
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Call(_ context.Context, req *p58.OldRequest, resp *p58.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
+func (i impl65) Call(_ context.Context, req *p59.Request, resp *p59.Request) error {
+	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Get(_ context.Context, req *p59.Query, resp *p59.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl66) Call(_ context.Context, req *p60.OldRequest, resp *p60.OldResponse) error {
+	return i.seen.answer("proto2_case.Old.Call", req, resp)
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Enter(_ context.Context, req *p60.Home, resp *p60.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
+func (i impl67) Get(_ context.Context, req *p61.Query, resp *p61.Answer) error {
+	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Call(_ context.Context, req *p61.Request, resp *p61.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl68) Enter(_ context.Context, req *p62.Home, resp *p62.Home) error {
+	return i.seen.answer("public_import.Guest.Enter", req, resp)
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Turn(_ context.Context, req *p62.Degrees, resp *p62.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl69) Call(_ context.Context, req *p63.Request, resp *p63.Response) error {
+	return i.seen.answer("rootfile.Root.Call", req, resp)
 }
 
 type impl70 struct{ seen Seen }
 
-func (i impl70) Turn(_ context.Context, req *p62.Degrees, resp *p62.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl70) Turn(_ context.Context, req *p64.Degrees, resp *p64.Degrees) error {
+	return i.seen.answer("same_method.Left.Turn", req, resp)
 }
 
 type impl71 struct{ seen Seen }
 
-func (i impl71) Call(_ context.Context, req *p63.Request, resp *p63.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl71) Turn(_ context.Context, req *p64.Degrees, resp *p64.Degrees) error {
+	return i.seen.answer("same_method.Right.Turn", req, resp)
 }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Plant(_ context.Context, req *p64.Tree, resp *p64.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl72) Call(_ context.Context, req *p65.Request, resp *p65.Response) error {
+	return i.seen.answer("same_package.Same.Call", req, resp)
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl73) Plant(_ context.Context, req *p66.Tree, resp *p66.Tree) error {
+	return i.seen.answer("same_type.Forest.Plant", req, resp)
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl74) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Type.Call", req, resp)
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl75) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Interface.Call", req, resp)
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl76) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Map.Call", req, resp)
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl77) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.A.Call", req, resp)
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl78) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Ctx.Call", req, resp)
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl79) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Req.Call", req, resp)
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl80) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Resp.Call", req, resp)
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl81) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Err.Call", req, resp)
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl82) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Impl.Call", req, resp)
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl83) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Client.Call", req, resp)
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl84) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Error.Call", req, resp)
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl85) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Context.Call", req, resp)
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl86) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Engine.Call", req, resp)
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Get(_ context.Context, req *p66.GetRequest, resp *p66.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
-}
-
-func (i impl87) Purge(_ context.Context, req *p67.Empty, resp *p67.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl87) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("service_names.Names.Call", req, resp)
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Boot(_ context.Context, req *p66.GetRequest, resp *p66.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+func (i impl88) Get(_ context.Context, req *p68.GetRequest, resp *p68.GetResponse) error {
+	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
 }
 
-func (i impl88) UnimplementedLinuxImpl(_ context.Context, req *p66.GetRequest, resp *p66.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl88) Purge(_ context.Context, req *p52.Empty, resp *p52.Empty) error {
+	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Init(_ context.Context, req *p66.GetRequest, resp *p66.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl89) Boot(_ context.Context, req *p68.GetRequest, resp *p68.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+}
+
+func (i impl89) UnimplementedLinuxImpl(_ context.Context, req *p68.GetRequest, resp *p68.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Greet(_ context.Context, req *p68.GreetRequest, resp *p68.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl90) Init(_ context.Context, req *p68.GetRequest, resp *p68.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Once(_ context.Context, req *p69.Word, resp *p69.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl91) Greet(_ context.Context, req *p69.GreetRequest, resp *p69.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
 }
 
 type impl92 struct{ seen Seen }
 
-type impl93 struct{ seen Seen }
-
-func (i impl93) Call(_ context.Context, req *p70.OneRequest, resp *p70.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl92) Once(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
 }
+
+type impl93 struct{ seen Seen }
 
 type impl94 struct{ seen Seen }
 
-func (i impl94) Call(_ context.Context, req *p70.OneResponse, resp *p70.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl94) Call(_ context.Context, req *p71.OneRequest, resp *p71.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
 }
 
 type impl95 struct{ seen Seen }
 
-func (i impl95) Call(_ context.Context, req *p71.Request, resp *p71.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl95) Call(_ context.Context, req *p71.OneResponse, resp *p71.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
 }
 
 type impl96 struct{ seen Seen }
 
 func (i impl96) Call(_ context.Context, req *p72.Request, resp *p72.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
 }
 
 type impl97 struct{ seen Seen }
 
-func (i impl97) Call(_ context.Context, req *p73.Word, resp *p73.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl97) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Empty(_ context.Context, req *p67.Empty, resp *p67.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
-}
-
-func (i impl98) Any(_ context.Context, req *p74.Any, resp *p38.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl98) Mask(_ context.Context, req *p75.FieldMask, resp *p76.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl98) Wrapper(_ context.Context, req *p77.StringValue, resp *p77.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl98) Call(_ context.Context, req *p74.Word, resp *p74.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Ping(_ context.Context, req *p67.Empty, resp *p67.Empty) error {
+func (i impl99) Empty(_ context.Context, req *p52.Empty, resp *p52.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl99) Any(_ context.Context, req *p75.Any, resp *p38.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl99) Mask(_ context.Context, req *p76.FieldMask, resp *p77.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl99) Wrapper(_ context.Context, req *p78.StringValue, resp *p78.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl100 struct{ seen Seen }
+
+func (i impl100) Ping(_ context.Context, req *p52.Empty, resp *p52.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl99) Wrap(_ context.Context, req *p67.Empty, resp *p78.Wrapped) error {
+func (i impl100) Wrap(_ context.Context, req *p52.Empty, resp *p79.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
@@ -1045,6 +1101,19 @@ var Methods = []string{
 	"method_names.Words.Recover",
 	"method_names.Words.Complex",
 	"method_names.Words.Append",
+	"method_table.Table.Nothing",
+	"method_table.Table.Look",
+	"method_table.Table.Put",
+	"method_table.Table.Unknown",
+	"method_table.Table.Old",
+	"method_table.Table.Wait",
+	"method_table.Table.RedactedRequest",
+	"method_table.Table.RedactedResponse",
+	"method_table.Table.RedactedInLoop",
+	"method_table.Table.RedactedInMap",
+	"method_table.Table.RedactedInOneof",
+	"method_table.Table.NotRedacted",
+	"method_table.Table.Everything",
 	"module.Box.Put",
 	"nested.Nest.Lay",
 	"NoPackageService.Call",
@@ -1101,253 +1170,267 @@ var Methods = []string{
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen) error {
 	return errors.Join(
-		p79.RegisterOdd(ctx, e, impl0{seen}),
-		p80.RegisterTalk(ctx, e, impl1{seen}),
-		p81.RegisterSvc(ctx, e, impl2{seen}),
-		p82.RegisterSvc(ctx, e, impl3{seen}),
-		p83.RegisterSvc(ctx, e, impl4{seen}),
-		p84.RegisterSvc(ctx, e, impl5{seen}),
-		p85.RegisterSvc(ctx, e, impl6{seen}),
-		p86.RegisterSvc(ctx, e, impl7{seen}),
-		p87.RegisterDeep(ctx, e, impl8{seen}),
-		p88.RegisterFresh(ctx, e, impl9{seen}),
-		p88.RegisterStale(ctx, e, impl10{seen}),
-		p88.RegisterWhole(ctx, e, impl11{seen}),
-		p89.RegisterRun(ctx, e, impl12{seen}),
-		p90.RegisterEditor(ctx, e, impl13{seen}),
-		p91.RegisterEditor(ctx, e, impl14{seen}),
-		p92.RegisterNothing(ctx, e, impl15{seen}),
-		p93.RegisterIdle(ctx, e, impl16{seen}),
-		p94.RegisterSvc(ctx, e, impl17{seen}),
-		p95.RegisterSvc(ctx, e, impl18{seen}),
-		p96.RegisterSvc(ctx, e, impl19{seen}),
-		p97.RegisterSvc(ctx, e, impl20{seen}),
-		p98.RegisterCaller(ctx, e, impl21{seen}),
-		p99.RegisterNamed(ctx, e, impl22{seen}),
-		p100.RegisterSvc(ctx, e, impl23{seen}),
-		p101.RegisterSvc(ctx, e, impl24{seen}),
-		p102.RegisterSvc(ctx, e, impl25{seen}),
-		p103.RegisterSvc(ctx, e, impl26{seen}),
-		p104.RegisterSvc(ctx, e, impl27{seen}),
-		p105.RegisterSvc(ctx, e, impl28{seen}),
-		p106.RegisterSvc(ctx, e, impl29{seen}),
-		p107.RegisterSvc(ctx, e, impl30{seen}),
-		p108.RegisterSvc(ctx, e, impl31{seen}),
-		p109.RegisterSvc(ctx, e, impl32{seen}),
-		p110.RegisterSvc(ctx, e, impl33{seen}),
-		p111.RegisterSvc(ctx, e, impl34{seen}),
-		p112.RegisterSvc(ctx, e, impl35{seen}),
-		p113.RegisterSvc(ctx, e, impl36{seen}),
-		p114.RegisterSvc(ctx, e, impl37{seen}),
-		p115.RegisterSvc(ctx, e, impl38{seen}),
-		p116.RegisterSvc(ctx, e, impl39{seen}),
-		p117.RegisterSvc(ctx, e, impl40{seen}),
-		p118.RegisterClock(ctx, e, impl41{seen}),
-		p118.RegisterCalendar(ctx, e, impl42{seen}),
-		p119.RegisterSvc(ctx, e, impl43{seen}),
-		p120.RegisterQueue(ctx, e, impl44{seen}),
-		p121.RegisterFinder(ctx, e, impl45{seen}),
-		p122.RegisterFoo(ctx, e, impl46{seen}),
-		p122.RegisterFooBar3(ctx, e, impl47{seen}),
-		p122.RegisterFoo_BarBaz(ctx, e, impl48{seen}),
-		p122.RegisterLocalFoo(ctx, e, impl49{seen}),
-		p123.RegisterGreeter(ctx, e, impl50{seen}),
-		p123.RegisterWordCounterV2(ctx, e, impl51{seen}),
-		p124.RegisterScale(ctx, e, impl52{seen}),
-		p125.RegisterFoo(ctx, e, impl53{seen}),
-		p126.RegisterA(ctx, e, impl54{seen}),
-		p127.RegisterB(ctx, e, impl55{seen}),
-		p128.RegisterGreeter(ctx, e, impl56{seen}),
-		p129.RegisterWords(ctx, e, impl57{seen}),
-		p130.RegisterBox(ctx, e, impl58{seen}),
-		p131.RegisterNest(ctx, e, impl59{seen}),
-		p132.RegisterNoPackageService(ctx, e, impl60{seen}),
-		p133.RegisterBare(ctx, e, impl61{seen}),
-		p134.RegisterSafe(ctx, e, impl62{seen}),
-		p135.RegisterTuned(ctx, e, impl63{seen}),
-		p136.RegisterSuffix(ctx, e, impl64{seen}),
-		p137.RegisterOld(ctx, e, impl65{seen}),
-		p138.RegisterMaybe(ctx, e, impl66{seen}),
-		p139.RegisterGuest(ctx, e, impl67{seen}),
-		p140.RegisterRoot(ctx, e, impl68{seen}),
-		p141.RegisterLeft(ctx, e, impl69{seen}),
-		p141.RegisterRight(ctx, e, impl70{seen}),
-		p63.RegisterSame(ctx, e, impl71{seen}),
-		p142.RegisterForest(ctx, e, impl72{seen}),
-		p143.RegisterType(ctx, e, impl73{seen}),
-		p143.RegisterInterface(ctx, e, impl74{seen}),
-		p143.RegisterMap(ctx, e, impl75{seen}),
-		p143.RegisterA(ctx, e, impl76{seen}),
-		p143.RegisterCtx(ctx, e, impl77{seen}),
-		p143.RegisterReq(ctx, e, impl78{seen}),
-		p143.RegisterResp(ctx, e, impl79{seen}),
-		p143.RegisterErr(ctx, e, impl80{seen}),
-		p143.RegisterImpl(ctx, e, impl81{seen}),
-		p143.RegisterClient(ctx, e, impl82{seen}),
-		p143.RegisterError(ctx, e, impl83{seen}),
-		p143.RegisterContext(ctx, e, impl84{seen}),
-		p143.RegisterEngine(ctx, e, impl85{seen}),
-		p143.RegisterNames(ctx, e, impl86{seen}),
-		p144.RegisterHTTPFiles(ctx, e, impl87{seen}),
-		p144.RegisterLinux(ctx, e, impl88{seen}),
-		p144.RegisterTest(ctx, e, impl89{seen}),
-		p145.RegisterGreeter(ctx, e, impl90{seen}),
-		p146.RegisterSome(ctx, e, impl91{seen}),
-		p146.RegisterAll(ctx, e, impl92{seen}),
-		p147.RegisterOne(ctx, e, impl93{seen}),
-		p147.RegisterTwo(ctx, e, impl94{seen}),
-		p148.RegisterX(ctx, e, impl95{seen}),
-		p149.RegisterX(ctx, e, impl96{seen}),
-		p150.RegisterOwned(ctx, e, impl97{seen}),
-		p151.RegisterWell(ctx, e, impl98{seen}),
-		p152.RegisterPing(ctx, e, impl99{seen}),
+		p80.RegisterOdd(ctx, e, impl0{seen}),
+		p81.RegisterTalk(ctx, e, impl1{seen}),
+		p82.RegisterSvc(ctx, e, impl2{seen}),
+		p83.RegisterSvc(ctx, e, impl3{seen}),
+		p84.RegisterSvc(ctx, e, impl4{seen}),
+		p85.RegisterSvc(ctx, e, impl5{seen}),
+		p86.RegisterSvc(ctx, e, impl6{seen}),
+		p87.RegisterSvc(ctx, e, impl7{seen}),
+		p88.RegisterDeep(ctx, e, impl8{seen}),
+		p89.RegisterFresh(ctx, e, impl9{seen}),
+		p89.RegisterStale(ctx, e, impl10{seen}),
+		p89.RegisterWhole(ctx, e, impl11{seen}),
+		p90.RegisterRun(ctx, e, impl12{seen}),
+		p91.RegisterEditor(ctx, e, impl13{seen}),
+		p92.RegisterEditor(ctx, e, impl14{seen}),
+		p93.RegisterNothing(ctx, e, impl15{seen}),
+		p94.RegisterIdle(ctx, e, impl16{seen}),
+		p95.RegisterSvc(ctx, e, impl17{seen}),
+		p96.RegisterSvc(ctx, e, impl18{seen}),
+		p97.RegisterSvc(ctx, e, impl19{seen}),
+		p98.RegisterSvc(ctx, e, impl20{seen}),
+		p99.RegisterCaller(ctx, e, impl21{seen}),
+		p100.RegisterNamed(ctx, e, impl22{seen}),
+		p101.RegisterSvc(ctx, e, impl23{seen}),
+		p102.RegisterSvc(ctx, e, impl24{seen}),
+		p103.RegisterSvc(ctx, e, impl25{seen}),
+		p104.RegisterSvc(ctx, e, impl26{seen}),
+		p105.RegisterSvc(ctx, e, impl27{seen}),
+		p106.RegisterSvc(ctx, e, impl28{seen}),
+		p107.RegisterSvc(ctx, e, impl29{seen}),
+		p108.RegisterSvc(ctx, e, impl30{seen}),
+		p109.RegisterSvc(ctx, e, impl31{seen}),
+		p110.RegisterSvc(ctx, e, impl32{seen}),
+		p111.RegisterSvc(ctx, e, impl33{seen}),
+		p112.RegisterSvc(ctx, e, impl34{seen}),
+		p113.RegisterSvc(ctx, e, impl35{seen}),
+		p114.RegisterSvc(ctx, e, impl36{seen}),
+		p115.RegisterSvc(ctx, e, impl37{seen}),
+		p116.RegisterSvc(ctx, e, impl38{seen}),
+		p117.RegisterSvc(ctx, e, impl39{seen}),
+		p118.RegisterSvc(ctx, e, impl40{seen}),
+		p119.RegisterClock(ctx, e, impl41{seen}),
+		p119.RegisterCalendar(ctx, e, impl42{seen}),
+		p120.RegisterSvc(ctx, e, impl43{seen}),
+		p121.RegisterQueue(ctx, e, impl44{seen}),
+		p122.RegisterFinder(ctx, e, impl45{seen}),
+		p123.RegisterFoo(ctx, e, impl46{seen}),
+		p123.RegisterFooBar3(ctx, e, impl47{seen}),
+		p123.RegisterFoo_BarBaz(ctx, e, impl48{seen}),
+		p123.RegisterLocalFoo(ctx, e, impl49{seen}),
+		p124.RegisterGreeter(ctx, e, impl50{seen}),
+		p124.RegisterWordCounterV2(ctx, e, impl51{seen}),
+		p125.RegisterScale(ctx, e, impl52{seen}),
+		p126.RegisterFoo(ctx, e, impl53{seen}),
+		p127.RegisterA(ctx, e, impl54{seen}),
+		p128.RegisterB(ctx, e, impl55{seen}),
+		p129.RegisterGreeter(ctx, e, impl56{seen}),
+		p130.RegisterWords(ctx, e, impl57{seen}),
+		p131.RegisterTable(ctx, e, impl58{seen}),
+		p132.RegisterBox(ctx, e, impl59{seen}),
+		p133.RegisterNest(ctx, e, impl60{seen}),
+		p134.RegisterNoPackageService(ctx, e, impl61{seen}),
+		p135.RegisterBare(ctx, e, impl62{seen}),
+		p136.RegisterSafe(ctx, e, impl63{seen}),
+		p137.RegisterTuned(ctx, e, impl64{seen}),
+		p138.RegisterSuffix(ctx, e, impl65{seen}),
+		p139.RegisterOld(ctx, e, impl66{seen}),
+		p140.RegisterMaybe(ctx, e, impl67{seen}),
+		p141.RegisterGuest(ctx, e, impl68{seen}),
+		p142.RegisterRoot(ctx, e, impl69{seen}),
+		p143.RegisterLeft(ctx, e, impl70{seen}),
+		p143.RegisterRight(ctx, e, impl71{seen}),
+		p65.RegisterSame(ctx, e, impl72{seen}),
+		p144.RegisterForest(ctx, e, impl73{seen}),
+		p145.RegisterType(ctx, e, impl74{seen}),
+		p145.RegisterInterface(ctx, e, impl75{seen}),
+		p145.RegisterMap(ctx, e, impl76{seen}),
+		p145.RegisterA(ctx, e, impl77{seen}),
+		p145.RegisterCtx(ctx, e, impl78{seen}),
+		p145.RegisterReq(ctx, e, impl79{seen}),
+		p145.RegisterResp(ctx, e, impl80{seen}),
+		p145.RegisterErr(ctx, e, impl81{seen}),
+		p145.RegisterImpl(ctx, e, impl82{seen}),
+		p145.RegisterClient(ctx, e, impl83{seen}),
+		p145.RegisterError(ctx, e, impl84{seen}),
+		p145.RegisterContext(ctx, e, impl85{seen}),
+		p145.RegisterEngine(ctx, e, impl86{seen}),
+		p145.RegisterNames(ctx, e, impl87{seen}),
+		p146.RegisterHTTPFiles(ctx, e, impl88{seen}),
+		p146.RegisterLinux(ctx, e, impl89{seen}),
+		p146.RegisterTest(ctx, e, impl90{seen}),
+		p147.RegisterGreeter(ctx, e, impl91{seen}),
+		p148.RegisterSome(ctx, e, impl92{seen}),
+		p148.RegisterAll(ctx, e, impl93{seen}),
+		p149.RegisterOne(ctx, e, impl94{seen}),
+		p149.RegisterTwo(ctx, e, impl95{seen}),
+		p150.RegisterX(ctx, e, impl96{seen}),
+		p151.RegisterX(ctx, e, impl97{seen}),
+		p152.RegisterOwned(ctx, e, impl98{seen}),
+		p153.RegisterWell(ctx, e, impl99{seen}),
+		p154.RegisterPing(ctx, e, impl100{seen}),
 	)
 }
 
 // CallLocal calls every method through its local client.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p79.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
-		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
-		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
-		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
-		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
-		check(ctx, p80.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
-		check(ctx, p81.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
-		check(ctx, p82.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
-		check(ctx, p83.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
-		check(ctx, p84.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
-		check(ctx, p85.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
-		check(ctx, p86.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
-		check(ctx, p87.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
-		check(ctx, p88.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
-		check(ctx, p88.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
-		check(ctx, p88.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
-		check(ctx, p88.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
-		check(ctx, p89.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
-		check(ctx, p89.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
-		check(ctx, p90.NewLocalEditorClient(impl13{seen}).Edit, new(p6.EditRequest)),
-		check(ctx, p91.NewLocalEditorClient(impl14{seen}).Edit, new(p7.EditRequest)),
-		check(ctx, p92.NewLocalNothingClient(impl15{seen}).Happens, new(p8.HappensRequest)),
-		check(ctx, p94.NewLocalSvcClient(impl17{seen}).Call, new(p9.Word)),
-		check(ctx, p95.NewLocalSvcClient(impl18{seen}).Call, new(p10.Word)),
-		check(ctx, p96.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
-		check(ctx, p97.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
-		check(ctx, p98.NewLocalCallerClient(impl21{seen}).Versions, new(p13.In)),
-		check(ctx, p98.NewLocalCallerClient(impl21{seen}).Locals, new(p15.In)),
-		check(ctx, p98.NewLocalCallerClient(impl21{seen}).Packages, new(p15.In)),
-		check(ctx, p99.NewLocalNamedClient(impl22{seen}).Go, new(p18.Thing)),
-		check(ctx, p100.NewLocalSvcClient(impl23{seen}).Call, new(p19.Word)),
-		check(ctx, p101.NewLocalSvcClient(impl24{seen}).Call, new(p20.Word)),
-		check(ctx, p102.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
-		check(ctx, p103.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
-		check(ctx, p104.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
-		check(ctx, p105.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
-		check(ctx, p106.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
-		check(ctx, p107.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
-		check(ctx, p111.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
-		check(ctx, p112.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
-		check(ctx, p113.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
-		check(ctx, p118.NewLocalClockClient(impl41{seen}).Now, new(p37.NowRequest)),
-		check(ctx, p118.NewLocalClockClient(impl41{seen}).Alarm, new(p38.Timestamp)),
-		check(ctx, p118.NewLocalCalendarClient(impl42{seen}).Today, new(p37.NowRequest)),
-		check(ctx, p119.NewLocalSvcClient(impl43{seen}).Call, new(p39.Word)),
-		check(ctx, p120.NewLocalQueueClient(impl44{seen}).Send, new(p40.SendRequest)),
-		check(ctx, p121.NewLocalFinderClient(impl45{seen}).Find, new(p41.FindRequest)),
-		check(ctx, p122.NewLocalFooClient(impl46{seen}).BarBaz, new(p42.FooBar)),
-		check(ctx, p122.NewLocalFooBar3Client(impl47{seen}).Baz, new(p42.FooBar)),
-		check(ctx, p122.NewLocalFoo_BarBazClient(impl48{seen}).Baz, new(p42.FooBar)),
-		check(ctx, p122.NewLocalLocalFooClient(impl49{seen}).BarBaz, new(p42.FooBar)),
-		check(ctx, p123.NewLocalGreeterClient(impl50{seen}).SayHello, new(p43.HelloRequest)),
-		check(ctx, p123.NewLocalWordCounterV2Client(impl51{seen}).Count, new(p43.HelloRequest)),
-		check(ctx, p124.NewLocalScaleClient(impl52{seen}).Weigh, new(p44.WeighRequest)),
-		check(ctx, p125.NewLocalFooClient(impl53{seen}).Bar, new(p46.BarRequest)),
-		check(ctx, p126.NewLocalAClient(impl54{seen}).Do, new(p47.Request)),
-		check(ctx, p127.NewLocalBClient(impl55{seen}).Do, new(p47.Request)),
-		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Clients, new(p49.GreeterClient)),
-		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Plugins, new(p49.GreeterPlugin)),
-		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Joined, new(p49.GreeterClients)),
-		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Predeclared, new(p49.Error)),
-		check(ctx, p128.NewLocalGreeterClient(impl56{seen}).Packages, new(p49.Context)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Import, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Type, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Range, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Func, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Go, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Select, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Close, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Ready, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Init, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).String, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Error, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Context, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Module, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Call, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Impl, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).New, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Register, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Delete, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Panic, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Recover, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Complex, new(p50.Word)),
-		check(ctx, p129.NewLocalWordsClient(impl57{seen}).Append, new(p50.Word)),
-		check(ctx, p130.NewLocalBoxClient(impl58{seen}).Put, new(p51.Thing)),
-		check(ctx, p131.NewLocalNestClient(impl59{seen}).Lay, new(p52.Outer_Inner)),
-		check(ctx, p132.NewLocalNoPackageServiceClient(impl60{seen}).Call, new(p53.NoPackageRequest)),
-		check(ctx, p133.NewLocalBareClient(impl61{seen}).Call, new(p54.Word)),
-		check(ctx, p134.NewLocalSafeClient(impl62{seen}).Open, new(p55.Combination)),
-		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Slow, new(p56.Word)),
-		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Slower, new(p56.Word)),
-		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Quick, new(p56.Word)),
-		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Renamed, new(p56.Word)),
-		check(ctx, p135.NewLocalTunedClient(impl63{seen}).Plain, new(p56.Word)),
-		check(ctx, p136.NewLocalSuffixClient(impl64{seen}).Call, new(p57.Request)),
-		check(ctx, p137.NewLocalOldClient(impl65{seen}).Call, new(p58.OldRequest)),
-		check(ctx, p138.NewLocalMaybeClient(impl66{seen}).Get, new(p59.Query)),
-		check(ctx, p139.NewLocalGuestClient(impl67{seen}).Enter, new(p60.Home)),
-		check(ctx, p140.NewLocalRootClient(impl68{seen}).Call, new(p61.Request)),
-		check(ctx, p141.NewLocalLeftClient(impl69{seen}).Turn, new(p62.Degrees)),
-		check(ctx, p141.NewLocalRightClient(impl70{seen}).Turn, new(p62.Degrees)),
-		check(ctx, p63.NewLocalSameClient(impl71{seen}).Call, new(p63.Request)),
-		check(ctx, p142.NewLocalForestClient(impl72{seen}).Plant, new(p64.Tree)),
-		check(ctx, p143.NewLocalTypeClient(impl73{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalInterfaceClient(impl74{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalMapClient(impl75{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalAClient(impl76{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalCtxClient(impl77{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalReqClient(impl78{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalRespClient(impl79{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalErrClient(impl80{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalImplClient(impl81{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalClientClient(impl82{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalErrorClient(impl83{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalContextClient(impl84{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalEngineClient(impl85{seen}).Call, new(p65.Word)),
-		check(ctx, p143.NewLocalNamesClient(impl86{seen}).Call, new(p65.Word)),
-		check(ctx, p144.NewLocalHTTPFilesClient(impl87{seen}).Get, new(p66.GetRequest)),
-		check(ctx, p144.NewLocalHTTPFilesClient(impl87{seen}).Purge, new(p67.Empty)),
-		check(ctx, p144.NewLocalLinuxClient(impl88{seen}).Boot, new(p66.GetRequest)),
-		check(ctx, p144.NewLocalLinuxClient(impl88{seen}).UnimplementedLinuxImpl, new(p66.GetRequest)),
-		check(ctx, p144.NewLocalTestClient(impl89{seen}).Init, new(p66.GetRequest)),
-		check(ctx, p145.NewLocalGreeterClient(impl90{seen}).Greet, new(p68.GreetRequest)),
-		check(ctx, p146.NewLocalSomeClient(impl91{seen}).Once, new(p69.Word)),
-		check(ctx, p147.NewLocalOneClient(impl93{seen}).Call, new(p70.OneRequest)),
-		check(ctx, p147.NewLocalTwoClient(impl94{seen}).Call, new(p70.OneResponse)),
-		check(ctx, p148.NewLocalXClient(impl95{seen}).Call, new(p71.Request)),
-		check(ctx, p149.NewLocalXClient(impl96{seen}).Call, new(p72.Request)),
-		check(ctx, p150.NewLocalOwnedClient(impl97{seen}).Call, new(p73.Word)),
-		check(ctx, p151.NewLocalWellClient(impl98{seen}).Empty, new(p67.Empty)),
-		check(ctx, p151.NewLocalWellClient(impl98{seen}).Any, new(p74.Any)),
-		check(ctx, p151.NewLocalWellClient(impl98{seen}).Mask, new(p75.FieldMask)),
-		check(ctx, p151.NewLocalWellClient(impl98{seen}).Wrapper, new(p77.StringValue)),
-		check(ctx, p152.NewLocalPingClient(impl99{seen}).Ping, new(p67.Empty)),
-		check(ctx, p152.NewLocalPingClient(impl99{seen}).Wrap, new(p67.Empty)),
+		check(ctx, p80.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
+		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
+		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
+		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
+		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
+		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
+		check(ctx, p82.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
+		check(ctx, p83.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
+		check(ctx, p84.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
+		check(ctx, p85.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
+		check(ctx, p86.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
+		check(ctx, p87.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
+		check(ctx, p88.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
+		check(ctx, p89.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
+		check(ctx, p89.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
+		check(ctx, p89.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
+		check(ctx, p89.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
+		check(ctx, p90.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
+		check(ctx, p90.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
+		check(ctx, p91.NewLocalEditorClient(impl13{seen}).Edit, new(p6.EditRequest)),
+		check(ctx, p92.NewLocalEditorClient(impl14{seen}).Edit, new(p7.EditRequest)),
+		check(ctx, p93.NewLocalNothingClient(impl15{seen}).Happens, new(p8.HappensRequest)),
+		check(ctx, p95.NewLocalSvcClient(impl17{seen}).Call, new(p9.Word)),
+		check(ctx, p96.NewLocalSvcClient(impl18{seen}).Call, new(p10.Word)),
+		check(ctx, p97.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
+		check(ctx, p98.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
+		check(ctx, p99.NewLocalCallerClient(impl21{seen}).Versions, new(p13.In)),
+		check(ctx, p99.NewLocalCallerClient(impl21{seen}).Locals, new(p15.In)),
+		check(ctx, p99.NewLocalCallerClient(impl21{seen}).Packages, new(p15.In)),
+		check(ctx, p100.NewLocalNamedClient(impl22{seen}).Go, new(p18.Thing)),
+		check(ctx, p101.NewLocalSvcClient(impl23{seen}).Call, new(p19.Word)),
+		check(ctx, p102.NewLocalSvcClient(impl24{seen}).Call, new(p20.Word)),
+		check(ctx, p103.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
+		check(ctx, p104.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
+		check(ctx, p105.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
+		check(ctx, p106.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
+		check(ctx, p107.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
+		check(ctx, p108.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
+		check(ctx, p109.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
+		check(ctx, p110.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
+		check(ctx, p111.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
+		check(ctx, p112.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
+		check(ctx, p113.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
+		check(ctx, p114.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
+		check(ctx, p119.NewLocalClockClient(impl41{seen}).Now, new(p37.NowRequest)),
+		check(ctx, p119.NewLocalClockClient(impl41{seen}).Alarm, new(p38.Timestamp)),
+		check(ctx, p119.NewLocalCalendarClient(impl42{seen}).Today, new(p37.NowRequest)),
+		check(ctx, p120.NewLocalSvcClient(impl43{seen}).Call, new(p39.Word)),
+		check(ctx, p121.NewLocalQueueClient(impl44{seen}).Send, new(p40.SendRequest)),
+		check(ctx, p122.NewLocalFinderClient(impl45{seen}).Find, new(p41.FindRequest)),
+		check(ctx, p123.NewLocalFooClient(impl46{seen}).BarBaz, new(p42.FooBar)),
+		check(ctx, p123.NewLocalFooBar3Client(impl47{seen}).Baz, new(p42.FooBar)),
+		check(ctx, p123.NewLocalFoo_BarBazClient(impl48{seen}).Baz, new(p42.FooBar)),
+		check(ctx, p123.NewLocalLocalFooClient(impl49{seen}).BarBaz, new(p42.FooBar)),
+		check(ctx, p124.NewLocalGreeterClient(impl50{seen}).SayHello, new(p43.HelloRequest)),
+		check(ctx, p124.NewLocalWordCounterV2Client(impl51{seen}).Count, new(p43.HelloRequest)),
+		check(ctx, p125.NewLocalScaleClient(impl52{seen}).Weigh, new(p44.WeighRequest)),
+		check(ctx, p126.NewLocalFooClient(impl53{seen}).Bar, new(p46.BarRequest)),
+		check(ctx, p127.NewLocalAClient(impl54{seen}).Do, new(p47.Request)),
+		check(ctx, p128.NewLocalBClient(impl55{seen}).Do, new(p47.Request)),
+		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Clients, new(p49.GreeterClient)),
+		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Plugins, new(p49.GreeterPlugin)),
+		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Joined, new(p49.GreeterClients)),
+		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Predeclared, new(p49.Error)),
+		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Packages, new(p49.Context)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Import, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Type, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Range, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Func, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Go, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Select, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Close, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Ready, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Init, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).String, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Error, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Context, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Module, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Call, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Impl, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).New, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Register, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Delete, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Panic, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Recover, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Complex, new(p50.Word)),
+		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Append, new(p50.Word)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).Nothing, new(p51.Plain)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).Look, new(p51.Plain)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).Put, new(p51.Plain)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).Unknown, new(p51.Plain)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).Old, new(p51.Plain)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).Wait, new(p51.Plain)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedRequest, new(p51.Secret)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedResponse, new(p51.Plain)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedInLoop, new(p51.LoopA)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedInMap, new(p51.InMap)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedInOneof, new(p51.InOneof)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).NotRedacted, new(p51.Harmless)),
+		check(ctx, p131.NewLocalTableClient(impl58{seen}).Everything, new(p51.Secret)),
+		check(ctx, p132.NewLocalBoxClient(impl59{seen}).Put, new(p53.Thing)),
+		check(ctx, p133.NewLocalNestClient(impl60{seen}).Lay, new(p54.Outer_Inner)),
+		check(ctx, p134.NewLocalNoPackageServiceClient(impl61{seen}).Call, new(p55.NoPackageRequest)),
+		check(ctx, p135.NewLocalBareClient(impl62{seen}).Call, new(p56.Word)),
+		check(ctx, p136.NewLocalSafeClient(impl63{seen}).Open, new(p57.Combination)),
+		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Slow, new(p58.Word)),
+		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Slower, new(p58.Word)),
+		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Quick, new(p58.Word)),
+		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Renamed, new(p58.Word)),
+		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Plain, new(p58.Word)),
+		check(ctx, p138.NewLocalSuffixClient(impl65{seen}).Call, new(p59.Request)),
+		check(ctx, p139.NewLocalOldClient(impl66{seen}).Call, new(p60.OldRequest)),
+		check(ctx, p140.NewLocalMaybeClient(impl67{seen}).Get, new(p61.Query)),
+		check(ctx, p141.NewLocalGuestClient(impl68{seen}).Enter, new(p62.Home)),
+		check(ctx, p142.NewLocalRootClient(impl69{seen}).Call, new(p63.Request)),
+		check(ctx, p143.NewLocalLeftClient(impl70{seen}).Turn, new(p64.Degrees)),
+		check(ctx, p143.NewLocalRightClient(impl71{seen}).Turn, new(p64.Degrees)),
+		check(ctx, p65.NewLocalSameClient(impl72{seen}).Call, new(p65.Request)),
+		check(ctx, p144.NewLocalForestClient(impl73{seen}).Plant, new(p66.Tree)),
+		check(ctx, p145.NewLocalTypeClient(impl74{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalInterfaceClient(impl75{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalMapClient(impl76{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalAClient(impl77{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalCtxClient(impl78{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalReqClient(impl79{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalRespClient(impl80{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalErrClient(impl81{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalImplClient(impl82{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalClientClient(impl83{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalErrorClient(impl84{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalContextClient(impl85{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalEngineClient(impl86{seen}).Call, new(p67.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl87{seen}).Call, new(p67.Word)),
+		check(ctx, p146.NewLocalHTTPFilesClient(impl88{seen}).Get, new(p68.GetRequest)),
+		check(ctx, p146.NewLocalHTTPFilesClient(impl88{seen}).Purge, new(p52.Empty)),
+		check(ctx, p146.NewLocalLinuxClient(impl89{seen}).Boot, new(p68.GetRequest)),
+		check(ctx, p146.NewLocalLinuxClient(impl89{seen}).UnimplementedLinuxImpl, new(p68.GetRequest)),
+		check(ctx, p146.NewLocalTestClient(impl90{seen}).Init, new(p68.GetRequest)),
+		check(ctx, p147.NewLocalGreeterClient(impl91{seen}).Greet, new(p69.GreetRequest)),
+		check(ctx, p148.NewLocalSomeClient(impl92{seen}).Once, new(p70.Word)),
+		check(ctx, p149.NewLocalOneClient(impl94{seen}).Call, new(p71.OneRequest)),
+		check(ctx, p149.NewLocalTwoClient(impl95{seen}).Call, new(p71.OneResponse)),
+		check(ctx, p150.NewLocalXClient(impl96{seen}).Call, new(p72.Request)),
+		check(ctx, p151.NewLocalXClient(impl97{seen}).Call, new(p73.Request)),
+		check(ctx, p152.NewLocalOwnedClient(impl98{seen}).Call, new(p74.Word)),
+		check(ctx, p153.NewLocalWellClient(impl99{seen}).Empty, new(p52.Empty)),
+		check(ctx, p153.NewLocalWellClient(impl99{seen}).Any, new(p75.Any)),
+		check(ctx, p153.NewLocalWellClient(impl99{seen}).Mask, new(p76.FieldMask)),
+		check(ctx, p153.NewLocalWellClient(impl99{seen}).Wrapper, new(p78.StringValue)),
+		check(ctx, p154.NewLocalPingClient(impl100{seen}).Ping, new(p52.Empty)),
+		check(ctx, p154.NewLocalPingClient(impl100{seen}).Wrap, new(p52.Empty)),
 	)
 }

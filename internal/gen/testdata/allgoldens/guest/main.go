@@ -105,57 +105,59 @@ import (
 	p93 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
 	p96 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
 	p95 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"google.golang.org/protobuf/proto"
-	p142 "google.golang.org/protobuf/types/known/anypb"
-	p128 "google.golang.org/protobuf/types/known/emptypb"
-	p143 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p144 "google.golang.org/protobuf/types/known/anypb"
+	p130 "google.golang.org/protobuf/types/known/emptypb"
+	p145 "google.golang.org/protobuf/types/known/fieldmaskpb"
 	p75 "google.golang.org/protobuf/types/known/timestamppb"
-	p144 "google.golang.org/protobuf/types/known/wrapperspb"
+	p146 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
@@ -264,56 +266,69 @@ func main() {
 	check("method_names.Words.Recover", p95.NewWordsClient().Recover, new(p96.Word))
 	check("method_names.Words.Complex", p95.NewWordsClient().Complex, new(p96.Word))
 	check("method_names.Words.Append", p95.NewWordsClient().Append, new(p96.Word))
-	check("module.Box.Put", p97.NewBoxClient().Put, new(p98.Thing))
-	check("nested.Nest.Lay", p99.NewNestClient().Lay, new(p100.Outer_Inner))
-	check("NoPackageService.Call", p101.NewNoPackageServiceClient().Call, new(p102.NoPackageRequest))
-	check("no_source_info.Bare.Call", p103.NewBareClient().Call, new(p104.Word))
-	check("opaque.Safe.Open", p105.NewSafeClient().Open, new(p106.Combination))
-	check("options.Tuned.Slow", p107.NewTunedClient().Slow, new(p108.Word))
-	check("options.Tuned.Slower", p107.NewTunedClient().Slower, new(p108.Word))
-	check("options.Tuned.Quick", p107.NewTunedClient().Quick, new(p108.Word))
-	check("options.Tuned.Renamed", p107.NewTunedClient().Renamed, new(p108.Word))
-	check("options.Tuned.Plain", p107.NewTunedClient().Plain, new(p108.Word))
-	check("package_suffix.Suffix.Call", p109.NewSuffixClient().Call, new(p110.Request))
-	check("proto2_case.Old.Call", p111.NewOldClient().Call, new(p112.OldRequest))
-	check("proto3_optional.Maybe.Get", p113.NewMaybeClient().Get, new(p114.Query))
-	check("public_import.Guest.Enter", p115.NewGuestClient().Enter, new(p116.Home))
-	check("rootfile.Root.Call", p117.NewRootClient().Call, new(p118.Request))
-	check("same_method.Left.Turn", p119.NewLeftClient().Turn, new(p120.Degrees))
-	check("same_method.Right.Turn", p119.NewRightClient().Turn, new(p120.Degrees))
-	check("same_package.Same.Call", p121.NewSameClient().Call, new(p121.Request))
-	check("same_type.Forest.Plant", p122.NewForestClient().Plant, new(p123.Tree))
-	check("service_names.Type.Call", p124.NewTypeClient().Call, new(p125.Word))
-	check("service_names.Interface.Call", p124.NewInterfaceClient().Call, new(p125.Word))
-	check("service_names.Map.Call", p124.NewMapClient().Call, new(p125.Word))
-	check("service_names.A.Call", p124.NewAClient().Call, new(p125.Word))
-	check("service_names.Ctx.Call", p124.NewCtxClient().Call, new(p125.Word))
-	check("service_names.Req.Call", p124.NewReqClient().Call, new(p125.Word))
-	check("service_names.Resp.Call", p124.NewRespClient().Call, new(p125.Word))
-	check("service_names.Err.Call", p124.NewErrClient().Call, new(p125.Word))
-	check("service_names.Impl.Call", p124.NewImplClient().Call, new(p125.Word))
-	check("service_names.Client.Call", p124.NewClientClient().Call, new(p125.Word))
-	check("service_names.Error.Call", p124.NewErrorClient().Call, new(p125.Word))
-	check("service_names.Context.Call", p124.NewContextClient().Call, new(p125.Word))
-	check("service_names.Engine.Call", p124.NewEngineClient().Call, new(p125.Word))
-	check("service_names.Names.Call", p124.NewNamesClient().Call, new(p125.Word))
-	check("skeleton.HTTPFiles.Get", p126.NewHTTPFilesClient().Get, new(p127.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p126.NewHTTPFilesClient().Purge, new(p128.Empty))
-	check("skeleton.Linux.Boot", p126.NewLinuxClient().Boot, new(p127.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p126.NewLinuxClient().UnimplementedLinuxImpl, new(p127.GetRequest))
-	check("skeleton.Test.Init", p126.NewTestClient().Init, new(p127.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p129.NewGreeterClient().Greet, new(p130.GreetRequest))
-	check("streaming_skip.Some.Once", p131.NewSomeClient().Once, new(p132.Word))
-	_ = p131.NewAllClient()
-	check("two_files.One.Call", p133.NewOneClient().Call, new(p134.OneRequest))
-	check("two_files.Two.Call", p133.NewTwoClient().Call, new(p134.OneResponse))
-	check("two_versions.x.v1.X.Call", p135.NewXClient().Call, new(p136.Request))
-	check("two_versions.x.v2.X.Call", p137.NewXClient().Call, new(p138.Request))
-	check("unknown_options.Owned.Call", p139.NewOwnedClient().Call, new(p140.Word))
-	check("well_known.Well.Empty", p141.NewWellClient().Empty, new(p128.Empty))
-	check("well_known.Well.Any", p141.NewWellClient().Any, new(p142.Any))
-	check("well_known.Well.Mask", p141.NewWellClient().Mask, new(p143.FieldMask))
-	check("well_known.Well.Wrapper", p141.NewWellClient().Wrapper, new(p144.StringValue))
-	check("wkt_listed.Ping.Ping", p145.NewPingClient().Ping, new(p128.Empty))
-	check("wkt_listed.Ping.Wrap", p145.NewPingClient().Wrap, new(p128.Empty))
+	check("method_table.Table.Nothing", p97.NewTableClient().Nothing, new(p98.Plain))
+	check("method_table.Table.Look", p97.NewTableClient().Look, new(p98.Plain))
+	check("method_table.Table.Put", p97.NewTableClient().Put, new(p98.Plain))
+	check("method_table.Table.Unknown", p97.NewTableClient().Unknown, new(p98.Plain))
+	check("method_table.Table.Old", p97.NewTableClient().Old, new(p98.Plain))
+	check("method_table.Table.Wait", p97.NewTableClient().Wait, new(p98.Plain))
+	check("method_table.Table.RedactedRequest", p97.NewTableClient().RedactedRequest, new(p98.Secret))
+	check("method_table.Table.RedactedResponse", p97.NewTableClient().RedactedResponse, new(p98.Plain))
+	check("method_table.Table.RedactedInLoop", p97.NewTableClient().RedactedInLoop, new(p98.LoopA))
+	check("method_table.Table.RedactedInMap", p97.NewTableClient().RedactedInMap, new(p98.InMap))
+	check("method_table.Table.RedactedInOneof", p97.NewTableClient().RedactedInOneof, new(p98.InOneof))
+	check("method_table.Table.NotRedacted", p97.NewTableClient().NotRedacted, new(p98.Harmless))
+	check("method_table.Table.Everything", p97.NewTableClient().Everything, new(p98.Secret))
+	check("module.Box.Put", p99.NewBoxClient().Put, new(p100.Thing))
+	check("nested.Nest.Lay", p101.NewNestClient().Lay, new(p102.Outer_Inner))
+	check("NoPackageService.Call", p103.NewNoPackageServiceClient().Call, new(p104.NoPackageRequest))
+	check("no_source_info.Bare.Call", p105.NewBareClient().Call, new(p106.Word))
+	check("opaque.Safe.Open", p107.NewSafeClient().Open, new(p108.Combination))
+	check("options.Tuned.Slow", p109.NewTunedClient().Slow, new(p110.Word))
+	check("options.Tuned.Slower", p109.NewTunedClient().Slower, new(p110.Word))
+	check("options.Tuned.Quick", p109.NewTunedClient().Quick, new(p110.Word))
+	check("options.Tuned.Renamed", p109.NewTunedClient().Renamed, new(p110.Word))
+	check("options.Tuned.Plain", p109.NewTunedClient().Plain, new(p110.Word))
+	check("package_suffix.Suffix.Call", p111.NewSuffixClient().Call, new(p112.Request))
+	check("proto2_case.Old.Call", p113.NewOldClient().Call, new(p114.OldRequest))
+	check("proto3_optional.Maybe.Get", p115.NewMaybeClient().Get, new(p116.Query))
+	check("public_import.Guest.Enter", p117.NewGuestClient().Enter, new(p118.Home))
+	check("rootfile.Root.Call", p119.NewRootClient().Call, new(p120.Request))
+	check("same_method.Left.Turn", p121.NewLeftClient().Turn, new(p122.Degrees))
+	check("same_method.Right.Turn", p121.NewRightClient().Turn, new(p122.Degrees))
+	check("same_package.Same.Call", p123.NewSameClient().Call, new(p123.Request))
+	check("same_type.Forest.Plant", p124.NewForestClient().Plant, new(p125.Tree))
+	check("service_names.Type.Call", p126.NewTypeClient().Call, new(p127.Word))
+	check("service_names.Interface.Call", p126.NewInterfaceClient().Call, new(p127.Word))
+	check("service_names.Map.Call", p126.NewMapClient().Call, new(p127.Word))
+	check("service_names.A.Call", p126.NewAClient().Call, new(p127.Word))
+	check("service_names.Ctx.Call", p126.NewCtxClient().Call, new(p127.Word))
+	check("service_names.Req.Call", p126.NewReqClient().Call, new(p127.Word))
+	check("service_names.Resp.Call", p126.NewRespClient().Call, new(p127.Word))
+	check("service_names.Err.Call", p126.NewErrClient().Call, new(p127.Word))
+	check("service_names.Impl.Call", p126.NewImplClient().Call, new(p127.Word))
+	check("service_names.Client.Call", p126.NewClientClient().Call, new(p127.Word))
+	check("service_names.Error.Call", p126.NewErrorClient().Call, new(p127.Word))
+	check("service_names.Context.Call", p126.NewContextClient().Call, new(p127.Word))
+	check("service_names.Engine.Call", p126.NewEngineClient().Call, new(p127.Word))
+	check("service_names.Names.Call", p126.NewNamesClient().Call, new(p127.Word))
+	check("skeleton.HTTPFiles.Get", p128.NewHTTPFilesClient().Get, new(p129.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p128.NewHTTPFilesClient().Purge, new(p130.Empty))
+	check("skeleton.Linux.Boot", p128.NewLinuxClient().Boot, new(p129.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p128.NewLinuxClient().UnimplementedLinuxImpl, new(p129.GetRequest))
+	check("skeleton.Test.Init", p128.NewTestClient().Init, new(p129.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p131.NewGreeterClient().Greet, new(p132.GreetRequest))
+	check("streaming_skip.Some.Once", p133.NewSomeClient().Once, new(p134.Word))
+	_ = p133.NewAllClient()
+	check("two_files.One.Call", p135.NewOneClient().Call, new(p136.OneRequest))
+	check("two_files.Two.Call", p135.NewTwoClient().Call, new(p136.OneResponse))
+	check("two_versions.x.v1.X.Call", p137.NewXClient().Call, new(p138.Request))
+	check("two_versions.x.v2.X.Call", p139.NewXClient().Call, new(p140.Request))
+	check("unknown_options.Owned.Call", p141.NewOwnedClient().Call, new(p142.Word))
+	check("well_known.Well.Empty", p143.NewWellClient().Empty, new(p130.Empty))
+	check("well_known.Well.Any", p143.NewWellClient().Any, new(p144.Any))
+	check("well_known.Well.Mask", p143.NewWellClient().Mask, new(p145.FieldMask))
+	check("well_known.Well.Wrapper", p143.NewWellClient().Wrapper, new(p146.StringValue))
+	check("wkt_listed.Ping.Ping", p147.NewPingClient().Ping, new(p130.Empty))
+	check("wkt_listed.Ping.Wrap", p147.NewPingClient().Wrap, new(p130.Empty))
 }

@@ -28,7 +28,12 @@ func RegisterSame(ctx context.Context, e eng.Engine, impl SameImpl) error {
 		Module: "same_package.Same",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeSame_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeSame_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Same_Call_FullName),
+			},
 		},
 	})
 }

@@ -33,14 +33,55 @@ func RegisterFile(ctx context.Context, e eng.Engine, impl FileImpl) error {
 		Module: "file.v1.File",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Open", Func: "Open", Bridge: bridgeFile_Open(impl)},
-			{Name: "Create", Func: "Create", Bridge: bridgeFile_Create(impl)},
-			{Name: "Close", Func: "Close", Bridge: bridgeFile_Close(impl)},
-			{Name: "Read", Func: "Read", Bridge: bridgeFile_Read(impl)},
-			{Name: "Write", Func: "Write", Bridge: bridgeFile_Write(impl)},
-			{Name: "Delete", Func: "Delete", Bridge: bridgeFile_Delete(impl)},
-			{Name: "Stat", Func: "Stat", Bridge: bridgeFile_Stat(impl)},
-			{Name: "LoadTestData", Func: "LoadTestData", Budget: 30 * time.Second, Bridge: bridgeFile_LoadTestData(impl)},
+			{
+				Name:       "Open",
+				Func:       "Open",
+				Bridge:     bridgeFile_Open(impl),
+				Descriptor: pluginsdk.DescribeMethod(File_Open_FullName),
+			},
+			{
+				Name:       "Create",
+				Func:       "Create",
+				Bridge:     bridgeFile_Create(impl),
+				Descriptor: pluginsdk.DescribeMethod(File_Create_FullName),
+			},
+			{
+				Name:       "Close",
+				Func:       "Close",
+				Bridge:     bridgeFile_Close(impl),
+				Descriptor: pluginsdk.DescribeMethod(File_Close_FullName),
+			},
+			{
+				Name:       "Read",
+				Func:       "Read",
+				Bridge:     bridgeFile_Read(impl),
+				Descriptor: pluginsdk.DescribeMethod(File_Read_FullName),
+			},
+			{
+				Name:       "Write",
+				Func:       "Write",
+				Bridge:     bridgeFile_Write(impl),
+				Descriptor: pluginsdk.DescribeMethod(File_Write_FullName),
+			},
+			{
+				Name:       "Delete",
+				Func:       "Delete",
+				Bridge:     bridgeFile_Delete(impl),
+				Descriptor: pluginsdk.DescribeMethod(File_Delete_FullName),
+			},
+			{
+				Name:       "Stat",
+				Func:       "Stat",
+				Bridge:     bridgeFile_Stat(impl),
+				Descriptor: pluginsdk.DescribeMethod(File_Stat_FullName),
+			},
+			{
+				Name:       "LoadTestData",
+				Func:       "LoadTestData",
+				Budget:     30 * time.Second,
+				Bridge:     bridgeFile_LoadTestData(impl),
+				Descriptor: pluginsdk.DescribeMethod(File_LoadTestData_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterOdd(ctx context.Context, e eng.Engine, impl OddImpl) error {
 		Module: "comment_bytes.Odd",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeOdd_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeOdd_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Odd_Call_FullName),
+			},
 		},
 	})
 }

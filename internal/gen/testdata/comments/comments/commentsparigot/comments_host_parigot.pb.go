@@ -34,11 +34,36 @@ func RegisterTalk(ctx context.Context, e eng.Engine, impl TalkImpl) error {
 		Module: "comments.Talk",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Say", Func: "Say", Bridge: bridgeTalk_Say(impl)},
-			{Name: "Whisper", Func: "Whisper", Bridge: bridgeTalk_Whisper(impl)},
-			{Name: "Shout", Func: "Shout", Bridge: bridgeTalk_Shout(impl)},
-			{Name: "Mumble", Func: "Mumble", Bridge: bridgeTalk_Mumble(impl)},
-			{Name: "Speak", Func: "Speak", Bridge: bridgeTalk_Speak(impl)},
+			{
+				Name:       "Say",
+				Func:       "Say",
+				Bridge:     bridgeTalk_Say(impl),
+				Descriptor: pluginsdk.DescribeMethod(Talk_Say_FullName),
+			},
+			{
+				Name:       "Whisper",
+				Func:       "Whisper",
+				Bridge:     bridgeTalk_Whisper(impl),
+				Descriptor: pluginsdk.DescribeMethod(Talk_Whisper_FullName),
+			},
+			{
+				Name:       "Shout",
+				Func:       "Shout",
+				Bridge:     bridgeTalk_Shout(impl),
+				Descriptor: pluginsdk.DescribeMethod(Talk_Shout_FullName),
+			},
+			{
+				Name:       "Mumble",
+				Func:       "Mumble",
+				Bridge:     bridgeTalk_Mumble(impl),
+				Descriptor: pluginsdk.DescribeMethod(Talk_Mumble_FullName),
+			},
+			{
+				Name:       "Speak",
+				Func:       "Speak",
+				Bridge:     bridgeTalk_Speak(impl),
+				Descriptor: pluginsdk.DescribeMethod(Talk_Speak_FullName),
+			},
 		},
 	})
 }

@@ -27,8 +27,19 @@ func RegisterFresh(ctx context.Context, e eng.Engine, impl FreshImpl) error {
 		Module: "deprecated.Fresh",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Keep", Func: "Keep", Bridge: bridgeFresh_Keep(impl)},
-			{Name: "Drop", Func: "Drop", Bridge: bridgeFresh_Drop(impl)},
+			{
+				Name:       "Keep",
+				Func:       "Keep",
+				Bridge:     bridgeFresh_Keep(impl),
+				Descriptor: pluginsdk.DescribeMethod(Fresh_Keep_FullName),
+			},
+			{
+				Name:       "Drop",
+				Func:       "Drop",
+				Bridge:     bridgeFresh_Drop(impl),
+				Descriptor: pluginsdk.DescribeMethod(Fresh_Drop_FullName),
+				Deprecated: true,
+			},
 		},
 	})
 }
@@ -94,7 +105,13 @@ func RegisterStale(ctx context.Context, e eng.Engine, impl StaleImpl) error {
 		Module: "deprecated.Stale",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeStale_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeStale_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Stale_Call_FullName),
+				Deprecated: true,
+			},
 		},
 	})
 }

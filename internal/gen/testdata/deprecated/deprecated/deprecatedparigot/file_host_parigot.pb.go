@@ -29,7 +29,13 @@ func RegisterWhole(ctx context.Context, e eng.Engine, impl WholeImpl) error {
 		Module: "deprecated.Whole",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeWhole_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeWhole_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Whole_Call_FullName),
+				Deprecated: true,
+			},
 		},
 	})
 }

@@ -32,8 +32,18 @@ func RegisterRun(ctx context.Context, e eng.Engine, impl RunImpl) error {
 		Module: "directives.Run",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeRun_Call(impl)},
-			{Name: "Block", Func: "Block", Bridge: bridgeRun_Block(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeRun_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Run_Call_FullName),
+			},
+			{
+				Name:       "Block",
+				Func:       "Block",
+				Bridge:     bridgeRun_Block(impl),
+				Descriptor: pluginsdk.DescribeMethod(Run_Block_FullName),
+			},
 		},
 	})
 }

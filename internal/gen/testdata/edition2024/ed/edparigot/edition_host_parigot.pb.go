@@ -28,7 +28,12 @@ func RegisterEditor(ctx context.Context, e eng.Engine, impl EditorImpl) error {
 		Module: "edition2024.Editor",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Edit", Func: "Edit", Bridge: bridgeEditor_Edit(impl)},
+			{
+				Name:       "Edit",
+				Func:       "Edit",
+				Bridge:     bridgeEditor_Edit(impl),
+				Descriptor: pluginsdk.DescribeMethod(Editor_Edit_FullName),
+			},
 		},
 	})
 }

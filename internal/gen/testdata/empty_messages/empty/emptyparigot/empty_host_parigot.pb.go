@@ -28,7 +28,12 @@ func RegisterNothing(ctx context.Context, e eng.Engine, impl NothingImpl) error 
 		Module: "empty_messages.Nothing",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Happens", Func: "Happens", Bridge: bridgeNothing_Happens(impl)},
+			{
+				Name:       "Happens",
+				Func:       "Happens",
+				Bridge:     bridgeNothing_Happens(impl),
+				Descriptor: pluginsdk.DescribeMethod(Nothing_Happens_FullName),
+			},
 		},
 	})
 }

@@ -32,9 +32,24 @@ func RegisterCaller(ctx_ context.Context, e eng.Engine, impl CallerImpl) error {
 		Module: "foreign_messages.Caller",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Versions", Func: "Versions", Bridge: bridgeCaller_Versions(impl)},
-			{Name: "Locals", Func: "Locals", Bridge: bridgeCaller_Locals(impl)},
-			{Name: "Packages", Func: "Packages", Bridge: bridgeCaller_Packages(impl)},
+			{
+				Name:       "Versions",
+				Func:       "Versions",
+				Bridge:     bridgeCaller_Versions(impl),
+				Descriptor: pluginsdk.DescribeMethod(Caller_Versions_FullName),
+			},
+			{
+				Name:       "Locals",
+				Func:       "Locals",
+				Bridge:     bridgeCaller_Locals(impl),
+				Descriptor: pluginsdk.DescribeMethod(Caller_Locals_FullName),
+			},
+			{
+				Name:       "Packages",
+				Func:       "Packages",
+				Bridge:     bridgeCaller_Packages(impl),
+				Descriptor: pluginsdk.DescribeMethod(Caller_Packages_FullName),
+			},
 		},
 	})
 }

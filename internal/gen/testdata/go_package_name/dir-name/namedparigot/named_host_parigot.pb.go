@@ -28,7 +28,12 @@ func RegisterNamed(ctx context.Context, e eng.Engine, impl NamedImpl) error {
 		Module: "go_package_name.Named",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Go", Func: "Go", Bridge: bridgeNamed_Go(impl)},
+			{
+				Name:       "Go",
+				Func:       "Go",
+				Bridge:     bridgeNamed_Go(impl),
+				Descriptor: pluginsdk.DescribeMethod(Named_Go_FullName),
+			},
 		},
 	})
 }

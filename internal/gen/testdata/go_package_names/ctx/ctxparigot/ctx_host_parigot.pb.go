@@ -28,7 +28,12 @@ func RegisterSvc(ctx_ context.Context, e eng.Engine, impl SvcImpl) error {
 		Module: "go_package_names.nctx.Svc",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeSvc_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeSvc_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Svc_Call_FullName),
+			},
 		},
 	})
 }

@@ -28,7 +28,12 @@ func RegisterSvc(ctx context.Context, e eng.Engine, impl_ SvcImpl) error {
 		Module: "go_package_names.nimpl.Svc",
 		Impl:   impl_,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeSvc_Call(impl_)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeSvc_Call(impl_),
+				Descriptor: pluginsdk.DescribeMethod(Svc_Call_FullName),
+			},
 		},
 	})
 }

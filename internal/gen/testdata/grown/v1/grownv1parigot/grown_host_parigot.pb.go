@@ -28,8 +28,18 @@ func RegisterClock(ctx context.Context, e eng.Engine, impl ClockImpl) error {
 		Module: "grown.Clock",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Now", Func: "Now", Bridge: bridgeClock_Now(impl)},
-			{Name: "Alarm", Func: "Alarm", Bridge: bridgeClock_Alarm(impl)},
+			{
+				Name:       "Now",
+				Func:       "Now",
+				Bridge:     bridgeClock_Now(impl),
+				Descriptor: pluginsdk.DescribeMethod(Clock_Now_FullName),
+			},
+			{
+				Name:       "Alarm",
+				Func:       "Alarm",
+				Bridge:     bridgeClock_Alarm(impl),
+				Descriptor: pluginsdk.DescribeMethod(Clock_Alarm_FullName),
+			},
 		},
 	})
 }
@@ -89,7 +99,12 @@ func RegisterCalendar(ctx context.Context, e eng.Engine, impl CalendarImpl) erro
 		Module: "grown.Calendar",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Today", Func: "Today", Bridge: bridgeCalendar_Today(impl)},
+			{
+				Name:       "Today",
+				Func:       "Today",
+				Bridge:     bridgeCalendar_Today(impl),
+				Descriptor: pluginsdk.DescribeMethod(Calendar_Today_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
 		Module: "ids.Queue",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Send", Func: "Send", Bridge: bridgeQueue_Send(impl)},
+			{
+				Name:       "Send",
+				Func:       "Send",
+				Bridge:     bridgeQueue_Send(impl),
+				Descriptor: pluginsdk.DescribeMethod(Queue_Send_FullName),
+			},
 		},
 	})
 }

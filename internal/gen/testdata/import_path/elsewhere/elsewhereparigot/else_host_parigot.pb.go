@@ -28,7 +28,12 @@ func RegisterFinder(ctx context.Context, e eng.Engine, impl FinderImpl) error {
 		Module: "import_path.Finder",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Find", Func: "Find", Bridge: bridgeFinder_Find(impl)},
+			{
+				Name:       "Find",
+				Func:       "Find",
+				Bridge:     bridgeFinder_Find(impl),
+				Descriptor: pluginsdk.DescribeMethod(Finder_Find_FullName),
+			},
 		},
 	})
 }

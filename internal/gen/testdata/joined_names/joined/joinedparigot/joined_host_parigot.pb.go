@@ -27,7 +27,12 @@ func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl) error {
 		Module: "joined_names.Foo",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "BarBaz", Func: "BarBaz", Bridge: bridgeFoo_BarBaz(impl)},
+			{
+				Name:       "BarBaz",
+				Func:       "BarBaz",
+				Bridge:     bridgeFoo_BarBaz(impl),
+				Descriptor: pluginsdk.DescribeMethod(Foo_BarBaz_FullName),
+			},
 		},
 	})
 }
@@ -71,7 +76,12 @@ func RegisterFooBar3(ctx context.Context, e eng.Engine, impl FooBar3Impl) error 
 		Module: "joined_names.FooBar3",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Baz", Func: "Baz", Bridge: bridgeFooBar3_Baz(impl)},
+			{
+				Name:       "Baz",
+				Func:       "Baz",
+				Bridge:     bridgeFooBar3_Baz(impl),
+				Descriptor: pluginsdk.DescribeMethod(FooBar3_Baz_FullName),
+			},
 		},
 	})
 }
@@ -115,7 +125,12 @@ func RegisterFoo_BarBaz(ctx context.Context, e eng.Engine, impl Foo_BarBazImpl) 
 		Module: "joined_names.Foo_BarBaz",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Baz", Func: "Baz", Bridge: bridgeFoo_BarBaz_Baz(impl)},
+			{
+				Name:       "Baz",
+				Func:       "Baz",
+				Bridge:     bridgeFoo_BarBaz_Baz(impl),
+				Descriptor: pluginsdk.DescribeMethod(Foo_BarBaz_Baz_FullName),
+			},
 		},
 	})
 }
@@ -159,7 +174,12 @@ func RegisterLocalFoo(ctx context.Context, e eng.Engine, impl LocalFooImpl) erro
 		Module: "joined_names.LocalFoo",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "BarBaz", Func: "BarBaz", Bridge: bridgeLocalFoo_BarBaz(impl)},
+			{
+				Name:       "BarBaz",
+				Func:       "BarBaz",
+				Bridge:     bridgeLocalFoo_BarBaz(impl),
+				Descriptor: pluginsdk.DescribeMethod(LocalFoo_BarBaz_FullName),
+			},
 		},
 	})
 }

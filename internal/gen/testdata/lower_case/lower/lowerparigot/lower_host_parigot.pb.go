@@ -28,7 +28,12 @@ func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error 
 		Module: "lower_case.greeter",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "say_hello", Func: "say_hello", Bridge: bridgeGreeter_SayHello(impl)},
+			{
+				Name:       "say_hello",
+				Func:       "say_hello",
+				Bridge:     bridgeGreeter_SayHello(impl),
+				Descriptor: pluginsdk.DescribeMethod(Greeter_SayHello_FullName),
+			},
 		},
 	})
 }
@@ -72,7 +77,12 @@ func RegisterWordCounterV2(ctx context.Context, e eng.Engine, impl WordCounterV2
 		Module: "lower_case.word_counter_v2",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "count", Func: "count", Bridge: bridgeWordCounterV2_Count(impl)},
+			{
+				Name:       "count",
+				Func:       "count",
+				Bridge:     bridgeWordCounterV2_Count(impl),
+				Descriptor: pluginsdk.DescribeMethod(WordCounterV2_Count_FullName),
+			},
 		},
 	})
 }

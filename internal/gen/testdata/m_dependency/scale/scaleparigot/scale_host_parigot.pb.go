@@ -28,7 +28,12 @@ func RegisterScale(ctx context.Context, e eng.Engine, impl ScaleImpl) error {
 		Module: "m_dependency.Scale",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Weigh", Func: "Weigh", Bridge: bridgeScale_Weigh(impl)},
+			{
+				Name:       "Weigh",
+				Func:       "Weigh",
+				Bridge:     bridgeScale_Weigh(impl),
+				Descriptor: pluginsdk.DescribeMethod(Scale_Weigh_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl) error {
 		Module: "m_override.Foo",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Bar", Func: "Bar", Bridge: bridgeFoo_Bar(impl)},
+			{
+				Name:       "Bar",
+				Func:       "Bar",
+				Bridge:     bridgeFoo_Bar(impl),
+				Descriptor: pluginsdk.DescribeMethod(Foo_Bar_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
 		Module: "many_packages.a.A",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Do", Func: "Do", Bridge: bridgeA_Do(impl)},
+			{
+				Name:       "Do",
+				Func:       "Do",
+				Bridge:     bridgeA_Do(impl),
+				Descriptor: pluginsdk.DescribeMethod(A_Do_FullName),
+			},
 		},
 	})
 }

@@ -28,7 +28,12 @@ func RegisterB(ctx context.Context, e eng.Engine, impl BImpl) error {
 		Module: "many_packages.b.B",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Do", Func: "Do", Bridge: bridgeB_Do(impl)},
+			{
+				Name:       "Do",
+				Func:       "Do",
+				Bridge:     bridgeB_Do(impl),
+				Descriptor: pluginsdk.DescribeMethod(B_Do_FullName),
+			},
 		},
 	})
 }

@@ -28,11 +28,36 @@ func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error 
 		Module: "message_names.Greeter",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Clients", Func: "Clients", Bridge: bridgeGreeter_Clients(impl)},
-			{Name: "Plugins", Func: "Plugins", Bridge: bridgeGreeter_Plugins(impl)},
-			{Name: "Joined", Func: "Joined", Bridge: bridgeGreeter_Joined(impl)},
-			{Name: "Predeclared", Func: "Predeclared", Bridge: bridgeGreeter_Predeclared(impl)},
-			{Name: "Packages", Func: "Packages", Bridge: bridgeGreeter_Packages(impl)},
+			{
+				Name:       "Clients",
+				Func:       "Clients",
+				Bridge:     bridgeGreeter_Clients(impl),
+				Descriptor: pluginsdk.DescribeMethod(Greeter_Clients_FullName),
+			},
+			{
+				Name:       "Plugins",
+				Func:       "Plugins",
+				Bridge:     bridgeGreeter_Plugins(impl),
+				Descriptor: pluginsdk.DescribeMethod(Greeter_Plugins_FullName),
+			},
+			{
+				Name:       "Joined",
+				Func:       "Joined",
+				Bridge:     bridgeGreeter_Joined(impl),
+				Descriptor: pluginsdk.DescribeMethod(Greeter_Joined_FullName),
+			},
+			{
+				Name:       "Predeclared",
+				Func:       "Predeclared",
+				Bridge:     bridgeGreeter_Predeclared(impl),
+				Descriptor: pluginsdk.DescribeMethod(Greeter_Predeclared_FullName),
+			},
+			{
+				Name:       "Packages",
+				Func:       "Packages",
+				Bridge:     bridgeGreeter_Packages(impl),
+				Descriptor: pluginsdk.DescribeMethod(Greeter_Packages_FullName),
+			},
 		},
 	})
 }

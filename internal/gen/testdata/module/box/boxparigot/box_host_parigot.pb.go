@@ -27,7 +27,12 @@ func RegisterBox(ctx context.Context, e eng.Engine, impl BoxImpl) error {
 		Module: "module.Box",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Put", Func: "Put", Bridge: bridgeBox_Put(impl)},
+			{
+				Name:       "Put",
+				Func:       "Put",
+				Bridge:     bridgeBox_Put(impl),
+				Descriptor: pluginsdk.DescribeMethod(Box_Put_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterNest(ctx context.Context, e eng.Engine, impl NestImpl) error {
 		Module: "nested.Nest",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Lay", Func: "Lay", Bridge: bridgeNest_Lay(impl)},
+			{
+				Name:       "Lay",
+				Func:       "Lay",
+				Bridge:     bridgeNest_Lay(impl),
+				Descriptor: pluginsdk.DescribeMethod(Nest_Lay_FullName),
+			},
 		},
 	})
 }

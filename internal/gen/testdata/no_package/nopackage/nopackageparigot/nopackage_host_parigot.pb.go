@@ -28,7 +28,12 @@ func RegisterNoPackageService(ctx context.Context, e eng.Engine, impl NoPackageS
 		Module: "NoPackageService",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeNoPackageService_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeNoPackageService_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(NoPackageService_Call_FullName),
+			},
 		},
 	})
 }

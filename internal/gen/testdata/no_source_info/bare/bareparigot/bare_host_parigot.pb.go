@@ -28,7 +28,12 @@ func RegisterBare(ctx context.Context, e eng.Engine, impl BareImpl) error {
 		Module: "no_source_info.Bare",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeBare_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeBare_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Bare_Call_FullName),
+			},
 		},
 	})
 }

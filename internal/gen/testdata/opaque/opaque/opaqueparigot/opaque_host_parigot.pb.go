@@ -27,7 +27,12 @@ func RegisterSafe(ctx context.Context, e eng.Engine, impl SafeImpl) error {
 		Module: "opaque.Safe",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Open", Func: "Open", Bridge: bridgeSafe_Open(impl)},
+			{
+				Name:       "Open",
+				Func:       "Open",
+				Bridge:     bridgeSafe_Open(impl),
+				Descriptor: pluginsdk.DescribeMethod(Safe_Open_FullName),
+			},
 		},
 	})
 }

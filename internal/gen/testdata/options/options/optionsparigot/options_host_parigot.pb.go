@@ -28,11 +28,39 @@ func RegisterTuned(ctx context.Context, e eng.Engine, impl TunedImpl) error {
 		Module: "tuned-module/v2",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Slow", Func: "Slow", Budget: 90 * time.Second, Bridge: bridgeTuned_Slow(impl)},
-			{Name: "Slower", Func: "[async]slower", Budget: 2 * time.Hour, Bridge: bridgeTuned_Slower(impl)},
-			{Name: "Quick", Func: "Quick", Budget: 1500 * time.Nanosecond, Bridge: bridgeTuned_Quick(impl)},
-			{Name: "Renamed", Func: "other", Bridge: bridgeTuned_Renamed(impl)},
-			{Name: "Plain", Func: "Plain", Bridge: bridgeTuned_Plain(impl)},
+			{
+				Name:       "Slow",
+				Func:       "Slow",
+				Budget:     90 * time.Second,
+				Bridge:     bridgeTuned_Slow(impl),
+				Descriptor: pluginsdk.DescribeMethod(Tuned_Slow_FullName),
+			},
+			{
+				Name:       "Slower",
+				Func:       "[async]slower",
+				Budget:     2 * time.Hour,
+				Bridge:     bridgeTuned_Slower(impl),
+				Descriptor: pluginsdk.DescribeMethod(Tuned_Slower_FullName),
+			},
+			{
+				Name:       "Quick",
+				Func:       "Quick",
+				Budget:     1500 * time.Nanosecond,
+				Bridge:     bridgeTuned_Quick(impl),
+				Descriptor: pluginsdk.DescribeMethod(Tuned_Quick_FullName),
+			},
+			{
+				Name:       "Renamed",
+				Func:       "other",
+				Bridge:     bridgeTuned_Renamed(impl),
+				Descriptor: pluginsdk.DescribeMethod(Tuned_Renamed_FullName),
+			},
+			{
+				Name:       "Plain",
+				Func:       "Plain",
+				Bridge:     bridgeTuned_Plain(impl),
+				Descriptor: pluginsdk.DescribeMethod(Tuned_Plain_FullName),
+			},
 		},
 	})
 }

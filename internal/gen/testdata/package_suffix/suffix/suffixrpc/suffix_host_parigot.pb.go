@@ -28,7 +28,12 @@ func RegisterSuffix(ctx context.Context, e eng.Engine, impl SuffixImpl) error {
 		Module: "package_suffix.Suffix",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeSuffix_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeSuffix_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Suffix_Call_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterOld(ctx context.Context, e eng.Engine, impl OldImpl) error {
 		Module: "proto2_case.Old",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeOld_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeOld_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Old_Call_FullName),
+			},
 		},
 	})
 }

@@ -28,7 +28,12 @@ func RegisterMaybe(ctx context.Context, e eng.Engine, impl MaybeImpl) error {
 		Module: "proto3_optional.Maybe",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Get", Func: "Get", Bridge: bridgeMaybe_Get(impl)},
+			{
+				Name:       "Get",
+				Func:       "Get",
+				Bridge:     bridgeMaybe_Get(impl),
+				Descriptor: pluginsdk.DescribeMethod(Maybe_Get_FullName),
+			},
 		},
 	})
 }

@@ -28,7 +28,12 @@ func RegisterGuest(ctx context.Context, e eng.Engine, impl GuestImpl) error {
 		Module: "public_import.Guest",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Enter", Func: "Enter", Bridge: bridgeGuest_Enter(impl)},
+			{
+				Name:       "Enter",
+				Func:       "Enter",
+				Bridge:     bridgeGuest_Enter(impl),
+				Descriptor: pluginsdk.DescribeMethod(Guest_Enter_FullName),
+			},
 		},
 	})
 }

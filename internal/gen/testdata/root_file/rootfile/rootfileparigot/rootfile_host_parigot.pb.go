@@ -27,7 +27,12 @@ func RegisterRoot(ctx context.Context, e eng.Engine, impl RootImpl) error {
 		Module: "rootfile.Root",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeRoot_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeRoot_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Root_Call_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterLeft(ctx context.Context, e eng.Engine, impl LeftImpl) error {
 		Module: "same_method.Left",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Turn", Func: "Turn", Bridge: bridgeLeft_Turn(impl)},
+			{
+				Name:       "Turn",
+				Func:       "Turn",
+				Bridge:     bridgeLeft_Turn(impl),
+				Descriptor: pluginsdk.DescribeMethod(Left_Turn_FullName),
+			},
 		},
 	})
 }
@@ -70,7 +75,12 @@ func RegisterRight(ctx context.Context, e eng.Engine, impl RightImpl) error {
 		Module: "same_method.Right",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Turn", Func: "Turn", Bridge: bridgeRight_Turn(impl)},
+			{
+				Name:       "Turn",
+				Func:       "Turn",
+				Bridge:     bridgeRight_Turn(impl),
+				Descriptor: pluginsdk.DescribeMethod(Right_Turn_FullName),
+			},
 		},
 	})
 }

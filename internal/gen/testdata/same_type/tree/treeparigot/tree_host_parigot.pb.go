@@ -27,7 +27,12 @@ func RegisterForest(ctx context.Context, e eng.Engine, impl ForestImpl) error {
 		Module: "same_type.Forest",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Plant", Func: "Plant", Bridge: bridgeForest_Plant(impl)},
+			{
+				Name:       "Plant",
+				Func:       "Plant",
+				Bridge:     bridgeForest_Plant(impl),
+				Descriptor: pluginsdk.DescribeMethod(Forest_Plant_FullName),
+			},
 		},
 	})
 }

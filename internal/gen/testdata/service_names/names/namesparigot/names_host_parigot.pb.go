@@ -27,7 +27,12 @@ func RegisterType(ctx context.Context, e eng.Engine, impl TypeImpl) error {
 		Module: "service_names.Type",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeType_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeType_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Type_Call_FullName),
+			},
 		},
 	})
 }
@@ -71,7 +76,12 @@ func RegisterInterface(ctx context.Context, e eng.Engine, impl InterfaceImpl) er
 		Module: "service_names.Interface",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeInterface_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeInterface_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Interface_Call_FullName),
+			},
 		},
 	})
 }
@@ -114,7 +124,12 @@ func RegisterMap(ctx context.Context, e eng.Engine, impl MapImpl) error {
 		Module: "service_names.Map",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeMap_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeMap_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Map_Call_FullName),
+			},
 		},
 	})
 }
@@ -157,7 +172,12 @@ func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
 		Module: "service_names.A",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeA_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeA_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(A_Call_FullName),
+			},
 		},
 	})
 }
@@ -200,7 +220,12 @@ func RegisterCtx(ctx context.Context, e eng.Engine, impl CtxImpl) error {
 		Module: "service_names.Ctx",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeCtx_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeCtx_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Ctx_Call_FullName),
+			},
 		},
 	})
 }
@@ -243,7 +268,12 @@ func RegisterReq(ctx context.Context, e eng.Engine, impl ReqImpl) error {
 		Module: "service_names.Req",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeReq_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeReq_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Req_Call_FullName),
+			},
 		},
 	})
 }
@@ -286,7 +316,12 @@ func RegisterResp(ctx context.Context, e eng.Engine, impl RespImpl) error {
 		Module: "service_names.Resp",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeResp_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeResp_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Resp_Call_FullName),
+			},
 		},
 	})
 }
@@ -329,7 +364,12 @@ func RegisterErr(ctx context.Context, e eng.Engine, impl ErrImpl) error {
 		Module: "service_names.Err",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeErr_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeErr_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Err_Call_FullName),
+			},
 		},
 	})
 }
@@ -372,7 +412,12 @@ func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplImpl) error {
 		Module: "service_names.Impl",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeImpl_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeImpl_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Impl_Call_FullName),
+			},
 		},
 	})
 }
@@ -416,7 +461,12 @@ func RegisterClient(ctx context.Context, e eng.Engine, impl ClientImpl) error {
 		Module: "service_names.Client",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeClient_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeClient_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Client_Call_FullName),
+			},
 		},
 	})
 }
@@ -460,7 +510,12 @@ func RegisterError(ctx context.Context, e eng.Engine, impl ErrorImpl) error {
 		Module: "service_names.Error",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeError_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeError_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Error_Call_FullName),
+			},
 		},
 	})
 }
@@ -504,7 +559,12 @@ func RegisterContext(ctx context.Context, e eng.Engine, impl ContextImpl) error 
 		Module: "service_names.Context",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeContext_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeContext_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Context_Call_FullName),
+			},
 		},
 	})
 }
@@ -548,7 +608,12 @@ func RegisterEngine(ctx context.Context, e eng.Engine, impl EngineImpl) error {
 		Module: "service_names.Engine",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeEngine_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeEngine_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Engine_Call_FullName),
+			},
 		},
 	})
 }
@@ -592,7 +657,12 @@ func RegisterNames(ctx context.Context, e eng.Engine, impl NamesImpl) error {
 		Module: "service_names.Names",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeNames_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeNames_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Names_Call_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterSide(ctx context.Context, e eng.Engine, impl SideImpl) error {
 		Module: "side_host.Side",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeSide_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeSide_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Side_Call_FullName),
+			},
 		},
 	})
 }

@@ -29,8 +29,19 @@ func RegisterHTTPFiles(ctx context.Context, e eng.Engine, impl HTTPFilesImpl) er
 		Module: "skeleton.HTTPFiles",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Get", Func: "Get", Bridge: bridgeHTTPFiles_Get(impl)},
-			{Name: "Purge", Func: "Purge", Bridge: bridgeHTTPFiles_Purge(impl)},
+			{
+				Name:       "Get",
+				Func:       "Get",
+				Bridge:     bridgeHTTPFiles_Get(impl),
+				Descriptor: pluginsdk.DescribeMethod(HTTPFiles_Get_FullName),
+			},
+			{
+				Name:       "Purge",
+				Func:       "Purge",
+				Bridge:     bridgeHTTPFiles_Purge(impl),
+				Descriptor: pluginsdk.DescribeMethod(HTTPFiles_Purge_FullName),
+				Deprecated: true,
+			},
 		},
 	})
 }
@@ -93,8 +104,18 @@ func RegisterLinux(ctx context.Context, e eng.Engine, impl LinuxImpl) error {
 		Module: "skeleton.Linux",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Boot", Func: "Boot", Bridge: bridgeLinux_Boot(impl)},
-			{Name: "UnimplementedLinuxImpl", Func: "UnimplementedLinuxImpl", Bridge: bridgeLinux_UnimplementedLinuxImpl(impl)},
+			{
+				Name:       "Boot",
+				Func:       "Boot",
+				Bridge:     bridgeLinux_Boot(impl),
+				Descriptor: pluginsdk.DescribeMethod(Linux_Boot_FullName),
+			},
+			{
+				Name:       "UnimplementedLinuxImpl",
+				Func:       "UnimplementedLinuxImpl",
+				Bridge:     bridgeLinux_UnimplementedLinuxImpl(impl),
+				Descriptor: pluginsdk.DescribeMethod(Linux_UnimplementedLinuxImpl_FullName),
+			},
 		},
 	})
 }
@@ -154,7 +175,12 @@ func RegisterTest(ctx context.Context, e eng.Engine, impl TestImpl) error {
 		Module: "skeleton.Test",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Init", Func: "Init", Bridge: bridgeTest_Init(impl)},
+			{
+				Name:       "Init",
+				Func:       "Init",
+				Bridge:     bridgeTest_Init(impl),
+				Descriptor: pluginsdk.DescribeMethod(Test_Init_FullName),
+			},
 		},
 	})
 }

@@ -28,7 +28,12 @@ func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error 
 		Module: "source_relative.v1.Greeter",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Greet", Func: "Greet", Bridge: bridgeGreeter_Greet(impl)},
+			{
+				Name:       "Greet",
+				Func:       "Greet",
+				Bridge:     bridgeGreeter_Greet(impl),
+				Descriptor: pluginsdk.DescribeMethod(Greeter_Greet_FullName),
+			},
 		},
 	})
 }

@@ -28,7 +28,12 @@ func RegisterSome(ctx context.Context, e eng.Engine, impl SomeImpl) error {
 		Module: "streaming_skip.Some",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Once", Func: "Once", Bridge: bridgeSome_Once(impl)},
+			{
+				Name:       "Once",
+				Func:       "Once",
+				Bridge:     bridgeSome_Once(impl),
+				Descriptor: pluginsdk.DescribeMethod(Some_Once_FullName),
+			},
 		},
 	})
 }

@@ -27,7 +27,12 @@ func RegisterOne(ctx context.Context, e eng.Engine, impl OneImpl) error {
 		Module: "two_files.One",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeOne_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeOne_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(One_Call_FullName),
+			},
 		},
 	})
 }

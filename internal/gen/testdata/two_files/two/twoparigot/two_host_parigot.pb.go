@@ -27,7 +27,12 @@ func RegisterTwo(ctx context.Context, e eng.Engine, impl TwoImpl) error {
 		Module: "two_files.Two",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeTwo_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeTwo_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(Two_Call_FullName),
+			},
 		},
 	})
 }

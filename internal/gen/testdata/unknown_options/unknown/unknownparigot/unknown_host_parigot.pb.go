@@ -28,7 +28,13 @@ func RegisterOwned(ctx context.Context, e eng.Engine, impl OwnedImpl) error {
 		Module: "unknown_options.Owned",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeOwned_Call(impl)},
+			{
+				Name:        "Call",
+				Func:        "Call",
+				Bridge:      bridgeOwned_Call(impl),
+				Descriptor:  pluginsdk.DescribeMethod(Owned_Call_FullName),
+				Idempotency: pluginsdk.Idempotent,
+			},
 		},
 	})
 }

@@ -32,10 +32,30 @@ func RegisterWell(ctx context.Context, e eng.Engine, impl WellImpl) error {
 		Module: "well_known.Well",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Empty", Func: "Empty", Bridge: bridgeWell_Empty(impl)},
-			{Name: "Any", Func: "Any", Bridge: bridgeWell_Any(impl)},
-			{Name: "Mask", Func: "Mask", Bridge: bridgeWell_Mask(impl)},
-			{Name: "Wrapper", Func: "Wrapper", Bridge: bridgeWell_Wrapper(impl)},
+			{
+				Name:       "Empty",
+				Func:       "Empty",
+				Bridge:     bridgeWell_Empty(impl),
+				Descriptor: pluginsdk.DescribeMethod(Well_Empty_FullName),
+			},
+			{
+				Name:       "Any",
+				Func:       "Any",
+				Bridge:     bridgeWell_Any(impl),
+				Descriptor: pluginsdk.DescribeMethod(Well_Any_FullName),
+			},
+			{
+				Name:       "Mask",
+				Func:       "Mask",
+				Bridge:     bridgeWell_Mask(impl),
+				Descriptor: pluginsdk.DescribeMethod(Well_Mask_FullName),
+			},
+			{
+				Name:       "Wrapper",
+				Func:       "Wrapper",
+				Bridge:     bridgeWell_Wrapper(impl),
+				Descriptor: pluginsdk.DescribeMethod(Well_Wrapper_FullName),
+			},
 		},
 	})
 }

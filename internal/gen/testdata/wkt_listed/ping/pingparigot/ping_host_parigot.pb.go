@@ -28,8 +28,18 @@ func RegisterPing(ctx context.Context, e eng.Engine, impl PingImpl) error {
 		Module: "wkt_listed.Ping",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Ping", Func: "Ping", Bridge: bridgePing_Ping(impl)},
-			{Name: "Wrap", Func: "Wrap", Bridge: bridgePing_Wrap(impl)},
+			{
+				Name:       "Ping",
+				Func:       "Ping",
+				Bridge:     bridgePing_Ping(impl),
+				Descriptor: pluginsdk.DescribeMethod(Ping_Ping_FullName),
+			},
+			{
+				Name:       "Wrap",
+				Func:       "Wrap",
+				Bridge:     bridgePing_Wrap(impl),
+				Descriptor: pluginsdk.DescribeMethod(Ping_Wrap_FullName),
+			},
 		},
 	})
 }

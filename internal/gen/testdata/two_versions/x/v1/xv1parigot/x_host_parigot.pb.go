@@ -28,7 +28,12 @@ func RegisterX(ctx context.Context, e eng.Engine, impl XImpl) error {
 		Module: "two_versions.x.v1.X",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Call", Func: "Call", Bridge: bridgeX_Call(impl)},
+			{
+				Name:       "Call",
+				Func:       "Call",
+				Bridge:     bridgeX_Call(impl),
+				Descriptor: pluginsdk.DescribeMethod(X_Call_FullName),
+			},
 		},
 	})
 }

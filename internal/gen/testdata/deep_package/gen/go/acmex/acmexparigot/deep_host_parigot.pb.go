@@ -28,7 +28,12 @@ func RegisterDeep(ctx context.Context, e eng.Engine, impl DeepImpl) error {
 		Module: "acme.team.svc.x.v1.Deep",
 		Impl:   impl,
 		Methods: []pluginsdk.Method{
-			{Name: "Dive", Func: "Dive", Bridge: bridgeDeep_Dive(impl)},
+			{
+				Name:       "Dive",
+				Func:       "Dive",
+				Bridge:     bridgeDeep_Dive(impl),
+				Descriptor: pluginsdk.DescribeMethod(Deep_Dive_FullName),
+			},
 		},
 	})
 }

@@ -1,0 +1,41 @@
+package eng_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/guesttest"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+)
+
+// TestDeprecatedImports: each start of a guest tells once which deprecated
+// functions it imports, and nothing about those that it does not.
+func TestDeprecatedImports(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, h.Close(t.Context())) }()
+	require.NoError(t, pluginsdk.RegisterService(t.Context(), h, pluginsdk.Service{
+		Name: "test.v1.Test", Impl: testImpl{},
+		Methods: []pluginsdk.Method{
+			{Name: "Echo", Bridge: bridgeEcho, Deprecated: true},
+			{Name: "Unused", Bridge: bridgeEcho, Deprecated: true},
+		},
+	}))
+	for starts := range 3 {
+		require.Equal(t, starts, strings.Count(log.String(), "deprecated"), log.String())
+		run(t, h, "world")
+	}
+	require.Contains(t, log.String(), `level=INFO msg="a guest imports deprecated functions" guest=tester functions=[test.v1.Test.Echo]`)
+
+	log.Reset()
+	quiet := newHost(t, eng.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	run(t, quiet, "world")
+	require.Empty(t, log.String())
+}
