@@ -62,7 +62,7 @@ corpus: ## Generate and compile the services of all corpus modules, and print th
 lint: ## Run all linters, for the host and for wasip1
 	@echo "==> linting (the first time builds golangci-lint, which takes minutes)"
 	@$(BUF) lint
-	@$(BUF) lint pluginsdk/proto --config pluginsdk/proto/buf.yaml # what those see who copy it
+	@buf=$$($(TOOL) -n buf) && cd pluginsdk/proto && "$$buf" lint # as those see it who copy it
 	@$(BUF) format --diff --exit-code
 	@$(LINT) run ./...
 	@linter=$$($(TOOL) -n golangci-lint) && $(WASIP1) "$$linter" run $(GUEST_PACKAGES)
