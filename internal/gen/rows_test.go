@@ -97,11 +97,11 @@ var rows = []struct {
 }
 
 // TestRows: each row has its tests, and each golden directory its row, or is
-// about the mode impl=DIR or package_suffix.
+// about the mode impl=DIR, package_suffix, or the documentation.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	have := testsAndGoldens(t)
-	used := map[string]bool{"skeleton": true, "package_suffix": true, "same_package": true}
+	used := map[string]bool{"skeleton": true, "package_suffix": true, "same_package": true, "docs": true}
 	for number, row := range rows {
 		if number == 0 {
 			continue

@@ -10,162 +10,164 @@ import (
 	"errors"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
 	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
 	p1 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
 	p2 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
 	p3 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
 	p4 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p5 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p6 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p6 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"google.golang.org/protobuf/proto"
-	p75 "google.golang.org/protobuf/types/known/anypb"
-	p52 "google.golang.org/protobuf/types/known/emptypb"
-	p76 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p77 "google.golang.org/protobuf/types/known/structpb"
-	p38 "google.golang.org/protobuf/types/known/timestamppb"
-	p78 "google.golang.org/protobuf/types/known/wrapperspb"
+	p76 "google.golang.org/protobuf/types/known/anypb"
+	p53 "google.golang.org/protobuf/types/known/emptypb"
+	p77 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p78 "google.golang.org/protobuf/types/known/structpb"
+	p39 "google.golang.org/protobuf/types/known/timestamppb"
+	p79 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
@@ -290,721 +292,735 @@ func (i impl12) Block(_ context.Context, req *p5.Word, resp *p5.Word) error {
 
 type impl13 struct{ seen Seen }
 
-func (i impl13) Edit(_ context.Context, req *p6.EditRequest, resp *p6.EditResponse) error {
-	return i.seen.answer("edition2023.Editor.Edit", req, resp)
+func (i impl13) Send(_ context.Context, req *p6.SendRequest, resp *p6.SendResponse) error {
+	return i.seen.answer("queue.v1.Queue.Send", req, resp)
+}
+
+func (i impl13) Receive(_ context.Context, req *p6.ReceiveRequest, resp *p6.ReceiveResponse) error {
+	return i.seen.answer("queue.v1.Queue.Receive", req, resp)
+}
+
+func (i impl13) Length(_ context.Context, req *p6.LengthRequest, resp *p6.LengthResponse) error {
+	return i.seen.answer("queue.v1.Queue.Length", req, resp)
 }
 
 type impl14 struct{ seen Seen }
 
 func (i impl14) Edit(_ context.Context, req *p7.EditRequest, resp *p7.EditResponse) error {
-	return i.seen.answer("edition2024.Editor.Edit", req, resp)
+	return i.seen.answer("edition2023.Editor.Edit", req, resp)
 }
 
 type impl15 struct{ seen Seen }
 
-func (i impl15) Happens(_ context.Context, req *p8.HappensRequest, resp *p8.HappensResponse) error {
-	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
+func (i impl15) Edit(_ context.Context, req *p8.EditRequest, resp *p8.EditResponse) error {
+	return i.seen.answer("edition2024.Editor.Edit", req, resp)
 }
 
 type impl16 struct{ seen Seen }
 
-type impl17 struct{ seen Seen }
-
-func (i impl17) Call(_ context.Context, req *p9.Word, resp *p9.Word) error {
-	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
+func (i impl16) Happens(_ context.Context, req *p9.HappensRequest, resp *p9.HappensResponse) error {
+	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
 }
+
+type impl17 struct{ seen Seen }
 
 type impl18 struct{ seen Seen }
 
 func (i impl18) Call(_ context.Context, req *p10.Word, resp *p10.Word) error {
-	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
+	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
 }
 
 type impl19 struct{ seen Seen }
 
 func (i impl19) Call(_ context.Context, req *p11.Word, resp *p11.Word) error {
-	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
+	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
 }
 
 type impl20 struct{ seen Seen }
 
 func (i impl20) Call(_ context.Context, req *p12.Word, resp *p12.Word) error {
-	return i.seen.answer("file_names.space.Svc.Call", req, resp)
+	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
 }
 
 type impl21 struct{ seen Seen }
 
-func (i impl21) Versions(_ context.Context, req *p13.In, resp *p14.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
-}
-
-func (i impl21) Locals(_ context.Context, req *p15.In, resp *p16.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
-}
-
-func (i impl21) Packages(_ context.Context, req *p15.In, resp *p17.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
+func (i impl21) Call(_ context.Context, req *p13.Word, resp *p13.Word) error {
+	return i.seen.answer("file_names.space.Svc.Call", req, resp)
 }
 
 type impl22 struct{ seen Seen }
 
-func (i impl22) Go(_ context.Context, req *p18.Thing, resp *p18.Thing) error {
-	return i.seen.answer("go_package_name.Named.Go", req, resp)
+func (i impl22) Versions(_ context.Context, req *p14.In, resp *p15.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
+}
+
+func (i impl22) Locals(_ context.Context, req *p16.In, resp *p17.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
+}
+
+func (i impl22) Packages(_ context.Context, req *p16.In, resp *p18.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
 }
 
 type impl23 struct{ seen Seen }
 
-func (i impl23) Call(_ context.Context, req *p19.Word, resp *p19.Word) error {
-	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
+func (i impl23) Go(_ context.Context, req *p19.Thing, resp *p19.Thing) error {
+	return i.seen.answer("go_package_name.Named.Go", req, resp)
 }
 
 type impl24 struct{ seen Seen }
 
 func (i impl24) Call(_ context.Context, req *p20.Word, resp *p20.Word) error {
-	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
 }
 
 type impl25 struct{ seen Seen }
 
 func (i impl25) Call(_ context.Context, req *p21.Word, resp *p21.Word) error {
-	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
 }
 
 type impl26 struct{ seen Seen }
 
 func (i impl26) Call(_ context.Context, req *p22.Word, resp *p22.Word) error {
-	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
 }
 
 type impl27 struct{ seen Seen }
 
 func (i impl27) Call(_ context.Context, req *p23.Word, resp *p23.Word) error {
-	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
 }
 
 type impl28 struct{ seen Seen }
 
 func (i impl28) Call(_ context.Context, req *p24.Word, resp *p24.Word) error {
-	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
 }
 
 type impl29 struct{ seen Seen }
 
 func (i impl29) Call(_ context.Context, req *p25.Word, resp *p25.Word) error {
-	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
 }
 
 type impl30 struct{ seen Seen }
 
 func (i impl30) Call(_ context.Context, req *p26.Word, resp *p26.Word) error {
-	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
 }
 
 type impl31 struct{ seen Seen }
 
 func (i impl31) Call(_ context.Context, req *p27.Word, resp *p27.Word) error {
-	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
 }
 
 type impl32 struct{ seen Seen }
 
 func (i impl32) Call(_ context.Context, req *p28.Word, resp *p28.Word) error {
-	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
 }
 
 type impl33 struct{ seen Seen }
 
 func (i impl33) Call(_ context.Context, req *p29.Word, resp *p29.Word) error {
-	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
 }
 
 type impl34 struct{ seen Seen }
 
 func (i impl34) Call(_ context.Context, req *p30.Word, resp *p30.Word) error {
-	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
 }
 
 type impl35 struct{ seen Seen }
 
 func (i impl35) Call(_ context.Context, req *p31.Word, resp *p31.Word) error {
-	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
 }
 
 type impl36 struct{ seen Seen }
 
 func (i impl36) Call(_ context.Context, req *p32.Word, resp *p32.Word) error {
-	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
 }
 
 type impl37 struct{ seen Seen }
 
 func (i impl37) Call(_ context.Context, req *p33.Word, resp *p33.Word) error {
-	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
 }
 
 type impl38 struct{ seen Seen }
 
 func (i impl38) Call(_ context.Context, req *p34.Word, resp *p34.Word) error {
-	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
 }
 
 type impl39 struct{ seen Seen }
 
 func (i impl39) Call(_ context.Context, req *p35.Word, resp *p35.Word) error {
-	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
 }
 
 type impl40 struct{ seen Seen }
 
 func (i impl40) Call(_ context.Context, req *p36.Word, resp *p36.Word) error {
-	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
 }
 
 type impl41 struct{ seen Seen }
 
-func (i impl41) Now(_ context.Context, req *p37.NowRequest, resp *p37.NowResponse) error {
-	return i.seen.answer("grown.Clock.Now", req, resp)
-}
-
-func (i impl41) Alarm(_ context.Context, req *p38.Timestamp, resp *p37.NowResponse) error {
-	return i.seen.answer("grown.Clock.Alarm", req, resp)
+func (i impl41) Call(_ context.Context, req *p37.Word, resp *p37.Word) error {
+	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
 }
 
 type impl42 struct{ seen Seen }
 
-func (i impl42) Today(_ context.Context, req *p37.NowRequest, resp *p37.NowResponse) error {
-	return i.seen.answer("grown.Calendar.Today", req, resp)
+func (i impl42) Now(_ context.Context, req *p38.NowRequest, resp *p38.NowResponse) error {
+	return i.seen.answer("grown.Clock.Now", req, resp)
+}
+
+func (i impl42) Alarm(_ context.Context, req *p39.Timestamp, resp *p38.NowResponse) error {
+	return i.seen.answer("grown.Clock.Alarm", req, resp)
 }
 
 type impl43 struct{ seen Seen }
 
-func (i impl43) Call(_ context.Context, req *p39.Word, resp *p39.Word) error {
-	return i.seen.answer("header.Svc.Call", req, resp)
+func (i impl43) Today(_ context.Context, req *p38.NowRequest, resp *p38.NowResponse) error {
+	return i.seen.answer("grown.Calendar.Today", req, resp)
 }
 
 type impl44 struct{ seen Seen }
 
-func (i impl44) Send(_ context.Context, req *p40.SendRequest, resp *p40.SendResponse) error {
-	return i.seen.answer("ids.Queue.Send", req, resp)
+func (i impl44) Call(_ context.Context, req *p40.Word, resp *p40.Word) error {
+	return i.seen.answer("header.Svc.Call", req, resp)
 }
 
 type impl45 struct{ seen Seen }
 
-func (i impl45) Find(_ context.Context, req *p41.FindRequest, resp *p41.FindResponse) error {
-	return i.seen.answer("import_path.Finder.Find", req, resp)
+func (i impl45) Send(_ context.Context, req *p41.SendRequest, resp *p41.SendResponse) error {
+	return i.seen.answer("ids.Queue.Send", req, resp)
 }
 
 type impl46 struct{ seen Seen }
 
-func (i impl46) BarBaz(_ context.Context, req *p42.FooBar, resp *p42.FooBar) error {
-	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
+func (i impl46) Find(_ context.Context, req *p42.FindRequest, resp *p42.FindResponse) error {
+	return i.seen.answer("import_path.Finder.Find", req, resp)
 }
 
 type impl47 struct{ seen Seen }
 
-func (i impl47) Baz(_ context.Context, req *p42.FooBar, resp *p42.FooBar) error {
-	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
+func (i impl47) BarBaz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
+	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
 }
 
 type impl48 struct{ seen Seen }
 
-func (i impl48) Baz(_ context.Context, req *p42.FooBar, resp *p42.FooBar) error {
-	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
+func (i impl48) Baz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
+	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
 }
 
 type impl49 struct{ seen Seen }
 
-func (i impl49) BarBaz(_ context.Context, req *p42.FooBar, resp *p42.FooBar) error {
-	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
+func (i impl49) Baz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
+	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
 }
 
 type impl50 struct{ seen Seen }
 
-func (i impl50) SayHello(_ context.Context, req *p43.HelloRequest, resp *p43.HelloResponse) error {
-	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
+func (i impl50) BarBaz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
+	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
 }
 
 type impl51 struct{ seen Seen }
 
-func (i impl51) Count(_ context.Context, req *p43.HelloRequest, resp *p43.HelloResponse) error {
-	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
+func (i impl51) SayHello(_ context.Context, req *p44.HelloRequest, resp *p44.HelloResponse) error {
+	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
 }
 
 type impl52 struct{ seen Seen }
 
-func (i impl52) Weigh(_ context.Context, req *p44.WeighRequest, resp *p45.Mass) error {
-	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
+func (i impl52) Count(_ context.Context, req *p44.HelloRequest, resp *p44.HelloResponse) error {
+	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
 }
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) Bar(_ context.Context, req *p46.BarRequest, resp *p46.BarResponse) error {
-	return i.seen.answer("m_override.Foo.Bar", req, resp)
+func (i impl53) Weigh(_ context.Context, req *p45.WeighRequest, resp *p46.Mass) error {
+	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) Do(_ context.Context, req *p47.Request, resp *p47.Response) error {
-	return i.seen.answer("many_packages.a.A.Do", req, resp)
+func (i impl54) Bar(_ context.Context, req *p47.BarRequest, resp *p47.BarResponse) error {
+	return i.seen.answer("m_override.Foo.Bar", req, resp)
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) Do(_ context.Context, req *p47.Request, resp *p48.Response) error {
-	return i.seen.answer("many_packages.b.B.Do", req, resp)
+func (i impl55) Do(_ context.Context, req *p48.Request, resp *p48.Response) error {
+	return i.seen.answer("many_packages.a.A.Do", req, resp)
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) Clients(_ context.Context, req *p49.GreeterClient, resp *p49.GreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Clients", req, resp)
-}
-
-func (i impl56) Plugins(_ context.Context, req *p49.GreeterPlugin, resp *p49.UnimplementedGreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
-}
-
-func (i impl56) Joined(_ context.Context, req *p49.GreeterClients, resp *p49.RegisterGreeter) error {
-	return i.seen.answer("message_names.Greeter.Joined", req, resp)
-}
-
-func (i impl56) Predeclared(_ context.Context, req *p49.Error, resp *p49.String_) error {
-	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
-}
-
-func (i impl56) Packages(_ context.Context, req *p49.Context, resp *p49.Any) error {
-	return i.seen.answer("message_names.Greeter.Packages", req, resp)
+func (i impl56) Do(_ context.Context, req *p48.Request, resp *p49.Response) error {
+	return i.seen.answer("many_packages.b.B.Do", req, resp)
 }
 
 type impl57 struct{ seen Seen }
 
-func (i impl57) Import(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Import", req, resp)
+func (i impl57) Clients(_ context.Context, req *p50.GreeterClient, resp *p50.GreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Clients", req, resp)
 }
 
-func (i impl57) Type(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Type", req, resp)
+func (i impl57) Plugins(_ context.Context, req *p50.GreeterPlugin, resp *p50.UnimplementedGreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
 }
 
-func (i impl57) Range(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Range", req, resp)
+func (i impl57) Joined(_ context.Context, req *p50.GreeterClients, resp *p50.RegisterGreeter) error {
+	return i.seen.answer("message_names.Greeter.Joined", req, resp)
 }
 
-func (i impl57) Func(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Func", req, resp)
+func (i impl57) Predeclared(_ context.Context, req *p50.Error, resp *p50.String_) error {
+	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
 }
 
-func (i impl57) Go(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Go", req, resp)
-}
-
-func (i impl57) Select(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Select", req, resp)
-}
-
-func (i impl57) Close(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Close", req, resp)
-}
-
-func (i impl57) Ready(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Ready", req, resp)
-}
-
-func (i impl57) Init(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Init", req, resp)
-}
-
-func (i impl57) String(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.String", req, resp)
-}
-
-func (i impl57) Error(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Error", req, resp)
-}
-
-func (i impl57) Context(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Context", req, resp)
-}
-
-func (i impl57) Module(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Module", req, resp)
-}
-
-func (i impl57) Call(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Call", req, resp)
-}
-
-func (i impl57) Impl(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Impl", req, resp)
-}
-
-func (i impl57) New(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.New", req, resp)
-}
-
-func (i impl57) Register(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Register", req, resp)
-}
-
-func (i impl57) Delete(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Delete", req, resp)
-}
-
-func (i impl57) Panic(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Panic", req, resp)
-}
-
-func (i impl57) Recover(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Recover", req, resp)
-}
-
-func (i impl57) Complex(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Complex", req, resp)
-}
-
-func (i impl57) Append(_ context.Context, req *p50.Word, resp *p50.Word) error {
-	return i.seen.answer("method_names.Words.Append", req, resp)
+func (i impl57) Packages(_ context.Context, req *p50.Context, resp *p50.Any) error {
+	return i.seen.answer("message_names.Greeter.Packages", req, resp)
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) Nothing(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.Nothing", req, resp)
+func (i impl58) Import(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Import", req, resp)
 }
 
-func (i impl58) Look(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.Look", req, resp)
+func (i impl58) Type(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Type", req, resp)
 }
 
-func (i impl58) Put(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.Put", req, resp)
+func (i impl58) Range(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Range", req, resp)
 }
 
-func (i impl58) Unknown(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.Unknown", req, resp)
+func (i impl58) Func(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Func", req, resp)
 }
 
-func (i impl58) Old(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.Old", req, resp)
+func (i impl58) Go(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Go", req, resp)
 }
 
-func (i impl58) Wait(_ context.Context, req *p51.Plain, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.Wait", req, resp)
+func (i impl58) Select(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Select", req, resp)
 }
 
-func (i impl58) RedactedRequest(_ context.Context, req *p51.Secret, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+func (i impl58) Close(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Close", req, resp)
 }
 
-func (i impl58) RedactedResponse(_ context.Context, req *p51.Plain, resp *p51.Deep) error {
-	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+func (i impl58) Ready(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Ready", req, resp)
 }
 
-func (i impl58) RedactedInLoop(_ context.Context, req *p51.LoopA, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+func (i impl58) Init(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Init", req, resp)
 }
 
-func (i impl58) RedactedInMap(_ context.Context, req *p51.InMap, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+func (i impl58) String(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.String", req, resp)
 }
 
-func (i impl58) RedactedInOneof(_ context.Context, req *p51.InOneof, resp *p51.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+func (i impl58) Error(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Error", req, resp)
 }
 
-func (i impl58) NotRedacted(_ context.Context, req *p51.Harmless, resp *p52.Empty) error {
-	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+func (i impl58) Context(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Context", req, resp)
 }
 
-func (i impl58) Everything(_ context.Context, req *p51.Secret, resp *p51.LoopB) error {
-	return i.seen.answer("method_table.Table.Everything", req, resp)
+func (i impl58) Module(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Module", req, resp)
+}
+
+func (i impl58) Call(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Call", req, resp)
+}
+
+func (i impl58) Impl(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Impl", req, resp)
+}
+
+func (i impl58) New(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.New", req, resp)
+}
+
+func (i impl58) Register(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Register", req, resp)
+}
+
+func (i impl58) Delete(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Delete", req, resp)
+}
+
+func (i impl58) Panic(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Panic", req, resp)
+}
+
+func (i impl58) Recover(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Recover", req, resp)
+}
+
+func (i impl58) Complex(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Complex", req, resp)
+}
+
+func (i impl58) Append(_ context.Context, req *p51.Word, resp *p51.Word) error {
+	return i.seen.answer("method_names.Words.Append", req, resp)
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) Put(_ context.Context, req *p53.Thing, resp *p53.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl59) Nothing(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.Nothing", req, resp)
+}
+
+func (i impl59) Look(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.Look", req, resp)
+}
+
+func (i impl59) Put(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.Put", req, resp)
+}
+
+func (i impl59) Unknown(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.Unknown", req, resp)
+}
+
+func (i impl59) Old(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.Old", req, resp)
+}
+
+func (i impl59) Wait(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.Wait", req, resp)
+}
+
+func (i impl59) RedactedRequest(_ context.Context, req *p52.Secret, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+}
+
+func (i impl59) RedactedResponse(_ context.Context, req *p52.Plain, resp *p52.Deep) error {
+	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+}
+
+func (i impl59) RedactedInLoop(_ context.Context, req *p52.LoopA, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+}
+
+func (i impl59) RedactedInMap(_ context.Context, req *p52.InMap, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+}
+
+func (i impl59) RedactedInOneof(_ context.Context, req *p52.InOneof, resp *p52.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+}
+
+func (i impl59) NotRedacted(_ context.Context, req *p52.Harmless, resp *p53.Empty) error {
+	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+}
+
+func (i impl59) Everything(_ context.Context, req *p52.Secret, resp *p52.LoopB) error {
+	return i.seen.answer("method_table.Table.Everything", req, resp)
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Lay(_ context.Context, req *p54.Outer_Inner, resp *p54.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl60) Put(_ context.Context, req *p54.Thing, resp *p54.Place) error {
+	return i.seen.answer("module.Box.Put", req, resp)
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Call(_ context.Context, req *p55.NoPackageRequest, resp *p55.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl61) Lay(_ context.Context, req *p55.Outer_Inner, resp *p55.Outer_Inner_Innermost) error {
+	return i.seen.answer("nested.Nest.Lay", req, resp)
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Call(_ context.Context, req *p56.Word, resp *p56.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl62) Call(_ context.Context, req *p56.NoPackageRequest, resp *p56.NoPackageResponse) error {
+	return i.seen.answer("NoPackageService.Call", req, resp)
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Open(_ context.Context, req *p57.Combination, resp *p57.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl63) Call(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("no_source_info.Bare.Call", req, resp)
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Slow(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
-}
-
-func (i impl64) Slower(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
-}
-
-func (i impl64) Quick(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
-}
-
-func (i impl64) Renamed(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
-}
-
-func (i impl64) Plain(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl64) Open(_ context.Context, req *p58.Combination, resp *p58.Content) error {
+	return i.seen.answer("opaque.Safe.Open", req, resp)
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Call(_ context.Context, req *p59.Request, resp *p59.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl65) Slow(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("options.Tuned.Slow", req, resp)
+}
+
+func (i impl65) Slower(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("options.Tuned.Slower", req, resp)
+}
+
+func (i impl65) Quick(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("options.Tuned.Quick", req, resp)
+}
+
+func (i impl65) Renamed(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("options.Tuned.Renamed", req, resp)
+}
+
+func (i impl65) Plain(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("options.Tuned.Plain", req, resp)
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Call(_ context.Context, req *p60.OldRequest, resp *p60.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
+func (i impl66) Call(_ context.Context, req *p60.Request, resp *p60.Request) error {
+	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Get(_ context.Context, req *p61.Query, resp *p61.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl67) Call(_ context.Context, req *p61.OldRequest, resp *p61.OldResponse) error {
+	return i.seen.answer("proto2_case.Old.Call", req, resp)
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Enter(_ context.Context, req *p62.Home, resp *p62.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
+func (i impl68) Get(_ context.Context, req *p62.Query, resp *p62.Answer) error {
+	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Call(_ context.Context, req *p63.Request, resp *p63.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl69) Enter(_ context.Context, req *p63.Home, resp *p63.Home) error {
+	return i.seen.answer("public_import.Guest.Enter", req, resp)
 }
 
 type impl70 struct{ seen Seen }
 
-func (i impl70) Turn(_ context.Context, req *p64.Degrees, resp *p64.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl70) Call(_ context.Context, req *p64.Request, resp *p64.Response) error {
+	return i.seen.answer("rootfile.Root.Call", req, resp)
 }
 
 type impl71 struct{ seen Seen }
 
-func (i impl71) Turn(_ context.Context, req *p64.Degrees, resp *p64.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl71) Turn(_ context.Context, req *p65.Degrees, resp *p65.Degrees) error {
+	return i.seen.answer("same_method.Left.Turn", req, resp)
 }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Call(_ context.Context, req *p65.Request, resp *p65.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl72) Turn(_ context.Context, req *p65.Degrees, resp *p65.Degrees) error {
+	return i.seen.answer("same_method.Right.Turn", req, resp)
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Plant(_ context.Context, req *p66.Tree, resp *p66.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl73) Call(_ context.Context, req *p66.Request, resp *p66.Response) error {
+	return i.seen.answer("same_package.Same.Call", req, resp)
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl74) Plant(_ context.Context, req *p67.Tree, resp *p67.Tree) error {
+	return i.seen.answer("same_type.Forest.Plant", req, resp)
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl75) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Type.Call", req, resp)
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl76) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Interface.Call", req, resp)
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl77) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Map.Call", req, resp)
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl78) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.A.Call", req, resp)
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl79) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Ctx.Call", req, resp)
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl80) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Req.Call", req, resp)
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl81) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Resp.Call", req, resp)
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl82) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Err.Call", req, resp)
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl83) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Impl.Call", req, resp)
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl84) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Client.Call", req, resp)
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl85) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Error.Call", req, resp)
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl86) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Context.Call", req, resp)
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Call(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl87) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Engine.Call", req, resp)
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Get(_ context.Context, req *p68.GetRequest, resp *p68.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
-}
-
-func (i impl88) Purge(_ context.Context, req *p52.Empty, resp *p52.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl88) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("service_names.Names.Call", req, resp)
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Boot(_ context.Context, req *p68.GetRequest, resp *p68.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+func (i impl89) Get(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
+	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
 }
 
-func (i impl89) UnimplementedLinuxImpl(_ context.Context, req *p68.GetRequest, resp *p68.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl89) Purge(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
+	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Init(_ context.Context, req *p68.GetRequest, resp *p68.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl90) Boot(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+}
+
+func (i impl90) UnimplementedLinuxImpl(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Greet(_ context.Context, req *p69.GreetRequest, resp *p69.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl91) Init(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
 }
 
 type impl92 struct{ seen Seen }
 
-func (i impl92) Once(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl92) Greet(_ context.Context, req *p70.GreetRequest, resp *p70.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
 }
 
 type impl93 struct{ seen Seen }
 
-type impl94 struct{ seen Seen }
-
-func (i impl94) Call(_ context.Context, req *p71.OneRequest, resp *p71.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl93) Once(_ context.Context, req *p71.Word, resp *p71.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
 }
+
+type impl94 struct{ seen Seen }
 
 type impl95 struct{ seen Seen }
 
-func (i impl95) Call(_ context.Context, req *p71.OneResponse, resp *p71.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl95) Call(_ context.Context, req *p72.OneRequest, resp *p72.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
 }
 
 type impl96 struct{ seen Seen }
 
-func (i impl96) Call(_ context.Context, req *p72.Request, resp *p72.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl96) Call(_ context.Context, req *p72.OneResponse, resp *p72.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
 }
 
 type impl97 struct{ seen Seen }
 
 func (i impl97) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Call(_ context.Context, req *p74.Word, resp *p74.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl98) Call(_ context.Context, req *p74.Request, resp *p74.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Empty(_ context.Context, req *p52.Empty, resp *p52.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
-}
-
-func (i impl99) Any(_ context.Context, req *p75.Any, resp *p38.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl99) Mask(_ context.Context, req *p76.FieldMask, resp *p77.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl99) Wrapper(_ context.Context, req *p78.StringValue, resp *p78.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl99) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
 }
 
 type impl100 struct{ seen Seen }
 
-func (i impl100) Ping(_ context.Context, req *p52.Empty, resp *p52.Empty) error {
+func (i impl100) Empty(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl100) Any(_ context.Context, req *p76.Any, resp *p39.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl100) Mask(_ context.Context, req *p77.FieldMask, resp *p78.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl100) Wrapper(_ context.Context, req *p79.StringValue, resp *p79.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl101 struct{ seen Seen }
+
+func (i impl101) Ping(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl100) Wrap(_ context.Context, req *p52.Empty, resp *p79.Wrapped) error {
+func (i impl101) Wrap(_ context.Context, req *p53.Empty, resp *p80.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
@@ -1029,6 +1045,9 @@ var Methods = []string{
 	"deprecated.Whole.Call",
 	"directives.Run.Call",
 	"directives.Run.Block",
+	"queue.v1.Queue.Send",
+	"queue.v1.Queue.Receive",
+	"queue.v1.Queue.Length",
 	"edition2023.Editor.Edit",
 	"edition2024.Editor.Edit",
 	"empty_messages.Nothing.Happens",
@@ -1170,267 +1189,271 @@ var Methods = []string{
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen) error {
 	return errors.Join(
-		p80.RegisterOdd(ctx, e, impl0{seen}),
-		p81.RegisterTalk(ctx, e, impl1{seen}),
-		p82.RegisterSvc(ctx, e, impl2{seen}),
-		p83.RegisterSvc(ctx, e, impl3{seen}),
-		p84.RegisterSvc(ctx, e, impl4{seen}),
-		p85.RegisterSvc(ctx, e, impl5{seen}),
-		p86.RegisterSvc(ctx, e, impl6{seen}),
-		p87.RegisterSvc(ctx, e, impl7{seen}),
-		p88.RegisterDeep(ctx, e, impl8{seen}),
-		p89.RegisterFresh(ctx, e, impl9{seen}),
-		p89.RegisterStale(ctx, e, impl10{seen}),
-		p89.RegisterWhole(ctx, e, impl11{seen}),
-		p90.RegisterRun(ctx, e, impl12{seen}),
-		p91.RegisterEditor(ctx, e, impl13{seen}),
-		p92.RegisterEditor(ctx, e, impl14{seen}),
-		p93.RegisterNothing(ctx, e, impl15{seen}),
-		p94.RegisterIdle(ctx, e, impl16{seen}),
-		p95.RegisterSvc(ctx, e, impl17{seen}),
-		p96.RegisterSvc(ctx, e, impl18{seen}),
-		p97.RegisterSvc(ctx, e, impl19{seen}),
-		p98.RegisterSvc(ctx, e, impl20{seen}),
-		p99.RegisterCaller(ctx, e, impl21{seen}),
-		p100.RegisterNamed(ctx, e, impl22{seen}),
-		p101.RegisterSvc(ctx, e, impl23{seen}),
-		p102.RegisterSvc(ctx, e, impl24{seen}),
-		p103.RegisterSvc(ctx, e, impl25{seen}),
-		p104.RegisterSvc(ctx, e, impl26{seen}),
-		p105.RegisterSvc(ctx, e, impl27{seen}),
-		p106.RegisterSvc(ctx, e, impl28{seen}),
-		p107.RegisterSvc(ctx, e, impl29{seen}),
-		p108.RegisterSvc(ctx, e, impl30{seen}),
-		p109.RegisterSvc(ctx, e, impl31{seen}),
-		p110.RegisterSvc(ctx, e, impl32{seen}),
-		p111.RegisterSvc(ctx, e, impl33{seen}),
-		p112.RegisterSvc(ctx, e, impl34{seen}),
-		p113.RegisterSvc(ctx, e, impl35{seen}),
-		p114.RegisterSvc(ctx, e, impl36{seen}),
-		p115.RegisterSvc(ctx, e, impl37{seen}),
-		p116.RegisterSvc(ctx, e, impl38{seen}),
-		p117.RegisterSvc(ctx, e, impl39{seen}),
-		p118.RegisterSvc(ctx, e, impl40{seen}),
-		p119.RegisterClock(ctx, e, impl41{seen}),
-		p119.RegisterCalendar(ctx, e, impl42{seen}),
-		p120.RegisterSvc(ctx, e, impl43{seen}),
-		p121.RegisterQueue(ctx, e, impl44{seen}),
-		p122.RegisterFinder(ctx, e, impl45{seen}),
-		p123.RegisterFoo(ctx, e, impl46{seen}),
-		p123.RegisterFooBar3(ctx, e, impl47{seen}),
-		p123.RegisterFoo_BarBaz(ctx, e, impl48{seen}),
-		p123.RegisterLocalFoo(ctx, e, impl49{seen}),
-		p124.RegisterGreeter(ctx, e, impl50{seen}),
-		p124.RegisterWordCounterV2(ctx, e, impl51{seen}),
-		p125.RegisterScale(ctx, e, impl52{seen}),
-		p126.RegisterFoo(ctx, e, impl53{seen}),
-		p127.RegisterA(ctx, e, impl54{seen}),
-		p128.RegisterB(ctx, e, impl55{seen}),
-		p129.RegisterGreeter(ctx, e, impl56{seen}),
-		p130.RegisterWords(ctx, e, impl57{seen}),
-		p131.RegisterTable(ctx, e, impl58{seen}),
-		p132.RegisterBox(ctx, e, impl59{seen}),
-		p133.RegisterNest(ctx, e, impl60{seen}),
-		p134.RegisterNoPackageService(ctx, e, impl61{seen}),
-		p135.RegisterBare(ctx, e, impl62{seen}),
-		p136.RegisterSafe(ctx, e, impl63{seen}),
-		p137.RegisterTuned(ctx, e, impl64{seen}),
-		p138.RegisterSuffix(ctx, e, impl65{seen}),
-		p139.RegisterOld(ctx, e, impl66{seen}),
-		p140.RegisterMaybe(ctx, e, impl67{seen}),
-		p141.RegisterGuest(ctx, e, impl68{seen}),
-		p142.RegisterRoot(ctx, e, impl69{seen}),
-		p143.RegisterLeft(ctx, e, impl70{seen}),
-		p143.RegisterRight(ctx, e, impl71{seen}),
-		p65.RegisterSame(ctx, e, impl72{seen}),
-		p144.RegisterForest(ctx, e, impl73{seen}),
-		p145.RegisterType(ctx, e, impl74{seen}),
-		p145.RegisterInterface(ctx, e, impl75{seen}),
-		p145.RegisterMap(ctx, e, impl76{seen}),
-		p145.RegisterA(ctx, e, impl77{seen}),
-		p145.RegisterCtx(ctx, e, impl78{seen}),
-		p145.RegisterReq(ctx, e, impl79{seen}),
-		p145.RegisterResp(ctx, e, impl80{seen}),
-		p145.RegisterErr(ctx, e, impl81{seen}),
-		p145.RegisterImpl(ctx, e, impl82{seen}),
-		p145.RegisterClient(ctx, e, impl83{seen}),
-		p145.RegisterError(ctx, e, impl84{seen}),
-		p145.RegisterContext(ctx, e, impl85{seen}),
-		p145.RegisterEngine(ctx, e, impl86{seen}),
-		p145.RegisterNames(ctx, e, impl87{seen}),
-		p146.RegisterHTTPFiles(ctx, e, impl88{seen}),
-		p146.RegisterLinux(ctx, e, impl89{seen}),
-		p146.RegisterTest(ctx, e, impl90{seen}),
-		p147.RegisterGreeter(ctx, e, impl91{seen}),
-		p148.RegisterSome(ctx, e, impl92{seen}),
-		p148.RegisterAll(ctx, e, impl93{seen}),
-		p149.RegisterOne(ctx, e, impl94{seen}),
-		p149.RegisterTwo(ctx, e, impl95{seen}),
-		p150.RegisterX(ctx, e, impl96{seen}),
-		p151.RegisterX(ctx, e, impl97{seen}),
-		p152.RegisterOwned(ctx, e, impl98{seen}),
-		p153.RegisterWell(ctx, e, impl99{seen}),
-		p154.RegisterPing(ctx, e, impl100{seen}),
+		p81.RegisterOdd(ctx, e, impl0{seen}),
+		p82.RegisterTalk(ctx, e, impl1{seen}),
+		p83.RegisterSvc(ctx, e, impl2{seen}),
+		p84.RegisterSvc(ctx, e, impl3{seen}),
+		p85.RegisterSvc(ctx, e, impl4{seen}),
+		p86.RegisterSvc(ctx, e, impl5{seen}),
+		p87.RegisterSvc(ctx, e, impl6{seen}),
+		p88.RegisterSvc(ctx, e, impl7{seen}),
+		p89.RegisterDeep(ctx, e, impl8{seen}),
+		p90.RegisterFresh(ctx, e, impl9{seen}),
+		p90.RegisterStale(ctx, e, impl10{seen}),
+		p90.RegisterWhole(ctx, e, impl11{seen}),
+		p91.RegisterRun(ctx, e, impl12{seen}),
+		p92.RegisterQueue(ctx, e, impl13{seen}),
+		p93.RegisterEditor(ctx, e, impl14{seen}),
+		p94.RegisterEditor(ctx, e, impl15{seen}),
+		p95.RegisterNothing(ctx, e, impl16{seen}),
+		p96.RegisterIdle(ctx, e, impl17{seen}),
+		p97.RegisterSvc(ctx, e, impl18{seen}),
+		p98.RegisterSvc(ctx, e, impl19{seen}),
+		p99.RegisterSvc(ctx, e, impl20{seen}),
+		p100.RegisterSvc(ctx, e, impl21{seen}),
+		p101.RegisterCaller(ctx, e, impl22{seen}),
+		p102.RegisterNamed(ctx, e, impl23{seen}),
+		p103.RegisterSvc(ctx, e, impl24{seen}),
+		p104.RegisterSvc(ctx, e, impl25{seen}),
+		p105.RegisterSvc(ctx, e, impl26{seen}),
+		p106.RegisterSvc(ctx, e, impl27{seen}),
+		p107.RegisterSvc(ctx, e, impl28{seen}),
+		p108.RegisterSvc(ctx, e, impl29{seen}),
+		p109.RegisterSvc(ctx, e, impl30{seen}),
+		p110.RegisterSvc(ctx, e, impl31{seen}),
+		p111.RegisterSvc(ctx, e, impl32{seen}),
+		p112.RegisterSvc(ctx, e, impl33{seen}),
+		p113.RegisterSvc(ctx, e, impl34{seen}),
+		p114.RegisterSvc(ctx, e, impl35{seen}),
+		p115.RegisterSvc(ctx, e, impl36{seen}),
+		p116.RegisterSvc(ctx, e, impl37{seen}),
+		p117.RegisterSvc(ctx, e, impl38{seen}),
+		p118.RegisterSvc(ctx, e, impl39{seen}),
+		p119.RegisterSvc(ctx, e, impl40{seen}),
+		p120.RegisterSvc(ctx, e, impl41{seen}),
+		p121.RegisterClock(ctx, e, impl42{seen}),
+		p121.RegisterCalendar(ctx, e, impl43{seen}),
+		p122.RegisterSvc(ctx, e, impl44{seen}),
+		p123.RegisterQueue(ctx, e, impl45{seen}),
+		p124.RegisterFinder(ctx, e, impl46{seen}),
+		p125.RegisterFoo(ctx, e, impl47{seen}),
+		p125.RegisterFooBar3(ctx, e, impl48{seen}),
+		p125.RegisterFoo_BarBaz(ctx, e, impl49{seen}),
+		p125.RegisterLocalFoo(ctx, e, impl50{seen}),
+		p126.RegisterGreeter(ctx, e, impl51{seen}),
+		p126.RegisterWordCounterV2(ctx, e, impl52{seen}),
+		p127.RegisterScale(ctx, e, impl53{seen}),
+		p128.RegisterFoo(ctx, e, impl54{seen}),
+		p129.RegisterA(ctx, e, impl55{seen}),
+		p130.RegisterB(ctx, e, impl56{seen}),
+		p131.RegisterGreeter(ctx, e, impl57{seen}),
+		p132.RegisterWords(ctx, e, impl58{seen}),
+		p133.RegisterTable(ctx, e, impl59{seen}),
+		p134.RegisterBox(ctx, e, impl60{seen}),
+		p135.RegisterNest(ctx, e, impl61{seen}),
+		p136.RegisterNoPackageService(ctx, e, impl62{seen}),
+		p137.RegisterBare(ctx, e, impl63{seen}),
+		p138.RegisterSafe(ctx, e, impl64{seen}),
+		p139.RegisterTuned(ctx, e, impl65{seen}),
+		p140.RegisterSuffix(ctx, e, impl66{seen}),
+		p141.RegisterOld(ctx, e, impl67{seen}),
+		p142.RegisterMaybe(ctx, e, impl68{seen}),
+		p143.RegisterGuest(ctx, e, impl69{seen}),
+		p144.RegisterRoot(ctx, e, impl70{seen}),
+		p145.RegisterLeft(ctx, e, impl71{seen}),
+		p145.RegisterRight(ctx, e, impl72{seen}),
+		p66.RegisterSame(ctx, e, impl73{seen}),
+		p146.RegisterForest(ctx, e, impl74{seen}),
+		p147.RegisterType(ctx, e, impl75{seen}),
+		p147.RegisterInterface(ctx, e, impl76{seen}),
+		p147.RegisterMap(ctx, e, impl77{seen}),
+		p147.RegisterA(ctx, e, impl78{seen}),
+		p147.RegisterCtx(ctx, e, impl79{seen}),
+		p147.RegisterReq(ctx, e, impl80{seen}),
+		p147.RegisterResp(ctx, e, impl81{seen}),
+		p147.RegisterErr(ctx, e, impl82{seen}),
+		p147.RegisterImpl(ctx, e, impl83{seen}),
+		p147.RegisterClient(ctx, e, impl84{seen}),
+		p147.RegisterError(ctx, e, impl85{seen}),
+		p147.RegisterContext(ctx, e, impl86{seen}),
+		p147.RegisterEngine(ctx, e, impl87{seen}),
+		p147.RegisterNames(ctx, e, impl88{seen}),
+		p148.RegisterHTTPFiles(ctx, e, impl89{seen}),
+		p148.RegisterLinux(ctx, e, impl90{seen}),
+		p148.RegisterTest(ctx, e, impl91{seen}),
+		p149.RegisterGreeter(ctx, e, impl92{seen}),
+		p150.RegisterSome(ctx, e, impl93{seen}),
+		p150.RegisterAll(ctx, e, impl94{seen}),
+		p151.RegisterOne(ctx, e, impl95{seen}),
+		p151.RegisterTwo(ctx, e, impl96{seen}),
+		p152.RegisterX(ctx, e, impl97{seen}),
+		p153.RegisterX(ctx, e, impl98{seen}),
+		p154.RegisterOwned(ctx, e, impl99{seen}),
+		p155.RegisterWell(ctx, e, impl100{seen}),
+		p156.RegisterPing(ctx, e, impl101{seen}),
 	)
 }
 
 // CallLocal calls every method through its local client.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p80.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
-		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
-		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
-		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
-		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
-		check(ctx, p81.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
-		check(ctx, p82.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
-		check(ctx, p83.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
-		check(ctx, p84.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
-		check(ctx, p85.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
-		check(ctx, p86.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
-		check(ctx, p87.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
-		check(ctx, p88.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
-		check(ctx, p89.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
-		check(ctx, p89.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
-		check(ctx, p89.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
-		check(ctx, p89.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
-		check(ctx, p90.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
-		check(ctx, p90.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
-		check(ctx, p91.NewLocalEditorClient(impl13{seen}).Edit, new(p6.EditRequest)),
-		check(ctx, p92.NewLocalEditorClient(impl14{seen}).Edit, new(p7.EditRequest)),
-		check(ctx, p93.NewLocalNothingClient(impl15{seen}).Happens, new(p8.HappensRequest)),
-		check(ctx, p95.NewLocalSvcClient(impl17{seen}).Call, new(p9.Word)),
-		check(ctx, p96.NewLocalSvcClient(impl18{seen}).Call, new(p10.Word)),
-		check(ctx, p97.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
-		check(ctx, p98.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
-		check(ctx, p99.NewLocalCallerClient(impl21{seen}).Versions, new(p13.In)),
-		check(ctx, p99.NewLocalCallerClient(impl21{seen}).Locals, new(p15.In)),
-		check(ctx, p99.NewLocalCallerClient(impl21{seen}).Packages, new(p15.In)),
-		check(ctx, p100.NewLocalNamedClient(impl22{seen}).Go, new(p18.Thing)),
-		check(ctx, p101.NewLocalSvcClient(impl23{seen}).Call, new(p19.Word)),
-		check(ctx, p102.NewLocalSvcClient(impl24{seen}).Call, new(p20.Word)),
-		check(ctx, p103.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
-		check(ctx, p104.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
-		check(ctx, p105.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
-		check(ctx, p106.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
-		check(ctx, p107.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
-		check(ctx, p111.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
-		check(ctx, p112.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
-		check(ctx, p113.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
-		check(ctx, p118.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
-		check(ctx, p119.NewLocalClockClient(impl41{seen}).Now, new(p37.NowRequest)),
-		check(ctx, p119.NewLocalClockClient(impl41{seen}).Alarm, new(p38.Timestamp)),
-		check(ctx, p119.NewLocalCalendarClient(impl42{seen}).Today, new(p37.NowRequest)),
-		check(ctx, p120.NewLocalSvcClient(impl43{seen}).Call, new(p39.Word)),
-		check(ctx, p121.NewLocalQueueClient(impl44{seen}).Send, new(p40.SendRequest)),
-		check(ctx, p122.NewLocalFinderClient(impl45{seen}).Find, new(p41.FindRequest)),
-		check(ctx, p123.NewLocalFooClient(impl46{seen}).BarBaz, new(p42.FooBar)),
-		check(ctx, p123.NewLocalFooBar3Client(impl47{seen}).Baz, new(p42.FooBar)),
-		check(ctx, p123.NewLocalFoo_BarBazClient(impl48{seen}).Baz, new(p42.FooBar)),
-		check(ctx, p123.NewLocalLocalFooClient(impl49{seen}).BarBaz, new(p42.FooBar)),
-		check(ctx, p124.NewLocalGreeterClient(impl50{seen}).SayHello, new(p43.HelloRequest)),
-		check(ctx, p124.NewLocalWordCounterV2Client(impl51{seen}).Count, new(p43.HelloRequest)),
-		check(ctx, p125.NewLocalScaleClient(impl52{seen}).Weigh, new(p44.WeighRequest)),
-		check(ctx, p126.NewLocalFooClient(impl53{seen}).Bar, new(p46.BarRequest)),
-		check(ctx, p127.NewLocalAClient(impl54{seen}).Do, new(p47.Request)),
-		check(ctx, p128.NewLocalBClient(impl55{seen}).Do, new(p47.Request)),
-		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Clients, new(p49.GreeterClient)),
-		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Plugins, new(p49.GreeterPlugin)),
-		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Joined, new(p49.GreeterClients)),
-		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Predeclared, new(p49.Error)),
-		check(ctx, p129.NewLocalGreeterClient(impl56{seen}).Packages, new(p49.Context)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Import, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Type, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Range, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Func, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Go, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Select, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Close, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Ready, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Init, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).String, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Error, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Context, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Module, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Call, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Impl, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).New, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Register, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Delete, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Panic, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Recover, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Complex, new(p50.Word)),
-		check(ctx, p130.NewLocalWordsClient(impl57{seen}).Append, new(p50.Word)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).Nothing, new(p51.Plain)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).Look, new(p51.Plain)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).Put, new(p51.Plain)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).Unknown, new(p51.Plain)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).Old, new(p51.Plain)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).Wait, new(p51.Plain)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedRequest, new(p51.Secret)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedResponse, new(p51.Plain)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedInLoop, new(p51.LoopA)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedInMap, new(p51.InMap)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).RedactedInOneof, new(p51.InOneof)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).NotRedacted, new(p51.Harmless)),
-		check(ctx, p131.NewLocalTableClient(impl58{seen}).Everything, new(p51.Secret)),
-		check(ctx, p132.NewLocalBoxClient(impl59{seen}).Put, new(p53.Thing)),
-		check(ctx, p133.NewLocalNestClient(impl60{seen}).Lay, new(p54.Outer_Inner)),
-		check(ctx, p134.NewLocalNoPackageServiceClient(impl61{seen}).Call, new(p55.NoPackageRequest)),
-		check(ctx, p135.NewLocalBareClient(impl62{seen}).Call, new(p56.Word)),
-		check(ctx, p136.NewLocalSafeClient(impl63{seen}).Open, new(p57.Combination)),
-		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Slow, new(p58.Word)),
-		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Slower, new(p58.Word)),
-		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Quick, new(p58.Word)),
-		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Renamed, new(p58.Word)),
-		check(ctx, p137.NewLocalTunedClient(impl64{seen}).Plain, new(p58.Word)),
-		check(ctx, p138.NewLocalSuffixClient(impl65{seen}).Call, new(p59.Request)),
-		check(ctx, p139.NewLocalOldClient(impl66{seen}).Call, new(p60.OldRequest)),
-		check(ctx, p140.NewLocalMaybeClient(impl67{seen}).Get, new(p61.Query)),
-		check(ctx, p141.NewLocalGuestClient(impl68{seen}).Enter, new(p62.Home)),
-		check(ctx, p142.NewLocalRootClient(impl69{seen}).Call, new(p63.Request)),
-		check(ctx, p143.NewLocalLeftClient(impl70{seen}).Turn, new(p64.Degrees)),
-		check(ctx, p143.NewLocalRightClient(impl71{seen}).Turn, new(p64.Degrees)),
-		check(ctx, p65.NewLocalSameClient(impl72{seen}).Call, new(p65.Request)),
-		check(ctx, p144.NewLocalForestClient(impl73{seen}).Plant, new(p66.Tree)),
-		check(ctx, p145.NewLocalTypeClient(impl74{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalInterfaceClient(impl75{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalMapClient(impl76{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalAClient(impl77{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalCtxClient(impl78{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalReqClient(impl79{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalRespClient(impl80{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalErrClient(impl81{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalImplClient(impl82{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalClientClient(impl83{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalErrorClient(impl84{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalContextClient(impl85{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalEngineClient(impl86{seen}).Call, new(p67.Word)),
-		check(ctx, p145.NewLocalNamesClient(impl87{seen}).Call, new(p67.Word)),
-		check(ctx, p146.NewLocalHTTPFilesClient(impl88{seen}).Get, new(p68.GetRequest)),
-		check(ctx, p146.NewLocalHTTPFilesClient(impl88{seen}).Purge, new(p52.Empty)),
-		check(ctx, p146.NewLocalLinuxClient(impl89{seen}).Boot, new(p68.GetRequest)),
-		check(ctx, p146.NewLocalLinuxClient(impl89{seen}).UnimplementedLinuxImpl, new(p68.GetRequest)),
-		check(ctx, p146.NewLocalTestClient(impl90{seen}).Init, new(p68.GetRequest)),
-		check(ctx, p147.NewLocalGreeterClient(impl91{seen}).Greet, new(p69.GreetRequest)),
-		check(ctx, p148.NewLocalSomeClient(impl92{seen}).Once, new(p70.Word)),
-		check(ctx, p149.NewLocalOneClient(impl94{seen}).Call, new(p71.OneRequest)),
-		check(ctx, p149.NewLocalTwoClient(impl95{seen}).Call, new(p71.OneResponse)),
-		check(ctx, p150.NewLocalXClient(impl96{seen}).Call, new(p72.Request)),
-		check(ctx, p151.NewLocalXClient(impl97{seen}).Call, new(p73.Request)),
-		check(ctx, p152.NewLocalOwnedClient(impl98{seen}).Call, new(p74.Word)),
-		check(ctx, p153.NewLocalWellClient(impl99{seen}).Empty, new(p52.Empty)),
-		check(ctx, p153.NewLocalWellClient(impl99{seen}).Any, new(p75.Any)),
-		check(ctx, p153.NewLocalWellClient(impl99{seen}).Mask, new(p76.FieldMask)),
-		check(ctx, p153.NewLocalWellClient(impl99{seen}).Wrapper, new(p78.StringValue)),
-		check(ctx, p154.NewLocalPingClient(impl100{seen}).Ping, new(p52.Empty)),
-		check(ctx, p154.NewLocalPingClient(impl100{seen}).Wrap, new(p52.Empty)),
+		check(ctx, p81.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
+		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
+		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
+		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
+		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
+		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
+		check(ctx, p83.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
+		check(ctx, p84.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
+		check(ctx, p85.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
+		check(ctx, p86.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
+		check(ctx, p87.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
+		check(ctx, p88.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
+		check(ctx, p89.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
+		check(ctx, p90.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
+		check(ctx, p90.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
+		check(ctx, p90.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
+		check(ctx, p90.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
+		check(ctx, p91.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
+		check(ctx, p91.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
+		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Send, new(p6.SendRequest)),
+		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Receive, new(p6.ReceiveRequest)),
+		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Length, new(p6.LengthRequest)),
+		check(ctx, p93.NewLocalEditorClient(impl14{seen}).Edit, new(p7.EditRequest)),
+		check(ctx, p94.NewLocalEditorClient(impl15{seen}).Edit, new(p8.EditRequest)),
+		check(ctx, p95.NewLocalNothingClient(impl16{seen}).Happens, new(p9.HappensRequest)),
+		check(ctx, p97.NewLocalSvcClient(impl18{seen}).Call, new(p10.Word)),
+		check(ctx, p98.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
+		check(ctx, p99.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
+		check(ctx, p100.NewLocalSvcClient(impl21{seen}).Call, new(p13.Word)),
+		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Versions, new(p14.In)),
+		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Locals, new(p16.In)),
+		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Packages, new(p16.In)),
+		check(ctx, p102.NewLocalNamedClient(impl23{seen}).Go, new(p19.Thing)),
+		check(ctx, p103.NewLocalSvcClient(impl24{seen}).Call, new(p20.Word)),
+		check(ctx, p104.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
+		check(ctx, p105.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
+		check(ctx, p106.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
+		check(ctx, p107.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
+		check(ctx, p108.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
+		check(ctx, p109.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
+		check(ctx, p110.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
+		check(ctx, p111.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
+		check(ctx, p112.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
+		check(ctx, p113.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
+		check(ctx, p114.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
+		check(ctx, p119.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
+		check(ctx, p120.NewLocalSvcClient(impl41{seen}).Call, new(p37.Word)),
+		check(ctx, p121.NewLocalClockClient(impl42{seen}).Now, new(p38.NowRequest)),
+		check(ctx, p121.NewLocalClockClient(impl42{seen}).Alarm, new(p39.Timestamp)),
+		check(ctx, p121.NewLocalCalendarClient(impl43{seen}).Today, new(p38.NowRequest)),
+		check(ctx, p122.NewLocalSvcClient(impl44{seen}).Call, new(p40.Word)),
+		check(ctx, p123.NewLocalQueueClient(impl45{seen}).Send, new(p41.SendRequest)),
+		check(ctx, p124.NewLocalFinderClient(impl46{seen}).Find, new(p42.FindRequest)),
+		check(ctx, p125.NewLocalFooClient(impl47{seen}).BarBaz, new(p43.FooBar)),
+		check(ctx, p125.NewLocalFooBar3Client(impl48{seen}).Baz, new(p43.FooBar)),
+		check(ctx, p125.NewLocalFoo_BarBazClient(impl49{seen}).Baz, new(p43.FooBar)),
+		check(ctx, p125.NewLocalLocalFooClient(impl50{seen}).BarBaz, new(p43.FooBar)),
+		check(ctx, p126.NewLocalGreeterClient(impl51{seen}).SayHello, new(p44.HelloRequest)),
+		check(ctx, p126.NewLocalWordCounterV2Client(impl52{seen}).Count, new(p44.HelloRequest)),
+		check(ctx, p127.NewLocalScaleClient(impl53{seen}).Weigh, new(p45.WeighRequest)),
+		check(ctx, p128.NewLocalFooClient(impl54{seen}).Bar, new(p47.BarRequest)),
+		check(ctx, p129.NewLocalAClient(impl55{seen}).Do, new(p48.Request)),
+		check(ctx, p130.NewLocalBClient(impl56{seen}).Do, new(p48.Request)),
+		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Clients, new(p50.GreeterClient)),
+		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Plugins, new(p50.GreeterPlugin)),
+		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Joined, new(p50.GreeterClients)),
+		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Predeclared, new(p50.Error)),
+		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Packages, new(p50.Context)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Import, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Type, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Range, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Func, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Go, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Select, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Close, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Ready, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Init, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).String, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Error, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Context, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Module, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Call, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Impl, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).New, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Register, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Delete, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Panic, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Recover, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Complex, new(p51.Word)),
+		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Append, new(p51.Word)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).Nothing, new(p52.Plain)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).Look, new(p52.Plain)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).Put, new(p52.Plain)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).Unknown, new(p52.Plain)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).Old, new(p52.Plain)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).Wait, new(p52.Plain)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedRequest, new(p52.Secret)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedResponse, new(p52.Plain)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInLoop, new(p52.LoopA)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInMap, new(p52.InMap)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInOneof, new(p52.InOneof)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).NotRedacted, new(p52.Harmless)),
+		check(ctx, p133.NewLocalTableClient(impl59{seen}).Everything, new(p52.Secret)),
+		check(ctx, p134.NewLocalBoxClient(impl60{seen}).Put, new(p54.Thing)),
+		check(ctx, p135.NewLocalNestClient(impl61{seen}).Lay, new(p55.Outer_Inner)),
+		check(ctx, p136.NewLocalNoPackageServiceClient(impl62{seen}).Call, new(p56.NoPackageRequest)),
+		check(ctx, p137.NewLocalBareClient(impl63{seen}).Call, new(p57.Word)),
+		check(ctx, p138.NewLocalSafeClient(impl64{seen}).Open, new(p58.Combination)),
+		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Slow, new(p59.Word)),
+		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Slower, new(p59.Word)),
+		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Quick, new(p59.Word)),
+		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Renamed, new(p59.Word)),
+		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Plain, new(p59.Word)),
+		check(ctx, p140.NewLocalSuffixClient(impl66{seen}).Call, new(p60.Request)),
+		check(ctx, p141.NewLocalOldClient(impl67{seen}).Call, new(p61.OldRequest)),
+		check(ctx, p142.NewLocalMaybeClient(impl68{seen}).Get, new(p62.Query)),
+		check(ctx, p143.NewLocalGuestClient(impl69{seen}).Enter, new(p63.Home)),
+		check(ctx, p144.NewLocalRootClient(impl70{seen}).Call, new(p64.Request)),
+		check(ctx, p145.NewLocalLeftClient(impl71{seen}).Turn, new(p65.Degrees)),
+		check(ctx, p145.NewLocalRightClient(impl72{seen}).Turn, new(p65.Degrees)),
+		check(ctx, p66.NewLocalSameClient(impl73{seen}).Call, new(p66.Request)),
+		check(ctx, p146.NewLocalForestClient(impl74{seen}).Plant, new(p67.Tree)),
+		check(ctx, p147.NewLocalTypeClient(impl75{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalInterfaceClient(impl76{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalMapClient(impl77{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalAClient(impl78{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalCtxClient(impl79{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalReqClient(impl80{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalRespClient(impl81{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalErrClient(impl82{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalImplClient(impl83{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalClientClient(impl84{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalErrorClient(impl85{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalContextClient(impl86{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalEngineClient(impl87{seen}).Call, new(p68.Word)),
+		check(ctx, p147.NewLocalNamesClient(impl88{seen}).Call, new(p68.Word)),
+		check(ctx, p148.NewLocalHTTPFilesClient(impl89{seen}).Get, new(p69.GetRequest)),
+		check(ctx, p148.NewLocalHTTPFilesClient(impl89{seen}).Purge, new(p53.Empty)),
+		check(ctx, p148.NewLocalLinuxClient(impl90{seen}).Boot, new(p69.GetRequest)),
+		check(ctx, p148.NewLocalLinuxClient(impl90{seen}).UnimplementedLinuxImpl, new(p69.GetRequest)),
+		check(ctx, p148.NewLocalTestClient(impl91{seen}).Init, new(p69.GetRequest)),
+		check(ctx, p149.NewLocalGreeterClient(impl92{seen}).Greet, new(p70.GreetRequest)),
+		check(ctx, p150.NewLocalSomeClient(impl93{seen}).Once, new(p71.Word)),
+		check(ctx, p151.NewLocalOneClient(impl95{seen}).Call, new(p72.OneRequest)),
+		check(ctx, p151.NewLocalTwoClient(impl96{seen}).Call, new(p72.OneResponse)),
+		check(ctx, p152.NewLocalXClient(impl97{seen}).Call, new(p73.Request)),
+		check(ctx, p153.NewLocalXClient(impl98{seen}).Call, new(p74.Request)),
+		check(ctx, p154.NewLocalOwnedClient(impl99{seen}).Call, new(p75.Word)),
+		check(ctx, p155.NewLocalWellClient(impl100{seen}).Empty, new(p53.Empty)),
+		check(ctx, p155.NewLocalWellClient(impl100{seen}).Any, new(p76.Any)),
+		check(ctx, p155.NewLocalWellClient(impl100{seen}).Mask, new(p77.FieldMask)),
+		check(ctx, p155.NewLocalWellClient(impl100{seen}).Wrapper, new(p79.StringValue)),
+		check(ctx, p156.NewLocalPingClient(impl101{seen}).Ping, new(p53.Empty)),
+		check(ctx, p156.NewLocalPingClient(impl101{seen}).Wrap, new(p53.Empty)),
 	)
 }

@@ -26,138 +26,140 @@ import (
 	p13 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
 	p15 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p16 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"google.golang.org/protobuf/proto"
-	p144 "google.golang.org/protobuf/types/known/anypb"
-	p130 "google.golang.org/protobuf/types/known/emptypb"
-	p145 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p75 "google.golang.org/protobuf/types/known/timestamppb"
-	p146 "google.golang.org/protobuf/types/known/wrapperspb"
+	p146 "google.golang.org/protobuf/types/known/anypb"
+	p132 "google.golang.org/protobuf/types/known/emptypb"
+	p147 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p77 "google.golang.org/protobuf/types/known/timestamppb"
+	p148 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
@@ -193,142 +195,145 @@ func main() {
 	check("deprecated.Whole.Call", p13.NewWholeClient().Call, new(p14.Word))
 	check("directives.Run.Call", p15.NewRunClient().Call, new(p16.Word))
 	check("directives.Run.Block", p15.NewRunClient().Block, new(p16.Word))
-	check("edition2023.Editor.Edit", p17.NewEditorClient().Edit, new(p18.EditRequest))
-	check("edition2024.Editor.Edit", p19.NewEditorClient().Edit, new(p20.EditRequest))
-	check("empty_messages.Nothing.Happens", p21.NewNothingClient().Happens, new(p22.HappensRequest))
-	_ = p23.NewIdleClient()
-	check("file_names.upper.Svc.Call", p24.NewSvcClient().Call, new(p25.Word))
-	check("file_names.ab.Svc.Call", p26.NewSvcClient().Call, new(p27.Word))
-	check("file_names.dot.Svc.Call", p28.NewSvcClient().Call, new(p29.Word))
-	check("file_names.space.Svc.Call", p30.NewSvcClient().Call, new(p31.Word))
-	check("foreign_messages.Caller.Versions", p32.NewCallerClient().Versions, new(p33.In))
-	check("foreign_messages.Caller.Locals", p32.NewCallerClient().Locals, new(p34.In))
-	check("foreign_messages.Caller.Packages", p32.NewCallerClient().Packages, new(p34.In))
-	check("go_package_name.Named.Go", p35.NewNamedClient().Go, new(p36.Thing))
-	check("go_package_names.napi.Svc.Call", p37.NewSvcClient().Call, new(p38.Word))
-	check("go_package_names.nc.Svc.Call", p39.NewSvcClient().Call, new(p40.Word))
-	check("go_package_names.ncall.Svc.Call", p41.NewSvcClient().Call, new(p42.Word))
-	check("go_package_names.ncontext.Svc.Call", p43.NewSvcClient().Call, new(p44.Word))
-	check("go_package_names.nctx.Svc.Call", p45.NewSvcClient().Call, new(p46.Word))
-	check("go_package_names.ne.Svc.Call", p47.NewSvcClient().Call, new(p48.Word))
-	check("go_package_names.neng.Svc.Call", p49.NewSvcClient().Call, new(p50.Word))
-	check("go_package_names.nerr.Svc.Call", p51.NewSvcClient().Call, new(p52.Word))
-	check("go_package_names.nfmt.Svc.Call", p53.NewSvcClient().Call, new(p54.Word))
-	check("go_package_names.nguest.Svc.Call", p55.NewSvcClient().Call, new(p56.Word))
-	check("go_package_names.nimpl.Svc.Call", p57.NewSvcClient().Call, new(p58.Word))
-	check("go_package_names.nm.Svc.Call", p59.NewSvcClient().Call, new(p60.Word))
-	check("go_package_names.nparigot.Svc.Call", p61.NewSvcClient().Call, new(p62.Word))
-	check("go_package_names.npluginsdk.Svc.Call", p63.NewSvcClient().Call, new(p64.Word))
-	check("go_package_names.nproto.Svc.Call", p65.NewSvcClient().Call, new(p66.Word))
-	check("go_package_names.nstack.Svc.Call", p67.NewSvcClient().Call, new(p68.Word))
-	check("go_package_names.ntype.Svc.Call", p69.NewSvcClient().Call, new(p70.Word))
-	check("go_package_names.nunsafe.Svc.Call", p71.NewSvcClient().Call, new(p72.Word))
-	check("grown.Clock.Now", p73.NewClockClient().Now, new(p74.NowRequest))
-	check("grown.Clock.Alarm", p73.NewClockClient().Alarm, new(p75.Timestamp))
-	check("grown.Calendar.Today", p73.NewCalendarClient().Today, new(p74.NowRequest))
-	check("header.Svc.Call", p76.NewSvcClient().Call, new(p77.Word))
-	check("ids.Queue.Send", p78.NewQueueClient().Send, new(p79.SendRequest))
-	check("import_path.Finder.Find", p80.NewFinderClient().Find, new(p81.FindRequest))
-	check("joined_names.Foo.BarBaz", p82.NewFooClient().BarBaz, new(p83.FooBar))
-	check("joined_names.FooBar3.Baz", p82.NewFooBar3Client().Baz, new(p83.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p82.NewFoo_BarBazClient().Baz, new(p83.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p82.NewLocalFooClient().BarBaz, new(p83.FooBar))
-	check("lower_case.greeter.say_hello", p84.NewGreeterClient().SayHello, new(p85.HelloRequest))
-	check("lower_case.word_counter_v2.count", p84.NewWordCounterV2Client().Count, new(p85.HelloRequest))
-	check("m_dependency.Scale.Weigh", p86.NewScaleClient().Weigh, new(p87.WeighRequest))
-	check("m_override.Foo.Bar", p88.NewFooClient().Bar, new(p89.BarRequest))
-	check("many_packages.a.A.Do", p90.NewAClient().Do, new(p91.Request))
-	check("many_packages.b.B.Do", p92.NewBClient().Do, new(p91.Request))
-	check("message_names.Greeter.Clients", p93.NewGreeterClient().Clients, new(p94.GreeterClient))
-	check("message_names.Greeter.Plugins", p93.NewGreeterClient().Plugins, new(p94.GreeterPlugin))
-	check("message_names.Greeter.Joined", p93.NewGreeterClient().Joined, new(p94.GreeterClients))
-	check("message_names.Greeter.Predeclared", p93.NewGreeterClient().Predeclared, new(p94.Error))
-	check("message_names.Greeter.Packages", p93.NewGreeterClient().Packages, new(p94.Context))
-	check("method_names.Words.Import", p95.NewWordsClient().Import, new(p96.Word))
-	check("method_names.Words.Type", p95.NewWordsClient().Type, new(p96.Word))
-	check("method_names.Words.Range", p95.NewWordsClient().Range, new(p96.Word))
-	check("method_names.Words.Func", p95.NewWordsClient().Func, new(p96.Word))
-	check("method_names.Words.Go", p95.NewWordsClient().Go, new(p96.Word))
-	check("method_names.Words.Select", p95.NewWordsClient().Select, new(p96.Word))
-	check("method_names.Words.Close", p95.NewWordsClient().Close, new(p96.Word))
-	check("method_names.Words.Ready", p95.NewWordsClient().Ready, new(p96.Word))
-	check("method_names.Words.Init", p95.NewWordsClient().Init, new(p96.Word))
-	check("method_names.Words.String", p95.NewWordsClient().String, new(p96.Word))
-	check("method_names.Words.Error", p95.NewWordsClient().Error, new(p96.Word))
-	check("method_names.Words.Context", p95.NewWordsClient().Context, new(p96.Word))
-	check("method_names.Words.Module", p95.NewWordsClient().Module, new(p96.Word))
-	check("method_names.Words.Call", p95.NewWordsClient().Call, new(p96.Word))
-	check("method_names.Words.Impl", p95.NewWordsClient().Impl, new(p96.Word))
-	check("method_names.Words.New", p95.NewWordsClient().New, new(p96.Word))
-	check("method_names.Words.Register", p95.NewWordsClient().Register, new(p96.Word))
-	check("method_names.Words.Delete", p95.NewWordsClient().Delete, new(p96.Word))
-	check("method_names.Words.Panic", p95.NewWordsClient().Panic, new(p96.Word))
-	check("method_names.Words.Recover", p95.NewWordsClient().Recover, new(p96.Word))
-	check("method_names.Words.Complex", p95.NewWordsClient().Complex, new(p96.Word))
-	check("method_names.Words.Append", p95.NewWordsClient().Append, new(p96.Word))
-	check("method_table.Table.Nothing", p97.NewTableClient().Nothing, new(p98.Plain))
-	check("method_table.Table.Look", p97.NewTableClient().Look, new(p98.Plain))
-	check("method_table.Table.Put", p97.NewTableClient().Put, new(p98.Plain))
-	check("method_table.Table.Unknown", p97.NewTableClient().Unknown, new(p98.Plain))
-	check("method_table.Table.Old", p97.NewTableClient().Old, new(p98.Plain))
-	check("method_table.Table.Wait", p97.NewTableClient().Wait, new(p98.Plain))
-	check("method_table.Table.RedactedRequest", p97.NewTableClient().RedactedRequest, new(p98.Secret))
-	check("method_table.Table.RedactedResponse", p97.NewTableClient().RedactedResponse, new(p98.Plain))
-	check("method_table.Table.RedactedInLoop", p97.NewTableClient().RedactedInLoop, new(p98.LoopA))
-	check("method_table.Table.RedactedInMap", p97.NewTableClient().RedactedInMap, new(p98.InMap))
-	check("method_table.Table.RedactedInOneof", p97.NewTableClient().RedactedInOneof, new(p98.InOneof))
-	check("method_table.Table.NotRedacted", p97.NewTableClient().NotRedacted, new(p98.Harmless))
-	check("method_table.Table.Everything", p97.NewTableClient().Everything, new(p98.Secret))
-	check("module.Box.Put", p99.NewBoxClient().Put, new(p100.Thing))
-	check("nested.Nest.Lay", p101.NewNestClient().Lay, new(p102.Outer_Inner))
-	check("NoPackageService.Call", p103.NewNoPackageServiceClient().Call, new(p104.NoPackageRequest))
-	check("no_source_info.Bare.Call", p105.NewBareClient().Call, new(p106.Word))
-	check("opaque.Safe.Open", p107.NewSafeClient().Open, new(p108.Combination))
-	check("options.Tuned.Slow", p109.NewTunedClient().Slow, new(p110.Word))
-	check("options.Tuned.Slower", p109.NewTunedClient().Slower, new(p110.Word))
-	check("options.Tuned.Quick", p109.NewTunedClient().Quick, new(p110.Word))
-	check("options.Tuned.Renamed", p109.NewTunedClient().Renamed, new(p110.Word))
-	check("options.Tuned.Plain", p109.NewTunedClient().Plain, new(p110.Word))
-	check("package_suffix.Suffix.Call", p111.NewSuffixClient().Call, new(p112.Request))
-	check("proto2_case.Old.Call", p113.NewOldClient().Call, new(p114.OldRequest))
-	check("proto3_optional.Maybe.Get", p115.NewMaybeClient().Get, new(p116.Query))
-	check("public_import.Guest.Enter", p117.NewGuestClient().Enter, new(p118.Home))
-	check("rootfile.Root.Call", p119.NewRootClient().Call, new(p120.Request))
-	check("same_method.Left.Turn", p121.NewLeftClient().Turn, new(p122.Degrees))
-	check("same_method.Right.Turn", p121.NewRightClient().Turn, new(p122.Degrees))
-	check("same_package.Same.Call", p123.NewSameClient().Call, new(p123.Request))
-	check("same_type.Forest.Plant", p124.NewForestClient().Plant, new(p125.Tree))
-	check("service_names.Type.Call", p126.NewTypeClient().Call, new(p127.Word))
-	check("service_names.Interface.Call", p126.NewInterfaceClient().Call, new(p127.Word))
-	check("service_names.Map.Call", p126.NewMapClient().Call, new(p127.Word))
-	check("service_names.A.Call", p126.NewAClient().Call, new(p127.Word))
-	check("service_names.Ctx.Call", p126.NewCtxClient().Call, new(p127.Word))
-	check("service_names.Req.Call", p126.NewReqClient().Call, new(p127.Word))
-	check("service_names.Resp.Call", p126.NewRespClient().Call, new(p127.Word))
-	check("service_names.Err.Call", p126.NewErrClient().Call, new(p127.Word))
-	check("service_names.Impl.Call", p126.NewImplClient().Call, new(p127.Word))
-	check("service_names.Client.Call", p126.NewClientClient().Call, new(p127.Word))
-	check("service_names.Error.Call", p126.NewErrorClient().Call, new(p127.Word))
-	check("service_names.Context.Call", p126.NewContextClient().Call, new(p127.Word))
-	check("service_names.Engine.Call", p126.NewEngineClient().Call, new(p127.Word))
-	check("service_names.Names.Call", p126.NewNamesClient().Call, new(p127.Word))
-	check("skeleton.HTTPFiles.Get", p128.NewHTTPFilesClient().Get, new(p129.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p128.NewHTTPFilesClient().Purge, new(p130.Empty))
-	check("skeleton.Linux.Boot", p128.NewLinuxClient().Boot, new(p129.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p128.NewLinuxClient().UnimplementedLinuxImpl, new(p129.GetRequest))
-	check("skeleton.Test.Init", p128.NewTestClient().Init, new(p129.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p131.NewGreeterClient().Greet, new(p132.GreetRequest))
-	check("streaming_skip.Some.Once", p133.NewSomeClient().Once, new(p134.Word))
-	_ = p133.NewAllClient()
-	check("two_files.One.Call", p135.NewOneClient().Call, new(p136.OneRequest))
-	check("two_files.Two.Call", p135.NewTwoClient().Call, new(p136.OneResponse))
-	check("two_versions.x.v1.X.Call", p137.NewXClient().Call, new(p138.Request))
-	check("two_versions.x.v2.X.Call", p139.NewXClient().Call, new(p140.Request))
-	check("unknown_options.Owned.Call", p141.NewOwnedClient().Call, new(p142.Word))
-	check("well_known.Well.Empty", p143.NewWellClient().Empty, new(p130.Empty))
-	check("well_known.Well.Any", p143.NewWellClient().Any, new(p144.Any))
-	check("well_known.Well.Mask", p143.NewWellClient().Mask, new(p145.FieldMask))
-	check("well_known.Well.Wrapper", p143.NewWellClient().Wrapper, new(p146.StringValue))
-	check("wkt_listed.Ping.Ping", p147.NewPingClient().Ping, new(p130.Empty))
-	check("wkt_listed.Ping.Wrap", p147.NewPingClient().Wrap, new(p130.Empty))
+	check("queue.v1.Queue.Send", p17.NewQueueClient().Send, new(p18.SendRequest))
+	check("queue.v1.Queue.Receive", p17.NewQueueClient().Receive, new(p18.ReceiveRequest))
+	check("queue.v1.Queue.Length", p17.NewQueueClient().Length, new(p18.LengthRequest))
+	check("edition2023.Editor.Edit", p19.NewEditorClient().Edit, new(p20.EditRequest))
+	check("edition2024.Editor.Edit", p21.NewEditorClient().Edit, new(p22.EditRequest))
+	check("empty_messages.Nothing.Happens", p23.NewNothingClient().Happens, new(p24.HappensRequest))
+	_ = p25.NewIdleClient()
+	check("file_names.upper.Svc.Call", p26.NewSvcClient().Call, new(p27.Word))
+	check("file_names.ab.Svc.Call", p28.NewSvcClient().Call, new(p29.Word))
+	check("file_names.dot.Svc.Call", p30.NewSvcClient().Call, new(p31.Word))
+	check("file_names.space.Svc.Call", p32.NewSvcClient().Call, new(p33.Word))
+	check("foreign_messages.Caller.Versions", p34.NewCallerClient().Versions, new(p35.In))
+	check("foreign_messages.Caller.Locals", p34.NewCallerClient().Locals, new(p36.In))
+	check("foreign_messages.Caller.Packages", p34.NewCallerClient().Packages, new(p36.In))
+	check("go_package_name.Named.Go", p37.NewNamedClient().Go, new(p38.Thing))
+	check("go_package_names.napi.Svc.Call", p39.NewSvcClient().Call, new(p40.Word))
+	check("go_package_names.nc.Svc.Call", p41.NewSvcClient().Call, new(p42.Word))
+	check("go_package_names.ncall.Svc.Call", p43.NewSvcClient().Call, new(p44.Word))
+	check("go_package_names.ncontext.Svc.Call", p45.NewSvcClient().Call, new(p46.Word))
+	check("go_package_names.nctx.Svc.Call", p47.NewSvcClient().Call, new(p48.Word))
+	check("go_package_names.ne.Svc.Call", p49.NewSvcClient().Call, new(p50.Word))
+	check("go_package_names.neng.Svc.Call", p51.NewSvcClient().Call, new(p52.Word))
+	check("go_package_names.nerr.Svc.Call", p53.NewSvcClient().Call, new(p54.Word))
+	check("go_package_names.nfmt.Svc.Call", p55.NewSvcClient().Call, new(p56.Word))
+	check("go_package_names.nguest.Svc.Call", p57.NewSvcClient().Call, new(p58.Word))
+	check("go_package_names.nimpl.Svc.Call", p59.NewSvcClient().Call, new(p60.Word))
+	check("go_package_names.nm.Svc.Call", p61.NewSvcClient().Call, new(p62.Word))
+	check("go_package_names.nparigot.Svc.Call", p63.NewSvcClient().Call, new(p64.Word))
+	check("go_package_names.npluginsdk.Svc.Call", p65.NewSvcClient().Call, new(p66.Word))
+	check("go_package_names.nproto.Svc.Call", p67.NewSvcClient().Call, new(p68.Word))
+	check("go_package_names.nstack.Svc.Call", p69.NewSvcClient().Call, new(p70.Word))
+	check("go_package_names.ntype.Svc.Call", p71.NewSvcClient().Call, new(p72.Word))
+	check("go_package_names.nunsafe.Svc.Call", p73.NewSvcClient().Call, new(p74.Word))
+	check("grown.Clock.Now", p75.NewClockClient().Now, new(p76.NowRequest))
+	check("grown.Clock.Alarm", p75.NewClockClient().Alarm, new(p77.Timestamp))
+	check("grown.Calendar.Today", p75.NewCalendarClient().Today, new(p76.NowRequest))
+	check("header.Svc.Call", p78.NewSvcClient().Call, new(p79.Word))
+	check("ids.Queue.Send", p80.NewQueueClient().Send, new(p81.SendRequest))
+	check("import_path.Finder.Find", p82.NewFinderClient().Find, new(p83.FindRequest))
+	check("joined_names.Foo.BarBaz", p84.NewFooClient().BarBaz, new(p85.FooBar))
+	check("joined_names.FooBar3.Baz", p84.NewFooBar3Client().Baz, new(p85.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p84.NewFoo_BarBazClient().Baz, new(p85.FooBar))
+	check("joined_names.LocalFoo.BarBaz", p84.NewLocalFooClient().BarBaz, new(p85.FooBar))
+	check("lower_case.greeter.say_hello", p86.NewGreeterClient().SayHello, new(p87.HelloRequest))
+	check("lower_case.word_counter_v2.count", p86.NewWordCounterV2Client().Count, new(p87.HelloRequest))
+	check("m_dependency.Scale.Weigh", p88.NewScaleClient().Weigh, new(p89.WeighRequest))
+	check("m_override.Foo.Bar", p90.NewFooClient().Bar, new(p91.BarRequest))
+	check("many_packages.a.A.Do", p92.NewAClient().Do, new(p93.Request))
+	check("many_packages.b.B.Do", p94.NewBClient().Do, new(p93.Request))
+	check("message_names.Greeter.Clients", p95.NewGreeterClient().Clients, new(p96.GreeterClient))
+	check("message_names.Greeter.Plugins", p95.NewGreeterClient().Plugins, new(p96.GreeterPlugin))
+	check("message_names.Greeter.Joined", p95.NewGreeterClient().Joined, new(p96.GreeterClients))
+	check("message_names.Greeter.Predeclared", p95.NewGreeterClient().Predeclared, new(p96.Error))
+	check("message_names.Greeter.Packages", p95.NewGreeterClient().Packages, new(p96.Context))
+	check("method_names.Words.Import", p97.NewWordsClient().Import, new(p98.Word))
+	check("method_names.Words.Type", p97.NewWordsClient().Type, new(p98.Word))
+	check("method_names.Words.Range", p97.NewWordsClient().Range, new(p98.Word))
+	check("method_names.Words.Func", p97.NewWordsClient().Func, new(p98.Word))
+	check("method_names.Words.Go", p97.NewWordsClient().Go, new(p98.Word))
+	check("method_names.Words.Select", p97.NewWordsClient().Select, new(p98.Word))
+	check("method_names.Words.Close", p97.NewWordsClient().Close, new(p98.Word))
+	check("method_names.Words.Ready", p97.NewWordsClient().Ready, new(p98.Word))
+	check("method_names.Words.Init", p97.NewWordsClient().Init, new(p98.Word))
+	check("method_names.Words.String", p97.NewWordsClient().String, new(p98.Word))
+	check("method_names.Words.Error", p97.NewWordsClient().Error, new(p98.Word))
+	check("method_names.Words.Context", p97.NewWordsClient().Context, new(p98.Word))
+	check("method_names.Words.Module", p97.NewWordsClient().Module, new(p98.Word))
+	check("method_names.Words.Call", p97.NewWordsClient().Call, new(p98.Word))
+	check("method_names.Words.Impl", p97.NewWordsClient().Impl, new(p98.Word))
+	check("method_names.Words.New", p97.NewWordsClient().New, new(p98.Word))
+	check("method_names.Words.Register", p97.NewWordsClient().Register, new(p98.Word))
+	check("method_names.Words.Delete", p97.NewWordsClient().Delete, new(p98.Word))
+	check("method_names.Words.Panic", p97.NewWordsClient().Panic, new(p98.Word))
+	check("method_names.Words.Recover", p97.NewWordsClient().Recover, new(p98.Word))
+	check("method_names.Words.Complex", p97.NewWordsClient().Complex, new(p98.Word))
+	check("method_names.Words.Append", p97.NewWordsClient().Append, new(p98.Word))
+	check("method_table.Table.Nothing", p99.NewTableClient().Nothing, new(p100.Plain))
+	check("method_table.Table.Look", p99.NewTableClient().Look, new(p100.Plain))
+	check("method_table.Table.Put", p99.NewTableClient().Put, new(p100.Plain))
+	check("method_table.Table.Unknown", p99.NewTableClient().Unknown, new(p100.Plain))
+	check("method_table.Table.Old", p99.NewTableClient().Old, new(p100.Plain))
+	check("method_table.Table.Wait", p99.NewTableClient().Wait, new(p100.Plain))
+	check("method_table.Table.RedactedRequest", p99.NewTableClient().RedactedRequest, new(p100.Secret))
+	check("method_table.Table.RedactedResponse", p99.NewTableClient().RedactedResponse, new(p100.Plain))
+	check("method_table.Table.RedactedInLoop", p99.NewTableClient().RedactedInLoop, new(p100.LoopA))
+	check("method_table.Table.RedactedInMap", p99.NewTableClient().RedactedInMap, new(p100.InMap))
+	check("method_table.Table.RedactedInOneof", p99.NewTableClient().RedactedInOneof, new(p100.InOneof))
+	check("method_table.Table.NotRedacted", p99.NewTableClient().NotRedacted, new(p100.Harmless))
+	check("method_table.Table.Everything", p99.NewTableClient().Everything, new(p100.Secret))
+	check("module.Box.Put", p101.NewBoxClient().Put, new(p102.Thing))
+	check("nested.Nest.Lay", p103.NewNestClient().Lay, new(p104.Outer_Inner))
+	check("NoPackageService.Call", p105.NewNoPackageServiceClient().Call, new(p106.NoPackageRequest))
+	check("no_source_info.Bare.Call", p107.NewBareClient().Call, new(p108.Word))
+	check("opaque.Safe.Open", p109.NewSafeClient().Open, new(p110.Combination))
+	check("options.Tuned.Slow", p111.NewTunedClient().Slow, new(p112.Word))
+	check("options.Tuned.Slower", p111.NewTunedClient().Slower, new(p112.Word))
+	check("options.Tuned.Quick", p111.NewTunedClient().Quick, new(p112.Word))
+	check("options.Tuned.Renamed", p111.NewTunedClient().Renamed, new(p112.Word))
+	check("options.Tuned.Plain", p111.NewTunedClient().Plain, new(p112.Word))
+	check("package_suffix.Suffix.Call", p113.NewSuffixClient().Call, new(p114.Request))
+	check("proto2_case.Old.Call", p115.NewOldClient().Call, new(p116.OldRequest))
+	check("proto3_optional.Maybe.Get", p117.NewMaybeClient().Get, new(p118.Query))
+	check("public_import.Guest.Enter", p119.NewGuestClient().Enter, new(p120.Home))
+	check("rootfile.Root.Call", p121.NewRootClient().Call, new(p122.Request))
+	check("same_method.Left.Turn", p123.NewLeftClient().Turn, new(p124.Degrees))
+	check("same_method.Right.Turn", p123.NewRightClient().Turn, new(p124.Degrees))
+	check("same_package.Same.Call", p125.NewSameClient().Call, new(p125.Request))
+	check("same_type.Forest.Plant", p126.NewForestClient().Plant, new(p127.Tree))
+	check("service_names.Type.Call", p128.NewTypeClient().Call, new(p129.Word))
+	check("service_names.Interface.Call", p128.NewInterfaceClient().Call, new(p129.Word))
+	check("service_names.Map.Call", p128.NewMapClient().Call, new(p129.Word))
+	check("service_names.A.Call", p128.NewAClient().Call, new(p129.Word))
+	check("service_names.Ctx.Call", p128.NewCtxClient().Call, new(p129.Word))
+	check("service_names.Req.Call", p128.NewReqClient().Call, new(p129.Word))
+	check("service_names.Resp.Call", p128.NewRespClient().Call, new(p129.Word))
+	check("service_names.Err.Call", p128.NewErrClient().Call, new(p129.Word))
+	check("service_names.Impl.Call", p128.NewImplClient().Call, new(p129.Word))
+	check("service_names.Client.Call", p128.NewClientClient().Call, new(p129.Word))
+	check("service_names.Error.Call", p128.NewErrorClient().Call, new(p129.Word))
+	check("service_names.Context.Call", p128.NewContextClient().Call, new(p129.Word))
+	check("service_names.Engine.Call", p128.NewEngineClient().Call, new(p129.Word))
+	check("service_names.Names.Call", p128.NewNamesClient().Call, new(p129.Word))
+	check("skeleton.HTTPFiles.Get", p130.NewHTTPFilesClient().Get, new(p131.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p130.NewHTTPFilesClient().Purge, new(p132.Empty))
+	check("skeleton.Linux.Boot", p130.NewLinuxClient().Boot, new(p131.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p130.NewLinuxClient().UnimplementedLinuxImpl, new(p131.GetRequest))
+	check("skeleton.Test.Init", p130.NewTestClient().Init, new(p131.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p133.NewGreeterClient().Greet, new(p134.GreetRequest))
+	check("streaming_skip.Some.Once", p135.NewSomeClient().Once, new(p136.Word))
+	_ = p135.NewAllClient()
+	check("two_files.One.Call", p137.NewOneClient().Call, new(p138.OneRequest))
+	check("two_files.Two.Call", p137.NewTwoClient().Call, new(p138.OneResponse))
+	check("two_versions.x.v1.X.Call", p139.NewXClient().Call, new(p140.Request))
+	check("two_versions.x.v2.X.Call", p141.NewXClient().Call, new(p142.Request))
+	check("unknown_options.Owned.Call", p143.NewOwnedClient().Call, new(p144.Word))
+	check("well_known.Well.Empty", p145.NewWellClient().Empty, new(p132.Empty))
+	check("well_known.Well.Any", p145.NewWellClient().Any, new(p146.Any))
+	check("well_known.Well.Mask", p145.NewWellClient().Mask, new(p147.FieldMask))
+	check("well_known.Well.Wrapper", p145.NewWellClient().Wrapper, new(p148.StringValue))
+	check("wkt_listed.Ping.Ping", p149.NewPingClient().Ping, new(p132.Empty))
+	check("wkt_listed.Ping.Wrap", p149.NewPingClient().Wrap, new(p132.Empty))
 }
