@@ -144,8 +144,8 @@ func (c *callContext) timer() context.Context {
 	return c.timed
 }
 
-// end frees the timer, if there is one. Whoever waits for Done is told, as the
-// call is over.
+// end frees the timer, if there is one, and tells who waits for it that the call is
+// over.
 func (c *callContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -104,6 +104,15 @@ func TestCallLocal(t *testing.T) {
 	}
 	resp, err := local(echo)
 	require.NoError(t, err)
+	old := b.ctx
+	b.ctx = WithBudget(b.ctx, time.Hour)
+	_, err = local(func(ctx context.Context, _, _ bytesValue) error {
+		deadline, _ := ctx.Deadline()
+		require.Greater(t, time.Until(deadline), time.Minute)
+		return nil
+	})
+	require.NoError(t, err)
+	b.ctx = old
 	require.Equal(t, "ping", string(resp.Value))
 
 	cause := errors.New("secret of the host")

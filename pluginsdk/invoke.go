@@ -61,9 +61,6 @@ func (b buffer) view(mem api.Memory) ([]byte, bool) {
 	if b.size == 0 {
 		return nil, true
 	}
-	if mem == nil {
-		return nil, false
-	}
 	return mem.Read(b.ptr, b.size)
 }
 
@@ -87,7 +84,7 @@ func (x *exchange) serve(ctx context.Context, t, u proto.Message, run func(conte
 	call := newCallContext(ctx, x.name)
 	defer func() {
 		if p := recover(); p != nil {
-			result = x.fail(panicStatus(call, x.inst, p))
+			result = x.failAfterPanic(panicStatus(call, x.inst, p))
 		}
 	}()
 	if _, ok := x.resp.view(x.mem); !ok {
@@ -107,7 +104,7 @@ func (x *exchange) serve(ctx context.Context, t, u proto.Message, run func(conte
 	if code == 0 {
 		return x.succeed(call, u)
 	}
-	return x.fail(call.failed(code))
+	return x.fail(call.failed(code, x.inst))
 }
 
 func (x *exchange) decode(t proto.Message) *status.Status {
@@ -174,7 +171,12 @@ func encode(dst []byte, u proto.Message) (out []byte, err error) {
 // fail gives the guest a status instead of a response.
 func (x *exchange) fail(s *status.Status) uint64 {
 	code, _ := s.WireCode()
-	b, err := proto.Marshal(s.Proto())
+	p := s.Proto()
+	if uint64(proto.Size(p)) > uint64(x.inst.Limits.MaxResponse) {
+		// The code, and whose it is, matter more than the text.
+		p.Message, p.Details = "", p.Details[:min(len(p.Details), 1)]
+	}
+	b, err := proto.Marshal(p)
 	if err != nil || uint64(len(b)) > uint64(x.inst.Limits.MaxResponse) {
 		x.inst.Logger.Error("a status cannot be sent", "call", x.name, "size", len(b), "err", err)
 		return abi.Result(code, 0)
@@ -191,10 +193,24 @@ func (x *exchange) fail(s *status.Status) uint64 {
 	return abi.Result(code, uint32(len(b)))
 }
 
+// failAfterPanic is fail for when the guest's memory may be what panicked, which
+// only a module without one does, outside of an engine.
+func (x *exchange) failAfterPanic(s *status.Status) (result uint64) {
+	defer func() {
+		if recover() != nil {
+			result = abi.Result(-int32(status.Internal), 0)
+		}
+	}()
+	return x.fail(s)
+}
+
 // begin gives the call its deadline and metadata.
 func begin(call *callContext, inst *instance.State, h instance.Header) (time.Time, *status.Status) {
 	if h.Err != nil {
-		return time.Time{}, refuse(status.InvalidArgument, "%s: %v", call.name, h.Err)
+		return time.Time{}, refuse(status.CodeOf(h.Err), "%s: %s", call.name, h.Err.Message())
+	}
+	if inst.Ended.Load() {
+		return time.Time{}, refuse(status.Unavailable, "%s: the guest that calls has ended", call.name)
 	}
 	now := time.Now()
 	if budget := budgetOf(call, inst); budget > 0 {
@@ -245,11 +261,15 @@ func budgetOf(call *callContext, inst *instance.State) time.Duration {
 
 // failed returns why the call failed with code. An fn that was not made by
 // Adapt has left nothing but the code.
-func (c *callContext) failed(code int32) *status.Status {
+func (c *callContext) failed(code int32, inst *instance.State) *status.Status {
 	if c.failure != nil {
 		return c.failure
 	}
-	return status.FromProto(code, nil)
+	s := status.FromProto(code, nil)
+	if _, ok := s.WireCode(); !ok {
+		return internal(c, inst, fmt.Errorf("the implementation returned %d, which is no code", code))
+	}
+	return s
 }
 
 // boundary codes err, for the guest to see. This is the only place where an

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/typepb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -244,6 +245,52 @@ func TestInvokeFnWithoutStatus(t *testing.T) {
 		new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 	code, _ := abi.Split(stack[0])
 	require.EqualValues(t, 7, code)
+
+	// The smallest code has no place in google.rpc.Code.
+	stack = []uint64{0, 0, 4096, 1024}
+	InvokeImplFromStack(b.ctx, "test", b.m, stack, func(context.Context, bytesValue, bytesValue) int32 { return math.MinInt32 },
+		new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	code, _ = abi.Split(stack[0])
+	require.Equal(t, -int32(status.Internal), code)
+}
+
+func TestInvokeModuleWithoutMemory(t *testing.T) {
+	t.Parallel()
+	r := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter())
+	defer func() { require.NoError(t, r.Close(context.Background())) }()
+	m, err := r.Instantiate(t.Context(), memoryModule[:8])
+	require.NoError(t, err)
+	for _, stack := range [][]uint64{{0, 0, 8, 8}, {8, 8, 0, 0}, {8, 8, 8, 8}} {
+		b := newBench(t)
+		InvokeImplFromStack(b.ctx, "test", m, stack, Adapt(0, func(_ int, _ context.Context, _, _ bytesValue) error { return nil }),
+			new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+		code, _ := abi.Split(stack[0])
+		require.Equal(t, -int32(status.Internal), code)
+	}
+}
+
+func TestInvokeErrorKeepsItsCode(t *testing.T) {
+	t.Parallel()
+	for name, message := range map[string]string{
+		"not UTF-8":      "no \xff",
+		"over the limit": strings.Repeat("x", 64<<10),
+	} {
+		b := newBench(t)
+		code, n := b.call(func(context.Context, bytesValue, bytesValue) error { return status.Error(protoErr(3), message) })
+		require.EqualValues(t, 3, code, name)
+		require.ErrorIs(t, b.statusAt(code, 4096, n), status.Of(protoErr(3)), name)
+	}
+}
+
+func TestInvokeAfterTheInstanceEnded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Ended.Store(true)
+	code, n := b.call(func(context.Context, bytesValue, bytesValue) error {
+		t.Error("the implementation ran")
+		return nil
+	})
+	require.ErrorIs(t, b.statusAt(code, 4096, n), status.Of(status.Unavailable))
 }
 
 func TestInvokeWithoutEngine(t *testing.T) {
@@ -322,7 +369,7 @@ func TestHeader(t *testing.T) {
 		for name, h := range map[string]instance.Header{
 			"expired":  {Call: &parigotpb.CallHeader{TimeoutNs: 5}, Received: time.Now().Add(-5)},
 			"negative": {Call: &parigotpb.CallHeader{TimeoutNs: math.MinInt64}, Received: time.Now()},
-			"broken":   {Err: errors.New("the call header does not decode")},
+			"broken":   {Err: refuse(status.InvalidArgument, "the call header does not decode")},
 		} {
 			b.state.Next = h
 			code, _ = b.call(func(context.Context, bytesValue, bytesValue) error {

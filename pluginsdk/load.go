@@ -19,6 +19,11 @@ import (
 // as the host. Files that are no Go plugins or were built with another version
 // of Go are refused before they are opened, as opening them can end the process.
 // A host needs cgo to load plugins.
+//
+// The error names the path and has a code: FAILED_PRECONDITION when the file cannot
+// be used, NOT_FOUND when it has no such variable, and the code of ctx when that
+// has ended. Loading one path again returns the same plugin; nothing unloads it.
+// Safe for concurrent use.
 func LoadAndReturnInit(ctx context.Context, pluginPath, pluginSymbol, _ string) (ParigotInit, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("load plugin %s: %w", pluginPath, err)

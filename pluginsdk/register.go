@@ -91,7 +91,8 @@ type closer interface {
 
 // RegisterService registers all methods of s with e, or none. Generated code
 // calls it. Its errors are those of [eng.Engine].Register, and FAILED_PRECONDITION
-// when there is no implementation.
+// when there is no implementation. An implementation of several services is closed
+// once for each. Safe for concurrent use.
 func RegisterService(ctx context.Context, e eng.Engine, s Service) error {
 	if s.Impl == nil {
 		err := status.Errorf(status.FailedPrecondition, "%s: the implementation is nil", s.Name)
@@ -127,8 +128,17 @@ func withBudget(f eng.HostFunc, budget time.Duration) eng.HostFunc {
 		return f
 	}
 	return func(ctx context.Context, m api.Module, stack []uint64) {
-		f(&budgetContext{Context: ctx, budget: budget}, m, stack)
+		f(WithBudget(ctx, budget), m, stack)
 	}
+}
+
+// WithBudget returns a context in which the next call through [CallLocal] or
+// [InvokeImplFromStack] has the given budget, instead of that of the engine. It
+// counts for that call only, not for calls that the implementation makes with the
+// context it gets. Not positive means none. Generated code uses it for the
+// option budget.
+func WithBudget(ctx context.Context, budget time.Duration) context.Context {
+	return &budgetContext{Context: ctx, budget: budget}
 }
 
 // Adapt makes of an implementation's method, such as FileImpl.Open, the function
@@ -184,6 +194,7 @@ func callLocal(ctx context.Context, name string, run func(context.Context) int32
 	if code == 0 {
 		return nil
 	}
-	wire, _ := call.failed(code).WireCode()
-	return status.FromProto(wire, call.failed(code).Proto())
+	failed := call.failed(code, inst)
+	wire, _ := failed.WireCode()
+	return status.FromProto(wire, failed.Proto())
 }

@@ -115,6 +115,7 @@ func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartO
 		opt.applyStart(&o)
 	}
 	ctx = context.WithValue(ctx, configKey{}, o.config)
+	_ = e.Failures() // of registrations before: their callers have them
 	ok := initialise(ctx, e, plugin)
 	if err := e.Failures(); err != nil {
 		return fmt.Errorf("start plugin %T: %w", plugin, err)

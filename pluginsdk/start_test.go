@@ -67,6 +67,13 @@ func TestStart(t *testing.T) {
 	}
 }
 
+func TestStartDoesNotInheritFailures(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	require.Error(t, h.Register(t.Context(), eng.HostModule{}))
+	require.NoError(t, pluginsdk.Start(t.Context(), h, pluginsdk.InitAll()))
+}
+
 func TestReadConfig(t *testing.T) {
 	t.Parallel()
 	read := func(into *wrapperspb.StringValue, opts ...pluginsdk.StartOption) error {

@@ -31,6 +31,7 @@ type Guest struct {
 type program struct {
 	box      *sandbox
 	compiled wazero.CompiledModule
+	outline  outline
 }
 
 type programKey struct {
@@ -78,7 +79,11 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	defer h.busy.Done()
 	h.mu.Unlock()
 	start := time.Now()
-	compiled, err := b.runtime.CompileModule(ctx, wasm)
+	confined, outline, err := confine(wasm)
+	if err != nil {
+		return nil, status.Error(status.InvalidArgument, err.Error())
+	}
+	compiled, err := b.runtime.CompileModule(ctx, confined)
 	if err != nil {
 		return nil, status.Wrap(status.InvalidArgument, err, "the module does not compile")
 	}
@@ -88,7 +93,7 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if h.closed {
 		return nil, errors.Join(errClosed(), compiled.Close(ctx))
 	}
-	p = &program{box: b, compiled: compiled}
+	p = &program{box: b, compiled: compiled, outline: outline}
 	h.programs[key] = p
 	return p, nil
 }
@@ -102,7 +107,7 @@ func (g *Guest) Name() string { return g.name }
 func (g *Guest) CheckImports() error {
 	g.host.mu.Lock()
 	defer g.host.mu.Unlock()
-	return g.host.checkImports(g.name, g.box, g.compiled.ImportedFunctions())
+	return g.host.checkImports(g)
 }
 
 // prepare checks the guest's imports and connects them.
@@ -122,7 +127,7 @@ func (g *Guest) connectImports(ctx context.Context) (deprecated []string, err er
 		return nil, errClosed()
 	}
 	imports := g.compiled.ImportedFunctions()
-	if err := g.host.checkImports(g.name, g.box, imports); err != nil {
+	if err := g.host.checkImports(g); err != nil {
 		return nil, err
 	}
 	for _, d := range imports {
@@ -140,13 +145,21 @@ func (g *Guest) connectImports(ctx context.Context) (deprecated []string, err er
 // ctx or of the engine (CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE), which stop the
 // guest wherever it is, unless it is [Trusted]. With an error the exit code is
 // meaningless.
+//
+// A guest that is a library, see [Guest.Instantiate], is FAILED_PRECONDITION.
 func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, err error) {
-	i, err := g.start(ctx, "_start", opts)
-	if i != nil {
-		if failed := i.end(ctx); err == nil {
-			err = failed
-		}
+	if !g.exports("_start") {
+		return 0, fmt.Errorf("run guest %q: %w", g.name, status.Error(status.FailedPrecondition,
+			"it exports no _start, so it is a library and not a program: use Instantiate, or build it without -buildmode=c-shared"))
 	}
+	i, err := g.begin(ctx, opts)
+	if err != nil {
+		return 0, fmt.Errorf("run guest %q: %w", g.name, err)
+	}
+	// Deferred, for an implementation may end this goroutine with
+	// runtime.Goexit, as a failing test does.
+	defer func() { err = errors.Join(err, i.end(ctx)) }()
+	err = i.launch(ctx, "_start")
 	exit, exited := errors.AsType[*sys.ExitError](err)
 	switch {
 	case err == nil:
@@ -154,29 +167,47 @@ func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, er
 	case exited && !interrupted(i, exit):
 		return exit.ExitCode(), nil
 	}
-	return 0, g.explain(ctx, i, err)
+	return 0, g.explain(ctx, err)
+}
+
+func (g *Guest) exports(function string) bool {
+	return g.compiled.ExportedFunctions()[function] != nil
 }
 
 // Instantiate starts an instance of a guest that is a library, a reactor in the
 // words of WASI: its _initialize function runs, and its exports can be called. Close
-// the instance to free it. Errors are those of [Guest.Run]. ctx bounds the
-// start only.
-func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (*Instance, error) {
-	i, err := g.start(ctx, "_initialize", opts)
-	if err == nil {
-		return i, nil
+// the instance to free it; closing the engine does it too. Errors are those of
+// [Guest.Run], and FAILED_PRECONDITION for a guest that is a program. ctx bounds
+// the start only.
+func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (_ *Instance, err error) {
+	if g.exports("_start") && !g.exports("_initialize") {
+		return nil, fmt.Errorf("run guest %q: %w", g.name, status.Error(status.FailedPrecondition,
+			"it exports _start, so it is a program and not a library: use Run, or build it with -buildmode=c-shared"))
 	}
-	err = g.explain(ctx, i, err)
-	if i != nil {
-		err = errors.Join(err, i.end(ctx))
+	i, err := g.begin(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("run guest %q: %w", g.name, err)
 	}
-	return nil, err
+	i.mu.Lock() // until it has started, Close of the engine waits for it
+	defer i.mu.Unlock()
+	started := false
+	defer func() {
+		if !started {
+			err = errors.Join(err, i.end(ctx))
+		}
+	}()
+	if !g.host.keep(i) {
+		return nil, fmt.Errorf("run guest %q: %w", g.name, errClosed())
+	}
+	if err := i.launch(ctx, "_initialize"); err != nil {
+		return nil, g.explain(ctx, err)
+	}
+	started = true
+	return i, nil
 }
 
-// start makes an instance and runs the function that starts it. The instance is
-// nil when it was not even begun. It has no module when the function did not
-// return.
-func (g *Guest) start(ctx context.Context, function string, opts []RunOption) (*Instance, error) {
+// begin makes an instance that does not run yet. It must be ended.
+func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) {
 	c, err := newRunConfig(opts)
 	if err != nil {
 		return nil, err
@@ -188,14 +219,19 @@ func (g *Guest) start(ctx context.Context, function string, opts []RunOption) (*
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{guest: g, state: state}
-	ctx, stop := i.context(ctx)
-	defer stop()
-	i.module, err = g.box.runtime.InstantiateModule(ctx, g.compiled, i.moduleConfig(function, c))
-	return i, err
+	return &Instance{guest: g, state: state, config: c}, nil
 }
 
-func (i *Instance) moduleConfig(function string, c runConfig) wazero.ModuleConfig {
+// launch runs the function that starts the instance.
+func (i *Instance) launch(ctx context.Context, function string) (err error) {
+	ctx, stop := i.context(ctx)
+	defer stop()
+	i.module, err = i.guest.box.runtime.InstantiateModule(ctx, i.guest.compiled, i.moduleConfig(function))
+	return err
+}
+
+func (i *Instance) moduleConfig(function string) wazero.ModuleConfig {
+	c := i.config
 	m := wazero.NewModuleConfig().
 		WithName(""). // any number of instances
 		WithStartFunctions(function).
@@ -223,13 +259,12 @@ func (i *Instance) moduleConfig(function string, c runConfig) wazero.ModuleConfi
 // that happens to have the same code.
 func interrupted(i *Instance, exit *sys.ExitError) bool {
 	code := exit.ExitCode()
-	return i != nil && i.interrupted && (code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded)
+	return i.interrupted && (code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded)
 }
 
 // explain gives an error of wazero a code, and the guest's name.
-func (g *Guest) explain(ctx context.Context, i *Instance, err error) error {
+func (g *Guest) explain(ctx context.Context, err error) error {
 	switch {
-	case i == nil: // prepare's and enter's own
 	case ctx.Err() != nil:
 		err = ctx.Err()
 		if s, ok := status.From(err); ok {
@@ -260,6 +295,7 @@ func (i *Instance) sleep(ns int64) {
 type Instance struct {
 	guest       *Guest
 	state       *instance.State
+	config      runConfig
 	module      api.Module
 	running     context.Context // of the call that runs, on the goroutine that runs it
 	interrupted bool
@@ -287,7 +323,8 @@ func (i *Instance) Caller() Caller { return Caller{ID: i.state.ID, Name: i.state
 
 // Call calls an exported function of the guest with wasm values, see the Encode
 // and Decode functions of wazero's package api, and returns its results. It
-// waits for calls that others make. After a trap, an exit or a call
+// waits for calls that others make, even when ctx ends meanwhile, so an
+// implementation must not call the instance that is calling it. After a trap, an exit or a call
 // that was cut off by its context, the instance is of no use any more: that call
 // and all later ones fail with ABORTED or the context's code. An unknown
 // function is NOT_FOUND.
@@ -305,7 +342,7 @@ func (i *Instance) Call(ctx context.Context, function string, params ...uint64) 
 	defer stop()
 	results, err := f.Call(runCtx, params...)
 	if err != nil {
-		err = i.guest.explain(ctx, i, err)
+		err = i.guest.explain(ctx, err)
 		i.broken = status.Wrap(status.Aborted, err, "the instance ended in an earlier call")
 		return nil, err
 	}
@@ -327,7 +364,7 @@ func (i *Instance) end(ctx context.Context) error {
 		return nil
 	}
 	i.ended = true
-	defer i.guest.host.leave(ctx, i.state)
+	defer i.guest.host.leave(ctx, i)
 	if i.module == nil {
 		return nil
 	}

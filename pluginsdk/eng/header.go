@@ -2,8 +2,6 @@ package eng
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -12,6 +10,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // header is the import parigot.header. It has no result: what is wrong with a
@@ -22,23 +21,21 @@ func header(ctx context.Context, m api.Module, stack []uint64) {
 		return
 	}
 	call, err := readHeader(m.Memory(), api.DecodeU32(stack[0]), api.DecodeU32(stack[1]))
-	s.Next = instance.Header{Call: call, Received: time.Now(), Err: err}
+	failed, _ := status.From(err)
+	s.Next = instance.Header{Call: call, Received: time.Now(), Err: failed}
 }
 
 func readHeader(mem api.Memory, ptr, size uint32) (*parigotpb.CallHeader, error) {
 	if size > abi.MaxHeader {
-		return nil, fmt.Errorf("the call header has %d bytes, the host takes %d", size, abi.MaxHeader)
-	}
-	if mem == nil {
-		return nil, errors.New("the guest has no memory")
+		return nil, status.Errorf(status.ResourceExhausted, "the call header has %d bytes, the host takes %d", size, abi.MaxHeader)
 	}
 	b, ok := mem.Read(ptr, size)
 	if !ok {
-		return nil, fmt.Errorf("the call header is outside of the guest's memory: %d bytes at %#x", size, ptr)
+		return nil, status.Errorf(status.InvalidArgument, "the call header is outside of the guest's memory: %d bytes at %#x", size, ptr)
 	}
 	h := new(parigotpb.CallHeader)
 	if err := proto.Unmarshal(b, h); err != nil {
-		return nil, errors.New("the call header does not decode")
+		return nil, status.Error(status.InvalidArgument, "the call header does not decode")
 	}
 	return h, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -37,7 +38,8 @@ type Host struct {
 	closed   bool // Close has begun
 	freed    bool // Close has freed everything
 	modules  map[string]*hostModule
-	boxes    map[bool]*sandbox // by "trusted"
+	boxes    map[bool]*sandbox      // by "trusted"
+	kept     map[*Instance]struct{} // libraries, which wait for calls
 	programs map[programKey]*program
 	onExit   []func(context.Context, Caller)
 	onClose  []func(context.Context) error
@@ -76,6 +78,7 @@ func New(_ context.Context, opts ...Option) (*Host, error) {
 		config: c, cache: cache, alive: alive, kill: kill,
 		modules:  map[string]*hostModule{},
 		boxes:    map[bool]*sandbox{},
+		kept:     map[*Instance]struct{}{},
 		programs: map[programKey]*program{},
 	}, nil
 }
@@ -190,7 +193,10 @@ func (h *Host) Stats() Stats {
 // which are all but the trusted ones and those in a call that does not
 // watch its context. When ctx ends before they do, Close returns its error
 // and frees nothing; it may be called again. Once closed, a further Close does
-// nothing.
+// nothing, and does not wait for one that is under way.
+//
+// A plugin must not call it from a host function or from OnGuestExit, as it would
+// wait for itself.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true
@@ -203,8 +209,15 @@ func (h *Host) Close(ctx context.Context) error {
 }
 
 func (h *Host) wait(ctx context.Context) error {
+	h.mu.Lock()
+	kept := slices.Collect(maps.Keys(h.kept))
+	h.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
+		for _, i := range kept {
+			// wazero closes a module without ever failing.
+			_ = i.Close(ctx)
+		}
 		h.busy.Wait()
 		close(done)
 	}()
@@ -268,9 +281,24 @@ func (h *Host) enter(name string) (*instance.State, error) {
 	}, nil
 }
 
-func (h *Host) leave(ctx context.Context, s *instance.State) {
-	defer h.busy.Done()
+// keep has Close end an instance that nobody closed. It is false once Close has
+// begun.
+func (h *Host) keep(i *Instance) bool {
 	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.kept[i] = struct{}{}
+	return true
+}
+
+func (h *Host) leave(ctx context.Context, i *Instance) {
+	defer h.busy.Done()
+	s := i.state
+	s.Ended.Store(true)
+	h.mu.Lock()
+	delete(h.kept, i)
 	onExit := slices.Clone(h.onExit)
 	h.mu.Unlock()
 	ctx = context.WithoutCancel(ctx)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -192,9 +193,11 @@ func TestMissingImportsAreNamedAllAtOnce(t *testing.T) {
 	_, err = g.Run(t.Context())
 	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
 	require.ErrorIs(t, g.CheckImports(), status.Of(status.FailedPrecondition))
-	require.ErrorContains(t, err, `guest "importer" cannot start, 4 of its imports cannot be met:
+	require.ErrorContains(t, err, `guest "importer" cannot start, 6 of its imports cannot be met:
+  "a.\nB.F": no plugin registered this module
   a.A.F: no plugin registered this module
   a.B.F: no plugin registered this module
+  env.memory: a memory: guests have their own, and import functions only
   parigot.nothing: no such function in ABI v1
   parigot.take: the guest declares it as () -> (), the host has (i32, i32) -> (i64)`)
 
@@ -206,18 +209,32 @@ func TestMissingImportsAreNamedAllAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, "a.B.F: the guest declares it as () -> (), the host has (i32, i32, i32, i32) -> (i64)")
 }
 
-// importer is a wasm module with four imports of type () -> ().
+// importer is a wasm module with five imports of type () -> () and one of a
+// memory, and a function _start.
 var importer = func() []byte {
-	b := []byte{0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0}
-	section := []byte{4}
-	for _, im := range [][2]string{{"a.B", "F"}, {"parigot", "take"}, {"a.A", "F"}, {"parigot", "nothing"}} {
+	const module = "\x00asm\x01\x00\x00\x00" +
+		"\x01\x04\x01\x60\x00\x00" // type section: () -> ()
+	imports := "\x06"
+	for _, im := range [][2]string{{"a.B", "F"}, {"parigot", "take"}, {"a.A", "F"}, {"parigot", "nothing"}, {"a.\nB", "F"}, {"env", "memory"}} {
 		for _, s := range im {
-			section = append(append(section, byte(len(s))), s...)
+			imports += string(rune(len(s))) + s
 		}
-		section = append(section, 0, 0)
+		if im[0] == "env" {
+			imports += "\x02\x00\x01" // a memory of at least one page
+		} else {
+			imports += "\x00\x00" // a function of type 0
+		}
 	}
-	return append(append(b, 2, byte(len(section))), section...)
+	return []byte(module + section(2, imports) +
+		section(3, "\x01\x00") + // function section: one of type 0
+		section(7, "\x01\x06_start\x00\x05") + // export section: it is _start
+		section(10, "\x01\x02\x00\x0b")) // code section: it does nothing
 }()
+
+// section encodes a section of less than 128 bytes.
+func section(id byte, content string) string {
+	return string([]byte{id, byte(len(content))}) + content
+}
 
 func TestRegisterErrors(t *testing.T) {
 	t.Parallel()
@@ -358,6 +375,48 @@ func (s signal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func TestCloseEndsLibrariesThatNobodyClosed(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	g, err := h.Compile(t.Context(), "library", guesttest.Build(t, "testdata/reactor", "-buildmode=c-shared"))
+	require.NoError(t, err)
+	i, err := g.Instantiate(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, h.Close(t.Context()))
+	_, err = i.Call(t.Context(), "add", 1)
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
+	require.NoError(t, i.Close(t.Context()))
+	_, err = g.Instantiate(t.Context())
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
+}
+
+func TestProgramsAndLibrariesAreNotMixedUp(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	_, err := compile(t, h).Instantiate(t.Context())
+	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+	require.ErrorContains(t, err, "use Run")
+	g, err := h.Compile(t.Context(), "library", guesttest.Build(t, "testdata/reactor", "-buildmode=c-shared"))
+	require.NoError(t, err)
+	_, err = g.Run(t.Context())
+	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+	require.ErrorContains(t, err, "use Instantiate")
+}
+
+func TestGoexitInAnImplementationLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)))
+	require.NoError(t, err)
+	require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: "test.v1.Test", Functions: []eng.Function{{
+		Name: "Echo", Call: func(context.Context, api.Module, []uint64) { runtime.Goexit() },
+	}}}))
+	g := compile(t, h)
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = g.Run(context.Background(), eng.WithArgs("echo")) })
+	wg.Wait()
+	require.NoError(t, h.Close(t.Context()))
+}
+
 func TestCloseWaitsForCallsThatDoNotWatchTheirContext(t *testing.T) {
 	t.Parallel()
 	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)))
@@ -419,7 +478,11 @@ func TestReactor(t *testing.T) {
 
 	for function, want := range map[string]status.Code{"fail": status.Aborted, "leave": status.Aborted, "spin": status.DeadlineExceeded} {
 		i := start()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		limit := time.Hour
+		if function == "spin" {
+			limit = 20 * time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		_, err := i.Call(ctx, function)
 		cancel()
 		require.ErrorIs(t, err, status.Of(want), function)

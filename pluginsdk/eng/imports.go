@@ -3,6 +3,7 @@ package eng
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -13,20 +14,45 @@ import (
 
 // checkImports looks for each function that a guest imports. All that is
 // wrong is in the one error it returns. The caller holds h.mu.
-func (h *Host) checkImports(guest string, b *sandbox, imports []api.FunctionDefinition) error {
+func (h *Host) checkImports(g *Guest) error {
 	var lines []string
-	for _, d := range imports {
+	for _, d := range g.compiled.ImportedFunctions() {
 		module, name, _ := d.Import()
-		if problem := h.checkImport(b, module, name, d); problem != "" {
-			lines = append(lines, fmt.Sprintf("  %s.%s: %s", module, name, problem))
+		problem := h.checkImport(g.box, module, name, d)
+		if problem == "" && module != wasiModule && !g.outline.hasMemory {
+			problem = "the guest has no memory to pass messages in"
 		}
+		if problem != "" {
+			lines = append(lines, importLine(module, name, problem))
+		}
+	}
+	for _, f := range g.outline.foreign {
+		lines = append(lines, importLine(f.module, f.name, "a "+f.kind+": guests have their own, and import functions only"))
 	}
 	if lines == nil {
 		return nil
 	}
 	slices.Sort(lines)
+	lines = slices.Compact(lines)
+	count := len(lines)
+	if count > maxLines {
+		lines = append(lines[:maxLines], fmt.Sprintf("  and %d more", count-maxLines))
+	}
 	return status.Errorf(status.FailedPrecondition, "guest %q cannot start, %d of its imports cannot be met:\n%s",
-		guest, len(lines), strings.Join(slices.Compact(lines), "\n"))
+		g.name, count, strings.Join(lines, "\n"))
+}
+
+// maxLines bounds the list that an error holds, since a guest chooses how long it
+// is.
+const maxLines = 100
+
+// importLine quotes names that could pass for something else in a log.
+func importLine(module, name, problem string) string {
+	full := module + "." + name
+	if quoted := strconv.Quote(full); quoted != `"`+full+`"` {
+		full = quoted
+	}
+	return "  " + full + ": " + problem
 }
 
 // deprecatedImports returns the deprecated functions among those that a guest

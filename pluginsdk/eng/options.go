@@ -51,7 +51,8 @@ func WithCacheDir(dir string) Option {
 }
 
 // WithMemoryLimit bounds the memory of each guest instance, in bytes, rounded
-// down to pages of 64 KiB. A guest that needs more to begin with does not compile;
+// down to pages of 64 KiB; less than a page means none at all, and more than 4 GiB
+// cannot be. A guest that needs more to begin with does not compile;
 // one that asks for more later is refused it, which ends a Go guest. The
 // default, and 0, is [DefaultMemoryLimit].
 func WithMemoryLimit(bytes uint64) Option {

@@ -126,7 +126,7 @@ func take(ctx context.Context, m api.Module, stack []uint64) {
 	switch {
 	case s == nil || s.Parked == nil:
 		stack[0] = abi.Result(-int32(status.FailedPrecondition), 0)
-	case uint64(len(s.Parked)) > uint64(size) || m.Memory() == nil || !m.Memory().Write(ptr, s.Parked):
+	case uint64(len(s.Parked)) > uint64(size) || !m.Memory().Write(ptr, s.Parked):
 		stack[0] = abi.Result(-int32(status.OutOfRange), 0)
 	default:
 		stack[0] = abi.Result(0, uint32(len(s.Parked)))

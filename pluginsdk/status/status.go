@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -98,7 +99,7 @@ func newStatus(code protoreflect.Enum, message string) *Status {
 	s := &Status{
 		enum:    code.Descriptor().FullName(),
 		number:  int32(code.Number()),
-		message: message,
+		message: strings.ToValidUTF8(message, "\uFFFD"), // or it could not be sent
 	}
 	if v := code.Descriptor().Values().ByNumber(code.Number()); v != nil {
 		s.name = string(v.Name())

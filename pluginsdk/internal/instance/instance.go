@@ -10,6 +10,7 @@ import (
 
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // Limits bound what one call may do. Engine and tests set every field.
@@ -35,6 +36,10 @@ type State struct {
 	Logger   *slog.Logger
 	Counters *Counters
 
+	// Ended is set when the instance has ended, for calls that somebody makes
+	// with its context all the same.
+	Ended atomic.Bool
+
 	// Parked waits for parigot.take: a response or a status that did not fit.
 	Parked []byte
 
@@ -46,7 +51,7 @@ type State struct {
 type Header struct {
 	Call     *parigotpb.CallHeader
 	Received time.Time
-	Err      error // why it could not be used
+	Err      *status.Status // why it could not be used, with a canonical code
 }
 
 // TakeHeader returns the header of the call that starts now and forgets it.
