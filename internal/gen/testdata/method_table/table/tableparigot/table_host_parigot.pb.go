@@ -361,7 +361,7 @@ func (c localTableClient) NotRedacted(ctx context.Context, req *table.Harmless) 
 // method_table/table.proto.
 func (c localTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
 	resp := new(table.LoopB)
-	if err := pluginsdk.CallLocal(ctx, Table_Everything_FullName, c.impl, TableImpl.Everything, req, resp); err != nil {
+	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 90*time.Second), Table_Everything_FullName, c.impl, TableImpl.Everything, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil

@@ -121,7 +121,7 @@ type localTunedClient struct {
 // Slow calls options.Tuned.Slow.
 func (c localTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := pluginsdk.CallLocal(ctx, Tuned_Slow_FullName, c.impl, TunedImpl.Slow, req, resp); err != nil {
+	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 90*time.Second), Tuned_Slow_FullName, c.impl, TunedImpl.Slow, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
@@ -130,7 +130,7 @@ func (c localTunedClient) Slow(ctx context.Context, req *options.Word) (*options
 // Slower calls options.Tuned.Slower.
 func (c localTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := pluginsdk.CallLocal(ctx, Tuned_Slower_FullName, c.impl, TunedImpl.Slower, req, resp); err != nil {
+	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 2*time.Hour), Tuned_Slower_FullName, c.impl, TunedImpl.Slower, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
@@ -139,7 +139,7 @@ func (c localTunedClient) Slower(ctx context.Context, req *options.Word) (*optio
 // Quick calls options.Tuned.Quick.
 func (c localTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := pluginsdk.CallLocal(ctx, Tuned_Quick_FullName, c.impl, TunedImpl.Quick, req, resp); err != nil {
+	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 1500*time.Nanosecond), Tuned_Quick_FullName, c.impl, TunedImpl.Quick, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil

@@ -95,7 +95,7 @@ type localQueueClient struct {
 // Send calls queue.v1.Queue.Send.
 func (c localQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := pluginsdk.CallLocal(ctx, Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp); err != nil {
+	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 5*time.Second), Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
