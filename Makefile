@@ -23,7 +23,7 @@ FUZZTIME ?= 60s
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: generate ## Generate, build plugin and guest, run them: the file example end to end
 	@echo "==> building the guest: examples/file/guest for GOOS=wasip1"
