@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -96,19 +97,37 @@ func (b *binding) local(name string) string {
 	return chosen
 }
 
-// execute runs a template twice: only after the first time all imports are
-// known, which the names of locals depend on.
+// execute runs a template. Only after that all imports are known, which the names
+// of locals depend on: in the rare case that one hides an import, it runs again.
 func (b *binding) execute(w io.Writer, name string, data any) error {
 	bound, err := parsed.Clone()
 	if err != nil {
 		return err
 	}
 	bound.Funcs(b.funcs())
-	if err := bound.ExecuteTemplate(io.Discard, name, data); err != nil {
+	var text bytes.Buffer
+	if err := bound.ExecuteTemplate(&text, name, data); err != nil {
 		return err
 	}
-	clear(b.locals)
-	return bound.ExecuteTemplate(w, name, data)
+	if b.hidesImport() {
+		text.Reset()
+		clear(b.locals)
+		if err := bound.ExecuteTemplate(&text, name, data); err != nil {
+			return err
+		}
+	}
+	_, err = w.Write(text.Bytes())
+	return err
+}
+
+// hidesImport reports whether a local has the name of an imported package.
+func (b *binding) hidesImport() bool {
+	for _, chosen := range b.locals {
+		if b.imports[chosen] {
+			return true
+		}
+	}
+	return false
 }
 
 // outputFile is one file to print: the view of the proto file, and what the
