@@ -21,13 +21,24 @@ func fileStem(base string) string {
 	return base
 }
 
-// constrained reports whether the go command builds a file of this name only
-// for some targets or only in tests.
+// constrained reports whether a file of ours must not have this name up to its
+// first dot: the go command would build it only for some targets, or it would
+// look like a test.
 func constrained(name string) bool {
 	stem, _, _ := strings.Cut(name, ".")
-	if strings.HasSuffix(stem, "_test") {
-		return true
-	}
+	return strings.HasSuffix(stem, "_test") || forSomeTargets(name)
+}
+
+// ignored reports whether the go command leaves a file of this name, which is
+// no test, out of some builds or all.
+func ignored(name string) bool {
+	return strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".") || forSomeTargets(name)
+}
+
+// forSomeTargets reports whether the go command builds a file of this name
+// only for some targets. It looks for their names before the first dot, while
+// a test is what ends in _test.go.
+func forSomeTargets(name string) bool {
 	// A context of no known system or architecture fits a name exactly when
 	// the name asks for none.
 	none := build.Context{

@@ -147,7 +147,7 @@ func (g *generator) checkFileName(names map[string]string, view *fileView) {
 // noteFile tells about a file whose messages the go command will not find.
 func (g *generator) noteFile(view *fileView) {
 	base := path.Base(view.GeneratedFilenamePrefix) + ".pb.go"
-	if strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".") || constrained(base) {
+	if ignored(base) {
 		g.note("%s: the go command leaves %s, the messages of this file, out of some builds or all, because of its name: rename the proto file", view.Desc.Path(), base)
 	}
 	if view.GoPackageName == "main" && view.usesOwnMessages() {

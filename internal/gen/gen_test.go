@@ -2,7 +2,10 @@ package gen_test
 
 import (
 	"fmt"
+	"go/build"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -249,6 +252,38 @@ func TestFileStem(t *testing.T) {
 		".hidden":       "proto.hidden",
 	} {
 		require.Equal(t, want, gen.FileStem(base), base)
+	}
+}
+
+// TestNoteFile: the note on a file that protoc-gen-go writes is true.
+func TestNoteFile(t *testing.T) {
+	t.Parallel()
+	for base, noted := range map[string]bool{
+		"queue": false, "foo_test": false, "x_test.y": false, "linux": false, "a.b_linux": false,
+		"foo_linux": true, "foo_linux_test": true, "foo_js_wasm": true, "x_windows.y": true, "_api": true, ".hidden": true,
+	} {
+		name := base + ".proto"
+		result, err := gen.Generate(requestFor(compileText(t, map[string]string{name: service("a", "ex.com/a", "Foo", "Call")}, name), "", name), nil)
+		require.NoError(t, err)
+		require.Empty(t, result.Response.GetError())
+		require.Equal(t, noted, len(result.Notes) == 1, "%s: %q", base, result.Notes)
+		// This is what the go command does with the file.
+		dir := t.TempDir()
+		file := base + ".pb.go"
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte("package a\n"), 0o600))
+		for _, target := range []string{"linux/amd64", "windows/arm64", "js/wasm"} {
+			target := strings.Split(target, "/")
+			in := build.Default
+			in.GOOS, in.GOARCH = target[0], target[1]
+			match, err := in.MatchFile(dir, file)
+			require.NoError(t, err)
+			require.True(t, match || noted, "%s for %s", file, target)
+			if !noted {
+				pkg, err := in.ImportDir(dir, 0)
+				require.NoError(t, err)
+				require.Equal(t, []string{file}, pkg.GoFiles)
+			}
+		}
 	}
 }
 
