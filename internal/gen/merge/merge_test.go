@@ -235,6 +235,51 @@ func TestAppend(t *testing.T) {
 	}
 }
 
+func TestField(t *testing.T) {
+	t.Parallel()
+	const store = "struct {\n\tClose int\n}\n"
+	tests := []struct {
+		name, text, want string // want is the line of the field Close
+	}{
+		{"a field", "type FilePlugin " + store, "2"},
+		{"one of several", "type FilePlugin struct {\n\tOpened,\n\tClose int\n}", "3"},
+		{"an embedded type", "type FilePlugin struct{ Close }; type Close struct{}", "1"},
+		{"an embedded pointer", "type FilePlugin struct{ *Close }; type Close struct{}", "1"},
+		{"an embedded type of another package", "type FilePlugin struct{ filev1parigot.Close }", "1"},
+		{"an embedded generic type", "type FilePlugin struct{ *filev1parigot.Close[int, string] }", "1"},
+		{"a generic type", "type FilePlugin[Open any] struct{ Close[Open] }; type Close[T any] struct{}", "1"},
+		{"an alias", "type FilePlugin = store; type store " + store, "2"},
+		{"a type like another", "type FilePlugin store; type store = other; type other " + store, "2"},
+		{"in parentheses", "type FilePlugin (" + strings.TrimSpace(store) + ")", "2"},
+		{"another system", "type FilePlugin struct{}\ntype FilePlugin struct{ Close int }", "2"},
+		{"a promoted field", "type FilePlugin struct{ base }; type base " + store, ""},
+		{"a field of a field", "type FilePlugin struct{ base struct{ Close int } }", ""},
+		{"a type in a circle", "type FilePlugin other; type other FilePlugin", ""},
+		{"no struct", "type FilePlugin int", ""},
+		{"other case", "type FilePlugin struct{ close, Closed, _ int }", ""},
+		{"no such type", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			files := fstest.MapFS{
+				"file/impl_file.go": {Data: []byte("package file\n\nimport \"ex.com/gen/filev1parigot\"\n\nvar _ filev1parigot.FileImpl = (*FilePlugin)(nil)\n")},
+				"file/type.go":      {Data: []byte("package file; " + tt.text)},
+			}
+			pkg, err := merge.Load(files, "file", "")
+			require.NoError(t, err)
+			target, err := pkg.Find(impl, "impl_file.go", "FilePlugin")
+			require.NoError(t, err)
+			want := tt.want
+			if want != "" {
+				want = "file/type.go:" + want
+			}
+			require.Equal(t, want, target.Field("Close"))
+			require.Empty(t, target.Field("Open"))
+		})
+	}
+}
+
 // requireKept checks that after is before with insertions only, and that a
 // formatted file stays formatted.
 func requireKept(tb testing.TB, before, after string) {

@@ -141,6 +141,71 @@ func isCall(typ *ast.FuncType) bool {
 	return ok && context.Sel.Name == "Context" && pointer1 && pointer2 && baseName(typ.Results.List[0].Type) == "error"
 }
 
+// Field returns where the type has a field of this name, embedded ones
+// included, such as "impl_file.go:12", or "" when it has none. It can have no
+// method of the same name then. Fields of embedded types do not count: a
+// method goes before them.
+func (t *Target) Field(name string) string {
+	return t.field(t.Type, name, make(map[string]bool))
+}
+
+func (t *Target) field(typ, name string, seen map[string]bool) string {
+	if seen[typ] {
+		return ""
+	}
+	seen[typ] = true
+	at := ""
+	t.pkg.eachSpec(typ, func(f *file, spec *ast.TypeSpec) {
+		if at != "" {
+			return
+		}
+		x, ok := ast.Unparen(spec.Type).(*ast.StructType)
+		if !ok {
+			// An alias, or a type like another, which has its fields.
+			at = t.field(baseName(spec.Type), name, seen)
+			return
+		}
+		for _, id := range fieldNames(x) {
+			if id.Name == name {
+				at = t.pkg.place(f, id.Pos())
+			}
+		}
+	})
+	return at
+}
+
+// fieldNames returns the names of the fields that a struct has itself.
+func fieldNames(x *ast.StructType) []*ast.Ident {
+	var ids []*ast.Ident
+	for _, field := range x.Fields.List {
+		ids = append(ids, field.Names...)
+		if len(field.Names) == 0 {
+			if id := embeddedName(field.Type); id != nil {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// embeddedName returns the name of an embedded field, which is that of its
+// type, or nil.
+func embeddedName(x ast.Expr) *ast.Ident {
+	switch x := ast.Unparen(x).(type) {
+	case *ast.Ident:
+		return x
+	case *ast.SelectorExpr:
+		return x.Sel
+	case *ast.StarExpr:
+		return embeddedName(x.X)
+	case *ast.IndexExpr:
+		return embeddedName(x.X)
+	case *ast.IndexListExpr:
+		return embeddedName(x.X)
+	}
+	return nil
+}
+
 // eachMethod calls do for each method declared on a type.
 func (p *Package) eachMethod(typ string, do func(*file, *ast.FuncDecl)) {
 	for _, f := range p.files {
@@ -152,8 +217,21 @@ func (p *Package) eachMethod(typ string, do func(*file, *ast.FuncDecl)) {
 	}
 }
 
-// spec returns the declaration of a type and its file.
+// spec returns the first declaration of a type and its file.
 func (p *Package) spec(typ string) (*file, *ast.TypeSpec) {
+	var in *file
+	var first *ast.TypeSpec
+	p.eachSpec(typ, func(f *file, spec *ast.TypeSpec) {
+		if first == nil {
+			in, first = f, spec
+		}
+	})
+	return in, first
+}
+
+// eachSpec calls do for each declaration of a type: build constraints may
+// choose between several.
+func (p *Package) eachSpec(typ string, do func(*file, *ast.TypeSpec)) {
 	for _, f := range p.files {
 		for _, decl := range f.syntax.Decls {
 			gen, ok := decl.(*ast.GenDecl)
@@ -162,12 +240,11 @@ func (p *Package) spec(typ string) (*file, *ast.TypeSpec) {
 			}
 			for _, spec := range gen.Specs {
 				if spec := spec.(*ast.TypeSpec); spec.Name.Name == typ {
-					return f, spec
+					do(f, spec)
 				}
 			}
 		}
 	}
-	return nil, nil
 }
 
 // collect notes the methods of a type of the package and of what it embeds.
