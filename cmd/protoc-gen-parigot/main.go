@@ -38,12 +38,13 @@
 // With the parameter impl=DIR the plugin writes impl_queue.go instead: the
 // start of an implementation, to be filled in by hand. Run again when the
 // service has got new methods, it adds those that are missing and changes
-// nothing else. It needs an entry of its own whose out is the same DIR, and a
-// template that does not clean:
+// nothing else. It needs an entry of its own whose out is the same DIR and whose
+// strategy is all, in a template that does not clean:
 //
 //   - local: protoc-gen-parigot
 //     out: internal/queue
 //     opt: impl=internal/queue
+//     strategy: all
 //
 // docs/generator.md describes the parameters and what becomes of proto
 // features; protoc-gen-parigot --help lists the parameters.

@@ -39,6 +39,13 @@ and with impl=DIR only this one, to be edited; later runs add missing methods:
 
   impl_queue.go
 
+With buf, that takes an entry of its own:
+
+  - local: protoc-gen-parigot
+    out: DIR
+    opt: impl=DIR
+    strategy: all
+
 Flags:
   --version   print the version
   -h, --help  print this text

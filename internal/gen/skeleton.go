@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -52,7 +53,7 @@ type skeletonRun struct {
 // that got more methods, and those with nothing to add, as they are, so that
 // the compiler does not take them for stale.
 func (g *generator) skeletons(views []*fileView, dir fs.FS) ([]*pluginpb.CodeGeneratorResponse_File, error) {
-	if err := refuseClean(dir); err != nil {
+	if err := refuseTemplate(dir); err != nil {
 		return nil, err
 	}
 	run := &skeletonRun{generator: g, editors: make(map[string]*merge.Editor)}
@@ -67,6 +68,9 @@ func (g *generator) skeletons(views []*fileView, dir fs.FS) ([]*pluginpb.CodeGen
 		if err := run.add(view); err != nil {
 			return nil, err
 		}
+	}
+	if err := g.problems.err(); err != nil {
+		return nil, err
 	}
 	if err := run.create(); err != nil {
 		return nil, err
@@ -234,6 +238,7 @@ func (r *skeletonRun) add(view *skeletonView) error {
 	}
 	r.noteStray(view, target)
 	missing := target.Missing(view.methodNames())
+	r.refuseFields(view, target, missing)
 	fallback := view.implInterface()
 	fallback.Name = view.UnimplementedName
 	if hidden := target.Hidden(fallback); len(missing) > 0 && hidden != "" {
@@ -251,6 +256,20 @@ func (r *skeletonRun) noteStray(view *skeletonView, target *merge.Target) {
 	}
 	for _, stray := range target.Stray(view.methodNames()) {
 		r.note("%s is no method of %s; delete it when nothing needs it", stray, view.FullName)
+	}
+}
+
+// refuseFields reports missing methods whose names are taken by fields of the
+// type: such a type cannot implement the service.
+func (r *skeletonRun) refuseFields(view *skeletonView, target *merge.Target, missing []string) {
+	for _, method := range view.Methods {
+		if !slices.Contains(missing, method.GoName) {
+			continue
+		}
+		if at := target.Field(method.GoName); at != "" {
+			by := ownerOf(method.Desc)
+			r.problems.add(by.at, "%s cannot become a method of %s, which has a field %s (%s), so nothing is written: rename the field or the rpc", by.what, target.Type, method.GoName, at)
+		}
 	}
 }
 

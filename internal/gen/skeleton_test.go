@@ -1,6 +1,11 @@
 package gen_test
 
 import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -159,7 +164,7 @@ func TestSkeletonRefusesClean(t *testing.T) {
 		{"silent", "buf.gen.yaml", "version: v2 # clean: true\n", ""},
 		{"empty", "buf.gen.yaml", "", ""},
 		{"another file", "buf.yaml", "clean: true\n", ""},
-		{"broken", "buf.gen.yaml", "clean: [\n", "impl: cannot tell whether buf.gen.yaml says clean: true: "},
+		{"broken", "buf.gen.yaml", "clean: [\n", "impl: cannot tell what buf.gen.yaml says of clean and strategy: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,4 +181,158 @@ func TestSkeletonRefusesClean(t *testing.T) {
 	}
 	_, _, text := skeleton(t, "", map[string]string{"buf.gen.yaml": "clean: true"}, queue, "queue.proto")
 	require.Empty(t, text, "without impl nothing is at risk")
+}
+
+func TestSkeletonRefusesStrategy(t *testing.T) {
+	t.Parallel()
+	const refusal = " runs the plugin with impl=queue for each directory of proto files, where one run drops what another adds: write strategy: all in that entry"
+	const v2, v1 = "version: v2\nplugins:\n", "version: v1\nplugins:\n"
+	tests := []struct {
+		name, file, text, err string
+	}{
+		{name: "silent", text: v2 + "  - local: protoc-gen-parigot\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "directory", text: v2 + "  - local: protoc-gen-parigot\n    opt: impl=queue\n    strategy: directory\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "all", text: v2 + "  - local: protoc-gen-parigot\n    opt: impl=queue\n    strategy: all\n"},
+		{name: "the second entry", text: v2 + "  - local: protoc-gen-parigot\n    opt: impl=topic\n    strategy: all\n  - local: protoc-gen-parigot\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:6" + refusal},
+		{name: "a list of options", text: v2 + "  - local: protoc-gen-parigot\n    opt:\n      - versions=false\n      - impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "several options in one", text: v2 + "  - local: protoc-gen-parigot\n    opt: [\"versions=false,impl=queue\"]\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "options that are no text", text: v2 + "  - local: protoc-gen-parigot\n    opt: [1, true, impl=queue]\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "a command", text: v2 + "  - local: [go, run, github.com/iansmith/parigot/cmd/protoc-gen-parigot@v0.1.0]\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "a path", text: v2 + "  - local: ./bin/protoc-gen-parigot.exe\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "an anchor", text: "version: v2\nx: &x protoc-gen-parigot\nplugins:\n  - local: *x\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:4" + refusal},
+		{name: "JSON, and the other name", file: "buf.gen.yml", text: `{"version":"v2","plugins":[{"local":"protoc-gen-parigot","opt":"impl=queue"}]}`, err: "impl: buf.gen.yml:1" + refusal},
+		{name: "v1", text: v1 + "  - plugin: parigot\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "v1 with a path", text: v1 + "  - plugin: queue\n    path: [go, run, ./cmd/protoc-gen-parigot]\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "v1beta1", text: "version: v1beta1\nplugins:\n  - name: parigot\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "v1 with all", text: v1 + "  - plugin: parigot\n    opt: impl=queue\n    strategy: all\n"},
+		{name: "another plugin", text: v2 + "  - local: protoc-gen-go\n    opt: impl=queue\n  - remote: buf.build/connectrpc/go\n    opt: impl=queue\n"},
+		{name: "no impl", text: v2 + "  - local: protoc-gen-parigot\n    out: gen\n  - local: protoc-gen-parigot\n    opt: impl_package=x\n  - local: protoc-gen-parigot\n    opt: impl=\n"},
+		{name: "an odd entry", text: v2 + "  - protoc-gen-parigot\n", err: "impl: cannot tell what buf.gen.yaml says of clean and strategy: "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			name := "buf.gen.yaml"
+			if tt.file != "" {
+				name = tt.file
+			}
+			got, _, text := skeleton(t, "impl=queue", map[string]string{name: tt.text}, queue, "queue.proto")
+			if tt.err == "" {
+				require.Empty(t, text)
+				require.Len(t, got, 1)
+				return
+			}
+			require.Contains(t, text, tt.err)
+			require.Empty(t, got)
+		})
+	}
+}
+
+// twoServices is what a person wrote for the services of two directories,
+// before they had methods.
+const twoServices = `package both
+
+import (
+	"ex.com/gen/a/v1/av1parigot"
+	"ex.com/gen/b/v1/bv1parigot"
+)
+
+type both struct{}
+
+var (
+	_ av1parigot.AlphaImpl = (*both)(nil)
+	_ bv1parigot.BetaImpl  = (*both)(nil)
+)
+`
+
+// TestSkeletonWithBuf: buf runs a plugin once for each directory of proto
+// files unless it is told otherwise.
+func TestSkeletonWithBuf(t *testing.T) {
+	t.Parallel()
+	const entry = "version: v2\ninputs:\n  - directory: proto\nplugins:\n  - local: ./protoc-gen-parigot\n    out: both\n    opt: impl=both\n"
+	protos := map[string]string{
+		"proto/a/v1/a.proto": service("a.v1", "ex.com/gen/a/v1;av1", "Alpha", "Send"),
+		"proto/b/v1/b.proto": service("b.v1", "ex.com/gen/b/v1;bv1", "Beta", "Receive"),
+	}
+	plugin := filepath.Join(t.TempDir(), "protoc-gen-parigot")
+	command(t, "../..", "go", "build", "-o", plugin, "./cmd/protoc-gen-parigot")
+	buf := command(t, "../..", "go", "tool", "-modfile=tools/go.mod", "-n", "buf")
+
+	generate := func(template, before string) (string, map[string]string) {
+		dir := t.TempDir()
+		require.NoError(t, os.Symlink(plugin, filepath.Join(dir, "protoc-gen-parigot")))
+		files := maps.Clone(protos)
+		files["buf.gen.yaml"] = template
+		if before != "" {
+			files["both/both.go"] = before
+		}
+		for name, text := range files {
+			name = filepath.Join(dir, name)
+			require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+			require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		}
+		run := exec.CommandContext(t.Context(), buf, "generate")
+		run.Dir = dir
+		said, _ := run.CombinedOutput() // the files tell whether it worked
+		names, err := filepath.Glob(filepath.Join(dir, "both", "*"))
+		require.NoError(t, err)
+		got := make(map[string]string)
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			got[filepath.Base(name)] = string(text)
+		}
+		return string(said), got
+	}
+
+	said, got := generate(entry, twoServices)
+	require.Contains(t, said, "write strategy: all in that entry")
+	require.Equal(t, map[string]string{"both.go": twoServices}, got)
+
+	said, got = generate(entry+"    strategy: all\n", twoServices)
+	require.Empty(t, said)
+	require.Len(t, got, 1)
+	require.Contains(t, got["both.go"], "\nfunc (p *both) Send(")
+	require.Contains(t, got["both.go"], "\nfunc (p *both) Receive(")
+
+	said, got = generate(entry+"    strategy: all\n", "")
+	require.Empty(t, said)
+	require.Len(t, got, 2)
+	all := strings.Join(slices.Collect(maps.Values(got)), "")
+	require.Equal(t, 1, strings.Count(all, "\nvar ParigotInitialize "))
+}
+
+// command returns the standard output of a command that must work.
+func command(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	run := exec.CommandContext(t.Context(), name, args...)
+	run.Dir, run.Stderr = dir, t.Output()
+	out, err := run.Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))
+}
+
+func TestSkeletonFieldLikeMethod(t *testing.T) {
+	t.Parallel()
+	field := strings.Replace(written, "\twords []", "\tTotal, Receive int\n\twords []", 1)
+	got, notes, text := skeleton(t, "impl=queue", map[string]string{"queue/any.go": field}, queue, "queue.proto")
+	require.Equal(t, "queue.proto:6:3: rpc queue.v1.Queue.Receive cannot become a method of QueuePlugin, which has a field Receive (queue/any.go:15), so nothing is written: rename the field or the rpc", text)
+	require.Empty(t, got)
+	require.Len(t, notes, 1)
+
+	// All of them are reported, and no other service gets anything.
+	protos := map[string]string{"two.proto": queue["queue.proto"] + "service Topic { rpc Total(Word) returns (Word); rpc Words(Word) returns (Word); rpc Ask(Word) returns (Word); }\n"}
+	both := field + "\nvar _ queuev1parigot.TopicImpl = &topic{}\n\ntype topic struct{ QueuePlugin; Ask func() }\n\nfunc (topic) Words() {}\n"
+	got, _, text = skeleton(t, "impl=queue", map[string]string{"queue/any.go": both}, protos, "two.proto")
+	require.Equal(t, 2, strings.Count(text, "so nothing is written"), text)
+	require.Contains(t, text, "rpc queue.v1.Queue.Receive cannot")
+	require.Contains(t, text, "rpc queue.v1.Topic.Ask cannot become a method of topic, which has a field Ask (queue/any.go:38)")
+	require.Empty(t, got)
+
+	// With the method in place there is nothing to add.
+	fine := strings.ReplaceAll(both, "Receive int", "received int") + "\nfunc (*QueuePlugin) Receive() {}\n"
+	fine = strings.ReplaceAll(fine, "; Ask func()", "")
+	got, _, text = skeleton(t, "impl=queue", map[string]string{"queue/any.go": fine}, protos, "two.proto")
+	require.Empty(t, text)
+	require.Len(t, got, 1)
 }
