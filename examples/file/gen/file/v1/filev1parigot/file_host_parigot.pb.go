@@ -229,7 +229,7 @@ func (c localFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.Sta
 // LoadTestData calls file.v1.File.LoadTestData.
 func (c localFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
 	resp := new(v1.LoadTestDataResponse)
-	if err := pluginsdk.CallLocal(ctx, File_LoadTestData_FullName, c.impl, FileImpl.LoadTestData, req, resp); err != nil {
+	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 30*time.Second), File_LoadTestData_FullName, c.impl, FileImpl.LoadTestData, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
