@@ -3,6 +3,7 @@ package gen_test
 import (
 	"go/parser"
 	"go/token"
+	"path"
 	"strings"
 	"testing"
 
@@ -49,6 +50,9 @@ func FuzzGenerate(f *testing.F) {
 			}
 			_, err := parser.ParseFile(token.NewFileSet(), "", file.GetContent(), parser.ParseComments)
 			require.NoError(t, err, "%s:\n%s", file.GetName(), file.GetContent())
+			if !strings.HasPrefix(path.Base(file.GetName()), "impl_") {
+				requireFormatted(t, file.GetName(), file.GetContent())
+			}
 		}
 		_, err = proto.Marshal(result.Response)
 		require.NoError(t, err)

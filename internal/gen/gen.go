@@ -216,6 +216,7 @@ func (g *generator) response(skeletons []*pluginpb.CodeGeneratorResponse_File) *
 		}
 		return response
 	}
+	renameRaw(response.File)
 	response.File = append(response.File, skeletons...)
 	slices.SortStableFunc(response.File, func(a, b *pluginpb.CodeGeneratorResponse_File) int {
 		return cmp.Compare(a.GetName(), b.GetName())

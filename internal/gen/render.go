@@ -47,12 +47,14 @@ type qualifier func(protogen.GoIdent) string
 // binding is what templates need to know about the file that they print.
 type binding struct {
 	qualify qualifier
-	imports map[string]bool // the package names that the file uses
+	imports map[string]protogen.GoImportPath // the packages that the file uses, by name
+	idents  map[protogen.GoIdent]string      // what was printed for each
 	locals  map[string]string
+	finish  bool // leave a mark for the imports
 }
 
 func newBinding(q qualifier) *binding {
-	return &binding{qualify: q, imports: make(map[string]bool), locals: make(map[string]string)}
+	return &binding{qualify: q, imports: make(map[string]protogen.GoImportPath), idents: make(map[protogen.GoIdent]string), locals: make(map[string]string)}
 }
 
 func (b *binding) funcs() template.FuncMap {
@@ -61,6 +63,7 @@ func (b *binding) funcs() template.FuncMap {
 		"commentOr": commentOr,
 		"go":        b.sdkIdent,
 		"ident":     b.ident,
+		"imports":   b.importsHere,
 		"local":     b.local,
 	}
 }
@@ -75,10 +78,22 @@ func (b *binding) sdkIdent(name string) (string, error) {
 	return b.ident(path.Ident(ident)), nil
 }
 
+// importsHere prints nothing, or where the imports go.
+func (b *binding) importsHere() string {
+	if b.finish {
+		return importMark
+	}
+	return ""
+}
+
 func (b *binding) ident(id protogen.GoIdent) string {
+	if text, ok := b.idents[id]; ok {
+		return text
+	}
 	text := b.qualify(id)
+	b.idents[id] = text
 	if pkg, _, ok := strings.Cut(text, "."); ok {
-		b.imports[pkg] = true
+		b.imports[pkg] = id.GoImportPath
 	}
 	return text
 }
@@ -90,7 +105,7 @@ func (b *binding) local(name string) string {
 		return chosen
 	}
 	chosen := name
-	for b.imports[chosen] {
+	for b.imports[chosen] != "" {
 		chosen += "_"
 	}
 	b.locals[name] = chosen
@@ -123,7 +138,7 @@ func (b *binding) execute(w io.Writer, name string, data any) error {
 // hidesImport reports whether a local has the name of an imported package.
 func (b *binding) hidesImport() bool {
 	for _, chosen := range b.locals {
-		if b.imports[chosen] {
+		if b.imports[chosen] != "" {
 			return true
 		}
 	}
@@ -143,10 +158,23 @@ type outputFile struct {
 
 // render adds one generated file to the plugin.
 func (g *generator) render(file *outputFile, name, tmpl string) error {
+	finished := g.canFinish(file, tmpl)
+	if finished {
+		name += rawSuffix
+	}
 	out := g.plugin.NewGeneratedFile(name, file.ImportPath)
 	b := newBinding(out.QualifiedGoIdent)
-	if err := b.execute(out, tmpl, file); err != nil {
+	b.finish = finished
+	var text bytes.Buffer
+	if err := b.execute(&text, tmpl, file); err != nil {
 		return fmt.Errorf("%s: %w", file.Desc.Path(), err)
+	}
+	content := text.Bytes()
+	if finished {
+		content = finish(content, b.imports)
+	}
+	if _, err := out.Write(content); err != nil {
+		return err
 	}
 	g.checkImports(file.fileView, b)
 	annotate(out, file.fileView, tmpl)
