@@ -19,7 +19,7 @@ type fileView struct {
 	Stem         string                // of the file names, with the directory
 	Source       string                // the path of the proto file, fit for a comment
 	License      string                // comments above the syntax line
-	SharedDoc    string                // the comment of the proto package
+	SharedDoc    string                // the comment of the sub-package
 	IsDeprecated bool
 	IDs          []*idView
 	Services     []*serviceView
@@ -93,7 +93,6 @@ func (v *viewer) file(f *protogen.File) *fileView {
 	dir, base := path.Split(f.GeneratedFilenamePrefix)
 	if v.parameters.packageSuffix != "" {
 		view.ImportPath = protogen.GoImportPath(path.Join(string(f.GoImportPath), name))
-		view.SharedDoc = packageDoc(f.Desc)
 		dir = path.Join(dir, name)
 	}
 	view.Stem = path.Join(dir, fileStem(base))
@@ -101,6 +100,9 @@ func (v *viewer) file(f *protogen.File) *fileView {
 	view.IDs = idsOf(v.problems, f.Desc)
 	for _, s := range f.Services {
 		view.Services = append(view.Services, v.service(view, s))
+	}
+	if v.parameters.packageSuffix != "" {
+		view.SharedDoc = packageDoc(view)
 	}
 	return view
 }
@@ -203,14 +205,19 @@ func license(f protoreflect.FileDescriptor) string {
 	return b.String()
 }
 
-// packageDoc returns the comments above the package line.
-func packageDoc(f protoreflect.FileDescriptor) string {
-	loc := f.SourceLocations().ByPath(protoreflect.SourcePath{fieldPackage})
+// packageDoc returns the comment of the sub-package: what it is for, and what
+// stands above the package line of the proto file.
+func packageDoc(view *fileView) string {
+	prose := "Package %s lets guests call the services of %s, and hosts implement them."
+	if len(view.Services) == 0 {
+		prose = "Package %s has the ids of %s."
+	}
+	loc := view.Desc.SourceLocations().ByPath(protoreflect.SourcePath{fieldPackage})
 	var b strings.Builder
 	for _, block := range loc.LeadingDetachedComments {
 		if text := carried(protogen.Comments(block)); text != "" {
 			b.WriteString(text + "\n")
 		}
 	}
-	return b.String() + carried(protogen.Comments(loc.LeadingComments))
+	return b.String() + comment(fmt.Sprintf(prose, view.PackageName, view.Source), carried(protogen.Comments(loc.LeadingComments)), "")
 }

@@ -6,6 +6,8 @@
 // 	protoc             (unknown)
 // source: file/v1/file.proto
 
+// Package filev1parigot lets guests call the services of file/v1/file.proto,
+// and hosts implement them.
 package filev1parigot
 
 import (

@@ -10,6 +10,9 @@
 
 // Detached from the package.
 
+// Package commentsparigot lets guests call the services of
+// comments/comments.proto, and hosts implement them.
+//
 // The comments package is full of comments.
 package commentsparigot
 

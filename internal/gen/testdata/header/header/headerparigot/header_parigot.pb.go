@@ -4,6 +4,8 @@
 // 	protoc             (unknown)
 // source: header/header.proto
 
+// Package headerparigot lets guests call the services of header/header.proto,
+// and hosts implement them.
 package headerparigot
 
 import (
