@@ -2,8 +2,9 @@
 // protoc-gen-parigot writes.
 //
 // [Generate] works in three steps, each in files of its own: the descriptors
-// become a view model (view.go, names.go, options.go, comments.go), the view
-// model is checked (problems.go), and templates print it (render.go). The mode
+// become a view model (view.go, names.go, options.go, ids.go, redacted.go,
+// comments.go), the view model is checked (problems.go), and templates print it
+// (render.go, rawfile.go). The mode
 // impl=DIR, which writes the skeleton of an implementation or adds to one,
 // shares the view model and continues in skeleton.go; how a hand-edited file
 // grows without losing a byte is the business of package
