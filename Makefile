@@ -65,7 +65,10 @@ lint: ## Run all linters, for the host and for wasip1
 	@buf=$$($(TOOL) -n buf) && cd pluginsdk/proto && "$$buf" lint # as those see it who copy it
 	@$(BUF) format --diff --exit-code
 	@$(LINT) run ./...
-	@linter=$$($(TOOL) -n golangci-lint) && $(WASIP1) "$$linter" run $(GUEST_PACKAGES)
+	@linter=$$($(TOOL) -n golangci-lint) && \
+		$(WASIP1) "$$linter" run $(GUEST_PACKAGES) && \
+		(cd bench && "$$linter" run ./...) && \
+		(cd internal/corpus && "$$linter" run ./...)
 
 lintfix: ## Format proto and Go files, and fix what linters can
 	@$(BUF) format --write

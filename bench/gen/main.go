@@ -49,7 +49,7 @@ func run(corpus, doc string, rounds int, prepare, inspect string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{dir: dir, rounds: rounds}
 	tables, err := b.tables(corpus)
 	if err != nil {

@@ -125,7 +125,7 @@ func (b *bench) once(ctx context.Context, plugin, request string) (sample, error
 	if err != nil {
 		return sample{}, err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	out, err := os.Create(filepath.Join(b.dir, "response"))
 	if err != nil {
 		return sample{}, err

@@ -214,18 +214,19 @@ func TestMissingImportsAreNamedAllAtOnce(t *testing.T) {
 var importer = func() []byte {
 	const module = "\x00asm\x01\x00\x00\x00" +
 		"\x01\x04\x01\x60\x00\x00" // type section: () -> ()
-	imports := "\x06"
+	var imports strings.Builder
+	imports.WriteByte(6)
 	for _, im := range [][2]string{{"a.B", "F"}, {"parigot", "take"}, {"a.A", "F"}, {"parigot", "nothing"}, {"a.\nB", "F"}, {"env", "memory"}} {
 		for _, s := range im {
-			imports += string(rune(len(s))) + s
+			imports.WriteString(string(rune(len(s))) + s)
 		}
 		if im[0] == "env" {
-			imports += "\x02\x00\x01" // a memory of at least one page
+			imports.WriteString("\x02\x00\x01") // a memory of at least one page
 		} else {
-			imports += "\x00\x00" // a function of type 0
+			imports.WriteString("\x00\x00") // a function of type 0
 		}
 	}
-	return []byte(module + section(2, imports) +
+	return []byte(module + section(2, imports.String()) +
 		section(3, "\x01\x00") + // function section: one of type 0
 		section(7, "\x01\x06_start\x00\x05") + // export section: it is _start
 		section(10, "\x01\x02\x00\x0b")) // code section: it does nothing

@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,11 +85,11 @@ func packages(modules []string, skipped map[string]bool) ([]string, error) {
 
 // download returns the directory of a module in Go's cache.
 func download(module string) (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Path}}@{{.Version}}", module).Output()
+	out, err := exec.CommandContext(context.Background(), "go", "list", "-m", "-f", "{{.Path}}@{{.Version}}", module).Output()
 	if err != nil {
 		return "", fmt.Errorf("go list -m %s: %w", module, err)
 	}
-	out, err = exec.Command("go", "mod", "download", "-json", strings.TrimSpace(string(out))).Output()
+	out, err = exec.CommandContext(context.Background(), "go", "mod", "download", "-json", strings.TrimSpace(string(out))).Output()
 	if err != nil {
 		return "", fmt.Errorf("go mod download %s: %w", module, err)
 	}
