@@ -23,16 +23,16 @@ import (
 )
 
 // newHost returns an engine with the service that the test guest imports.
-func newHost(t *testing.T, opts ...eng.Option) *eng.Host {
-	t.Helper()
-	h, err := eng.New(t.Context(), append([]eng.Option{
-		eng.WithCacheDir(guesttest.CacheDir(t)),
+func newHost(tb testing.TB, opts ...eng.Option) *eng.Host {
+	tb.Helper()
+	h, err := eng.New(tb.Context(), append([]eng.Option{
+		eng.WithCacheDir(guesttest.CacheDir(tb)),
 		eng.WithLogger(slog.New(slog.DiscardHandler)),
 		eng.WithCallBudget(time.Minute),
 	}, opts...)...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
-	require.NoError(t, pluginsdk.RegisterService(t.Context(), h, pluginsdk.Service{
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, h.Close(context.Background())) })
+	require.NoError(tb, pluginsdk.RegisterService(tb.Context(), h, pluginsdk.Service{
 		Name: "test.v1.Test", Impl: testImpl{},
 		Methods: []pluginsdk.Method{{Name: "Echo", Bridge: bridgeEcho}},
 	}))
@@ -62,10 +62,10 @@ func (testImpl) echo(ctx context.Context, req, resp *wrapperspb.BytesValue) erro
 	return nil
 }
 
-func compile(t *testing.T, h *eng.Host, opts ...eng.GuestOption) *eng.Guest {
-	t.Helper()
-	g, err := h.Compile(t.Context(), "tester", guesttest.Build(t, "testdata/guest"), opts...)
-	require.NoError(t, err)
+func compile(tb testing.TB, h *eng.Host, opts ...eng.GuestOption) *eng.Guest {
+	tb.Helper()
+	g, err := h.Compile(tb.Context(), "tester", guesttest.Build(tb, "testdata/guest"), opts...)
+	require.NoError(tb, err)
 	return g
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -54,6 +55,7 @@ var modes = map[string]func(args []string){
 	"world":    world,
 	"echo":     echoes,
 	"hostile":  hostile,
+	"bench":    bench,
 	"deadline": deadline,
 }
 
@@ -96,6 +98,19 @@ func world(args []string) {
 	time.Sleep(time.Millisecond)
 	fmt.Println("clock", time.Since(start) >= time.Millisecond, time.Now().Year() > 2024)
 	fmt.Fprintln(os.Stderr, "to stderr")
+}
+
+// bench makes so many calls with so many bytes.
+func bench(args []string) {
+	calls, err := strconv.Atoi(args[0])
+	check(err)
+	size, err := strconv.Atoi(args[1])
+	check(err)
+	payload := make([]byte, size)
+	for range calls {
+		_, err := call(context.Background(), payload)
+		check(err)
+	}
 }
 
 func call(ctx context.Context, payload []byte) ([]byte, error) {
