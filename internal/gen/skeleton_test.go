@@ -198,6 +198,7 @@ func TestSkeletonRefusesStrategy(t *testing.T) {
 		{name: "several options in one", text: v2 + "  - local: protoc-gen-parigot\n    opt: [\"versions=false,impl=queue\"]\n", err: "impl: buf.gen.yaml:3" + refusal},
 		{name: "options that are no text", text: v2 + "  - local: protoc-gen-parigot\n    opt: [1, true, impl=queue]\n", err: "impl: buf.gen.yaml:3" + refusal},
 		{name: "a command", text: v2 + "  - local: [go, run, github.com/iansmith/parigot/cmd/protoc-gen-parigot@v0.1.0]\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
+		{name: "a tool", text: v2 + "  - local: [go, tool, protoc-gen-parigot]\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
 		{name: "a path", text: v2 + "  - local: ./bin/protoc-gen-parigot.exe\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
 		{name: "an anchor", text: "version: v2\nx: &x protoc-gen-parigot\nplugins:\n  - local: *x\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:4" + refusal},
 		{name: "JSON, and the other name", file: "buf.gen.yml", text: `{"version":"v2","plugins":[{"local":"protoc-gen-parigot","opt":"impl=queue"}]}`, err: "impl: buf.gen.yml:1" + refusal},
