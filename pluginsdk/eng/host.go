@@ -212,17 +212,21 @@ func (h *Host) wait(ctx context.Context) error {
 	h.mu.Lock()
 	kept := slices.Collect(maps.Keys(h.kept))
 	h.mu.Unlock()
-	done := make(chan struct{})
+	done := make(chan error, 1)
 	go func() {
+		var errs []error
 		for _, i := range kept {
-			// wazero closes a module without ever failing.
-			_ = i.Close(ctx)
+			errs = append(errs, i.Close(ctx))
 		}
 		h.busy.Wait()
-		close(done)
+		done <- errors.Join(errs...)
 	}()
 	select {
-	case <-done:
+	case err := <-done:
+		if err != nil {
+			// The instances have ended, which is what counts here.
+			h.config.logger.Warn("an instance did not close cleanly", "err", err)
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -12,8 +12,8 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
-// checkImports looks for each function that a guest imports. All that is
-// wrong is in the one error it returns. The caller holds h.mu.
+// checkImports looks for everything that a guest imports. All that is wrong is
+// in the one error it returns. The caller holds h.mu.
 func (h *Host) checkImports(g *Guest) error {
 	var lines []string
 	for _, d := range g.compiled.ImportedFunctions() {
