@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -287,11 +286,7 @@ func boundary(call *callContext, inst *instance.State, err error) *status.Status
 
 // internal logs err and returns the status that takes its place.
 func internal(call *callContext, inst *instance.State, err error, more ...any) *status.Status {
-	incident := id.New[id.IncidentKind]()
-	inst.Counters.Incidents.Add(1)
-	inst.Logger.Error("call failed", append([]any{
-		"incident", incident.String(), "call", call.name, "guest", inst.Name, "err", err,
-	}, more...)...)
+	incident := logIncident(inst, call.name, err, more...)
 	return refuse(status.Internal, "%s: internal error, incident %s", call.name, incident)
 }
 

@@ -1,0 +1,199 @@
+//go:build !wasip1
+
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
+	"github.com/iansmith/parigot/examples/queue/gen/queue/v1/queuev1parigot"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// maxDelivery bounds the payloads and senders of one Receive, in bytes: more
+// than the largest message has, and less than an engine lets through.
+const maxDelivery = 2 * largestMaxPayload
+
+// content is what a message holds, encoded.
+type content struct {
+	id              queuev1parigot.QueueMsgId
+	sender, payload []byte
+}
+
+// insert stores messages in their order.
+func insert(ctx context.Context, q *Queries, queueID queuev1parigot.QueueId, messages []content) error {
+	key, err := keyOf(ctx, q, queueID)
+	if err != nil {
+		return err
+	}
+	for _, m := range messages {
+		if _, err := q.CreateMessage(ctx, CreateMessageParams{
+			IDLow: bits(m.id.Low()), IDHigh: bits(m.id.High()), QueueKey: key, Sender: m.sender, Payload: m.payload,
+		}); err != nil {
+			return fmt.Errorf("insert a message: %w", err)
+		}
+	}
+	return nil
+}
+
+// lease takes up to limit messages out of sight: first those that have come
+// back, then new ones.
+type lease struct {
+	store *store
+	queue queuev1parigot.QueueId
+	limit int64
+
+	messages []ParigotTestMessage // what it took
+	buried   []int64              // what it moved to the dead-letter queue
+}
+
+func (l *lease) run(ctx context.Context, q *Queries) error {
+	key, err := keyOf(ctx, q, l.queue)
+	if err != nil {
+		return err
+	}
+	rows, err := l.returned(ctx, q, key)
+	if err != nil {
+		return err
+	}
+	if left := l.limit - int64(len(rows)); left > 0 {
+		fresh, err := q.NewMessages(ctx, NewMessagesParams{QueueKey: key, Limit: left})
+		if err != nil {
+			return fmt.Errorf("find new messages: %w", err)
+		}
+		for _, r := range fresh {
+			rows = append(rows, ReturnedMessagesRow(r))
+		}
+	}
+	until, size := l.store.leaseUntil(), int64(0)
+	for _, r := range rows {
+		if size += r.Size; size > maxDelivery && len(l.messages) > 0 {
+			return nil
+		}
+		m, err := q.LeaseMessage(ctx, LeaseMessageParams{VisibleAt: until, RowID: r.RowID})
+		if err != nil {
+			return fmt.Errorf("take row %d out of sight: %w", r.RowID, err)
+		}
+		l.messages = append(l.messages, m)
+	}
+	return nil
+}
+
+// returned names the messages that have come back, without those that did it
+// too often.
+func (l *lease) returned(ctx context.Context, q *Queries, key sql.NullInt64) ([]ReturnedMessagesRow, error) {
+	now := l.store.now()
+	find := func() ([]ReturnedMessagesRow, error) {
+		rows, err := q.ReturnedMessages(ctx, ReturnedMessagesParams{QueueKey: key, VisibleAt: now, Limit: l.limit})
+		if err != nil {
+			return nil, fmt.Errorf("find messages that have come back: %w", err)
+		}
+		return rows, nil
+	}
+	if l.store.maxReceives == 0 || l.store.deadLetter == "" {
+		return find()
+	}
+	name, err := q.GetQueue(ctx, key.Int64)
+	if err != nil {
+		return nil, fmt.Errorf("read the queue: %w", err)
+	}
+	if name.Name == l.store.deadLetter {
+		// Those who read the dead letters want those of queues that nobody
+		// receives from any more, too.
+		err = l.buryAll(ctx, q, key, now)
+	} else if rows, ferr := find(); ferr != nil || len(rows) == 0 {
+		return rows, ferr
+	} else {
+		err = l.bury(ctx, q, key, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return find()
+}
+
+// bury moves what was delivered often enough from one queue to the dead-letter
+// queue.
+func (l *lease) bury(ctx context.Context, q *Queries, from sql.NullInt64, now int64) error {
+	dead, err := deadLetterKey(ctx, q, l.store.deadLetter)
+	if err != nil {
+		return err
+	}
+	return l.move(ctx, q, from, dead, now)
+}
+
+// buryAll is bury for all queues but the dead-letter queue.
+func (l *lease) buryAll(ctx context.Context, q *Queries, dead sql.NullInt64, now int64) error {
+	others, err := q.OtherQueues(ctx, dead.Int64)
+	if err != nil {
+		return fmt.Errorf("list the queues: %w", err)
+	}
+	for _, key := range others {
+		if err := l.move(ctx, q, sql.NullInt64{Int64: key, Valid: true}, dead, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lease) move(ctx context.Context, q *Queries, from, dead sql.NullInt64, now int64) error {
+	rows, err := q.BuryMessages(ctx, BuryMessagesParams{
+		DeadLetterKey: dead, QueueKey: from, Now: now,
+		MaxReceives: sql.NullInt64{Int64: int64(l.store.maxReceives), Valid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("move messages to the dead-letter queue: %w", err)
+	}
+	l.buried = append(l.buried, rows...)
+	return nil
+}
+
+// finish marks messages done and returns those of which there were none to mark.
+func (st *store) finish(ctx context.Context, q *Queries, queueID queuev1parigot.QueueId, ids []queuev1parigot.QueueMsgId) ([]queuev1parigot.QueueMsgId, error) {
+	key, err := keyOf(ctx, q, queueID)
+	if err != nil {
+		return nil, err
+	}
+	var unmodified []queuev1parigot.QueueMsgId
+	for _, id := range ids {
+		low, high := bits(id.Low()), bits(id.High())
+		open, err := q.IsOpen(ctx, IsOpenParams{QueueKey: key, IDLow: low, IDHigh: high})
+		if err != nil {
+			return nil, fmt.Errorf("find a message: %w", err)
+		}
+		if open == 0 {
+			unmodified = append(unmodified, id)
+			continue
+		}
+		if err := q.MarkDone(ctx, MarkDoneParams{QueueKey: key, IDLow: low, IDHigh: high}); err != nil {
+			return nil, fmt.Errorf("mark a message done: %w", err)
+		}
+	}
+	if len(unmodified) == len(ids) {
+		return unmodified, nil
+	}
+	if err := q.RemoveDone(ctx, fmt.Sprintf("-%.3f seconds", st.keepDone.Seconds())); err != nil {
+		return nil, fmt.Errorf("remove what is done: %w", err)
+	}
+	return unmodified, nil
+}
+
+// keyOf returns the key of a queue in the database, or the error NotFound.
+func keyOf(ctx context.Context, q *Queries, queueID queuev1parigot.QueueId) (sql.NullInt64, error) {
+	key, err := q.QueueKey(ctx, QueueKeyParams{IDHigh: bits(queueID.High()), IDLow: bits(queueID.Low())})
+	if errors.Is(err, sql.ErrNoRows) {
+		return key, status.Error(queuev1.QueueErr_NotFound, "the id names no queue")
+	}
+	if err != nil {
+		return key, fmt.Errorf("find the queue: %w", err)
+	}
+	return key, nil
+}
+
+// bits keeps half of an id in a column, which has a sign.
+func bits(half uint64) sql.NullInt64 {
+	return sql.NullInt64{Int64: int64(half), Valid: true}
+}

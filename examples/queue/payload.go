@@ -1,0 +1,75 @@
+//go:build !wasip1
+
+package queue
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// encodePayload checks the payload of a message and returns what is stored of
+// it. field names it in errors.
+func (s *settings) encodePayload(field string, payload *anypb.Any) ([]byte, error) {
+	if payload.GetTypeUrl() == "" && len(payload.GetValue()) == 0 {
+		return nil, status.Errorf(queuev1.QueueErr_NoPayload, "%s is empty", field)
+	}
+	return s.encodeAny(field, payload)
+}
+
+// encodeSender is encodePayload for a sender, which may be missing.
+func (s *settings) encodeSender(field string, sender *anypb.Any) ([]byte, error) {
+	if sender == nil {
+		return nil, nil
+	}
+	return s.encodeAny(field, sender)
+}
+
+func (s *settings) encodeAny(field string, a *anypb.Any) ([]byte, error) {
+	if n := proto.Size(a); n > s.maxPayload {
+		return nil, status.Errorf(status.ResourceExhausted, "%s has %d bytes, the host takes %d", field, n, s.maxPayload)
+	}
+	if err := checkAny(a); err != nil {
+		return nil, status.Errorf(queuev1.QueueErr_UnmarshalFailed, "%s: %s", field, err)
+	}
+	b, err := proto.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", field, err)
+	}
+	return b, nil
+}
+
+// checkAny decodes what a says it holds. Of types that the host does not know
+// it checks that they are protobuf at all.
+func checkAny(a *anypb.Any) error {
+	url := a.GetTypeUrl()
+	if !protoreflect.FullName(url[strings.LastIndexByte(url, '/')+1:]).IsValid() {
+		return fmt.Errorf("the type URL %.100q does not end in the name of a message", url)
+	}
+	var m proto.Message = new(emptypb.Empty)
+	if t, err := protoregistry.GlobalTypes.FindMessageByURL(url); err == nil {
+		m = t.New().Interface()
+	}
+	if proto.Unmarshal(a.GetValue(), m) != nil {
+		// protobuf's own words are not stable, and say no more.
+		return fmt.Errorf("its bytes do not decode as %.100q", url)
+	}
+	return nil
+}
+
+// decodeAny is the inverse of encodeAny. b may be empty.
+func decodeAny(b []byte) (*anypb.Any, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	a := new(anypb.Any)
+	return a, proto.Unmarshal(b, a)
+}

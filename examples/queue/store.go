@@ -1,0 +1,311 @@
+//go:build !wasip1
+
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// How many jobs share a transaction at the most, and after what time no more
+// join, so that the first of them does not wait for too many others.
+const (
+	maxGroup     = 64
+	maxGroupTime = 20 * time.Millisecond
+)
+
+// store is the one writer of a database. All that is done with the database is a
+// job, and one goroutine does the jobs: those that are waiting when it starts a
+// transaction share it, and the one sync to the disk that it costs. A job is
+// acknowledged after that.
+type store struct {
+	settings
+	logger *slog.Logger
+	db     *sql.DB
+	conn   *sql.Conn // the only one of db
+	q      *Queries  // prepared for conn
+	start  time.Time
+
+	jobs     chan *job
+	stop     func()        // closes closing
+	closing  chan struct{} // closed: no more jobs
+	stopped  chan struct{} // closed: the last job is done, the database is closed
+	closeErr error         // of the database, set before stopped is closed
+}
+
+// job is something to do with the database.
+type job struct {
+	do     func(ctx context.Context, q *Queries) error
+	reads  bool // it changes nothing
+	state  atomic.Int32
+	result chan error // gets one value if the job was taken
+}
+
+// A job waits until it is either taken by the writer or abandoned by its caller.
+const (
+	jobWaits = iota
+	jobTaken
+	jobAbandoned
+)
+
+func openStore(ctx context.Context, s settings, logger *slog.Logger) (*store, error) {
+	db, err := openDatabase(ctx, &s)
+	if err != nil {
+		return nil, err
+	}
+	st := &store{
+		settings: s, logger: logger, db: db, start: time.Now(),
+		jobs: make(chan *job, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	st.stop = sync.OnceFunc(func() { close(st.closing) })
+	if err := st.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("queue: %w", err), db.Close())
+	}
+	go st.work()
+	return st, nil
+}
+
+func (st *store) prepare(ctx context.Context) (err error) {
+	if st.conn, err = st.db.Conn(ctx); err != nil {
+		return err
+	}
+	if st.q, err = Prepare(ctx, st.conn); err != nil {
+		return err
+	}
+	// The clock may have gone back since the messages were received.
+	if err = st.q.ShortenLeases(ctx, st.leaseUntil()); err != nil || st.deadLetter == "" {
+		return err
+	}
+	_, err = deadLetterKey(ctx, st.q, st.deadLetter)
+	return err
+}
+
+// now returns the time in microseconds since 1970. A clock that somebody sets
+// does not move it.
+func (st *store) now() int64 {
+	return st.start.Add(time.Since(st.start)).UnixMicro()
+}
+
+// leaseUntil returns when a message that is received now comes back.
+func (st *store) leaseUntil() int64 {
+	return st.now() + st.visibility.Microseconds()
+}
+
+// write does a job that may change the database, and returns when what it did
+// survives a power cut. When it fails, it did nothing. When ctx ends while the
+// job waits for its turn, it is not done.
+func (st *store) write(ctx context.Context, do func(ctx context.Context, q *Queries) error) error {
+	return st.submit(ctx, &job{do: do, result: make(chan error, 1)})
+}
+
+// read is write for a job that changes nothing.
+func (st *store) read(ctx context.Context, do func(ctx context.Context, q *Queries) error) error {
+	return st.submit(ctx, &job{do: do, reads: true, result: make(chan error, 1)})
+}
+
+func (st *store) submit(ctx context.Context, j *job) error {
+	select {
+	case <-st.closing:
+		return errClosed()
+	default:
+	}
+	select {
+	case st.jobs <- j:
+	case <-st.closing:
+		return errClosed()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-j.result:
+		return err
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(jobWaits, jobAbandoned) {
+			return ctx.Err()
+		}
+		return <-j.result
+	case <-st.stopped:
+		// The writer left between our look at closing and our job.
+		select {
+		case err := <-j.result:
+			return err
+		default:
+			return errClosed()
+		}
+	}
+}
+
+// work does the jobs until close, and those that are waiting then. SQLite moves
+// its log into the database when the last user closes it.
+func (st *store) work() {
+	defer close(st.stopped)
+	defer func() { st.closeErr = errors.Join(st.q.Close(), st.conn.Close(), st.db.Close()) }()
+	for {
+		select {
+		case j := <-st.jobs:
+			st.group(j)
+		case <-st.closing:
+			for j := st.next(); j != nil; j = st.next() {
+				st.group(j)
+			}
+			return
+		}
+	}
+}
+
+// next returns a job that waits, or nil.
+func (st *store) next() *job {
+	select {
+	case j := <-st.jobs:
+		return j
+	default:
+		return nil
+	}
+}
+
+// group does a job, and with it those that are waiting.
+func (st *store) group(first *job) {
+	if !first.state.CompareAndSwap(jobWaits, jobTaken) {
+		return
+	}
+	ctx := context.Background() // jobs of several callers depend on it
+	if first.reads {
+		first.result <- first.run(ctx, st.q)
+		return
+	}
+	if err := st.begin(ctx); err != nil {
+		first.result <- err
+		return
+	}
+	if err := first.run(ctx, st.q); err != nil {
+		// Nothing else depends on this transaction yet.
+		st.rollback(ctx)
+		first.result <- err
+		return
+	}
+	g := group{jobs: []*job{first}, results: []error{nil}}
+	err := st.join(ctx, &g)
+	if err == nil {
+		err = st.exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		st.rollback(ctx)
+	}
+	g.acknowledge(err)
+}
+
+// join does the jobs that wait, in the transaction of g. An error is one of the
+// transaction.
+func (st *store) join(ctx context.Context, g *group) error {
+	start := time.Now()
+	for len(g.jobs) < maxGroup && time.Since(start) < maxGroupTime {
+		j := st.next()
+		if j == nil {
+			return nil
+		}
+		if !j.state.CompareAndSwap(jobWaits, jobTaken) {
+			continue
+		}
+		result, err := st.nested(ctx, j)
+		g.jobs, g.results = append(g.jobs, j), append(g.results, result)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// group are jobs that share a transaction.
+type group struct {
+	jobs    []*job
+	results []error
+}
+
+// acknowledge tells the callers. Without a commit nothing is true that any of
+// them found.
+func (g *group) acknowledge(commit error) {
+	for i, j := range g.jobs {
+		if commit != nil {
+			j.result <- commit
+		} else {
+			j.result <- g.results[i]
+		}
+	}
+}
+
+// nested runs a job so that it alone is undone if it fails. If that cannot be
+// done the transaction is lost, and err says why: SQLite undoes all of it on a
+// full disk.
+func (st *store) nested(ctx context.Context, j *job) (result, err error) {
+	if j.reads {
+		return j.run(ctx, st.q), nil
+	}
+	if err := st.exec(ctx, "SAVEPOINT job"); err != nil {
+		return nil, err
+	}
+	if result = j.run(ctx, st.q); result != nil {
+		if err := st.exec(ctx, "ROLLBACK TO job"); err != nil {
+			return result, fmt.Errorf("%w, and then: %w", result, err)
+		}
+	}
+	return result, st.exec(ctx, "RELEASE job")
+}
+
+// begin starts a transaction that no other writer can get in the way of.
+func (st *store) begin(ctx context.Context) error {
+	err := st.exec(ctx, "BEGIN IMMEDIATE")
+	if err == nil || isBusy(err) {
+		return err
+	}
+	// A transaction that could not be undone may be what is in the way.
+	st.rollback(ctx)
+	return st.exec(ctx, "BEGIN IMMEDIATE")
+}
+
+// rollback undoes a transaction. SQLite may have done it, which is an error
+// here; if it cannot be done, begin finds that out.
+func (st *store) rollback(ctx context.Context) { _ = st.exec(ctx, "ROLLBACK") }
+
+func (st *store) exec(ctx context.Context, statement string) error {
+	_, err := st.conn.ExecContext(ctx, statement)
+	return err
+}
+
+// run makes an error of a panic: it belongs to the caller, not to the writer.
+func (j *job) run(ctx context.Context, q *Queries) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return j.do(ctx, q)
+}
+
+// close does the jobs that wait, refuses further ones, and closes the database.
+// When ctx ends first it returns its error, and all that still happens. It may
+// be called again.
+func (st *store) close(ctx context.Context) error {
+	st.stop()
+	select {
+	case <-st.stopped:
+	case <-ctx.Done():
+		return fmt.Errorf("queue: the database is still in use: %w", ctx.Err())
+	}
+	if st.closeErr != nil {
+		return fmt.Errorf("queue: close the database: %w", st.closeErr)
+	}
+	return nil
+}
+
+func errClosed() error {
+	return status.Error(status.Unavailable, "the host has closed its queues")
+}
