@@ -74,6 +74,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.removeDoneStmt, err = db.PrepareContext(ctx, removeDone); err != nil {
 		return nil, fmt.Errorf("error preparing query RemoveDone: %w", err)
 	}
+	if q.removeMessageStmt, err = db.PrepareContext(ctx, removeMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveMessage: %w", err)
+	}
 	if q.retrieveMessageStmt, err = db.PrepareContext(ctx, retrieveMessage); err != nil {
 		return nil, fmt.Errorf("error preparing query RetrieveMessage: %w", err)
 	}
@@ -174,6 +177,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing removeDoneStmt: %w", cerr)
 		}
 	}
+	if q.removeMessageStmt != nil {
+		if cerr := q.removeMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeMessageStmt: %w", cerr)
+		}
+	}
 	if q.retrieveMessageStmt != nil {
 		if cerr := q.retrieveMessageStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing retrieveMessageStmt: %w", cerr)
@@ -254,6 +262,7 @@ type Queries struct {
 	otherQueuesStmt            *sql.Stmt
 	queueKeyStmt               *sql.Stmt
 	removeDoneStmt             *sql.Stmt
+	removeMessageStmt          *sql.Stmt
 	retrieveMessageStmt        *sql.Stmt
 	returnedMessagesStmt       *sql.Stmt
 	shortenLeasesStmt          *sql.Stmt
@@ -281,6 +290,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		otherQueuesStmt:            q.otherQueuesStmt,
 		queueKeyStmt:               q.queueKeyStmt,
 		removeDoneStmt:             q.removeDoneStmt,
+		removeMessageStmt:          q.removeMessageStmt,
 		retrieveMessageStmt:        q.retrieveMessageStmt,
 		returnedMessagesStmt:       q.returnedMessagesStmt,
 		shortenLeasesStmt:          q.shortenLeasesStmt,

@@ -151,7 +151,7 @@ func (s *settings) contentOf(messages []*queuev1.QueueMsg) ([]content, error) {
 	}
 	encoded := make([]content, len(messages))
 	for i, m := range messages {
-		c := content{id: queuev1parigot.NewQueueMsgId()}
+		c := content{id: newMessageID()}
 		var err error
 		if c.payload, err = s.encodePayload(fmt.Sprintf("msg[%d].payload", i), m.GetPayload()); err != nil {
 			return nil, err

@@ -7,9 +7,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/examples/queue/gen/queue/v1/queuev1parigot"
+	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -21,6 +23,16 @@ const maxDelivery = 2 * largestMaxPayload
 type content struct {
 	id              queuev1parigot.QueueMsgId
 	sender, payload []byte
+}
+
+// newMessageID returns an id that nobody can guess: 80 of its bits are random. It
+// starts with the time, so that the index of the ids grows at its end and the
+// messages of a batch lie together; random ids made a batch several times as slow.
+func newMessageID() queuev1parigot.QueueMsgId {
+	random := queuev1parigot.NewQueueMsgId()
+	const randomBits = 16
+	high := uint64(time.Now().UnixMilli())<<randomBits | random.High()&(1<<randomBits-1)
+	return id.From[queuev1parigot.QueueMsgIdKind](high, random.Low())
 }
 
 // insert stores messages in their order.
@@ -157,28 +169,51 @@ func (st *store) finish(ctx context.Context, q *Queries, queueID queuev1parigot.
 	if err != nil {
 		return nil, err
 	}
+	end := remove
+	if st.keepDone > 0 {
+		end = mark
+	}
 	var unmodified []queuev1parigot.QueueMsgId
-	for _, id := range ids {
-		low, high := bits(id.Low()), bits(id.High())
-		open, err := q.IsOpen(ctx, IsOpenParams{QueueKey: key, IDLow: low, IDHigh: high})
+	for _, m := range ids {
+		open, err := end(ctx, q, MarkDoneParams{QueueKey: key, IDLow: bits(m.Low()), IDHigh: bits(m.High())})
 		if err != nil {
-			return nil, fmt.Errorf("find a message: %w", err)
-		}
-		if open == 0 {
-			unmodified = append(unmodified, id)
-			continue
-		}
-		if err := q.MarkDone(ctx, MarkDoneParams{QueueKey: key, IDLow: low, IDHigh: high}); err != nil {
 			return nil, fmt.Errorf("mark a message done: %w", err)
 		}
+		if !open {
+			unmodified = append(unmodified, m)
+		}
 	}
-	if len(unmodified) == len(ids) {
+	if st.keepDone == 0 || len(unmodified) == len(ids) {
 		return unmodified, nil
 	}
-	if err := q.RemoveDone(ctx, fmt.Sprintf("-%.3f seconds", st.keepDone.Seconds())); err != nil {
-		return nil, fmt.Errorf("remove what is done: %w", err)
+	_, err = st.removeDone(ctx, q)
+	return unmodified, err
+}
+
+// removeDone removes some of what was done and kept for long enough, and returns
+// how many that were.
+func (st *store) removeDone(ctx context.Context, q *Queries) (int64, error) {
+	n, err := q.RemoveDone(ctx, fmt.Sprintf("-%.3f seconds", st.keepDone.Seconds()))
+	if err != nil {
+		return 0, fmt.Errorf("remove what is done: %w", err)
 	}
-	return unmodified, nil
+	return n, nil
+}
+
+// mark marks a message done and keeps it. It is false when there was none to
+// mark.
+func mark(ctx context.Context, q *Queries, message MarkDoneParams) (bool, error) {
+	open, err := q.IsOpen(ctx, IsOpenParams(message))
+	if err != nil || open == 0 {
+		return false, err
+	}
+	return true, q.MarkDone(ctx, message)
+}
+
+// remove is mark for a message that is not kept, which is quicker.
+func remove(ctx context.Context, q *Queries, message MarkDoneParams) (bool, error) {
+	n, err := q.RemoveMessage(ctx, RemoveMessageParams(message))
+	return n > 0, err
 }
 
 // keyOf returns the key of a queue in the database, or the error NotFound.

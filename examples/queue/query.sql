@@ -87,8 +87,13 @@ WHERE queue_key = ? AND id_low = ? AND id_high = ? AND marked_done IS NULL;
 UPDATE parigot_test_message SET marked_done = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
 WHERE queue_key = ? AND id_low = ? AND id_high = ? AND marked_done IS NULL;
 
--- name: RemoveDone :exec
--- RemoveDone removes messages that have been done for some seconds, at most 2000.
+-- name: RemoveMessage :execrows
+-- RemoveMessage is MarkDone for messages that nobody keeps.
+DELETE FROM parigot_test_message
+WHERE queue_key = ? AND id_low = ? AND id_high = ? AND marked_done IS NULL;
+
+-- name: RemoveDone :execrows
+-- RemoveDone removes messages that have been done for a while, at most 2000.
 DELETE FROM parigot_test_message WHERE row_id IN (
     SELECT m.row_id FROM parigot_test_message AS m
     WHERE m.marked_done IS NOT NULL

@@ -338,7 +338,7 @@ func (q *Queries) QueueKey(ctx context.Context, arg QueueKeyParams) (sql.NullInt
 	return queue_key, err
 }
 
-const removeDone = `-- name: RemoveDone :exec
+const removeDone = `-- name: RemoveDone :execrows
 DELETE FROM parigot_test_message WHERE row_id IN (
     SELECT m.row_id FROM parigot_test_message AS m
     WHERE m.marked_done IS NOT NULL
@@ -346,10 +346,33 @@ DELETE FROM parigot_test_message WHERE row_id IN (
     ORDER BY m.marked_done LIMIT 2000)
 `
 
-// RemoveDone removes messages that have been done for some seconds, at most 2000.
-func (q *Queries) RemoveDone(ctx context.Context, modifier string) error {
-	_, err := q.exec(ctx, q.removeDoneStmt, removeDone, modifier)
-	return err
+// RemoveDone removes messages that have been done for a while, at most 2000.
+func (q *Queries) RemoveDone(ctx context.Context, modifier string) (int64, error) {
+	result, err := q.exec(ctx, q.removeDoneStmt, removeDone, modifier)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const removeMessage = `-- name: RemoveMessage :execrows
+DELETE FROM parigot_test_message
+WHERE queue_key = ? AND id_low = ? AND id_high = ? AND marked_done IS NULL
+`
+
+type RemoveMessageParams struct {
+	QueueKey sql.NullInt64
+	IDLow    sql.NullInt64
+	IDHigh   sql.NullInt64
+}
+
+// RemoveMessage is MarkDone for messages that nobody keeps.
+func (q *Queries) RemoveMessage(ctx context.Context, arg RemoveMessageParams) (int64, error) {
+	result, err := q.exec(ctx, q.removeMessageStmt, removeMessage, arg.QueueKey, arg.IDLow, arg.IDHigh)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const retrieveMessage = `-- name: RetrieveMessage :many

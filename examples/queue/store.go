@@ -74,6 +74,7 @@ func openStore(ctx context.Context, s settings, logger *slog.Logger) (*store, er
 	return st, nil
 }
 
+// prepare makes the database ready for jobs.
 func (st *store) prepare(ctx context.Context) (err error) {
 	if st.conn, err = st.db.Conn(ctx); err != nil {
 		return err
@@ -82,10 +83,18 @@ func (st *store) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	// The clock may have gone back since the messages were received.
-	if err = st.q.ShortenLeases(ctx, st.leaseUntil()); err != nil || st.deadLetter == "" {
+	if err = st.q.ShortenLeases(ctx, st.leaseUntil()); err != nil {
 		return err
 	}
-	_, err = deadLetterKey(ctx, st.q, st.deadLetter)
+	// What is done may have been kept for longer until now.
+	for n := int64(1); n > 0; {
+		if n, err = st.removeDone(ctx, st.q); err != nil {
+			return err
+		}
+	}
+	if st.deadLetter != "" {
+		_, err = deadLetterKey(ctx, st.q, st.deadLetter)
+	}
 	return err
 }
 
