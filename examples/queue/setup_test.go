@@ -135,7 +135,7 @@ func (b *bundle) length(queueID *parigotpb.Id) int64 {
 func (b *bundle) requireIncident(err error) {
 	b.t.Helper()
 	require.ErrorIs(b.t, err, status.Of(queuev1.QueueErr_InternalError))
-	require.Regexp(b.t, `^queue\.v1\.QueueErr\.InternalError: queue\.v1\.Queue\.\w+ failed in the host, incident i-[0-9a-f]{32}$`, err.Error())
+	require.Regexp(b.t, `^InternalError: queue\.v1\.Queue\.\w+ failed in the host, incident i-[0-9a-f]{32}$`, err.Error())
 }
 
 func textPayload(t require.TestingT, s string) *anypb.Any {

@@ -1,0 +1,308 @@
+//go:build !wasip1
+
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
+	"github.com/iansmith/parigot/examples/queue/gen/queue/v1/queuev1parigot"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// TestFullDisk fills a database that may not grow, which SQLite reports as it
+// reports a full disk (SQLITE_FULL), and makes room again.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *queuev1.QueueConfig) { c.MaxDatabaseBytes = 1 << 20 })
+	q := b.createQueue("q")
+	big := strings.Repeat("x", 50_000)
+	var acknowledged []*parigotpb.Id
+	var err error
+	for err == nil {
+		require.Less(t, len(acknowledged), 100, "the database never fills")
+		var ids []*parigotpb.Id
+		ids, err = b.send(q, big, big)
+		acknowledged = append(acknowledged, ids...)
+	}
+	b.requireIncident(err)
+	require.EqualValues(t, len(acknowledged), b.length(q), "a Send that fails sends nothing")
+
+	require.Empty(t, b.markDone(q, acknowledged[:4]...))
+	b.mustSend(q, big, big)
+	require.EqualValues(t, len(acknowledged)-2, b.length(q))
+}
+
+// TestFullDiskInAGroup: jobs that share a transaction with one that fills the
+// disk are told so, or are done: none is acknowledged and lost.
+func TestFullDiskInAGroup(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *queuev1.QueueConfig) { c.MaxDatabaseBytes = 1 << 20 })
+	q := b.createQueue("q")
+	big := strings.Repeat("x", 100_000)
+	var mu sync.Mutex
+	var sent []*parigotpb.Id
+	failed := 0
+	for range 20 {
+		resume := b.stall()
+		var callers sync.WaitGroup
+		for i := range 8 {
+			callers.Go(func() {
+				text := "small"
+				if i%4 == 2 {
+					text = big
+				}
+				ids, err := b.send(q, text)
+				mu.Lock()
+				defer mu.Unlock()
+				sent = append(sent, ids...)
+				if err == nil {
+					return
+				}
+				failed++
+				if !errors.Is(err, status.Of(queuev1.QueueErr_InternalError)) {
+					t.Errorf("unexpected: %v", err)
+				}
+			})
+		}
+		resume()
+		callers.Wait()
+	}
+	require.EqualValues(t, len(sent), b.length(q))
+	require.NotZero(t, failed)
+}
+
+// stall keeps the writer busy until resume is called, so that jobs gather.
+func (b *bundle) stall() (resume func()) {
+	started, release := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = b.store.read(context.Background(), func(context.Context, *Queries) error {
+			close(started)
+			<-release
+			return nil
+		})
+	}()
+	<-started
+	return func() { close(release) }
+}
+
+// TestReadOnly takes the right to write from SQLite, and gives it back.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	q := b.createQueue("q")
+	b.mustSend(q, "a")
+	pragma := func(s string) {
+		_, err := b.store.conn.ExecContext(t.Context(), "PRAGMA query_only = "+s)
+		require.NoError(t, err)
+	}
+	pragma("ON")
+	_, err := b.send(q, "b")
+	b.requireIncident(err)
+	_, err = b.receive(q, 1)
+	b.requireIncident(err)
+	require.EqualValues(t, 1, b.length(q), "what only reads goes on")
+	pragma("OFF")
+	b.mustSend(q, "b")
+	require.Equal(t, []string{"a", "b"}, b.receiveTexts(q))
+}
+
+// TestBusyDatabase: another program that writes is waited for, and then named as
+// the reason.
+func TestBusyDatabase(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *queuev1.QueueConfig) { c.BusyTimeout = durationpb.New(20 * time.Millisecond) })
+	q := b.createQueue("q")
+	other := openOther(t, b.config.GetDatabase())
+	_, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	_, err = b.send(q, "a")
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
+	require.ErrorContains(t, err, "another program keeps the host's queues busy")
+	require.Zero(t, b.length(q), "reading goes on")
+	_, err = other.ExecContext(t.Context(), "COMMIT")
+	require.NoError(t, err)
+	b.mustSend(q, "a")
+}
+
+func TestBusyDatabaseIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	q := b.createQueue("q")
+	other := openOther(t, b.config.GetDatabase())
+	_, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	sent := make(chan error, 1)
+	go func() {
+		_, err := b.send(q, "a")
+		sent <- err
+	}()
+	_, err = other.ExecContext(t.Context(), "COMMIT")
+	require.NoError(t, err)
+	require.NoError(t, <-sent)
+}
+
+// openOther opens the database as another program does.
+func openOther(t *testing.T, database string) *sql.Conn {
+	t.Helper()
+	s := settings{database: database}
+	db, err := openDatabase(t.Context(), &s)
+	require.NoError(t, err)
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, errors.Join(conn.Close(), db.Close())) })
+	return conn
+}
+
+// TestDamagedRow: a message that somebody has damaged keeps nobody from the
+// others.
+func TestDamagedRow(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	q := b.createQueue("q")
+	b.mustSend(q, "a", "b", "c")
+	_, err := b.store.conn.ExecContext(t.Context(), "UPDATE parigot_test_message SET payload = x'ff' WHERE row_id = 2")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "c"}, b.receiveTexts(q))
+	require.EqualValues(t, 3, b.length(q), "it can be repaired")
+}
+
+func TestPanicBelongsToItsJob(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	err := b.store.write(t.Context(), func(context.Context, *Queries) error { panic("a bug") })
+	require.ErrorContains(t, err, "panic: a bug")
+	b.createQueue("q")
+}
+
+// TestOneOfAGroupFails: what a job did before it failed is undone, and nothing
+// else.
+func TestOneOfAGroupFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	q := b.createQueue("q")
+	insertOne := func(ctx context.Context, queries *Queries) error {
+		messages, err := b.store.contentOf([]*queuev1.QueueMsg{{Payload: textPayload(t, "x")}})
+		require.NoError(t, err)
+		return insert(ctx, queries, queuev1parigot.QueueIdFromProto(q), messages)
+	}
+	boom := errors.New("boom")
+	resume := b.stall()
+	results := make([]chan error, 9)
+	for i := range results {
+		results[i] = make(chan error, 1)
+		b.store.jobs <- &job{result: results[i], do: func(ctx context.Context, queries *Queries) error {
+			if err := insertOne(ctx, queries); err != nil || i%3 != 0 {
+				return err
+			}
+			return boom
+		}}
+	}
+	resume()
+	for i, result := range results {
+		if err := <-result; i%3 == 0 {
+			require.ErrorIs(t, err, boom)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	require.EqualValues(t, 6, b.length(q))
+}
+
+// TestAbandonedJob: a call whose context ends while it waits for its turn does
+// nothing.
+func TestAbandonedJob(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	q := b.createQueue("q")
+	resume := b.stall()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancelled := make(chan error, 1)
+	go func() {
+		cancelled <- b.store.write(ctx, func(context.Context, *Queries) error {
+			t.Error("it was done all the same")
+			return nil
+		})
+	}()
+	for len(b.store.jobs) == 0 { // until it waits
+		select {
+		case err := <-cancelled:
+			require.NoError(t, err)
+		default:
+			runtime.Gosched()
+		}
+	}
+	cancel()
+	require.ErrorIs(t, <-cancelled, context.Canceled)
+	resume()
+	require.Zero(t, b.length(q))
+}
+
+// TestCloseDrains: calls that wait when the engine closes are done, later ones are
+// refused.
+func TestCloseDrains(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	q := b.createQueue("q")
+	resume := b.stall()
+	var callers sync.WaitGroup
+	for range 10 {
+		callers.Go(func() {
+			if _, err := b.send(q, "x"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for len(b.store.jobs) < 10 { // until all wait
+		runtime.Gosched()
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, b.store.close(ended), context.Canceled, "it is still in use")
+	_, err := b.send(q, "late")
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
+	resume()
+	callers.Wait()
+	b.close()
+	require.NoFileExists(t, b.config.GetDatabase()+"-wal", "all is in the one file")
+	b.open()
+	require.EqualValues(t, 10, b.length(q))
+}
+
+// TestHostsStartTogether: several hosts may make the same database at the same
+// time.
+func TestHostsStartTogether(t *testing.T) {
+	t.Parallel()
+	database := t.TempDir() + "/queues.db"
+	s, err := newSettings(&queuev1.QueueConfig{Database: database, MaxReceives: 1, DeadLetterQueue: "dead"})
+	require.NoError(t, err)
+	var hosts sync.WaitGroup
+	for range 8 {
+		hosts.Go(func() {
+			st, err := openStore(context.Background(), s, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := st.close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	hosts.Wait()
+	info, err := os.Stat(database)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode().Perm(), "nobody else reads the guests' messages")
+}
