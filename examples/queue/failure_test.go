@@ -221,6 +221,36 @@ func TestOneOfAGroupFails(t *testing.T) {
 	require.EqualValues(t, 6, b.length(q))
 }
 
+// TestCommitFails: when a transaction cannot be committed, none of the jobs that
+// share it is acknowledged.
+func TestCommitFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	q := b.createQueue("q")
+	resume := b.stall()
+	good := &job{result: make(chan error, 1), do: func(ctx context.Context, queries *Queries) error {
+		messages, err := b.store.contentOf([]*queuev1.QueueMsg{{Payload: textPayload(t, "x")}})
+		require.NoError(t, err)
+		return insert(ctx, queries, queuev1parigot.QueueIdFromProto(q), messages)
+	}}
+	// A message of a queue that is not there, which SQLite finds out at the end.
+	bad := &job{result: make(chan error, 1), do: func(ctx context.Context, queries *Queries) error {
+		err := b.store.exec(ctx, "PRAGMA defer_foreign_keys = ON")
+		require.NoError(t, err)
+		_, err = queries.CreateMessage(ctx, CreateMessageParams{
+			IDLow: bits(1), IDHigh: bits(1), QueueKey: sql.NullInt64{Int64: 99, Valid: true}, Payload: []byte{1},
+		})
+		return err
+	}}
+	b.store.jobs <- good
+	b.store.jobs <- bad
+	resume()
+	require.ErrorContains(t, <-good.result, "FOREIGN KEY")
+	require.ErrorContains(t, <-bad.result, "FOREIGN KEY")
+	require.Zero(t, b.length(q))
+	b.mustSend(q, "and on it goes")
+}
+
 // TestAbandonedJob: a call whose context ends while it waits for its turn does
 // nothing.
 func TestAbandonedJob(t *testing.T) {

@@ -48,7 +48,7 @@ type model struct {
 	b           *bundle
 	maxReceives uint32
 	queues      map[string]*modelQueue
-	gone        []*parigotpb.Id            // queues that were deleted
+	gone        []*parigotpb.Id             // queues that were deleted
 	finished    []queuev1parigot.QueueMsgId // messages that are done
 	order       int
 }

@@ -33,7 +33,11 @@ type store struct {
 	db     *sql.DB
 	conn   *sql.Conn // the only one of db
 	q      *Queries  // prepared for conn
-	start  time.Time
+
+	// What the clock said when the store was opened, in microseconds since 1970,
+	// and when that was.
+	epoch int64
+	start time.Time
 
 	jobs     chan *job
 	stop     func()        // closes closing
@@ -62,8 +66,9 @@ func openStore(ctx context.Context, s settings, logger *slog.Logger) (*store, er
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	st := &store{
-		settings: s, logger: logger, db: db, start: time.Now(),
+		settings: s, logger: logger, db: db, epoch: start.UnixMicro(), start: start,
 		jobs: make(chan *job, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	st.stop = sync.OnceFunc(func() { close(st.closing) })
@@ -101,7 +106,7 @@ func (st *store) prepare(ctx context.Context) (err error) {
 // now returns the time in microseconds since 1970. A clock that somebody sets
 // does not move it.
 func (st *store) now() int64 {
-	return st.start.Add(time.Since(st.start)).UnixMicro()
+	return st.epoch + time.Since(st.start).Microseconds()
 }
 
 // leaseUntil returns when a message that is received now comes back.
