@@ -18,7 +18,7 @@ GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/status ./pluginsdk/id ./pluginsd
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test corpus vet lint lintfix bench bench-gen fuzz tools clean
+.PHONY: help demo generate check-generated test corpus vet lint lintfix bench bench-gen bench-queue fuzz tools clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -81,6 +81,10 @@ bench-gen: ## Measure the generator beside those of grpc and connect, into docs/
 	@mkdir -p build
 	@cd internal/corpus && go run -tags corpusfull ./cmd/corpus -request ../../build/corpus-full.binpb
 	@cd bench && go run ./gen -corpus ../build/corpus-full.binpb -doc ../docs/benchmarks.md
+
+bench-queue: ## Measure the queue plugin beside goqite, into docs/benchmarks.md: 3 minutes
+	@mkdir -p build
+	@cd bench && go run ./queue -dir ../build -doc ../docs/benchmarks.md
 
 fuzz: ## Run each fuzz target for FUZZTIME (60s)
 	@for t in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do \

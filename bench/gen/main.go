@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+
+	"github.com/iansmith/parigot/bench/internal/block"
 )
 
 // plugins are the packages that are compared, the first with the others.
@@ -57,7 +59,7 @@ func run(corpus, doc string, rounds int, prepare, inspect string) error {
 	}
 	fmt.Print(tables)
 	if doc != "" {
-		if err := insert(doc, tables); err != nil {
+		if err := block.Insert(doc, "bench-gen", tables); err != nil {
 			return err
 		}
 	}
@@ -111,27 +113,4 @@ func (b *bench) self(ctx context.Context, args ...string) (string, error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	return string(out), err
-}
-
-const (
-	startMarker = "<!-- bench-gen: start -->\n"
-	endMarker   = "<!-- bench-gen: end -->\n"
-)
-
-// insert puts the tables between the markers of a file, which it makes when
-// there is none.
-func insert(name, tables string) error {
-	text, err := os.ReadFile(name)
-	if os.IsNotExist(err) {
-		text = []byte("# Benchmarks\n\n## The generator\n\n" + startMarker + endMarker)
-	} else if err != nil {
-		return err
-	}
-	before, rest, ok := bytes.Cut(text, []byte(startMarker))
-	_, after, closed := bytes.Cut(rest, []byte(endMarker))
-	if !ok || !closed {
-		return fmt.Errorf("%s has no markers %q and %q", name, startMarker, endMarker)
-	}
-	text = bytes.Join([][]byte{before, []byte(startMarker), []byte(tables), []byte(endMarker), after}, nil)
-	return os.WriteFile(name, text, 0o644) //nolint:gosec // documentation is for everyone to read
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,21 +25,4 @@ func TestSyntheticRequestsAreValid(t *testing.T) {
 		}
 		require.Equal(t, 3, services)
 	}
-}
-
-func TestInsertKeepsTheRestOfTheFile(t *testing.T) {
-	t.Parallel()
-	name := filepath.Join(t.TempDir(), "benchmarks.md")
-	require.NoError(t, insert(name, "first\n"))
-	text, err := os.ReadFile(name)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(name, append(text, "below\n"...), 0o600))
-	require.NoError(t, insert(name, "second\n"))
-	text, err = os.ReadFile(name)
-	require.NoError(t, err)
-	require.Contains(t, string(text), startMarker+"second\n"+endMarker+"below\n")
-	require.NotContains(t, string(text), "first")
-
-	require.NoError(t, os.WriteFile(name, []byte("no markers\n"), 0o600))
-	require.ErrorContains(t, insert(name, "third\n"), "has no markers")
 }

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/guesttest"
+)
+
+// TestBench has every side do one of the works once: a round of the benchmark
+// that takes no time.
+func TestBench(t *testing.T) {
+	t.Parallel()
+	b, err := newBench(t.Context(), t.TempDir(), guesttest.CacheDir(t), io.Discard)
+	require.NoError(t, err)
+	b.works = []work{{cycle: true, clients: 2, payload: 100}}
+	require.NoError(t, b.measure(t.Context(), 1, 0))
+	for i, side := range b.sides {
+		require.Positive(t, b.rate(0, i), side.name)
+	}
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	b := &bench{
+		works: []work{{true, 8, 10 << 10}},
+		sides: []side{{name: "theirs"}, {name: "ours", least: 1}},
+		rates: [][][]float64{{{100, 10, 10}, {200, 20, 5}}},
+	}
+	b.syncs = append(b.syncs, 1500)
+	require.Contains(t, b.table(3, 0), "|  | clients | payload | theirs | ours | |\n|---|--:|--:|--:|--:|--:|\n"+
+		"| send, receive, done | 8 | 10 KiB | 10 | 20 | 2.0× |\n")
+	require.NoError(t, b.missed())
+	b.sides[1].least = 3
+	require.EqualError(t, b.missed(), "send, receive, done | 8 | 10 KiB: ours: 2.00 times the rate of theirs, less than 3")
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// rate returns the median rate of a side.
+func (b *bench) rate(work, side int) float64 { return median(b.rates[work][side]) }
+
+// ratio returns the median of what a side's rate is of that of the first side in
+// the same round.
+func (b *bench) ratio(work, side int) float64 {
+	var ratios []float64
+	for round, rate := range b.rates[work][side] {
+		ratios = append(ratios, rate/b.rates[work][0][round])
+	}
+	return median(ratios)
+}
+
+// table returns everything as Markdown.
+func (b *bench) table(rounds int, each time.Duration) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "Measured with `make bench-queue` on %s/%s, %d CPUs, %s: medians of %d rounds of %s, in which the sides take turns, each with a new database. ",
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), rounds, each)
+	fmt.Fprintf(&text, "To append a page to a file and sync it took %d µs.\n\n", median(b.syncs).Microseconds())
+	text.WriteString("Messages per second, and how many times that is goqite's rate:\n\n|  | clients | payload |")
+	for i, s := range b.sides {
+		text.WriteString(" " + s.name + " |")
+		if i > 0 {
+			text.WriteString(" |")
+		}
+	}
+	text.WriteString("\n|---|--:|--:|" + strings.Repeat("--:|", 2*len(b.sides)-1) + "\n")
+	for i, w := range b.works {
+		fmt.Fprintf(&text, "| %s |", w)
+		for j := range b.sides {
+			fmt.Fprintf(&text, " %.0f |", b.rate(i, j))
+			if j > 0 {
+				fmt.Fprintf(&text, " %.1f× |", b.ratio(i, j))
+			}
+		}
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
+// String returns the first columns of the row.
+func (w work) String() string {
+	what, payload := "send", fmt.Sprintf("%d B", w.payload)
+	if w.cycle {
+		what = "send, receive, done"
+	}
+	if w.payload >= 1<<10 {
+		payload = fmt.Sprintf("%d KiB", w.payload>>10)
+	}
+	return fmt.Sprintf("%s | %d | %s", what, w.clients, payload)
+}
+
+// missed says which sides were slower than they may be.
+func (b *bench) missed() error {
+	var errs []error
+	for i, w := range b.works {
+		for j, s := range b.sides {
+			if r := b.ratio(i, j); r < s.least {
+				errs = append(errs, fmt.Errorf("%s: %s: %.2f times the rate of %s, less than %.0f", w, s.name, r, b.sides[0].name, s.least))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
