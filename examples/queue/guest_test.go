@@ -1,0 +1,138 @@
+//go:build !wasip1
+
+package queue
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
+	"github.com/iansmith/parigot/examples/queue/gen/queue/v1/queuev1parigot"
+	"github.com/iansmith/parigot/internal/guesttest"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+)
+
+// newGuestHost makes an engine that has its guests compiled already.
+func newGuestHost(t *testing.T) *eng.Host {
+	t.Helper()
+	host, err := eng.New(t.Context(),
+		eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
+	return host
+}
+
+// runGuestProgram runs the guest of the demo, and returns its exit code and what
+// it printed.
+func runGuestProgram(t *testing.T, host *eng.Host, args ...string) (exitCode uint32, out string) {
+	t.Helper()
+	guest, err := host.Compile(t.Context(), "guest", guesttest.Build(t, "guest"))
+	require.NoError(t, err)
+	var text bytes.Buffer
+	exitCode, err = guest.Run(t.Context(), eng.WithArgs(args...), eng.WithStdout(&text), eng.WithStderr(&text))
+	require.NoError(t, err)
+	return exitCode, text.String()
+}
+
+func TestGuestProgram(t *testing.T) {
+	t.Parallel()
+	host := newGuestHost(t)
+	require.NoError(t, start(t, host, &queuev1.QueueConfig{
+		Database: t.TempDir() + "/queues.db", VisibilityTimeout: durationpb.New(50 * time.Millisecond),
+	}))
+	for _, begin := range []string{
+		`made     the queue "demo"`,
+		`found    the queue "demo" of an earlier run, with 0 messages`,
+	} {
+		code, out := runGuestProgram(t, host, "510")
+		require.Zero(t, code, out)
+		for _, line := range []string{
+			begin,
+			"done     102 of 510 after ",
+			"done     510 of 510 after ",
+			"received 5 of them again, as they were not marked done",
+			"lost     none: all 510 are done, and the queue is empty",
+		} {
+			require.Contains(t, out, "  "+line)
+		}
+	}
+	for _, args := range [][]string{{"0"}, {"-1"}, {"many"}, {"1", "2"}} {
+		code, out := runGuestProgram(t, host, args...)
+		require.EqualValues(t, 1, code)
+		require.Contains(t, out, "want how many messages to send", args)
+	}
+}
+
+// brokenQueue does not keep what the queue promises. Its functions change
+// what goes in and comes out; a nil one changes nothing.
+type brokenQueue struct {
+	queuev1parigot.QueueImpl
+
+	send    func(req *queuev1.SendRequest)
+	receive func(resp *queuev1.ReceiveResponse)
+	done    func(req *queuev1.MarkDoneRequest)
+}
+
+func (b *brokenQueue) Send(ctx context.Context, req *queuev1.SendRequest, resp *queuev1.SendResponse) error {
+	if b.send != nil {
+		b.send(req)
+	}
+	return b.QueueImpl.Send(ctx, req, resp)
+}
+
+func (b *brokenQueue) Receive(ctx context.Context, req *queuev1.ReceiveRequest, resp *queuev1.ReceiveResponse) error {
+	err := b.QueueImpl.Receive(ctx, req, resp)
+	if b.receive != nil {
+		b.receive(resp)
+	}
+	return err
+}
+
+func (b *brokenQueue) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest, resp *queuev1.MarkDoneResponse) error {
+	if b.done != nil {
+		b.done(req)
+	}
+	return b.QueueImpl.MarkDone(ctx, req, resp)
+}
+
+// TestGuestProgramChecksItsClaims has queues that break their promises: what the
+// guest says of a good one must mean something.
+func TestGuestProgramChecksItsClaims(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		queue brokenQueue
+		want  string
+	}{
+		"a message is lost": {
+			brokenQueue{send: func(req *queuev1.SendRequest) { req.Msg = req.Msg[:9] }},
+			"message 9 is lost: received 0 times, done: false",
+		},
+		"a message comes twice": {
+			brokenQueue{receive: func(resp *queuev1.ReceiveResponse) { resp.Msg = append(resp.Msg, resp.GetMsg()...) }},
+			"message 0 says that it was received 1 times, it is 2",
+		},
+		"done is not done": {
+			brokenQueue{done: func(req *queuev1.MarkDoneRequest) { req.MsgId = nil }},
+			"message 0 came, and was marked done before",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, func(cfg *queuev1.QueueConfig) {
+				cfg.VisibilityTimeout = durationpb.New(50 * time.Millisecond)
+			})
+			c.queue.QueueImpl = &QueuePlugin{store: b.store}
+			host := newGuestHost(t)
+			require.NoError(t, queuev1parigot.RegisterQueue(t.Context(), host, &c.queue))
+			code, out := runGuestProgram(t, host, "10")
+			require.EqualValues(t, 1, code, out)
+			require.Contains(t, out, c.want)
+		})
+	}
+}
