@@ -5,6 +5,7 @@ package queue
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -51,7 +52,7 @@ func (s *settings) encodeAny(field string, a *anypb.Any) ([]byte, error) {
 // it checks that they are protobuf at all.
 func checkAny(a *anypb.Any) error {
 	url := a.GetTypeUrl()
-	if !protoreflect.FullName(url[strings.LastIndexByte(url, '/')+1:]).IsValid() {
+	if !utf8.ValidString(url) || !protoreflect.FullName(url[strings.LastIndexByte(url, '/')+1:]).IsValid() {
 		return fmt.Errorf("the type URL %.100q does not end in the name of a message", url)
 	}
 	var m proto.Message = new(emptypb.Empty)
