@@ -3,6 +3,7 @@
 
 TOOL  := go tool -modfile=tools/go.mod
 BUF   := $(TOOL) buf
+SQLC  := $(TOOL) sqlc
 LINT  := $(TOOL) golangci-lint
 WASIP1 := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
 
@@ -13,7 +14,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(
 # What guests link, and guests.
 GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
 	./pluginsdk/parigotpb/... ./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/reactor \
-	./examples/file/gen/... ./examples/file/guest
+	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest
 
 FUZZTIME ?= 60s
 
@@ -25,29 +26,35 @@ help: ## Show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: generate ## Generate, build plugin and guest, run them: the file example end to end
-	@echo "==> building the guest: examples/file/guest for GOOS=wasip1"
-	@$(WASIP1) go build -o build/file-guest.wasm ./examples/file/guest
-	@echo "==> building the host and running the guest on it"
-	@go run ./examples/file/demo -guest build/file-guest.wasm -cache build/cache
+demo: generate ## Generate, build plugins and guests, run them: the examples end to end
+	@for name in file queue; do \
+		echo "==> building the guest: examples/$$name/guest for GOOS=wasip1" && \
+		$(WASIP1) go build -o build/$$name-guest.wasm ./examples/$$name/guest && \
+		echo "==> building the host and running the guest on it: examples/$$name/demo" && \
+		go run ./examples/$$name/demo -guest build/$$name-guest.wasm -cache build/cache || exit 1; \
+	done
 
 tools:
 	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"
 	@$(BUF) --version >/dev/null
+	@echo "==> building sqlc, unless it is in Go's cache already (the first time takes about four minutes)"
+	@$(SQLC) version >/dev/null
 
-generate: tools ## Generate Go code from all proto files
+generate: tools ## Generate Go code from all proto files, and from SQL
 	@echo "==> generating Go code from the proto files with buf"
 	@$(BUF) generate
+	@echo "==> generating Go code from SQL with sqlc"
+	@$(SQLC) generate -f examples/queue/sqlc.yaml
 
 check-generated: tools ## Fail when generated code is stale
 	@echo "==> checking that the generated code is up to date"
-	@BUF="$(BUF)" .ci/check-generated
+	@BUF="$(BUF)" SQLC="$(SQLC)" .ci/check-generated
 
 vet: ## Vet and build for the host and for wasip1
 	@echo "==> go vet, for the host and for wasip1"
 	@go vet ./...
 	@$(WASIP1) go vet $(GUEST_PACKAGES)
-	@$(WASIP1) go build -o /dev/null ./examples/file/guest
+	@$(WASIP1) go build -o /dev/null ./examples/file/guest ./examples/queue/guest
 
 test: check-generated vet ## Run everything: stale code, vet, all tests with the race detector
 	@$(if $(RACE),echo "==> go test -race",echo "==> go test, WITHOUT the race detector: it needs cgo and a C compiler")

@@ -11,7 +11,7 @@ import (
 var (
 	shown = regexp.MustCompile("(?s)<!-- a test compares this with what make demo prints -->\n```text\n(.*?)```\n")
 	// What differs from run to run: times, sizes of the guest, temporary folders.
-	varying = regexp.MustCompile(`\d+(\.\d+)?(µs|ms|s| MB)\b|/\S*parigot-file-demo-\d+`)
+	varying = regexp.MustCompile(`(\d+m)?\d+(\.\d+)?(µs|ms|s| MB)\b|/\S*parigot-(file|queue)-demo-\d+`)
 )
 
 func TestReadmeShowsTheRealDemo(t *testing.T) {
