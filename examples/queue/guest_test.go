@@ -42,26 +42,39 @@ func runGuestProgram(t *testing.T, host *eng.Host, args ...string) (exitCode uin
 
 func TestGuestProgram(t *testing.T) {
 	t.Parallel()
-	host := newGuestHost(t)
-	require.NoError(t, start(t, host, &queuev1.QueueConfig{
-		Database: t.TempDir() + "/queues.db", VisibilityTimeout: durationpb.New(50 * time.Millisecond),
-	}))
-	for _, begin := range []string{
-		`made     the queue "demo"`,
-		`found    the queue "demo" of an earlier run, with 0 messages`,
+	file := t.TempDir() + "/queues.db"
+	const made, found = `made     the queue "demo"`, `found    the queue "demo" of an earlier run, with 0 messages`
+	for _, c := range []struct{ database, begin, again string }{
+		{file, made, found},
+		{file, found, found},
+		{inMemory, made, found},
+		{inMemory, made, found}, // of another engine
 	} {
-		code, out := runGuestProgram(t, host, "510")
-		require.Zero(t, code, out)
-		for _, line := range []string{
-			begin,
-			"done     102 of 510 after ",
-			"done     510 of 510 after ",
-			"received 5 of them again, as they were not marked done",
-			"lost     none: all 510 are done, and the queue is empty",
-		} {
-			require.Contains(t, out, "  "+line)
+		host := newGuestHost(t)
+		require.NoError(t, start(t, host, &queuev1.QueueConfig{
+			Database: c.database, VisibilityTimeout: durationpb.New(50 * time.Millisecond),
+		}))
+		for _, begin := range []string{c.begin, c.again} {
+			code, out := runGuestProgram(t, host, "510")
+			require.Zero(t, code, out)
+			for _, line := range []string{
+				begin,
+				"done     102 of 510 after ",
+				"done     510 of 510 after ",
+				"received 5 of them again, as they were not marked done",
+				"lost     none: all 510 are done, and the queue is empty",
+			} {
+				require.Contains(t, out, "  "+line)
+			}
 		}
+		require.NoError(t, host.Close(t.Context()))
 	}
+}
+
+func TestGuestProgramRefusesOtherArguments(t *testing.T) {
+	t.Parallel()
+	host := newGuestHost(t)
+	require.NoError(t, start(t, host, &queuev1.QueueConfig{Database: inMemory}))
 	for _, args := range [][]string{{"0"}, {"-1"}, {"many"}, {"1", "2"}} {
 		code, out := runGuestProgram(t, host, args...)
 		require.EqualValues(t, 1, code)
