@@ -197,7 +197,7 @@ func TestBadInput(t *testing.T) {
 		require.ErrorContains(t, err, c.text, c.name)
 		require.Zero(t, b.length(q), "%s: nothing is half done", c.name)
 	}
-	require.EqualValues(t, 2, len(b.store.allMessagesAndQueues(t)), "the queues, and no message")
+	require.Len(t, b.store.allMessagesAndQueues(t), 2, "the queues, and no message")
 }
 
 // call makes the call that a request is for.
