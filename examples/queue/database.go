@@ -74,9 +74,6 @@ func (s *settings) dataSource() string {
 		"temp_store(MEMORY)",
 		fmt.Sprintf("cache_size(-%d)", cacheKiB),
 	}
-	if s.maxDatabaseBytes > 0 {
-		pragmas = append(pragmas, fmt.Sprintf("max_page_count(%d)", s.maxDatabaseBytes/pageSize))
-	}
 	query := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}, "_dqs": {"0"}}
 	name := inMemory
 	if s.database != inMemory {

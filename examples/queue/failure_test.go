@@ -6,8 +6,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +28,8 @@ import (
 // reports a full disk (SQLITE_FULL), and makes room again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *queuev1.QueueConfig) { c.MaxDatabaseBytes = 1 << 20 })
+	b := setup(t, nil)
+	b.limitFile()
 	q := b.createQueue("q")
 	big := strings.Repeat("x", 50_000)
 	var acknowledged []*parigotpb.Id
@@ -45,11 +48,57 @@ func TestFullDisk(t *testing.T) {
 	require.EqualValues(t, len(acknowledged)-2, b.length(q))
 }
 
+// limitFile has SQLite fail when the database would have more than 1 MiB.
+func (b *bundle) limitFile() {
+	_, err := b.store.conn.ExecContext(b.t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", 1<<20/pageSize))
+	require.NoError(b.t, err)
+}
+
+// TestFullDatabase: who sends too much is refused, and who receives is not, so
+// that there is a way out.
+func TestFullDatabase(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []time.Duration{0, time.Minute} {
+		b := setup(t, func(c *queuev1.QueueConfig) {
+			c.MaxDatabaseBytes, c.KeepDone = minDatabase, durationpb.New(keep)
+		})
+		q := b.createQueue("q")
+		sent, batch := 0, slices.Repeat([]string{"x"}, 100)
+		var err error
+		for err == nil {
+			var ids []*parigotpb.Id
+			ids, err = b.send(q, batch...)
+			sent += len(ids)
+			require.Less(t, sent, 10_000, "the database never fills")
+		}
+		b.requireIncident(err)
+		var size int
+		require.NoError(t, b.store.conn.QueryRowContext(t.Context(),
+			"SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&size))
+		require.InDelta(t, minDatabase, size, 32<<10, "what a batch takes")
+
+		var received []*queuev1.QueueMsg
+		for len(received) < sent {
+			some := b.mustReceive(q, maxReceive)
+			require.NotEmpty(t, some)
+			received = append(received, some...)
+		}
+		for some := range slices.Chunk(received, maxBatch) {
+			b.done(q, some)
+		}
+		require.Zero(t, b.length(q))
+		if keep == 0 {
+			b.mustSend(q, batch...)
+		}
+	}
+}
+
 // TestFullDiskInAGroup: jobs that share a transaction with one that fills the
 // disk are told so, or are done: none is acknowledged and lost.
 func TestFullDiskInAGroup(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *queuev1.QueueConfig) { c.MaxDatabaseBytes = 1 << 20 })
+	b := setup(t, nil)
+	b.limitFile()
 	q := b.createQueue("q")
 	big := strings.Repeat("x", 100_000)
 	var mu sync.Mutex

@@ -131,6 +131,9 @@ func (p *QueuePlugin) Send(ctx context.Context, req *queuev1.SendRequest, resp *
 		return err
 	}
 	if err := p.write(ctx, func(ctx context.Context, q *Queries) error {
+		if err := p.store.checkRoom(ctx, messages); err != nil {
+			return err
+		}
 		return insert(ctx, q, queuev1parigot.QueueIdFromProto(req.GetId()), messages)
 	}); err != nil {
 		return err

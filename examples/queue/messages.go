@@ -35,6 +35,29 @@ func newMessageID() queuev1parigot.QueueMsgId {
 	return id.From[queuev1parigot.QueueMsgIdKind](high, random.Low())
 }
 
+// checkRoom fails when the database may not become so large that messages fit in.
+// Only who sends is refused: a message needs some more room when it is received,
+// and could never be marked done without.
+func (st *store) checkRoom(ctx context.Context, messages []content) error {
+	if st.maxDatabaseBytes == 0 {
+		return nil
+	}
+	var used uint64
+	if err := st.conn.QueryRowContext(ctx, "SELECT (page_count - freelist_count) * page_size "+
+		"FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&used); err != nil {
+		return fmt.Errorf("ask how large the database is: %w", err)
+	}
+	size := uint64(0)
+	for _, m := range messages {
+		size += uint64(len(m.sender) + len(m.payload))
+	}
+	if used+size > st.maxDatabaseBytes {
+		return fmt.Errorf("the database has %d bytes in use, and %d more in messages would exceed QueueConfig.max_database_bytes, which is %d: "+
+			"have messages marked done, or allow more", used, size, st.maxDatabaseBytes)
+	}
+	return nil
+}
+
 // insert stores messages in their order.
 func insert(ctx context.Context, q *Queries, queueID queuev1parigot.QueueId, messages []content) error {
 	key, err := keyOf(ctx, q, queueID)

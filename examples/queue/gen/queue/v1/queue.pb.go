@@ -120,9 +120,10 @@ type QueueConfig struct {
 	MaxPayloadBytes uint32 `protobuf:"varint,5,opt,name=max_payload_bytes,json=maxPayloadBytes,proto3" json:"max_payload_bytes,omitempty"`
 	// How many queues there may be. 0 means 1000.
 	MaxQueues uint32 `protobuf:"varint,6,opt,name=max_queues,json=maxQueues,proto3" json:"max_queues,omitempty"`
-	// How large the database may become, in bytes. Beyond, calls that need more fail
-	// with InternalError until messages are done. 0 means that only the disk is the
-	// limit.
+	// How large the database may become by Send, in bytes. A Send that needs more
+	// fails with InternalError until messages are done. Other calls go on: a message
+	// that is received takes some tens of bytes more. 0 means that only the disk is
+	// the limit.
 	MaxDatabaseBytes uint64 `protobuf:"varint,7,opt,name=max_database_bytes,json=maxDatabaseBytes,proto3" json:"max_database_bytes,omitempty"`
 	// For how long a message that is done stays in the database, for people who
 	// look into it. Unset means that it is removed at once.
