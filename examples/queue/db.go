@@ -26,6 +26,9 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.addMessageStmt, err = db.PrepareContext(ctx, addMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query AddMessage: %w", err)
+	}
 	if q.buryMessagesStmt, err = db.PrepareContext(ctx, buryMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query BuryMessages: %w", err)
 	}
@@ -97,6 +100,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.addMessageStmt != nil {
+		if cerr := q.addMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addMessageStmt: %w", cerr)
+		}
+	}
 	if q.buryMessagesStmt != nil {
 		if cerr := q.buryMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing buryMessagesStmt: %w", cerr)
@@ -246,6 +254,7 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                         DBTX
 	tx                         *sql.Tx
+	addMessageStmt             *sql.Stmt
 	buryMessagesStmt           *sql.Stmt
 	countQueuesStmt            *sql.Stmt
 	createIdToKeyMappingStmt   *sql.Stmt
@@ -274,6 +283,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                         tx,
 		tx:                         tx,
+		addMessageStmt:             q.addMessageStmt,
 		buryMessagesStmt:           q.buryMessagesStmt,
 		countQueuesStmt:            q.countQueuesStmt,
 		createIdToKeyMappingStmt:   q.createIdToKeyMappingStmt,

@@ -64,9 +64,11 @@ func insert(ctx context.Context, q *Queries, queueID queuev1parigot.QueueId, mes
 	if err != nil {
 		return err
 	}
+	sent := textOfNow()
 	for _, m := range messages {
-		if _, err := q.CreateMessage(ctx, CreateMessageParams{
-			IDLow: bits(m.id.Low()), IDHigh: bits(m.id.High()), QueueKey: key, Sender: m.sender, Payload: m.payload,
+		if err := q.AddMessage(ctx, AddMessageParams{
+			IDLow: bits(m.id.Low()), IDHigh: bits(m.id.High()), QueueKey: key,
+			Sender: m.sender, Payload: m.payload, OriginalSent: sent,
 		}); err != nil {
 			return fmt.Errorf("insert a message: %w", err)
 		}
@@ -103,12 +105,12 @@ func (l *lease) run(ctx context.Context, q *Queries) error {
 			rows = append(rows, ReturnedMessagesRow(r))
 		}
 	}
-	until, size := l.store.leaseUntil(), int64(0)
+	until, now, size := l.store.leaseUntil(), textOfNow(), int64(0)
 	for _, r := range rows {
 		if size += r.Size; size > maxDelivery && len(l.messages) > 0 {
 			return nil
 		}
-		m, err := q.LeaseMessage(ctx, LeaseMessageParams{VisibleAt: until, RowID: r.RowID})
+		m, err := q.LeaseMessage(ctx, LeaseMessageParams{VisibleAt: until, Now: now, RowID: r.RowID})
 		if err != nil {
 			return fmt.Errorf("take row %d out of sight: %w", r.RowID, err)
 		}
@@ -249,6 +251,11 @@ func keyOf(ctx context.Context, q *Queries, queueID queuev1parigot.QueueId) (sql
 		return key, fmt.Errorf("find the queue: %w", err)
 	}
 	return key, nil
+}
+
+// textOfNow returns the time as columns have it.
+func textOfNow() sql.NullString {
+	return sql.NullString{String: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Valid: true}
 }
 
 // bits keeps half of an id in a column, which has a sign.

@@ -18,11 +18,12 @@ type ParigotTestMessage struct {
 	ReceivedCount sql.NullInt64
 	OriginalSent  sql.NullString
 	MarkedDone    sql.NullString
+	FirstReceived sql.NullString
+	VisibleAt     int64
+	Room          []byte
 	Sender        []byte
 	Payload       []byte
 	RowID         int64
-	FirstReceived sql.NullString
-	VisibleAt     int64
 }
 
 type ParigotTestQueue struct {

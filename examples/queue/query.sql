@@ -27,8 +27,14 @@ SELECT count(*) FROM parigot_test_queue;
 DELETE FROM parigot_test_queue WHERE id = ?;
 
 -- name: CreateMessage :one
-INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent)
-VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) RETURNING *;
+INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room)
+VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), zeroblob(56)) RETURNING *;
+
+-- name: AddMessage :exec
+-- AddMessage is CreateMessage for many messages: to return them would take longer
+-- than to store them. The room is for two times of 24 bytes and visible_at.
+INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room)
+VALUES (?, ?, ?, ?, ?, ?, zeroblob(56));
 
 -- name: RetrieveMessage :many
 -- RetrieveMessage returns the messages of a queue that are not done, in the order
@@ -59,13 +65,15 @@ WHERE queue_key = ? AND marked_done IS NULL AND visible_at = 0
 ORDER BY row_id LIMIT ?;
 
 -- name: LeaseMessage :one
--- LeaseMessage takes a message out of sight and counts the delivery.
+-- LeaseMessage takes a message out of sight and counts the delivery. A row that is
+-- delivered for the first time keeps its size.
 UPDATE parigot_test_message SET
-    visible_at     = ?,
+    visible_at     = sqlc.arg(visible_at),
     received_count = received_count + 1,
-    first_received = coalesce(first_received, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-    last_received  = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-WHERE row_id = ? RETURNING *;
+    first_received = coalesce(first_received, sqlc.arg(now)),
+    last_received  = sqlc.arg(now),
+    room           = NULL
+WHERE row_id = sqlc.arg(row_id) RETURNING *;
 
 -- name: BuryMessages :many
 -- BuryMessages moves the messages of a queue that were delivered often enough to

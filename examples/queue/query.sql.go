@@ -12,6 +12,34 @@ import (
 	"database/sql"
 )
 
+const addMessage = `-- name: AddMessage :exec
+INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room)
+VALUES (?, ?, ?, ?, ?, ?, zeroblob(56))
+`
+
+type AddMessageParams struct {
+	IDLow        sql.NullInt64
+	IDHigh       sql.NullInt64
+	QueueKey     sql.NullInt64
+	Sender       []byte
+	Payload      []byte
+	OriginalSent sql.NullString
+}
+
+// AddMessage is CreateMessage for many messages: to return them would take longer
+// than to store them. The room is for two times of 24 bytes and visible_at.
+func (q *Queries) AddMessage(ctx context.Context, arg AddMessageParams) error {
+	_, err := q.exec(ctx, q.addMessageStmt, addMessage,
+		arg.IDLow,
+		arg.IDHigh,
+		arg.QueueKey,
+		arg.Sender,
+		arg.Payload,
+		arg.OriginalSent,
+	)
+	return err
+}
+
 const buryMessages = `-- name: BuryMessages :many
 UPDATE parigot_test_message SET queue_key = ?1, visible_at = 0
 WHERE queue_key = ?2 AND marked_done IS NULL
@@ -85,8 +113,8 @@ func (q *Queries) CreateIdToKeyMapping(ctx context.Context, arg CreateIdToKeyMap
 }
 
 const createMessage = `-- name: CreateMessage :one
-INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent)
-VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) RETURNING id_low, id_high, queue_key, last_received, received_count, original_sent, marked_done, sender, payload, row_id, first_received, visible_at
+INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room)
+VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), zeroblob(56)) RETURNING id_low, id_high, queue_key, last_received, received_count, original_sent, marked_done, first_received, visible_at, room, sender, payload, row_id
 `
 
 type CreateMessageParams struct {
@@ -114,11 +142,12 @@ func (q *Queries) CreateMessage(ctx context.Context, arg CreateMessageParams) (P
 		&i.ReceivedCount,
 		&i.OriginalSent,
 		&i.MarkedDone,
+		&i.FirstReceived,
+		&i.VisibleAt,
+		&i.Room,
 		&i.Sender,
 		&i.Payload,
 		&i.RowID,
-		&i.FirstReceived,
-		&i.VisibleAt,
 	)
 	return i, err
 }
@@ -176,21 +205,24 @@ func (q *Queries) IsOpen(ctx context.Context, arg IsOpenParams) (int64, error) {
 
 const leaseMessage = `-- name: LeaseMessage :one
 UPDATE parigot_test_message SET
-    visible_at     = ?,
+    visible_at     = ?1,
     received_count = received_count + 1,
-    first_received = coalesce(first_received, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-    last_received  = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-WHERE row_id = ? RETURNING id_low, id_high, queue_key, last_received, received_count, original_sent, marked_done, sender, payload, row_id, first_received, visible_at
+    first_received = coalesce(first_received, ?2),
+    last_received  = ?2,
+    room           = NULL
+WHERE row_id = ?3 RETURNING id_low, id_high, queue_key, last_received, received_count, original_sent, marked_done, first_received, visible_at, room, sender, payload, row_id
 `
 
 type LeaseMessageParams struct {
 	VisibleAt int64
+	Now       sql.NullString
 	RowID     int64
 }
 
-// LeaseMessage takes a message out of sight and counts the delivery.
+// LeaseMessage takes a message out of sight and counts the delivery. A row that is
+// delivered for the first time keeps its size.
 func (q *Queries) LeaseMessage(ctx context.Context, arg LeaseMessageParams) (ParigotTestMessage, error) {
-	row := q.queryRow(ctx, q.leaseMessageStmt, leaseMessage, arg.VisibleAt, arg.RowID)
+	row := q.queryRow(ctx, q.leaseMessageStmt, leaseMessage, arg.VisibleAt, arg.Now, arg.RowID)
 	var i ParigotTestMessage
 	err := row.Scan(
 		&i.IDLow,
@@ -200,11 +232,12 @@ func (q *Queries) LeaseMessage(ctx context.Context, arg LeaseMessageParams) (Par
 		&i.ReceivedCount,
 		&i.OriginalSent,
 		&i.MarkedDone,
+		&i.FirstReceived,
+		&i.VisibleAt,
+		&i.Room,
 		&i.Sender,
 		&i.Payload,
 		&i.RowID,
-		&i.FirstReceived,
-		&i.VisibleAt,
 	)
 	return i, err
 }
@@ -376,7 +409,7 @@ func (q *Queries) RemoveMessage(ctx context.Context, arg RemoveMessageParams) (i
 }
 
 const retrieveMessage = `-- name: RetrieveMessage :many
-SELECT m.id_low, m.id_high, m.queue_key, m.last_received, m.received_count, m.original_sent, m.marked_done, m.sender, m.payload, m.row_id, m.first_received, m.visible_at FROM parigot_test_message AS m
+SELECT m.id_low, m.id_high, m.queue_key, m.last_received, m.received_count, m.original_sent, m.marked_done, m.first_received, m.visible_at, m.room, m.sender, m.payload, m.row_id FROM parigot_test_message AS m
 JOIN parigot_test_queue_id_to_key AS k ON k.queue_key = m.queue_key
 WHERE k.id_high = ? AND k.id_low = ? AND m.marked_done IS NULL
 ORDER BY m.row_id LIMIT 100
@@ -406,11 +439,12 @@ func (q *Queries) RetrieveMessage(ctx context.Context, arg RetrieveMessageParams
 			&i.ReceivedCount,
 			&i.OriginalSent,
 			&i.MarkedDone,
+			&i.FirstReceived,
+			&i.VisibleAt,
+			&i.Room,
 			&i.Sender,
 			&i.Payload,
 			&i.RowID,
-			&i.FirstReceived,
-			&i.VisibleAt,
 		); err != nil {
 			return nil, err
 		}

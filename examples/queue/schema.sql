@@ -28,15 +28,19 @@ CREATE TABLE parigot_test_message (
     received_count INTEGER DEFAULT 0 CHECK (received_count >= 0),
     original_sent  TEXT CHECK (original_sent IS NOT NULL),
     marked_done    TEXT,
-    -- A google.protobuf.Any each, in its binary form; sender may be empty.
-    sender         BLOB,
-    payload        BLOB CHECK (payload IS NOT NULL),
-    -- Rows are numbered in the order in which they were sent.
-    row_id         INTEGER PRIMARY KEY AUTOINCREMENT,
     first_received TEXT,
     -- 0: it was never received. Otherwise it is out of sight until then, in
     -- microseconds since 1970.
     visible_at     INTEGER NOT NULL DEFAULT 0,
+    -- Bytes for the columns that the first delivery fills: SQLite writes all of a
+    -- row anew when its size changes, and only what has changed when it does not.
+    room           BLOB,
+    -- A google.protobuf.Any each, in its binary form; sender may be empty.
+    sender         BLOB,
+    payload        BLOB CHECK (payload IS NOT NULL),
+    -- Rows are numbered in the order in which they were sent. With AUTOINCREMENT
+    -- each Send would write one more page, and no number would come again.
+    row_id         INTEGER PRIMARY KEY,
     UNIQUE (id_high, id_low)
 );
 
