@@ -19,7 +19,7 @@ GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/status ./pluginsdk/id ./pluginsd
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test corpus vet lint lintfix bench bench-gen bench-queue fuzz tools clean
+.PHONY: help demo generate check-generated test soak corpus vet lint lintfix bench bench-gen bench-queue fuzz tools clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -62,6 +62,9 @@ test: check-generated vet ## Run everything: stale code, vet, all tests with the
 	@echo "==> the generator on services of published modules (the first time compiles them, which takes minutes)"
 	@cd internal/corpus && go test -timeout 30m ./...
 	@cd bench && go test ./...
+
+soak: ## Kill the queue's host 200 times while its guests work
+	@go test $(RACE) -run '^TestCrash$$' -v -timeout 30m ./examples/queue -kills 200
 
 corpus: ## Generate and compile the services of all corpus modules, and print the scoreboard
 	@cd internal/corpus && go test -tags corpusfull -run Grouping -timeout 60m . && go run -tags corpusfull ./cmd/corpus
