@@ -43,7 +43,7 @@ func works() []work {
 type side struct {
 	name  string
 	batch int     // messages in each call
-	least float64 // how many times the rate of the first side it must have; 0: any
+	least float64 // how many times the rate of the first side it is to have; 0: any
 	// open makes a queue in a directory, for so many clients.
 	open func(ctx context.Context, dir string, clients int) (*contest, error)
 }
