@@ -29,6 +29,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addMessageStmt, err = db.PrepareContext(ctx, addMessage); err != nil {
 		return nil, fmt.Errorf("error preparing query AddMessage: %w", err)
 	}
+	if q.buryMessageStmt, err = db.PrepareContext(ctx, buryMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query BuryMessage: %w", err)
+	}
 	if q.buryMessagesStmt, err = db.PrepareContext(ctx, buryMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query BuryMessages: %w", err)
 	}
@@ -103,6 +106,11 @@ func (q *Queries) Close() error {
 	if q.addMessageStmt != nil {
 		if cerr := q.addMessageStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addMessageStmt: %w", cerr)
+		}
+	}
+	if q.buryMessageStmt != nil {
+		if cerr := q.buryMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing buryMessageStmt: %w", cerr)
 		}
 	}
 	if q.buryMessagesStmt != nil {
@@ -255,6 +263,7 @@ type Queries struct {
 	db                         DBTX
 	tx                         *sql.Tx
 	addMessageStmt             *sql.Stmt
+	buryMessageStmt            *sql.Stmt
 	buryMessagesStmt           *sql.Stmt
 	countQueuesStmt            *sql.Stmt
 	createIdToKeyMappingStmt   *sql.Stmt
@@ -284,6 +293,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		db:                         tx,
 		tx:                         tx,
 		addMessageStmt:             q.addMessageStmt,
+		buryMessageStmt:            q.buryMessageStmt,
 		buryMessagesStmt:           q.buryMessagesStmt,
 		countQueuesStmt:            q.countQueuesStmt,
 		createIdToKeyMappingStmt:   q.createIdToKeyMappingStmt,

@@ -234,15 +234,20 @@ func (m *model) receive(t *rapid.T) {
 }
 
 // deliver returns what Receive is to return: what has come back, in the order in
-// which it did, and then what is new, in the order in which it was sent.
-func (m *model) deliver(q *modelQueue, limit int) []*modelMessage {
-	m.bury(q)
-	var ready []*modelMessage
-	for _, msg := range q.messages {
-		if msg.ready() {
-			ready = append(ready, msg)
+// which it did, and then what is new, in the order in which it was sent. What it
+// meets that has come back too often is moved.
+func (m *model) deliver(q *modelQueue, limit int) (delivered []*modelMessage) {
+	dead := m.queues[deadLetters]
+	if m.maxReceives > 0 && q == dead {
+		for _, other := range m.queues {
+			for _, msg := range slices.Clone(other.messages) {
+				if other != dead && msg.ready() && m.tooOften(msg) {
+					m.bury(other, msg)
+				}
+			}
 		}
 	}
+	ready := slices.DeleteFunc(slices.Clone(q.messages), func(msg *modelMessage) bool { return !msg.ready() })
 	slices.SortFunc(ready, func(a, b *modelMessage) int {
 		if a.visibleAt.IsZero() != b.visibleAt.IsZero() {
 			if a.visibleAt.IsZero() {
@@ -252,39 +257,34 @@ func (m *model) deliver(q *modelQueue, limit int) []*modelMessage {
 		}
 		return cmp.Or(a.visibleAt.Compare(b.visibleAt), cmp.Compare(a.order, b.order))
 	})
-	ready = ready[:min(limit, len(ready))]
 	for _, msg := range ready {
-		msg.received++
-		msg.visibleAt = time.Now().Add(modelVisibility)
+		switch {
+		case len(delivered) == limit:
+		case q != dead && m.tooOften(msg):
+			m.bury(q, msg)
+		default:
+			msg.received++
+			msg.visibleAt = time.Now().Add(modelVisibility)
+			delivered = append(delivered, msg)
+		}
 	}
-	return ready
+	return delivered
 }
 
-// bury moves messages that have come back too often: those of q, and those of all
-// queues when q is the dead-letter queue.
-func (m *model) bury(q *modelQueue) {
-	if m.maxReceives == 0 {
-		return
+func (m *model) tooOften(msg *modelMessage) bool {
+	return m.maxReceives > 0 && !msg.visibleAt.IsZero() && msg.received >= m.maxReceives
+}
+
+// bury moves a message to the dead-letter queue, which the plugin makes when
+// somebody has deleted it.
+func (m *model) bury(from *modelQueue, msg *modelMessage) {
+	if m.queues[deadLetters] == nil {
+		m.queues[deadLetters] = &modelQueue{id: m.mustLocate(deadLetters)}
 	}
-	tooOften := func(msg *modelMessage) bool {
-		return !msg.visibleAt.IsZero() && msg.ready() && msg.received >= m.maxReceives
-	}
-	for name, from := range m.queues {
-		if name == deadLetters || (from != q && q != m.queues[deadLetters]) || !slices.ContainsFunc(from.messages, tooOften) {
-			continue
-		}
-		if m.queues[deadLetters] == nil {
-			m.queues[deadLetters] = &modelQueue{id: m.mustLocate(deadLetters)}
-		}
-		for _, msg := range from.messages {
-			if tooOften(msg) {
-				msg.visibleAt = time.Time{}
-				m.queues[deadLetters].messages = append(m.queues[deadLetters].messages, msg)
-			}
-		}
-		moved := m.queues[deadLetters].messages
-		from.messages = slices.DeleteFunc(from.messages, func(msg *modelMessage) bool { return slices.Contains(moved, msg) })
-	}
+	dead := m.queues[deadLetters]
+	msg.visibleAt = time.Time{}
+	dead.messages = append(dead.messages, msg)
+	from.messages = slices.DeleteFunc(from.messages, func(other *modelMessage) bool { return other == msg })
 }
 
 func (m *model) markDone(t *rapid.T) {

@@ -54,13 +54,13 @@ WHERE queue_key = ? AND id_low = ? AND id_high = ?;
 
 -- name: ReturnedMessages :many
 -- ReturnedMessages names messages whose visibility timeout is over.
-SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size FROM parigot_test_message
+SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size, received_count FROM parigot_test_message
 WHERE queue_key = ? AND marked_done IS NULL AND visible_at > 0 AND visible_at <= ?
 ORDER BY visible_at, row_id LIMIT ?;
 
 -- name: NewMessages :many
 -- NewMessages names messages that nobody has received.
-SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size FROM parigot_test_message
+SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size, received_count FROM parigot_test_message
 WHERE queue_key = ? AND marked_done IS NULL AND visible_at = 0
 ORDER BY row_id LIMIT ?;
 
@@ -75,9 +75,14 @@ UPDATE parigot_test_message SET
     room           = NULL
 WHERE row_id = sqlc.arg(row_id) RETURNING *;
 
+-- name: BuryMessage :exec
+-- BuryMessage moves a message to the dead-letter queue.
+UPDATE parigot_test_message SET queue_key = sqlc.arg(dead_letter_key), visible_at = 0
+WHERE row_id = sqlc.arg(row_id);
+
 -- name: BuryMessages :many
--- BuryMessages moves the messages of a queue that were delivered often enough to
--- the dead-letter queue.
+-- BuryMessages moves all messages of a queue that were delivered often enough, and
+-- whose visibility timeout is over, to the dead-letter queue.
 UPDATE parigot_test_message SET queue_key = sqlc.arg(dead_letter_key), visible_at = 0
 WHERE queue_key = sqlc.arg(queue_key) AND marked_done IS NULL
     AND visible_at > 0 AND visible_at <= sqlc.arg(now) AND received_count >= sqlc.arg(max_receives)

@@ -40,6 +40,22 @@ func (q *Queries) AddMessage(ctx context.Context, arg AddMessageParams) error {
 	return err
 }
 
+const buryMessage = `-- name: BuryMessage :exec
+UPDATE parigot_test_message SET queue_key = ?1, visible_at = 0
+WHERE row_id = ?2
+`
+
+type BuryMessageParams struct {
+	DeadLetterKey sql.NullInt64
+	RowID         int64
+}
+
+// BuryMessage moves a message to the dead-letter queue.
+func (q *Queries) BuryMessage(ctx context.Context, arg BuryMessageParams) error {
+	_, err := q.exec(ctx, q.buryMessageStmt, buryMessage, arg.DeadLetterKey, arg.RowID)
+	return err
+}
+
 const buryMessages = `-- name: BuryMessages :many
 UPDATE parigot_test_message SET queue_key = ?1, visible_at = 0
 WHERE queue_key = ?2 AND marked_done IS NULL
@@ -54,8 +70,8 @@ type BuryMessagesParams struct {
 	MaxReceives   sql.NullInt64
 }
 
-// BuryMessages moves the messages of a queue that were delivered often enough to
-// the dead-letter queue.
+// BuryMessages moves all messages of a queue that were delivered often enough, and
+// whose visibility timeout is over, to the dead-letter queue.
 func (q *Queries) BuryMessages(ctx context.Context, arg BuryMessagesParams) ([]int64, error) {
 	rows, err := q.query(ctx, q.buryMessagesStmt, buryMessages,
 		arg.DeadLetterKey,
@@ -288,7 +304,7 @@ func (q *Queries) MarkDone(ctx context.Context, arg MarkDoneParams) error {
 }
 
 const newMessages = `-- name: NewMessages :many
-SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size FROM parigot_test_message
+SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size, received_count FROM parigot_test_message
 WHERE queue_key = ? AND marked_done IS NULL AND visible_at = 0
 ORDER BY row_id LIMIT ?
 `
@@ -299,8 +315,9 @@ type NewMessagesParams struct {
 }
 
 type NewMessagesRow struct {
-	RowID int64
-	Size  int64
+	RowID         int64
+	Size          int64
+	ReceivedCount sql.NullInt64
 }
 
 // NewMessages names messages that nobody has received.
@@ -313,7 +330,7 @@ func (q *Queries) NewMessages(ctx context.Context, arg NewMessagesParams) ([]New
 	var items []NewMessagesRow
 	for rows.Next() {
 		var i NewMessagesRow
-		if err := rows.Scan(&i.RowID, &i.Size); err != nil {
+		if err := rows.Scan(&i.RowID, &i.Size, &i.ReceivedCount); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -460,7 +477,7 @@ func (q *Queries) RetrieveMessage(ctx context.Context, arg RetrieveMessageParams
 }
 
 const returnedMessages = `-- name: ReturnedMessages :many
-SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size FROM parigot_test_message
+SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size, received_count FROM parigot_test_message
 WHERE queue_key = ? AND marked_done IS NULL AND visible_at > 0 AND visible_at <= ?
 ORDER BY visible_at, row_id LIMIT ?
 `
@@ -472,8 +489,9 @@ type ReturnedMessagesParams struct {
 }
 
 type ReturnedMessagesRow struct {
-	RowID int64
-	Size  int64
+	RowID         int64
+	Size          int64
+	ReceivedCount sql.NullInt64
 }
 
 // ReturnedMessages names messages whose visibility timeout is over.
@@ -486,7 +504,7 @@ func (q *Queries) ReturnedMessages(ctx context.Context, arg ReturnedMessagesPara
 	var items []ReturnedMessagesRow
 	for rows.Next() {
 		var i ReturnedMessagesRow
-		if err := rows.Scan(&i.RowID, &i.Size); err != nil {
+		if err := rows.Scan(&i.RowID, &i.Size, &i.ReceivedCount); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -60,20 +60,6 @@ func findQueue(ctx context.Context, q *Queries, name string) (queuev1parigot.Que
 	return queueIdOf(row), nil
 }
 
-// deadLetterKey returns the key of the dead-letter queue, and makes the queue
-// when somebody has deleted it.
-func deadLetterKey(ctx context.Context, q *Queries, name string) (sql.NullInt64, error) {
-	queueID, err := findQueue(ctx, q, name)
-	if errors.Is(err, status.Of(queuev1.QueueErr_NotFound)) {
-		_, key, err := makeQueue(ctx, q, name)
-		return key, err
-	}
-	if err != nil {
-		return sql.NullInt64{}, err
-	}
-	return keyOf(ctx, q, queueID)
-}
-
 // drop deletes a queue with its messages and returns its name.
 func drop(ctx context.Context, q *Queries, queueID queuev1parigot.QueueId) (name string, err error) {
 	key, err := keyOf(ctx, q, queueID)
