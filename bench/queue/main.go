@@ -22,11 +22,13 @@ import (
 func main() {
 	dir := flag.String("dir", "", "the directory for the databases, which should be on a disk")
 	doc := flag.String("doc", "", "the Markdown file to write the table into, between its markers")
-	rounds := flag.Int("rounds", 7, "how often each side does each work")
-	each := flag.Duration("time", 350*time.Millisecond, "for how long it does it")
+	var p plan
+	flag.IntVar(&p.rounds, "rounds", 3, "how many databases each side gets for each work")
+	flag.IntVar(&p.turns, "turns", 12, "how many turns it gets with each of them")
+	flag.DurationVar(&p.each, "time", 100*time.Millisecond, "how long a turn is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *dir, *doc, *rounds, *each)
+	err := run(ctx, *dir, *doc, p)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "queue:", err)
@@ -34,7 +36,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, dir, doc string, rounds int, each time.Duration) (err error) {
+func run(ctx context.Context, dir, doc string, p plan) (err error) {
 	dir, err = os.MkdirTemp(dir, "bench-queue")
 	if err != nil {
 		return err
@@ -44,10 +46,10 @@ func run(ctx context.Context, dir, doc string, rounds int, each time.Duration) (
 	if err != nil {
 		return err
 	}
-	if err := b.measure(ctx, rounds, each); err != nil {
+	if err := b.measure(ctx, p); err != nil {
 		return err
 	}
-	table := b.table(rounds, each)
+	table := b.table(p)
 	fmt.Print(table)
 	if doc == "" {
 		return nil

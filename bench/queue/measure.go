@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,62 +62,89 @@ type bench struct {
 	works    []work
 	sides    []side
 
-	rates [][][]float64 // by work, side and round: messages per second
+	rates [][][]float64 // by work, side and turn: messages per second
 	syncs []time.Duration
 }
 
-// measure has all sides do all works, in turns, in each round.
-func (b *bench) measure(ctx context.Context, rounds int, each time.Duration) error {
+// plan is how much is measured: each side gets rounds new databases for each
+// work, and with each of them turns turns of some time.
+type plan struct {
+	rounds, turns int
+	each          time.Duration
+}
+
+// measure has all sides do all works, in turns.
+func (b *bench) measure(ctx context.Context, p plan) error {
 	b.rates = make([][][]float64, len(b.works))
 	for i := range b.rates {
 		b.rates[i] = make([][]float64, len(b.sides))
 	}
 	start := time.Now()
-	for round := range rounds {
-		sync, err := b.sync()
-		if err != nil {
-			return err
-		}
-		b.syncs = append(b.syncs, sync)
-		for i, w := range b.works {
-			for j := range b.sides {
-				j = (j + round) % len(b.sides)
-				rate, err := b.once(ctx, w, b.sides[j], each)
-				if err != nil {
-					return fmt.Errorf("%s, %+v: %w", b.sides[j].name, w, err)
-				}
-				b.rates[i][j] = append(b.rates[i][j], rate)
+	for round := range p.rounds {
+		for i := range b.works {
+			sync, err := b.sync()
+			if err != nil {
+				return err
+			}
+			b.syncs = append(b.syncs, sync)
+			if err := b.round(ctx, i, p); err != nil {
+				return fmt.Errorf("%s: %w", b.works[i], err)
 			}
 		}
 		took := time.Since(start)
-		say(b.progress, "round %d of %d done, %s left", round+1, rounds,
-			(took / time.Duration(round+1) * time.Duration(rounds-round-1)).Round(time.Second))
+		say(b.progress, "round %d of %d done, %s left", round+1, p.rounds,
+			(took / time.Duration(round+1) * time.Duration(p.rounds-round-1)).Round(time.Second))
 	}
 	return nil
 }
 
-// once measures one side with a new database. What it does first does not count:
-// it prepares the statements.
-func (b *bench) once(ctx context.Context, w work, s side, each time.Duration) (rate float64, err error) {
-	dir, err := os.MkdirTemp(b.dir, "database")
+// round measures one work. The sides have their databases open at the same time
+// and take short turns, so that what disturbs the machine disturbs all of them.
+func (b *bench) round(ctx context.Context, work int, p plan) (err error) {
+	dir, err := os.MkdirTemp(b.dir, "databases")
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	w := b.works[work]
+	contests := make([]*contest, len(b.sides))
+	for i, s := range b.sides {
+		c, err := s.start(ctx, filepath.Join(dir, strconv.Itoa(i)), w)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		defer func() { err = errors.Join(err, c.close(ctx)) }()
+		contests[i] = c
+	}
+	for turn := range p.turns {
+		for i := range contests {
+			i = (i + turn) % len(contests)
+			l := load.Work{Cycle: w.cycle, Batch: b.sides[i].batch, Payload: w.payload, Time: p.each}
+			runtime.GC() // what others left behind
+			start := time.Now()
+			messages, err := contests[i].run(ctx, l)
+			if err != nil {
+				return fmt.Errorf("%s: %w", b.sides[i].name, err)
+			}
+			b.rates[work][i] = append(b.rates[work][i], float64(messages)/time.Since(start).Seconds())
+		}
+	}
+	return nil
+}
+
+// start opens a side and has it do the work once, which prepares its statements.
+func (s *side) start(ctx context.Context, dir string, w work) (*contest, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
 	c, err := s.open(ctx, dir, w.clients)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, c.close(ctx)) }()
-	l := load.Work{Cycle: w.cycle, Batch: s.batch, Payload: w.payload}
-	if _, err := c.run(ctx, l); err != nil {
-		return 0, err
+	if _, err := c.run(ctx, load.Work{Cycle: w.cycle, Batch: s.batch, Payload: w.payload}); err != nil {
+		return nil, errors.Join(err, c.close(ctx))
 	}
-	l.Time = each
-	runtime.GC() // what others left behind
-	start := time.Now()
-	messages, err := c.run(ctx, l)
-	return float64(messages) / time.Since(start).Seconds(), err
+	return c, nil
 }
 
 // run has all clients do a work at the same time, and returns how many messages

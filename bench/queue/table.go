@@ -4,18 +4,17 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"time"
 )
 
 // rate returns the median rate of a side.
 func (b *bench) rate(work, side int) float64 { return median(b.rates[work][side]) }
 
 // ratio returns the median of what a side's rate is of that of the first side in
-// the same round.
+// the same turn.
 func (b *bench) ratio(work, side int) float64 {
 	var ratios []float64
-	for round, rate := range b.rates[work][side] {
-		ratios = append(ratios, rate/b.rates[work][0][round])
+	for turn, rate := range b.rates[work][side] {
+		ratios = append(ratios, rate/b.rates[work][0][turn])
 	}
 	return median(ratios)
 }
@@ -31,10 +30,10 @@ func (b *bench) ratioText(work, side int) string {
 }
 
 // table returns everything as Markdown.
-func (b *bench) table(rounds int, each time.Duration) string {
+func (b *bench) table(p plan) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "Measured with `make bench-queue` on %s/%s, %d CPUs, %s: medians of %d rounds of %s, in which the sides take turns, each with a new database. ",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), rounds, each)
+	fmt.Fprintf(&text, "Measured with `make bench-queue` on %s/%s, %d CPUs, %s: medians of %d turns of %s with each of %d databases. ",
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), p.turns, p.each, p.rounds)
 	fmt.Fprintf(&text, "To append a page to a file and sync it took %d µs.\n\n", median(b.syncs).Microseconds())
 	text.WriteString("Messages per second, and how many times goqite's rate that is; in bold where the bridge is below its aim, " +
 		"which is not to be slower message by message, and 10 times as fast in batches:\n\n|  | clients | payload |")
