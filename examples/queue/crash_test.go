@@ -42,7 +42,8 @@ const hangs = 2 * time.Minute
 //
 //   - What was sent is received, at least once; of a Send whose answer got lost,
 //     all messages are received or none.
-//   - What was done is not received again.
+//   - What was done is not received again; of a MarkDone whose answer got lost, all
+//     messages are, or none.
 //   - What was received has its delivery counted.
 //   - Nothing is received that was not sent, nor a payload that is not whole.
 //

@@ -5,6 +5,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,15 +13,18 @@ import (
 // must be true of it.
 type ledger struct {
 	lines     int
-	batches   []*ledgerBatch
+	sends     []*ledgerBatch
+	marks     []*ledgerBatch
 	messages  map[string]*ledgerMessage
-	receiving map[string]int // guest → the line in which it last began to receive
-	events    map[string]int // how many lines there are of each event
-	texts     map[string]int // how many messages these name
+	finish    map[string]*ledgerBatch // guest → its last MarkDone
+	receiving map[string]int          // guest → the line in which it last began to receive
+	events    map[string]int          // how many lines there are of each event
+	texts     map[string]int          // how many messages these name
 }
 
-// ledgerBatch are messages of one Send.
+// ledgerBatch are messages of one Send, or of one MarkDone.
 type ledgerBatch struct {
+	guest        string
 	messages     []*ledgerMessage
 	acknowledged bool
 }
@@ -29,12 +33,14 @@ type ledgerMessage struct {
 	text   string
 	batch  *ledgerBatch
 	counts map[string]bool // the received_count of each delivery
+	last   string          // the life of the host that delivered it last
+	marks  map[string]int  // life → how many calls of MarkDone named it
 	done   int             // the line that acknowledges it; 0: none does
 }
 
 func newLedger() *ledger {
 	return &ledger{
-		messages: map[string]*ledgerMessage{}, receiving: map[string]int{},
+		messages: map[string]*ledgerMessage{}, receiving: map[string]int{}, finish: map[string]*ledgerBatch{},
 		events: map[string]int{}, texts: map[string]int{},
 	}
 }
@@ -53,7 +59,9 @@ func (l *ledger) record(line string) error {
 	case "opening", "open": // the host itself
 		return nil
 	case "sending":
-		return l.sending(texts)
+		return l.sending(guest, texts)
+	case "finishing":
+		return l.finishing(guest, texts)
 	case "receiving":
 		l.receiving[guest] = l.lines
 		return nil
@@ -70,17 +78,37 @@ func (l *ledger) acknowledged() int {
 	return l.events["sent"] + l.events["received"] + l.events["done"]
 }
 
-func (l *ledger) sending(texts []string) error {
-	b := new(ledgerBatch)
-	l.batches = append(l.batches, b)
+func (l *ledger) sending(guest string, texts []string) error {
+	b := &ledgerBatch{guest: guest}
+	l.sends = append(l.sends, b)
 	for _, text := range texts {
 		if l.messages[text] != nil {
 			return fmt.Errorf("the test sends %s twice", text)
 		}
-		m := &ledgerMessage{text: text, batch: b, counts: map[string]bool{}}
+		m := &ledgerMessage{text: text, batch: b, counts: map[string]bool{}, marks: map[string]int{}}
 		b.messages, l.messages[text] = append(b.messages, m), m
 	}
 	return nil
+}
+
+func (l *ledger) finishing(guest string, texts []string) error {
+	b := &ledgerBatch{guest: guest}
+	l.marks, l.finish[guest] = append(l.marks, b), b
+	for _, text := range texts {
+		m := l.messages[text]
+		if m == nil {
+			return fmt.Errorf("%s: finishing %s, which nobody sent", guest, text)
+		}
+		m.marks[lifeOf(guest)]++
+		b.messages = append(b.messages, m)
+	}
+	return nil
+}
+
+// lifeOf returns in which life of its host a guest is.
+func lifeOf(guest string) string {
+	life, _, _ := strings.Cut(guest, ".")
+	return life
 }
 
 func (l *ledger) acknowledge(guest, event, text string) error {
@@ -93,6 +121,7 @@ func (l *ledger) acknowledge(guest, event, text string) error {
 	case "sent":
 		m.batch.acknowledged = true
 	case "done":
+		l.finish[guest].acknowledged = true
 		if m.done == 0 {
 			m.done = l.lines
 		}
@@ -108,7 +137,7 @@ func (l *ledger) acknowledge(guest, event, text string) error {
 		if m.counts[count] {
 			return fmt.Errorf("%s: received %s for the %s. time twice: a delivery was forgotten", guest, text, count)
 		}
-		m.counts[count] = true
+		m.counts[count], m.last = true, lifeOf(guest)
 	default:
 		return fmt.Errorf("%s: unknown event %q", guest, event)
 	}
@@ -118,21 +147,40 @@ func (l *ledger) acknowledge(guest, event, text string) error {
 // check says what is wrong in the end, when the queue is empty.
 func (l *ledger) check() error {
 	var errs []error
-	for _, b := range l.batches {
-		var missing []string
-		for _, m := range b.messages {
-			if len(m.counts) == 0 {
-				missing = append(missing, m.text)
-			}
-		}
+	for _, b := range l.sends {
+		received, missing := split(b.messages, func(m *ledgerMessage) bool { return len(m.counts) > 0 })
 		switch {
 		case len(missing) > 0 && b.acknowledged:
 			errs = append(errs, fmt.Errorf("lost %v: sent, acknowledged and never received", missing))
-		case len(missing) > 0 && len(missing) < len(b.messages):
-			errs = append(errs, fmt.Errorf("%v of a batch of %d were never received, the others were", missing, len(b.messages)))
+		case len(missing) > 0 && len(received) > 0:
+			errs = append(errs, fmt.Errorf("%s sent a batch: %v were received, %v never were", b.guest, received, missing))
+		}
+	}
+	for _, b := range l.marks {
+		if b.acknowledged {
+			continue // judged by each delivery
+		}
+		life := lifeOf(b.guest)
+		// Another call of the same life may have marked some of them done.
+		messages := slices.DeleteFunc(b.messages, func(m *ledgerMessage) bool { return m.marks[life] > 1 })
+		again, gone := split(messages, func(m *ledgerMessage) bool { return m.last != life })
+		if len(again) > 0 && len(gone) > 0 {
+			errs = append(errs, fmt.Errorf("%s marked a batch done: %v came again, %v did not", b.guest, again, gone))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// split names the messages for which is holds, and the others.
+func split(messages []*ledgerMessage, is func(*ledgerMessage) bool) (those, others []string) {
+	for _, m := range messages {
+		if is(m) {
+			those = append(those, m.text)
+		} else {
+			others = append(others, m.text)
+		}
+	}
+	return those, others
 }
 
 // repeated returns how many deliveries were not the first of their message.

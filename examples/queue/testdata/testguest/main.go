@@ -119,6 +119,7 @@ func consume(queueID *parigotpb.Id, forget, crashAfter int) {
 			os.Exit(crashed)
 		}
 		if len(texts) > 0 {
+			say("finishing", texts)
 			_, err = queues.MarkDone(ctx, done)
 			check(err)
 			say("done", texts)
