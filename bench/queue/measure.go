@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,7 +64,8 @@ type bench struct {
 	works    []work
 	sides    []side
 
-	rates [][][]float64 // by work, side and turn: messages per second
+	rates [][][]float64       // by work, side and turn: messages per second
+	cpu   [][][]time.Duration // by work, side and turn: for each message
 	syncs []time.Duration
 }
 
@@ -75,9 +78,9 @@ type plan struct {
 
 // measure has all sides do all works, in turns.
 func (b *bench) measure(ctx context.Context, p plan) error {
-	b.rates = make([][][]float64, len(b.works))
-	for i := range b.rates {
-		b.rates[i] = make([][]float64, len(b.sides))
+	b.rates, b.cpu = make([][][]float64, len(b.works)), make([][][]time.Duration, len(b.works))
+	for i := range b.works {
+		b.rates[i], b.cpu[i] = make([][]float64, len(b.sides)), make([][]time.Duration, len(b.sides))
 	}
 	start := time.Now()
 	for round := range p.rounds {
@@ -116,20 +119,34 @@ func (b *bench) round(ctx context.Context, work int, p plan) (err error) {
 		defer func() { err = errors.Join(err, c.close(ctx)) }()
 		contests[i] = c
 	}
-	for turn := range p.turns {
-		for i := range contests {
-			i = (i + turn) % len(contests)
+	for range p.turns {
+		for _, i := range rand.Perm(len(contests)) { // none always comes after the same other
 			l := load.Work{Cycle: w.cycle, Batch: b.sides[i].batch, Payload: w.payload, Time: p.each}
-			runtime.GC() // what others left behind
-			start := time.Now()
-			messages, err := contests[i].run(ctx, l)
-			if err != nil {
+			if err := b.turn(ctx, work, i, contests[i], l); err != nil {
 				return fmt.Errorf("%s: %w", b.sides[i].name, err)
 			}
-			b.rates[work][i] = append(b.rates[work][i], float64(messages)/time.Since(start).Seconds())
 		}
 	}
 	return nil
+}
+
+func (b *bench) turn(ctx context.Context, work, side int, c *contest, l load.Work) error {
+	runtime.GC() // what others left behind
+	cpu, start := cpuTime(), time.Now()
+	messages, err := c.run(ctx, l)
+	took := time.Since(start)
+	b.rates[work][side] = append(b.rates[work][side], float64(messages)/took.Seconds())
+	b.cpu[work][side] = append(b.cpu[work][side], (cpuTime()-cpu)/time.Duration(max(messages, 1)))
+	return err
+}
+
+// cpuTime returns the processor time of this process.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // start opens a side and has it do the work once, which prepares its statements.

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,10 +29,13 @@ func TestTable(t *testing.T) {
 		works: []work{{true, 8, 10 << 10}},
 		sides: []side{{name: "theirs"}, {name: "ours", least: 1}},
 		rates: [][][]float64{{{100, 10, 10}, {200, 20, 5}}},
+		cpu:   [][][]time.Duration{{{2e6}, {1e6}}},
 	}
 	b.syncs = append(b.syncs, 1500)
 	require.Contains(t, b.table(plan{}), "|  | clients | payload | theirs | ours | |\n|---|--:|--:|--:|--:|--:|\n"+
 		"| send, receive, done | 8 | 10 KiB | 10 | 20 | 2.00× |\n")
+	require.Contains(t, b.table(plan{}), "|  | clients | payload | theirs | ours |\n|---|--:|--:|--:|--:|\n"+
+		"| send, receive, done | 8 | 10 KiB | 2000 | 1000 |\n")
 	b.sides[1].least = 3
 	require.Contains(t, b.table(plan{}), "| 20 | **2.00×** |\n")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // rate returns the median rate of a side.
@@ -36,14 +37,8 @@ func (b *bench) table(p plan) string {
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), p.turns, p.each, p.rounds)
 	fmt.Fprintf(&text, "To append a page to a file and sync it took %d µs.\n\n", median(b.syncs).Microseconds())
 	text.WriteString("Messages per second, and how many times goqite's rate that is; in bold where the bridge is below its aim, " +
-		"which is not to be slower message by message, and 10 times as fast in batches:\n\n|  | clients | payload |")
-	for i, s := range b.sides {
-		text.WriteString(" " + s.name + " |")
-		if i > 0 {
-			text.WriteString(" |")
-		}
-	}
-	text.WriteString("\n|---|--:|--:|" + strings.Repeat("--:|", 2*len(b.sides)-1) + "\n")
+		"which is not to be slower message by message, and 10 times as fast in batches:\n\n")
+	b.head(&text, " |")
 	for i, w := range b.works {
 		fmt.Fprintf(&text, "| %s |", w)
 		for j := range b.sides {
@@ -54,7 +49,30 @@ func (b *bench) table(p plan) string {
 		}
 		text.WriteString("\n")
 	}
+	text.WriteString("\nProcessor time of the whole process for each message, in µs, which depends less on what else the machine does:\n\n")
+	b.head(&text, "")
+	for i, w := range b.works {
+		fmt.Fprintf(&text, "| %s |", w)
+		for j := range b.sides {
+			fmt.Fprintf(&text, " %.0f |", float64(median(b.cpu[i][j]))/float64(time.Microsecond))
+		}
+		text.WriteString("\n")
+	}
 	return text.String()
+}
+
+// head writes the head of a table, with the column ratio after each side but the
+// first.
+func (b *bench) head(text *strings.Builder, ratio string) {
+	columns := len(b.sides) + strings.Count(ratio, "|")*(len(b.sides)-1)
+	text.WriteString("|  | clients | payload |")
+	for i, s := range b.sides {
+		text.WriteString(" " + s.name + " |")
+		if i > 0 {
+			text.WriteString(ratio)
+		}
+	}
+	text.WriteString("\n|---|--:|--:|" + strings.Repeat("--:|", columns) + "\n")
 }
 
 // String returns the first columns of the row.
