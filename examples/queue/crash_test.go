@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -97,28 +98,33 @@ func momentOf(random *rand.Rand) moment {
 	}
 }
 
-// logFrame is the size of a page in SQLite's log.
-const logFrame = 24 + pageSize
-
 // TestCrashWhileMigrating kills a host that makes the tables, each time when a bit
 // more of that has been written. The next one finishes the work.
 func TestCrashWhileMigrating(t *testing.T) {
 	t.Parallel()
-	c, killed := setupCrash(t), 0
-	for size, open := int64(1), false; !open; size += 2 * logFrame {
+	c, early := setupCrash(t), 0
+	kill := func(logged int64) (whole int64) {
 		c.database = filepath.Join(t.TempDir(), "queues.db")
-		open = c.start("-producers", "0", "-consumers", "1").killWhenLogHas(size)
+		if open := c.start("-producers", "0", "-consumers", "1").killWhenLogHas(logged); !open {
+			early++
+		}
+		info, err := os.Stat(c.database + "-wal")
+		require.NoError(t, err)
 		requireWhole(t, copyDatabase(t, c.database))
 		b := &bundle{t: t, config: &queuev1.QueueConfig{Database: c.database}}
 		b.open()
-		queueID := b.createQueue("work")
+		queueID := b.createQueue("test")
 		b.mustSend(queueID, "a")
 		require.Equal(t, []string{"a"}, b.receiveTexts(queueID))
 		b.close()
-		killed++
+		return info.Size()
 	}
-	t.Logf("%d kills", killed)
-	require.Greater(t, killed, 3, "the log grows in steps")
+	whole, times := kill(math.MaxInt64), 8
+	for i := range times {
+		kill(1 + whole*int64(i)/int64(times))
+	}
+	t.Logf("%d of %d kills came before the tables were there", early, times)
+	require.NotZero(t, early)
 }
 
 // crashBundle is a database and what its hosts need.

@@ -38,6 +38,9 @@ func TestEachCommitIsSynced(t *testing.T) {
 	}
 }
 
+// logFrame is the size of a page in SQLite's log.
+const logFrame = 24 + pageSize
+
 // TestTornLog does what a power cut does to SQLite's log: what was written after
 // the last sync is missing, or is something else. For each call, the log is cut
 // where it ended when the call returned, and at some places up to the end of the
