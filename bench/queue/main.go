@@ -24,7 +24,7 @@ func main() {
 	doc := flag.String("doc", "", "the Markdown file to write the table into, between its markers")
 	var p plan
 	flag.IntVar(&p.rounds, "rounds", 3, "how many databases each side gets for each work")
-	flag.IntVar(&p.turns, "turns", 12, "how many turns it gets with each of them")
+	flag.IntVar(&p.turns, "turns", 10, "how many turns it gets with each of them")
 	flag.DurationVar(&p.each, "time", 100*time.Millisecond, "how long a turn is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
