@@ -189,18 +189,49 @@ func TestBusyDatabase(t *testing.T) {
 func TestBusyDatabaseIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	q := b.createQueue("q")
 	other := openOther(t, b.config.GetDatabase())
 	_, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	require.NoError(t, err)
-	sent := make(chan error, 1)
-	go func() {
-		_, err := b.send(q, "a")
-		sent <- err
-	}()
+	j := &job{result: make(chan error, 1), do: func(context.Context, *Queries) error { return nil }}
+	b.store.jobs <- j
+	for j.state.Load() == jobWaits {
+		runtime.Gosched()
+	}
+	// The job begins its transaction, which takes far less time than this.
+	_, err = other.ExecContext(t.Context(), "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 20000) SELECT max(n) FROM c")
+	require.NoError(t, err)
+	require.Empty(t, j.result, "it waits")
 	_, err = other.ExecContext(t.Context(), "COMMIT")
 	require.NoError(t, err)
-	require.NoError(t, <-sent)
+	require.NoError(t, <-j.result)
+}
+
+// TestBusyDatabaseIsWaitedForTogether: many who wait for another program are told
+// after the one timeout, and not one after the other.
+func TestBusyDatabaseIsWaitedForTogether(t *testing.T) {
+	t.Parallel()
+	const timeout, callers = 500 * time.Millisecond, 40
+	b := setup(t, func(c *queuev1.QueueConfig) { c.BusyTimeout = durationpb.New(timeout) })
+	other := openOther(t, b.config.GetDatabase())
+	_, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	resume := b.stall()
+	nothing := func(context.Context, *Queries) error { return nil }
+	jobs := make([]*job, callers)
+	for i := range jobs {
+		jobs[i] = &job{do: nothing, reads: i%10 == 9, result: make(chan error, 1)}
+		b.store.jobs <- jobs[i]
+	}
+	start := time.Now()
+	resume()
+	for _, j := range jobs {
+		if err := <-j.result; j.reads {
+			require.NoError(t, err, "reading goes on")
+		} else {
+			require.True(t, isBusy(err), err)
+		}
+	}
+	require.Less(t, time.Since(start), callers*timeout/2)
 }
 
 // openOther opens the database as another program does.
@@ -268,6 +299,38 @@ func TestOneOfAGroupFails(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, 6, b.length(q))
+}
+
+// TestReadInAGroupFails: SQLite undoes a transaction when it cannot read the disk.
+// Jobs that come after that in the group are not done, as they are told that they
+// failed.
+func TestReadInAGroupFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	q := b.createQueue("q")
+	insertOne := func(ctx context.Context, queries *Queries) error {
+		messages, err := b.store.contentOf([]*queuev1.QueueMsg{{Payload: textPayload(t, "x")}})
+		require.NoError(t, err)
+		return insert(ctx, queries, queuev1parigot.QueueIdFromProto(q), messages)
+	}
+	badRead := func(ctx context.Context, _ *Queries) error {
+		require.NoError(t, b.store.exec(ctx, "ROLLBACK"))
+		return status.Error(queuev1.QueueErr_NotFound, "of the job that reads, and of no other")
+	}
+	resume := b.stall()
+	jobs := []*job{{do: insertOne}, {do: insertOne}, {do: badRead, reads: true}, {do: insertOne}}
+	for _, j := range jobs {
+		j.result = make(chan error, 1)
+		b.store.jobs <- j
+	}
+	resume()
+	for _, j := range jobs[:3] {
+		err := <-j.result
+		require.ErrorContains(t, err, "no such savepoint")
+		require.NotErrorIs(t, err, status.Of(queuev1.QueueErr_NotFound))
+	}
+	require.NoError(t, <-jobs[3].result, "it is in a transaction of its own")
+	require.EqualValues(t, 1, b.length(q))
 }
 
 // TestCommitFails: when a transaction cannot be committed, none of the jobs that
@@ -358,6 +421,20 @@ func TestCloseDrains(t *testing.T) {
 	require.NoFileExists(t, b.config.GetDatabase()+"-wal", "all is in the one file")
 	b.open()
 	require.EqualValues(t, 10, b.length(q))
+}
+
+// TestStartOnABusyDatabase: a start that fails leaves nothing open.
+func TestStartOnABusyDatabase(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *queuev1.QueueConfig) { c.BusyTimeout = durationpb.New(0) })
+	s, err := newSettings(b.config)
+	require.NoError(t, err)
+	require.NoError(t, b.store.exec(t.Context(), "BEGIN IMMEDIATE"))
+	_, err = openStore(t.Context(), s, nil)
+	require.True(t, isBusy(err), err)
+	require.NoError(t, b.store.exec(t.Context(), "COMMIT"))
+	b.close()
+	require.NoFileExists(t, b.config.GetDatabase()+"-wal", "the last user removes it")
 }
 
 // TestHostsStartTogether: several hosts may make the same database at the same

@@ -73,10 +73,23 @@ func openStore(ctx context.Context, s settings, logger *slog.Logger) (*store, er
 	}
 	st.stop = sync.OnceFunc(func() { close(st.closing) })
 	if err := st.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("queue: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("queue: %w", err), st.release())
 	}
 	go st.work()
 	return st, nil
+}
+
+// release closes what prepare has opened, and the database.
+func (st *store) release() error {
+	var errs [3]error
+	if st.q != nil {
+		errs[0] = st.q.Close()
+	}
+	if st.conn != nil {
+		errs[1] = st.conn.Close()
+	}
+	errs[2] = st.db.Close()
+	return errors.Join(errs[:]...)
 }
 
 // prepare makes the database ready for jobs.
@@ -162,7 +175,7 @@ func (st *store) submit(ctx context.Context, j *job) error {
 // its log into the database when the last user closes it.
 func (st *store) work() {
 	defer close(st.stopped)
-	defer func() { st.closeErr = errors.Join(st.q.Close(), st.conn.Close(), st.db.Close()) }()
+	defer func() { st.closeErr = st.release() }()
 	for {
 		select {
 		case j := <-st.jobs:
@@ -188,7 +201,7 @@ func (st *store) next() *job {
 
 // group does a job, and with it those that are waiting.
 func (st *store) group(first *job) {
-	if !first.state.CompareAndSwap(jobWaits, jobTaken) {
+	if !first.take() {
 		return
 	}
 	ctx := context.Background() // jobs of several callers depend on it
@@ -196,8 +209,12 @@ func (st *store) group(first *job) {
 		first.result <- first.run(ctx, st.q)
 		return
 	}
+	waiting := len(st.jobs)
 	if err := st.begin(ctx); err != nil {
 		first.result <- err
+		if isBusy(err) {
+			st.refuse(waiting, err)
+		}
 		return
 	}
 	if err := first.run(ctx, st.q); err != nil {
@@ -217,6 +234,19 @@ func (st *store) group(first *job) {
 	g.acknowledge(err)
 }
 
+// refuse gives err to those of the next n jobs that change something: they have
+// waited for the database as long as the one that got it first, and would wait for
+// each other in addition.
+func (st *store) refuse(n int, err error) {
+	for range n {
+		if j := st.next(); j.reads {
+			st.group(j)
+		} else if j.take() {
+			j.result <- err
+		}
+	}
+}
+
 // join does the jobs that wait, in the transaction of g. An error is one of the
 // transaction.
 func (st *store) join(ctx context.Context, g *group) error {
@@ -226,7 +256,7 @@ func (st *store) join(ctx context.Context, g *group) error {
 		if j == nil {
 			return nil
 		}
-		if !j.state.CompareAndSwap(jobWaits, jobTaken) {
+		if !j.take() {
 			continue
 		}
 		result, err := st.nested(ctx, j)
@@ -258,17 +288,15 @@ func (g *group) acknowledge(commit error) {
 
 // nested runs a job so that it alone is undone if it fails. If that cannot be
 // done the transaction is lost, and err says why: SQLite undoes all of it on a
-// full disk.
+// full disk, and for a job that only reads when the disk cannot be read. What
+// came after that would be a transaction of its own.
 func (st *store) nested(ctx context.Context, j *job) (result, err error) {
-	if j.reads {
-		return j.run(ctx, st.q), nil
-	}
 	if err := st.exec(ctx, "SAVEPOINT job"); err != nil {
 		return nil, err
 	}
 	if result = j.run(ctx, st.q); result != nil {
 		if err := st.exec(ctx, "ROLLBACK TO job"); err != nil {
-			return result, fmt.Errorf("%w, and then: %w", result, err)
+			return result, fmt.Errorf("undo a job that failed (%v): %w", result, err) //nolint:errorlint // its code is for its own caller
 		}
 	}
 	return result, st.exec(ctx, "RELEASE job")
@@ -293,6 +321,9 @@ func (st *store) exec(ctx context.Context, statement string) error {
 	_, err := st.conn.ExecContext(ctx, statement)
 	return err
 }
+
+// take is true when the job is the writer's to do: its caller waits for the result.
+func (j *job) take() bool { return j.state.CompareAndSwap(jobWaits, jobTaken) }
 
 // run makes an error of a panic: it belongs to the caller, not to the writer.
 func (j *job) run(ctx context.Context, q *Queries) (err error) {
