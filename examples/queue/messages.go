@@ -19,6 +19,10 @@ import (
 // than the largest message has, and less than an engine lets through.
 const maxDelivery = 2 * largestMaxPayload
 
+// rowBytes is more than a small message takes beside its payload and sender: about
+// 160 bytes, in its row and in the indexes.
+const rowBytes = 256
+
 // content is what a message holds, encoded.
 type content struct {
 	id              queuev1parigot.QueueMsgId
@@ -47,7 +51,7 @@ func (st *store) checkRoom(ctx context.Context, messages []content) error {
 		"FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&used); err != nil {
 		return fmt.Errorf("ask how large the database is: %w", err)
 	}
-	size := uint64(0)
+	size := uint64(len(messages)) * rowBytes
 	for _, m := range messages {
 		size += uint64(len(m.sender) + len(m.payload))
 	}
