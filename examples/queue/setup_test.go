@@ -130,8 +130,8 @@ func (b *bundle) length(queueID *parigotpb.Id) int64 {
 	return resp.GetLength()
 }
 
-// requireIncident wants InternalError, with the incident that the log explains
-// and nothing of the host.
+// requireIncident wants InternalError, with the id of an incident and nothing of
+// the host.
 func (b *bundle) requireIncident(err error) {
 	b.t.Helper()
 	require.ErrorIs(b.t, err, status.Of(queuev1.QueueErr_InternalError))
