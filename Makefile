@@ -92,7 +92,7 @@ bench-gen: ## Measure the generator beside those of grpc and connect, into docs/
 	@cd internal/corpus && go run -tags corpusfull ./cmd/corpus -request ../../build/corpus-full.binpb
 	@cd bench && go run ./gen -corpus ../build/corpus-full.binpb -doc ../docs/benchmarks.md
 
-bench-queue: ## Measure the queue plugin beside goqite, into docs/benchmarks.md: 3 minutes
+bench-queue: ## Measure the queue plugin beside goqite, into docs/benchmarks.md: 4 minutes
 	@mkdir -p build
 	@cd bench && go run ./queue -dir ../build -doc ../docs/benchmarks.md
 
