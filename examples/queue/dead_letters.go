@@ -7,10 +7,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
+
+// maxBuried is how many messages one Receive moves to the dead-letter queue, or a
+// few more: others wait for it. What is left is moved by the next.
+const maxBuried = 1000
 
 // returned names the messages of a queue that have come back and are to be
 // delivered. Those that did it too often go to the dead-letter queue instead.
@@ -36,48 +41,57 @@ func (l *lease) returned(ctx context.Context, q *Queries, key sql.NullInt64) ([]
 		if err != nil {
 			return nil, fmt.Errorf("find messages that have come back: %w", err)
 		}
-		if !bury {
+		if !bury || !slices.ContainsFunc(rows, l.tooOften) {
 			return rows, nil
 		}
-		if moved, err := l.bury(ctx, q, rows); err != nil || moved == 0 {
-			return rows, err
+		if len(l.buried) >= maxBuried {
+			return slices.DeleteFunc(rows, l.tooOften), nil
+		}
+		if err := l.bury(ctx, q, rows); err != nil {
+			return nil, err
 		}
 	}
 }
 
-// bury moves the messages of rows that were delivered often enough to the
-// dead-letter queue, and returns how many that were.
-func (l *lease) bury(ctx context.Context, q *Queries, rows []ReturnedMessagesRow) (moved int, err error) {
-	var dead sql.NullInt64
+// tooOften reports whether a message was delivered as often as any may be.
+func (l *lease) tooOften(r ReturnedMessagesRow) bool {
+	return r.ReceivedCount.Int64 >= int64(l.store.maxReceives)
+}
+
+// bury moves those messages of rows that were delivered too often to the
+// dead-letter queue.
+func (l *lease) bury(ctx context.Context, q *Queries, rows []ReturnedMessagesRow) error {
+	dead, err := deadLetterKey(ctx, q, l.store.deadLetter)
+	if err != nil {
+		return err
+	}
 	for _, r := range rows {
-		if r.ReceivedCount.Int64 < int64(l.store.maxReceives) {
+		if !l.tooOften(r) {
 			continue
 		}
-		if !dead.Valid {
-			if dead, err = deadLetterKey(ctx, q, l.store.deadLetter); err != nil {
-				return 0, err
-			}
-		}
 		if err := q.BuryMessage(ctx, BuryMessageParams{DeadLetterKey: dead, RowID: r.RowID}); err != nil {
-			return 0, fmt.Errorf("move row %d to the dead-letter queue: %w", r.RowID, err)
+			return fmt.Errorf("move row %d to the dead-letter queue: %w", r.RowID, err)
 		}
 		l.buried = append(l.buried, r.RowID)
-		moved++
 	}
-	return moved, nil
+	return nil
 }
 
-// buryAll moves the messages of all other queues that were delivered often enough
-// to the dead-letter queue.
+// buryAll moves messages of all other queues that were delivered often enough to the
+// dead-letter queue.
 func (l *lease) buryAll(ctx context.Context, q *Queries, dead sql.NullInt64, now int64) error {
 	others, err := q.OtherQueues(ctx, dead.Int64)
 	if err != nil {
 		return fmt.Errorf("list the queues: %w", err)
 	}
 	for _, key := range others {
+		if len(l.buried) >= maxBuried {
+			return nil
+		}
 		rows, err := q.BuryMessages(ctx, BuryMessagesParams{
 			DeadLetterKey: dead, QueueKey: sql.NullInt64{Int64: key, Valid: true}, Now: now,
 			MaxReceives: sql.NullInt64{Int64: int64(l.store.maxReceives), Valid: true},
+			Limit:       maxBuried,
 		})
 		if err != nil {
 			return fmt.Errorf("move messages to the dead-letter queue: %w", err)

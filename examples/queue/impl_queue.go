@@ -179,9 +179,9 @@ func (p *QueuePlugin) Receive(ctx context.Context, req *queuev1.ReceiveRequest, 
 	if err := p.write(ctx, l.run); err != nil {
 		return err
 	}
-	for _, row := range l.buried {
-		p.store.logger.InfoContext(ctx, "message moved to the dead-letter queue",
-			"row", rowIdOf(row).String(), "queue", p.store.deadLetter, "receives", p.store.maxReceives)
+	if n := len(l.buried); n > 0 {
+		p.store.logger.InfoContext(ctx, "messages moved to the dead-letter queue",
+			"messages", n, "first", rowIdOf(l.buried[0]).String(), "queue", p.store.deadLetter, "receives", p.store.maxReceives)
 	}
 	for _, row := range l.messages {
 		m, err := messageOf(row)

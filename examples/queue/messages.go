@@ -56,8 +56,7 @@ func (st *store) checkRoom(ctx context.Context, messages []content) error {
 		size += uint64(len(m.sender) + len(m.payload))
 	}
 	if used+size > st.maxDatabaseBytes {
-		return fmt.Errorf("the database has %d bytes in use, and %d more in messages would exceed QueueConfig.max_database_bytes, which is %d: "+
-			"have messages marked done, or allow more", used, size, st.maxDatabaseBytes)
+		return status.Error(status.ResourceExhausted, "the host's queues are as full as they may be: have messages marked done")
 	}
 	return nil
 }

@@ -81,11 +81,14 @@ UPDATE parigot_test_message SET queue_key = sqlc.arg(dead_letter_key), visible_a
 WHERE row_id = sqlc.arg(row_id);
 
 -- name: BuryMessages :many
--- BuryMessages moves all messages of a queue that were delivered often enough, and
--- whose visibility timeout is over, to the dead-letter queue.
+-- BuryMessages moves messages of a queue that were delivered often enough, and whose
+-- visibility timeout is over, to the dead-letter queue.
 UPDATE parigot_test_message SET queue_key = sqlc.arg(dead_letter_key), visible_at = 0
-WHERE queue_key = sqlc.arg(queue_key) AND marked_done IS NULL
-    AND visible_at > 0 AND visible_at <= sqlc.arg(now) AND received_count >= sqlc.arg(max_receives)
+WHERE row_id IN (
+    SELECT m.row_id FROM parigot_test_message AS m
+    WHERE m.queue_key = sqlc.arg(queue_key) AND m.marked_done IS NULL
+        AND m.visible_at > 0 AND m.visible_at <= sqlc.arg(now) AND m.received_count >= sqlc.arg(max_receives)
+    ORDER BY m.visible_at, m.row_id LIMIT sqlc.arg(limit))
 RETURNING row_id;
 
 -- name: OtherQueues :many

@@ -58,8 +58,11 @@ func (q *Queries) BuryMessage(ctx context.Context, arg BuryMessageParams) error 
 
 const buryMessages = `-- name: BuryMessages :many
 UPDATE parigot_test_message SET queue_key = ?1, visible_at = 0
-WHERE queue_key = ?2 AND marked_done IS NULL
-    AND visible_at > 0 AND visible_at <= ?3 AND received_count >= ?4
+WHERE row_id IN (
+    SELECT m.row_id FROM parigot_test_message AS m
+    WHERE m.queue_key = ?2 AND m.marked_done IS NULL
+        AND m.visible_at > 0 AND m.visible_at <= ?3 AND m.received_count >= ?4
+    ORDER BY m.visible_at, m.row_id LIMIT ?5)
 RETURNING row_id
 `
 
@@ -68,16 +71,18 @@ type BuryMessagesParams struct {
 	QueueKey      sql.NullInt64
 	Now           int64
 	MaxReceives   sql.NullInt64
+	Limit         int64
 }
 
-// BuryMessages moves all messages of a queue that were delivered often enough, and
-// whose visibility timeout is over, to the dead-letter queue.
+// BuryMessages moves messages of a queue that were delivered often enough, and whose
+// visibility timeout is over, to the dead-letter queue.
 func (q *Queries) BuryMessages(ctx context.Context, arg BuryMessagesParams) ([]int64, error) {
 	rows, err := q.query(ctx, q.buryMessagesStmt, buryMessages,
 		arg.DeadLetterKey,
 		arg.QueueKey,
 		arg.Now,
 		arg.MaxReceives,
+		arg.Limit,
 	)
 	if err != nil {
 		return nil, err

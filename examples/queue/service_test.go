@@ -124,7 +124,7 @@ func TestDeadLetters(t *testing.T) {
 		require.NoError(t, b.deleteQueue(dead))
 		require.Empty(t, b.mustReceive(q, 1), "it has moved")
 		require.Zero(t, b.length(q))
-		require.Contains(t, b.log.String(), "message moved to the dead-letter queue")
+		require.Contains(t, b.log.String(), "messages moved to the dead-letter queue")
 
 		dead, err = b.locate("dead")
 		require.NoError(t, err, "the plugin makes it again when it is needed")
@@ -135,6 +135,35 @@ func TestDeadLetters(t *testing.T) {
 			require.EqualValues(t, 3+count, got[0].GetReceivedCount())
 			time.Sleep(defaultVisibility)
 		}
+	})
+}
+
+// TestManyDeadLetters: one Receive does not move so many that the others would have
+// to wait, and delivers none that it did not move.
+func TestManyDeadLetters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c *queuev1.QueueConfig) {
+			c.Database, c.MaxReceives, c.DeadLetterQueue = dir+"/queues.db", 1, "dead"
+		})
+		q := b.createQueue("q")
+		const sent = 3*maxBuried + 100
+		for range sent / 100 {
+			b.mustSend(q, slices.Repeat([]string{"poison"}, 100)...)
+			require.Len(t, b.mustReceive(q, 100), 100)
+		}
+		time.Sleep(defaultVisibility)
+		b.mustSend(q, "good")
+		require.Equal(t, []string{"good"}, b.receiveTexts(q), "poison holds nobody up")
+		require.EqualValues(t, sent-maxBuried+1, b.length(q))
+		dead, err := b.locate("dead")
+		require.NoError(t, err)
+		require.Len(t, b.mustReceive(dead, 100), 100)
+		require.EqualValues(t, 2*maxBuried, b.length(dead), "one who reads them moves more")
+		require.Empty(t, b.mustReceive(q, 100))
+		require.Empty(t, b.mustReceive(q, 100))
+		require.EqualValues(t, 1, b.length(q), "all have moved, and good is out of sight")
 	})
 }
 

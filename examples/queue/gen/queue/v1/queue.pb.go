@@ -121,7 +121,7 @@ type QueueConfig struct {
 	// How many queues there may be. 0 means 1000.
 	MaxQueues uint32 `protobuf:"varint,6,opt,name=max_queues,json=maxQueues,proto3" json:"max_queues,omitempty"`
 	// How large the database may become by Send, in bytes. A Send that needs more
-	// fails with InternalError until messages are done. Other calls go on, and a
+	// fails with RESOURCE_EXHAUSTED until messages are done. Other calls go on, and a
 	// message that is received may take some bytes more. 0 means that only the disk
 	// is the limit.
 	MaxDatabaseBytes uint64 `protobuf:"varint,7,opt,name=max_database_bytes,json=maxDatabaseBytes,proto3" json:"max_database_bytes,omitempty"`

@@ -159,7 +159,8 @@ type QueueImpl interface {
 	// Errors: NotFound, NoPayload when there is no message, or one without a
 	// payload, UnmarshalFailed when a payload or a sender is not what its type
 	// says, INVALID_ARGUMENT when there are more than 1000, RESOURCE_EXHAUSTED when
-	// a payload or a sender is larger than the host allows.
+	// a payload or a sender is larger than the host allows, or its queues are as
+	// full as they may be.
 	Send(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
@@ -255,7 +256,8 @@ type QueueClient interface {
 	// Errors: NotFound, NoPayload when there is no message, or one without a
 	// payload, UnmarshalFailed when a payload or a sender is not what its type
 	// says, INVALID_ARGUMENT when there are more than 1000, RESOURCE_EXHAUSTED when
-	// a payload or a sender is larger than the host allows.
+	// a payload or a sender is larger than the host allows, or its queues are as
+	// full as they may be.
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
