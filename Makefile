@@ -12,8 +12,8 @@ WASIP1 := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC) 2>/dev/null),-race))
 
 # What guests link, and guests.
-GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
-	./pluginsdk/parigotpb/... ./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/reactor \
+GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
+	./pluginsdk/parigotpb/... ./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/reactor \
 	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest
 
 FUZZTIME ?= 60s

@@ -57,7 +57,8 @@ func Metadata(ctx context.Context) map[string]string {
 type callContext struct {
 	context.Context
 	name     string
-	deadline time.Time // zero: that of the parent
+	deadline time.Time     // zero: that of the parent
+	budget   time.Duration // not positive: none
 	metadata map[string]string
 
 	// failure is why the implementation failed. Adapt sets it, invoke reads it,

@@ -9,6 +9,7 @@ import (
 type Method struct {
 	FullName      string
 	GoName        string
+	AsyncName     string
 	Input, Output protogen.GoIdent
 }
 
@@ -42,7 +43,7 @@ func Services(request *pluginpb.CodeGeneratorRequest) ([]Service, error) {
 			}
 			for _, m := range s.Methods {
 				one.Methods = append(one.Methods, Method{
-					FullName: m.FullName, GoName: m.GoName,
+					FullName: m.FullName, GoName: m.GoName, AsyncName: m.AsyncName,
 					Input: m.Input.GoIdent, Output: m.Output.GoIdent,
 				})
 			}

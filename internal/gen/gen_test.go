@@ -96,9 +96,9 @@ func TestAnnotations(t *testing.T) {
 	files, text := generateText(t, "annotate_code,versions=false", map[string]string{"a.proto": service("a", "ex.com/a", "Foo", "Call")}, "a.proto")
 	require.Empty(t, text)
 	for name, symbols := range map[string][]string{
-		"a_parigot.pb.go":       {"FooServiceName", "FooImpl", "UnimplementedFooImpl", "FooClient", "Foo_Call_FullName", "Call", "Call", "Call"},
-		"a_host_parigot.pb.go":  {"RegisterFoo", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call"},
-		"a_guest_parigot.pb.go": {"NewFooClient", "guestFooClient", "importFoo_Call", "Call"},
+		"a_parigot.pb.go":       {"FooServiceName", "FooImpl", "UnimplementedFooImpl", "FooClient", "Foo_Call_FullName", "Call", "Call", "Call", "CallAsync"},
+		"a_host_parigot.pb.go":  {"RegisterFoo", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call", "CallAsync"},
+		"a_guest_parigot.pb.go": {"NewFooClient", "guestFooClient", "importFoo_Call", "Call", "CallAsync"},
 	} {
 		info := new(descriptorpb.GeneratedCodeInfo)
 		require.NoError(t, prototext.Unmarshal([]byte(files[name+".meta"]), info))

@@ -56,6 +56,21 @@ func namesOfMethod(service, method string) methodNames {
 	}
 }
 
+// nameTwins names the async twins of a service's methods. An rpc has the better
+// right to its name: where SendAsync is one, the twin of Send is SendAsync_.
+func nameTwins(methods []*methodView) {
+	rpcs := make(map[string]bool, len(methods))
+	for _, m := range methods {
+		rpcs[m.GoName] = true
+	}
+	for _, m := range methods {
+		m.AsyncName = m.GoName + "Async"
+		for rpcs[m.AsyncName] {
+			m.AsyncName += "_"
+		}
+	}
+}
+
 // shared, host and guest return the package-level names of each file.
 func (n serviceNames) shared() []string {
 	return []string{n.ServiceNameConst, n.ImplName, n.UnimplementedName, n.ClientName}

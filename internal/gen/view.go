@@ -60,6 +60,7 @@ type methodView struct {
 	*protogen.Method
 	methodNames
 	Name        string // as in the proto file
+	AsyncName   string // of the twin that returns a future
 	FullName    string
 	Func        string // wasm function name
 	Carried     string
@@ -128,6 +129,7 @@ func (v *viewer) service(file *fileView, s *protogen.Service) *serviceView {
 		}
 		view.Methods = append(view.Methods, v.method(file, view, m))
 	}
+	nameTwins(view.Methods)
 	return view
 }
 

@@ -9,165 +9,170 @@ import (
 	"context"
 	"errors"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
-	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
-	p1 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
-	p2 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
-	p3 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
-	p4 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
-	p5 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p6 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
+	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p3 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	p4 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p5 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p6 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/future"
 	"google.golang.org/protobuf/proto"
-	p76 "google.golang.org/protobuf/types/known/anypb"
-	p53 "google.golang.org/protobuf/types/known/emptypb"
-	p77 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p78 "google.golang.org/protobuf/types/known/structpb"
-	p39 "google.golang.org/protobuf/types/known/timestamppb"
-	p79 "google.golang.org/protobuf/types/known/wrapperspb"
+	p78 "google.golang.org/protobuf/types/known/anypb"
+	p55 "google.golang.org/protobuf/types/known/emptypb"
+	p79 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p80 "google.golang.org/protobuf/types/known/structpb"
+	p41 "google.golang.org/protobuf/types/known/timestamppb"
+	p81 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
@@ -179,10 +184,16 @@ func (s Seen) answer(method string, req, resp proto.Message) error {
 	return fill.Check(req)
 }
 
-func check[T, U proto.Message](ctx context.Context, call func(context.Context, T) (U, error), req T) error {
+func check[T, U proto.Message](ctx context.Context, call func(context.Context, T) (U, error), twin func(context.Context, T) *future.Method[U, error], req T) error {
 	fill.Fill(req)
 	resp, err := call(ctx, req)
+	if err == nil {
+		err = fill.Check(resp)
+	}
 	if err != nil {
+		return err
+	}
+	if resp, err = future.Await(ctx, twin(ctx, req)); err != nil {
 		return err
 	}
 	return fill.Check(resp)
@@ -190,842 +201,870 @@ func check[T, U proto.Message](ctx context.Context, call func(context.Context, T
 
 type impl0 struct{ seen Seen }
 
-func (i impl0) Call(_ context.Context, req *p0.Word, resp *p0.Word) error {
-	return i.seen.answer("comment_bytes.Odd.Call", req, resp)
+func (i impl0) Send(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
+	return i.seen.answer("async_names.Mail.Send", req, resp)
+}
+
+func (i impl0) SendAsync(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
+	return i.seen.answer("async_names.Mail.SendAsync", req, resp)
+}
+
+func (i impl0) SendAsync_(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
+	return i.seen.answer("async_names.Mail.SendAsync_", req, resp)
+}
+
+func (i impl0) Receive(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
+	return i.seen.answer("async_names.Mail.Receive", req, resp)
 }
 
 type impl1 struct{ seen Seen }
 
-func (i impl1) Say(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Say", req, resp)
-}
-
-func (i impl1) Whisper(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Whisper", req, resp)
-}
-
-func (i impl1) Shout(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Shout", req, resp)
-}
-
-func (i impl1) Mumble(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Mumble", req, resp)
-}
-
-func (i impl1) Speak(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Speak", req, resp)
+func (i impl1) Call(_ context.Context, req *p1.Word, resp *p1.Word) error {
+	return i.seen.answer("comment_bytes.Odd.Call", req, resp)
 }
 
 type impl2 struct{ seen Seen }
 
-func (i impl2) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n3.Svc.Call", req, resp)
+func (i impl2) Say(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Say", req, resp)
+}
+
+func (i impl2) Whisper(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Whisper", req, resp)
+}
+
+func (i impl2) Shout(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Shout", req, resp)
+}
+
+func (i impl2) Mumble(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Mumble", req, resp)
+}
+
+func (i impl2) Speak(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Speak", req, resp)
 }
 
 type impl3 struct{ seen Seen }
 
-func (i impl3) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n5.Svc.Call", req, resp)
+func (i impl3) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n3.Svc.Call", req, resp)
 }
 
 type impl4 struct{ seen Seen }
 
-func (i impl4) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n0.Svc.Call", req, resp)
+func (i impl4) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n5.Svc.Call", req, resp)
 }
 
 type impl5 struct{ seen Seen }
 
-func (i impl5) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n2.Svc.Call", req, resp)
+func (i impl5) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n0.Svc.Call", req, resp)
 }
 
 type impl6 struct{ seen Seen }
 
-func (i impl6) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n1.Svc.Call", req, resp)
+func (i impl6) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n2.Svc.Call", req, resp)
 }
 
 type impl7 struct{ seen Seen }
 
-func (i impl7) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n4.Svc.Call", req, resp)
+func (i impl7) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n1.Svc.Call", req, resp)
 }
 
 type impl8 struct{ seen Seen }
 
-func (i impl8) Dive(_ context.Context, req *p3.DiveRequest, resp *p3.DiveResponse) error {
-	return i.seen.answer("acme.team.svc.x.v1.Deep.Dive", req, resp)
+func (i impl8) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n4.Svc.Call", req, resp)
 }
 
 type impl9 struct{ seen Seen }
 
-func (i impl9) Keep(_ context.Context, req *p4.Word, resp *p4.Word) error {
-	return i.seen.answer("deprecated.Fresh.Keep", req, resp)
-}
-
-func (i impl9) Drop(_ context.Context, req *p4.Word, resp *p4.Word) error {
-	return i.seen.answer("deprecated.Fresh.Drop", req, resp)
+func (i impl9) Dive(_ context.Context, req *p4.DiveRequest, resp *p4.DiveResponse) error {
+	return i.seen.answer("acme.team.svc.x.v1.Deep.Dive", req, resp)
 }
 
 type impl10 struct{ seen Seen }
 
-func (i impl10) Call(_ context.Context, req *p4.Word, resp *p4.Word) error {
-	return i.seen.answer("deprecated.Stale.Call", req, resp)
+func (i impl10) Keep(_ context.Context, req *p5.Word, resp *p5.Word) error {
+	return i.seen.answer("deprecated.Fresh.Keep", req, resp)
+}
+
+func (i impl10) Drop(_ context.Context, req *p5.Word, resp *p5.Word) error {
+	return i.seen.answer("deprecated.Fresh.Drop", req, resp)
 }
 
 type impl11 struct{ seen Seen }
 
-func (i impl11) Call(_ context.Context, req *p4.Word, resp *p4.Word) error {
-	return i.seen.answer("deprecated.Whole.Call", req, resp)
+func (i impl11) Call(_ context.Context, req *p5.Word, resp *p5.Word) error {
+	return i.seen.answer("deprecated.Stale.Call", req, resp)
 }
 
 type impl12 struct{ seen Seen }
 
 func (i impl12) Call(_ context.Context, req *p5.Word, resp *p5.Word) error {
-	return i.seen.answer("directives.Run.Call", req, resp)
-}
-
-func (i impl12) Block(_ context.Context, req *p5.Word, resp *p5.Word) error {
-	return i.seen.answer("directives.Run.Block", req, resp)
+	return i.seen.answer("deprecated.Whole.Call", req, resp)
 }
 
 type impl13 struct{ seen Seen }
 
-func (i impl13) Send(_ context.Context, req *p6.SendRequest, resp *p6.SendResponse) error {
-	return i.seen.answer("queue.v1.Queue.Send", req, resp)
+func (i impl13) Call(_ context.Context, req *p6.Word, resp *p6.Word) error {
+	return i.seen.answer("directives.Run.Call", req, resp)
 }
 
-func (i impl13) Receive(_ context.Context, req *p6.ReceiveRequest, resp *p6.ReceiveResponse) error {
-	return i.seen.answer("queue.v1.Queue.Receive", req, resp)
-}
-
-func (i impl13) Length(_ context.Context, req *p6.LengthRequest, resp *p6.LengthResponse) error {
-	return i.seen.answer("queue.v1.Queue.Length", req, resp)
+func (i impl13) Block(_ context.Context, req *p6.Word, resp *p6.Word) error {
+	return i.seen.answer("directives.Run.Block", req, resp)
 }
 
 type impl14 struct{ seen Seen }
 
-func (i impl14) Edit(_ context.Context, req *p7.EditRequest, resp *p7.EditResponse) error {
-	return i.seen.answer("edition2023.Editor.Edit", req, resp)
+func (i impl14) Send(_ context.Context, req *p7.SendRequest, resp *p7.SendResponse) error {
+	return i.seen.answer("queue.v1.Queue.Send", req, resp)
+}
+
+func (i impl14) Receive(_ context.Context, req *p7.ReceiveRequest, resp *p7.ReceiveResponse) error {
+	return i.seen.answer("queue.v1.Queue.Receive", req, resp)
+}
+
+func (i impl14) Length(_ context.Context, req *p7.LengthRequest, resp *p7.LengthResponse) error {
+	return i.seen.answer("queue.v1.Queue.Length", req, resp)
 }
 
 type impl15 struct{ seen Seen }
 
 func (i impl15) Edit(_ context.Context, req *p8.EditRequest, resp *p8.EditResponse) error {
-	return i.seen.answer("edition2024.Editor.Edit", req, resp)
+	return i.seen.answer("edition2023.Editor.Edit", req, resp)
 }
 
 type impl16 struct{ seen Seen }
 
-func (i impl16) Happens(_ context.Context, req *p9.HappensRequest, resp *p9.HappensResponse) error {
-	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
+func (i impl16) Edit(_ context.Context, req *p9.EditRequest, resp *p9.EditResponse) error {
+	return i.seen.answer("edition2024.Editor.Edit", req, resp)
 }
 
 type impl17 struct{ seen Seen }
 
-type impl18 struct{ seen Seen }
-
-func (i impl18) Call(_ context.Context, req *p10.Word, resp *p10.Word) error {
-	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
+func (i impl17) Happens(_ context.Context, req *p10.HappensRequest, resp *p10.HappensResponse) error {
+	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
 }
+
+type impl18 struct{ seen Seen }
 
 type impl19 struct{ seen Seen }
 
 func (i impl19) Call(_ context.Context, req *p11.Word, resp *p11.Word) error {
-	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
+	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
 }
 
 type impl20 struct{ seen Seen }
 
 func (i impl20) Call(_ context.Context, req *p12.Word, resp *p12.Word) error {
-	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
+	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
 }
 
 type impl21 struct{ seen Seen }
 
 func (i impl21) Call(_ context.Context, req *p13.Word, resp *p13.Word) error {
-	return i.seen.answer("file_names.space.Svc.Call", req, resp)
+	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
 }
 
 type impl22 struct{ seen Seen }
 
-func (i impl22) Versions(_ context.Context, req *p14.In, resp *p15.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
-}
-
-func (i impl22) Locals(_ context.Context, req *p16.In, resp *p17.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
-}
-
-func (i impl22) Packages(_ context.Context, req *p16.In, resp *p18.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
+func (i impl22) Call(_ context.Context, req *p14.Word, resp *p14.Word) error {
+	return i.seen.answer("file_names.space.Svc.Call", req, resp)
 }
 
 type impl23 struct{ seen Seen }
 
-func (i impl23) Go(_ context.Context, req *p19.Thing, resp *p19.Thing) error {
-	return i.seen.answer("go_package_name.Named.Go", req, resp)
+func (i impl23) Versions(_ context.Context, req *p15.In, resp *p16.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
+}
+
+func (i impl23) Locals(_ context.Context, req *p17.In, resp *p18.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
+}
+
+func (i impl23) Packages(_ context.Context, req *p17.In, resp *p19.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
 }
 
 type impl24 struct{ seen Seen }
 
-func (i impl24) Call(_ context.Context, req *p20.Word, resp *p20.Word) error {
-	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
+func (i impl24) Go(_ context.Context, req *p20.Thing, resp *p20.Thing) error {
+	return i.seen.answer("go_package_name.Named.Go", req, resp)
 }
 
 type impl25 struct{ seen Seen }
 
 func (i impl25) Call(_ context.Context, req *p21.Word, resp *p21.Word) error {
-	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
 }
 
 type impl26 struct{ seen Seen }
 
 func (i impl26) Call(_ context.Context, req *p22.Word, resp *p22.Word) error {
-	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
 }
 
 type impl27 struct{ seen Seen }
 
 func (i impl27) Call(_ context.Context, req *p23.Word, resp *p23.Word) error {
-	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
 }
 
 type impl28 struct{ seen Seen }
 
 func (i impl28) Call(_ context.Context, req *p24.Word, resp *p24.Word) error {
-	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
 }
 
 type impl29 struct{ seen Seen }
 
 func (i impl29) Call(_ context.Context, req *p25.Word, resp *p25.Word) error {
-	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
 }
 
 type impl30 struct{ seen Seen }
 
 func (i impl30) Call(_ context.Context, req *p26.Word, resp *p26.Word) error {
-	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
 }
 
 type impl31 struct{ seen Seen }
 
 func (i impl31) Call(_ context.Context, req *p27.Word, resp *p27.Word) error {
-	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
 }
 
 type impl32 struct{ seen Seen }
 
 func (i impl32) Call(_ context.Context, req *p28.Word, resp *p28.Word) error {
-	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
 }
 
 type impl33 struct{ seen Seen }
 
 func (i impl33) Call(_ context.Context, req *p29.Word, resp *p29.Word) error {
-	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
 }
 
 type impl34 struct{ seen Seen }
 
 func (i impl34) Call(_ context.Context, req *p30.Word, resp *p30.Word) error {
-	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfuture.Svc.Call", req, resp)
 }
 
 type impl35 struct{ seen Seen }
 
 func (i impl35) Call(_ context.Context, req *p31.Word, resp *p31.Word) error {
-	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
 }
 
 type impl36 struct{ seen Seen }
 
 func (i impl36) Call(_ context.Context, req *p32.Word, resp *p32.Word) error {
-	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
 }
 
 type impl37 struct{ seen Seen }
 
 func (i impl37) Call(_ context.Context, req *p33.Word, resp *p33.Word) error {
-	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
 }
 
 type impl38 struct{ seen Seen }
 
 func (i impl38) Call(_ context.Context, req *p34.Word, resp *p34.Word) error {
-	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
 }
 
 type impl39 struct{ seen Seen }
 
 func (i impl39) Call(_ context.Context, req *p35.Word, resp *p35.Word) error {
-	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
 }
 
 type impl40 struct{ seen Seen }
 
 func (i impl40) Call(_ context.Context, req *p36.Word, resp *p36.Word) error {
-	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
 }
 
 type impl41 struct{ seen Seen }
 
 func (i impl41) Call(_ context.Context, req *p37.Word, resp *p37.Word) error {
-	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
 }
 
 type impl42 struct{ seen Seen }
 
-func (i impl42) Now(_ context.Context, req *p38.NowRequest, resp *p38.NowResponse) error {
-	return i.seen.answer("grown.Clock.Now", req, resp)
-}
-
-func (i impl42) Alarm(_ context.Context, req *p39.Timestamp, resp *p38.NowResponse) error {
-	return i.seen.answer("grown.Clock.Alarm", req, resp)
+func (i impl42) Call(_ context.Context, req *p38.Word, resp *p38.Word) error {
+	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
 }
 
 type impl43 struct{ seen Seen }
 
-func (i impl43) Today(_ context.Context, req *p38.NowRequest, resp *p38.NowResponse) error {
-	return i.seen.answer("grown.Calendar.Today", req, resp)
+func (i impl43) Call(_ context.Context, req *p39.Word, resp *p39.Word) error {
+	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
 }
 
 type impl44 struct{ seen Seen }
 
-func (i impl44) Call(_ context.Context, req *p40.Word, resp *p40.Word) error {
-	return i.seen.answer("header.Svc.Call", req, resp)
+func (i impl44) Now(_ context.Context, req *p40.NowRequest, resp *p40.NowResponse) error {
+	return i.seen.answer("grown.Clock.Now", req, resp)
+}
+
+func (i impl44) Alarm(_ context.Context, req *p41.Timestamp, resp *p40.NowResponse) error {
+	return i.seen.answer("grown.Clock.Alarm", req, resp)
 }
 
 type impl45 struct{ seen Seen }
 
-func (i impl45) Send(_ context.Context, req *p41.SendRequest, resp *p41.SendResponse) error {
-	return i.seen.answer("ids.Queue.Send", req, resp)
+func (i impl45) Today(_ context.Context, req *p40.NowRequest, resp *p40.NowResponse) error {
+	return i.seen.answer("grown.Calendar.Today", req, resp)
 }
 
 type impl46 struct{ seen Seen }
 
-func (i impl46) Find(_ context.Context, req *p42.FindRequest, resp *p42.FindResponse) error {
-	return i.seen.answer("import_path.Finder.Find", req, resp)
+func (i impl46) Call(_ context.Context, req *p42.Word, resp *p42.Word) error {
+	return i.seen.answer("header.Svc.Call", req, resp)
 }
 
 type impl47 struct{ seen Seen }
 
-func (i impl47) BarBaz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
-	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
+func (i impl47) Send(_ context.Context, req *p43.SendRequest, resp *p43.SendResponse) error {
+	return i.seen.answer("ids.Queue.Send", req, resp)
 }
 
 type impl48 struct{ seen Seen }
 
-func (i impl48) Baz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
-	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
+func (i impl48) Find(_ context.Context, req *p44.FindRequest, resp *p44.FindResponse) error {
+	return i.seen.answer("import_path.Finder.Find", req, resp)
 }
 
 type impl49 struct{ seen Seen }
 
-func (i impl49) Baz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
-	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
+func (i impl49) BarBaz(_ context.Context, req *p45.FooBar, resp *p45.FooBar) error {
+	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
 }
 
 type impl50 struct{ seen Seen }
 
-func (i impl50) BarBaz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
-	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
+func (i impl50) Baz(_ context.Context, req *p45.FooBar, resp *p45.FooBar) error {
+	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
 }
 
 type impl51 struct{ seen Seen }
 
-func (i impl51) SayHello(_ context.Context, req *p44.HelloRequest, resp *p44.HelloResponse) error {
-	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
+func (i impl51) Baz(_ context.Context, req *p45.FooBar, resp *p45.FooBar) error {
+	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
 }
 
 type impl52 struct{ seen Seen }
 
-func (i impl52) Count(_ context.Context, req *p44.HelloRequest, resp *p44.HelloResponse) error {
-	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
+func (i impl52) BarBaz(_ context.Context, req *p45.FooBar, resp *p45.FooBar) error {
+	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
 }
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) Weigh(_ context.Context, req *p45.WeighRequest, resp *p46.Mass) error {
-	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
+func (i impl53) SayHello(_ context.Context, req *p46.HelloRequest, resp *p46.HelloResponse) error {
+	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) Bar(_ context.Context, req *p47.BarRequest, resp *p47.BarResponse) error {
-	return i.seen.answer("m_override.Foo.Bar", req, resp)
+func (i impl54) Count(_ context.Context, req *p46.HelloRequest, resp *p46.HelloResponse) error {
+	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) Do(_ context.Context, req *p48.Request, resp *p48.Response) error {
-	return i.seen.answer("many_packages.a.A.Do", req, resp)
+func (i impl55) Weigh(_ context.Context, req *p47.WeighRequest, resp *p48.Mass) error {
+	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) Do(_ context.Context, req *p48.Request, resp *p49.Response) error {
-	return i.seen.answer("many_packages.b.B.Do", req, resp)
+func (i impl56) Bar(_ context.Context, req *p49.BarRequest, resp *p49.BarResponse) error {
+	return i.seen.answer("m_override.Foo.Bar", req, resp)
 }
 
 type impl57 struct{ seen Seen }
 
-func (i impl57) Clients(_ context.Context, req *p50.GreeterClient, resp *p50.GreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Clients", req, resp)
-}
-
-func (i impl57) Plugins(_ context.Context, req *p50.GreeterPlugin, resp *p50.UnimplementedGreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
-}
-
-func (i impl57) Joined(_ context.Context, req *p50.GreeterClients, resp *p50.RegisterGreeter) error {
-	return i.seen.answer("message_names.Greeter.Joined", req, resp)
-}
-
-func (i impl57) Predeclared(_ context.Context, req *p50.Error, resp *p50.String_) error {
-	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
-}
-
-func (i impl57) Packages(_ context.Context, req *p50.Context, resp *p50.Any) error {
-	return i.seen.answer("message_names.Greeter.Packages", req, resp)
+func (i impl57) Do(_ context.Context, req *p50.Request, resp *p50.Response) error {
+	return i.seen.answer("many_packages.a.A.Do", req, resp)
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) Import(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Import", req, resp)
-}
-
-func (i impl58) Type(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Type", req, resp)
-}
-
-func (i impl58) Range(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Range", req, resp)
-}
-
-func (i impl58) Func(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Func", req, resp)
-}
-
-func (i impl58) Go(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Go", req, resp)
-}
-
-func (i impl58) Select(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Select", req, resp)
-}
-
-func (i impl58) Close(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Close", req, resp)
-}
-
-func (i impl58) Ready(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Ready", req, resp)
-}
-
-func (i impl58) Init(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Init", req, resp)
-}
-
-func (i impl58) String(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.String", req, resp)
-}
-
-func (i impl58) Error(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Error", req, resp)
-}
-
-func (i impl58) Context(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Context", req, resp)
-}
-
-func (i impl58) Module(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Module", req, resp)
-}
-
-func (i impl58) Call(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Call", req, resp)
-}
-
-func (i impl58) Impl(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Impl", req, resp)
-}
-
-func (i impl58) New(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.New", req, resp)
-}
-
-func (i impl58) Register(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Register", req, resp)
-}
-
-func (i impl58) Delete(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Delete", req, resp)
-}
-
-func (i impl58) Panic(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Panic", req, resp)
-}
-
-func (i impl58) Recover(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Recover", req, resp)
-}
-
-func (i impl58) Complex(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Complex", req, resp)
-}
-
-func (i impl58) Append(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Append", req, resp)
+func (i impl58) Do(_ context.Context, req *p50.Request, resp *p51.Response) error {
+	return i.seen.answer("many_packages.b.B.Do", req, resp)
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) Nothing(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Nothing", req, resp)
+func (i impl59) Clients(_ context.Context, req *p52.GreeterClient, resp *p52.GreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Clients", req, resp)
 }
 
-func (i impl59) Look(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Look", req, resp)
+func (i impl59) Plugins(_ context.Context, req *p52.GreeterPlugin, resp *p52.UnimplementedGreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
 }
 
-func (i impl59) Put(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Put", req, resp)
+func (i impl59) Joined(_ context.Context, req *p52.GreeterClients, resp *p52.RegisterGreeter) error {
+	return i.seen.answer("message_names.Greeter.Joined", req, resp)
 }
 
-func (i impl59) Unknown(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Unknown", req, resp)
+func (i impl59) Predeclared(_ context.Context, req *p52.Error, resp *p52.String_) error {
+	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
 }
 
-func (i impl59) Old(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Old", req, resp)
-}
-
-func (i impl59) Wait(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Wait", req, resp)
-}
-
-func (i impl59) RedactedRequest(_ context.Context, req *p52.Secret, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
-}
-
-func (i impl59) RedactedResponse(_ context.Context, req *p52.Plain, resp *p52.Deep) error {
-	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
-}
-
-func (i impl59) RedactedInLoop(_ context.Context, req *p52.LoopA, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
-}
-
-func (i impl59) RedactedInMap(_ context.Context, req *p52.InMap, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
-}
-
-func (i impl59) RedactedInOneof(_ context.Context, req *p52.InOneof, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
-}
-
-func (i impl59) NotRedacted(_ context.Context, req *p52.Harmless, resp *p53.Empty) error {
-	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
-}
-
-func (i impl59) Everything(_ context.Context, req *p52.Secret, resp *p52.LoopB) error {
-	return i.seen.answer("method_table.Table.Everything", req, resp)
+func (i impl59) Packages(_ context.Context, req *p52.Context, resp *p52.Any) error {
+	return i.seen.answer("message_names.Greeter.Packages", req, resp)
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Put(_ context.Context, req *p54.Thing, resp *p54.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl60) Import(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Import", req, resp)
+}
+
+func (i impl60) Type(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Type", req, resp)
+}
+
+func (i impl60) Range(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Range", req, resp)
+}
+
+func (i impl60) Func(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Func", req, resp)
+}
+
+func (i impl60) Go(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Go", req, resp)
+}
+
+func (i impl60) Select(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Select", req, resp)
+}
+
+func (i impl60) Close(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Close", req, resp)
+}
+
+func (i impl60) Ready(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Ready", req, resp)
+}
+
+func (i impl60) Init(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Init", req, resp)
+}
+
+func (i impl60) String(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.String", req, resp)
+}
+
+func (i impl60) Error(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Error", req, resp)
+}
+
+func (i impl60) Context(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Context", req, resp)
+}
+
+func (i impl60) Module(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Module", req, resp)
+}
+
+func (i impl60) Call(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Call", req, resp)
+}
+
+func (i impl60) Impl(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Impl", req, resp)
+}
+
+func (i impl60) New(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.New", req, resp)
+}
+
+func (i impl60) Register(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Register", req, resp)
+}
+
+func (i impl60) Delete(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Delete", req, resp)
+}
+
+func (i impl60) Panic(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Panic", req, resp)
+}
+
+func (i impl60) Recover(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Recover", req, resp)
+}
+
+func (i impl60) Complex(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Complex", req, resp)
+}
+
+func (i impl60) Append(_ context.Context, req *p53.Word, resp *p53.Word) error {
+	return i.seen.answer("method_names.Words.Append", req, resp)
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Lay(_ context.Context, req *p55.Outer_Inner, resp *p55.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl61) Nothing(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.Nothing", req, resp)
+}
+
+func (i impl61) Look(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.Look", req, resp)
+}
+
+func (i impl61) Put(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.Put", req, resp)
+}
+
+func (i impl61) Unknown(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.Unknown", req, resp)
+}
+
+func (i impl61) Old(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.Old", req, resp)
+}
+
+func (i impl61) Wait(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.Wait", req, resp)
+}
+
+func (i impl61) RedactedRequest(_ context.Context, req *p54.Secret, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+}
+
+func (i impl61) RedactedResponse(_ context.Context, req *p54.Plain, resp *p54.Deep) error {
+	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+}
+
+func (i impl61) RedactedInLoop(_ context.Context, req *p54.LoopA, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+}
+
+func (i impl61) RedactedInMap(_ context.Context, req *p54.InMap, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+}
+
+func (i impl61) RedactedInOneof(_ context.Context, req *p54.InOneof, resp *p54.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+}
+
+func (i impl61) NotRedacted(_ context.Context, req *p54.Harmless, resp *p55.Empty) error {
+	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+}
+
+func (i impl61) Everything(_ context.Context, req *p54.Secret, resp *p54.LoopB) error {
+	return i.seen.answer("method_table.Table.Everything", req, resp)
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Call(_ context.Context, req *p56.NoPackageRequest, resp *p56.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl62) Put(_ context.Context, req *p56.Thing, resp *p56.Place) error {
+	return i.seen.answer("module.Box.Put", req, resp)
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Call(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl63) Lay(_ context.Context, req *p57.Outer_Inner, resp *p57.Outer_Inner_Innermost) error {
+	return i.seen.answer("nested.Nest.Lay", req, resp)
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Open(_ context.Context, req *p58.Combination, resp *p58.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl64) Call(_ context.Context, req *p58.NoPackageRequest, resp *p58.NoPackageResponse) error {
+	return i.seen.answer("NoPackageService.Call", req, resp)
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Slow(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
-}
-
-func (i impl65) Slower(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
-}
-
-func (i impl65) Quick(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
-}
-
-func (i impl65) Renamed(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
-}
-
-func (i impl65) Plain(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl65) Call(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("no_source_info.Bare.Call", req, resp)
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Call(_ context.Context, req *p60.Request, resp *p60.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl66) Open(_ context.Context, req *p60.Combination, resp *p60.Content) error {
+	return i.seen.answer("opaque.Safe.Open", req, resp)
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Call(_ context.Context, req *p61.OldRequest, resp *p61.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
+func (i impl67) Slow(_ context.Context, req *p61.Word, resp *p61.Word) error {
+	return i.seen.answer("options.Tuned.Slow", req, resp)
+}
+
+func (i impl67) Slower(_ context.Context, req *p61.Word, resp *p61.Word) error {
+	return i.seen.answer("options.Tuned.Slower", req, resp)
+}
+
+func (i impl67) Quick(_ context.Context, req *p61.Word, resp *p61.Word) error {
+	return i.seen.answer("options.Tuned.Quick", req, resp)
+}
+
+func (i impl67) Renamed(_ context.Context, req *p61.Word, resp *p61.Word) error {
+	return i.seen.answer("options.Tuned.Renamed", req, resp)
+}
+
+func (i impl67) Plain(_ context.Context, req *p61.Word, resp *p61.Word) error {
+	return i.seen.answer("options.Tuned.Plain", req, resp)
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Get(_ context.Context, req *p62.Query, resp *p62.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl68) Call(_ context.Context, req *p62.Request, resp *p62.Request) error {
+	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Enter(_ context.Context, req *p63.Home, resp *p63.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
+func (i impl69) Call(_ context.Context, req *p63.OldRequest, resp *p63.OldResponse) error {
+	return i.seen.answer("proto2_case.Old.Call", req, resp)
 }
 
 type impl70 struct{ seen Seen }
 
-func (i impl70) Call(_ context.Context, req *p64.Request, resp *p64.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl70) Get(_ context.Context, req *p64.Query, resp *p64.Answer) error {
+	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
 }
 
 type impl71 struct{ seen Seen }
 
-func (i impl71) Turn(_ context.Context, req *p65.Degrees, resp *p65.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl71) Enter(_ context.Context, req *p65.Home, resp *p65.Home) error {
+	return i.seen.answer("public_import.Guest.Enter", req, resp)
 }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Turn(_ context.Context, req *p65.Degrees, resp *p65.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl72) Call(_ context.Context, req *p66.Request, resp *p66.Response) error {
+	return i.seen.answer("rootfile.Root.Call", req, resp)
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Call(_ context.Context, req *p66.Request, resp *p66.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl73) Turn(_ context.Context, req *p67.Degrees, resp *p67.Degrees) error {
+	return i.seen.answer("same_method.Left.Turn", req, resp)
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Plant(_ context.Context, req *p67.Tree, resp *p67.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl74) Turn(_ context.Context, req *p67.Degrees, resp *p67.Degrees) error {
+	return i.seen.answer("same_method.Right.Turn", req, resp)
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl75) Call(_ context.Context, req *p68.Request, resp *p68.Response) error {
+	return i.seen.answer("same_package.Same.Call", req, resp)
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl76) Plant(_ context.Context, req *p69.Tree, resp *p69.Tree) error {
+	return i.seen.answer("same_type.Forest.Plant", req, resp)
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl77) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Type.Call", req, resp)
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl78) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Interface.Call", req, resp)
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl79) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Map.Call", req, resp)
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl80) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.A.Call", req, resp)
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl81) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Ctx.Call", req, resp)
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl82) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Req.Call", req, resp)
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl83) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Resp.Call", req, resp)
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl84) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Err.Call", req, resp)
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl85) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Impl.Call", req, resp)
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl86) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Client.Call", req, resp)
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl87) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Error.Call", req, resp)
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl88) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Context.Call", req, resp)
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Get(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
-}
-
-func (i impl89) Purge(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl89) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Engine.Call", req, resp)
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Boot(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
-}
-
-func (i impl90) UnimplementedLinuxImpl(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl90) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
+	return i.seen.answer("service_names.Names.Call", req, resp)
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Init(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl91) Get(_ context.Context, req *p71.GetRequest, resp *p71.GetResponse) error {
+	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
+}
+
+func (i impl91) Purge(_ context.Context, req *p55.Empty, resp *p55.Empty) error {
+	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
 }
 
 type impl92 struct{ seen Seen }
 
-func (i impl92) Greet(_ context.Context, req *p70.GreetRequest, resp *p70.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl92) Boot(_ context.Context, req *p71.GetRequest, resp *p71.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+}
+
+func (i impl92) UnimplementedLinuxImpl(_ context.Context, req *p71.GetRequest, resp *p71.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
 }
 
 type impl93 struct{ seen Seen }
 
-func (i impl93) Once(_ context.Context, req *p71.Word, resp *p71.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl93) Init(_ context.Context, req *p71.GetRequest, resp *p71.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
 }
 
 type impl94 struct{ seen Seen }
 
+func (i impl94) Greet(_ context.Context, req *p72.GreetRequest, resp *p72.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+}
+
 type impl95 struct{ seen Seen }
 
-func (i impl95) Call(_ context.Context, req *p72.OneRequest, resp *p72.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl95) Once(_ context.Context, req *p73.Word, resp *p73.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
 }
 
 type impl96 struct{ seen Seen }
 
-func (i impl96) Call(_ context.Context, req *p72.OneResponse, resp *p72.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
-}
-
 type impl97 struct{ seen Seen }
 
-func (i impl97) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl97) Call(_ context.Context, req *p74.OneRequest, resp *p74.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Call(_ context.Context, req *p74.Request, resp *p74.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+func (i impl98) Call(_ context.Context, req *p74.OneResponse, resp *p74.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl99) Call(_ context.Context, req *p75.Request, resp *p75.Response) error {
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
 }
 
 type impl100 struct{ seen Seen }
 
-func (i impl100) Empty(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
-}
-
-func (i impl100) Any(_ context.Context, req *p76.Any, resp *p39.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl100) Mask(_ context.Context, req *p77.FieldMask, resp *p78.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl100) Wrapper(_ context.Context, req *p79.StringValue, resp *p79.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl100) Call(_ context.Context, req *p76.Request, resp *p76.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
 }
 
 type impl101 struct{ seen Seen }
 
-func (i impl101) Ping(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
+func (i impl101) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+}
+
+type impl102 struct{ seen Seen }
+
+func (i impl102) Empty(_ context.Context, req *p55.Empty, resp *p55.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl102) Any(_ context.Context, req *p78.Any, resp *p41.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl102) Mask(_ context.Context, req *p79.FieldMask, resp *p80.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl102) Wrapper(_ context.Context, req *p81.StringValue, resp *p81.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl103 struct{ seen Seen }
+
+func (i impl103) Ping(_ context.Context, req *p55.Empty, resp *p55.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl101) Wrap(_ context.Context, req *p53.Empty, resp *p80.Wrapped) error {
+func (i impl103) Wrap(_ context.Context, req *p55.Empty, resp *p82.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
 // Methods are the full names of all methods.
 var Methods = []string{
+	"async_names.Mail.Send",
+	"async_names.Mail.SendAsync",
+	"async_names.Mail.SendAsync_",
+	"async_names.Mail.Receive",
 	"comment_bytes.Odd.Call",
 	"comments.Talk.Say",
 	"comments.Talk.Whisper",
@@ -1068,6 +1107,7 @@ var Methods = []string{
 	"go_package_names.neng.Svc.Call",
 	"go_package_names.nerr.Svc.Call",
 	"go_package_names.nfmt.Svc.Call",
+	"go_package_names.nfuture.Svc.Call",
 	"go_package_names.nguest.Svc.Call",
 	"go_package_names.nimpl.Svc.Call",
 	"go_package_names.nm.Svc.Call",
@@ -1189,271 +1229,278 @@ var Methods = []string{
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen) error {
 	return errors.Join(
-		p81.RegisterOdd(ctx, e, impl0{seen}),
-		p82.RegisterTalk(ctx, e, impl1{seen}),
-		p83.RegisterSvc(ctx, e, impl2{seen}),
-		p84.RegisterSvc(ctx, e, impl3{seen}),
-		p85.RegisterSvc(ctx, e, impl4{seen}),
-		p86.RegisterSvc(ctx, e, impl5{seen}),
-		p87.RegisterSvc(ctx, e, impl6{seen}),
-		p88.RegisterSvc(ctx, e, impl7{seen}),
-		p89.RegisterDeep(ctx, e, impl8{seen}),
-		p90.RegisterFresh(ctx, e, impl9{seen}),
-		p90.RegisterStale(ctx, e, impl10{seen}),
-		p90.RegisterWhole(ctx, e, impl11{seen}),
-		p91.RegisterRun(ctx, e, impl12{seen}),
-		p92.RegisterQueue(ctx, e, impl13{seen}),
-		p93.RegisterEditor(ctx, e, impl14{seen}),
-		p94.RegisterEditor(ctx, e, impl15{seen}),
-		p95.RegisterNothing(ctx, e, impl16{seen}),
-		p96.RegisterIdle(ctx, e, impl17{seen}),
-		p97.RegisterSvc(ctx, e, impl18{seen}),
-		p98.RegisterSvc(ctx, e, impl19{seen}),
-		p99.RegisterSvc(ctx, e, impl20{seen}),
-		p100.RegisterSvc(ctx, e, impl21{seen}),
-		p101.RegisterCaller(ctx, e, impl22{seen}),
-		p102.RegisterNamed(ctx, e, impl23{seen}),
-		p103.RegisterSvc(ctx, e, impl24{seen}),
-		p104.RegisterSvc(ctx, e, impl25{seen}),
-		p105.RegisterSvc(ctx, e, impl26{seen}),
-		p106.RegisterSvc(ctx, e, impl27{seen}),
-		p107.RegisterSvc(ctx, e, impl28{seen}),
-		p108.RegisterSvc(ctx, e, impl29{seen}),
-		p109.RegisterSvc(ctx, e, impl30{seen}),
-		p110.RegisterSvc(ctx, e, impl31{seen}),
-		p111.RegisterSvc(ctx, e, impl32{seen}),
-		p112.RegisterSvc(ctx, e, impl33{seen}),
-		p113.RegisterSvc(ctx, e, impl34{seen}),
-		p114.RegisterSvc(ctx, e, impl35{seen}),
-		p115.RegisterSvc(ctx, e, impl36{seen}),
-		p116.RegisterSvc(ctx, e, impl37{seen}),
-		p117.RegisterSvc(ctx, e, impl38{seen}),
-		p118.RegisterSvc(ctx, e, impl39{seen}),
-		p119.RegisterSvc(ctx, e, impl40{seen}),
-		p120.RegisterSvc(ctx, e, impl41{seen}),
-		p121.RegisterClock(ctx, e, impl42{seen}),
-		p121.RegisterCalendar(ctx, e, impl43{seen}),
-		p122.RegisterSvc(ctx, e, impl44{seen}),
-		p123.RegisterQueue(ctx, e, impl45{seen}),
-		p124.RegisterFinder(ctx, e, impl46{seen}),
-		p125.RegisterFoo(ctx, e, impl47{seen}),
-		p125.RegisterFooBar3(ctx, e, impl48{seen}),
-		p125.RegisterFoo_BarBaz(ctx, e, impl49{seen}),
-		p125.RegisterLocalFoo(ctx, e, impl50{seen}),
-		p126.RegisterGreeter(ctx, e, impl51{seen}),
-		p126.RegisterWordCounterV2(ctx, e, impl52{seen}),
-		p127.RegisterScale(ctx, e, impl53{seen}),
-		p128.RegisterFoo(ctx, e, impl54{seen}),
-		p129.RegisterA(ctx, e, impl55{seen}),
-		p130.RegisterB(ctx, e, impl56{seen}),
-		p131.RegisterGreeter(ctx, e, impl57{seen}),
-		p132.RegisterWords(ctx, e, impl58{seen}),
-		p133.RegisterTable(ctx, e, impl59{seen}),
-		p134.RegisterBox(ctx, e, impl60{seen}),
-		p135.RegisterNest(ctx, e, impl61{seen}),
-		p136.RegisterNoPackageService(ctx, e, impl62{seen}),
-		p137.RegisterBare(ctx, e, impl63{seen}),
-		p138.RegisterSafe(ctx, e, impl64{seen}),
-		p139.RegisterTuned(ctx, e, impl65{seen}),
-		p140.RegisterSuffix(ctx, e, impl66{seen}),
-		p141.RegisterOld(ctx, e, impl67{seen}),
-		p142.RegisterMaybe(ctx, e, impl68{seen}),
-		p143.RegisterGuest(ctx, e, impl69{seen}),
-		p144.RegisterRoot(ctx, e, impl70{seen}),
-		p145.RegisterLeft(ctx, e, impl71{seen}),
-		p145.RegisterRight(ctx, e, impl72{seen}),
-		p66.RegisterSame(ctx, e, impl73{seen}),
-		p146.RegisterForest(ctx, e, impl74{seen}),
-		p147.RegisterType(ctx, e, impl75{seen}),
-		p147.RegisterInterface(ctx, e, impl76{seen}),
-		p147.RegisterMap(ctx, e, impl77{seen}),
-		p147.RegisterA(ctx, e, impl78{seen}),
-		p147.RegisterCtx(ctx, e, impl79{seen}),
-		p147.RegisterReq(ctx, e, impl80{seen}),
-		p147.RegisterResp(ctx, e, impl81{seen}),
-		p147.RegisterErr(ctx, e, impl82{seen}),
-		p147.RegisterImpl(ctx, e, impl83{seen}),
-		p147.RegisterClient(ctx, e, impl84{seen}),
-		p147.RegisterError(ctx, e, impl85{seen}),
-		p147.RegisterContext(ctx, e, impl86{seen}),
-		p147.RegisterEngine(ctx, e, impl87{seen}),
-		p147.RegisterNames(ctx, e, impl88{seen}),
-		p148.RegisterHTTPFiles(ctx, e, impl89{seen}),
-		p148.RegisterLinux(ctx, e, impl90{seen}),
-		p148.RegisterTest(ctx, e, impl91{seen}),
-		p149.RegisterGreeter(ctx, e, impl92{seen}),
-		p150.RegisterSome(ctx, e, impl93{seen}),
-		p150.RegisterAll(ctx, e, impl94{seen}),
-		p151.RegisterOne(ctx, e, impl95{seen}),
-		p151.RegisterTwo(ctx, e, impl96{seen}),
-		p152.RegisterX(ctx, e, impl97{seen}),
-		p153.RegisterX(ctx, e, impl98{seen}),
-		p154.RegisterOwned(ctx, e, impl99{seen}),
-		p155.RegisterWell(ctx, e, impl100{seen}),
-		p156.RegisterPing(ctx, e, impl101{seen}),
+		p83.RegisterMail(ctx, e, impl0{seen}),
+		p84.RegisterOdd(ctx, e, impl1{seen}),
+		p85.RegisterTalk(ctx, e, impl2{seen}),
+		p86.RegisterSvc(ctx, e, impl3{seen}),
+		p87.RegisterSvc(ctx, e, impl4{seen}),
+		p88.RegisterSvc(ctx, e, impl5{seen}),
+		p89.RegisterSvc(ctx, e, impl6{seen}),
+		p90.RegisterSvc(ctx, e, impl7{seen}),
+		p91.RegisterSvc(ctx, e, impl8{seen}),
+		p92.RegisterDeep(ctx, e, impl9{seen}),
+		p93.RegisterFresh(ctx, e, impl10{seen}),
+		p93.RegisterStale(ctx, e, impl11{seen}),
+		p93.RegisterWhole(ctx, e, impl12{seen}),
+		p94.RegisterRun(ctx, e, impl13{seen}),
+		p95.RegisterQueue(ctx, e, impl14{seen}),
+		p96.RegisterEditor(ctx, e, impl15{seen}),
+		p97.RegisterEditor(ctx, e, impl16{seen}),
+		p98.RegisterNothing(ctx, e, impl17{seen}),
+		p99.RegisterIdle(ctx, e, impl18{seen}),
+		p100.RegisterSvc(ctx, e, impl19{seen}),
+		p101.RegisterSvc(ctx, e, impl20{seen}),
+		p102.RegisterSvc(ctx, e, impl21{seen}),
+		p103.RegisterSvc(ctx, e, impl22{seen}),
+		p104.RegisterCaller(ctx, e, impl23{seen}),
+		p105.RegisterNamed(ctx, e, impl24{seen}),
+		p106.RegisterSvc(ctx, e, impl25{seen}),
+		p107.RegisterSvc(ctx, e, impl26{seen}),
+		p108.RegisterSvc(ctx, e, impl27{seen}),
+		p109.RegisterSvc(ctx, e, impl28{seen}),
+		p110.RegisterSvc(ctx, e, impl29{seen}),
+		p111.RegisterSvc(ctx, e, impl30{seen}),
+		p112.RegisterSvc(ctx, e, impl31{seen}),
+		p113.RegisterSvc(ctx, e, impl32{seen}),
+		p114.RegisterSvc(ctx, e, impl33{seen}),
+		p115.RegisterSvc(ctx, e, impl34{seen}),
+		p116.RegisterSvc(ctx, e, impl35{seen}),
+		p117.RegisterSvc(ctx, e, impl36{seen}),
+		p118.RegisterSvc(ctx, e, impl37{seen}),
+		p119.RegisterSvc(ctx, e, impl38{seen}),
+		p120.RegisterSvc(ctx, e, impl39{seen}),
+		p121.RegisterSvc(ctx, e, impl40{seen}),
+		p122.RegisterSvc(ctx, e, impl41{seen}),
+		p123.RegisterSvc(ctx, e, impl42{seen}),
+		p124.RegisterSvc(ctx, e, impl43{seen}),
+		p125.RegisterClock(ctx, e, impl44{seen}),
+		p125.RegisterCalendar(ctx, e, impl45{seen}),
+		p126.RegisterSvc(ctx, e, impl46{seen}),
+		p127.RegisterQueue(ctx, e, impl47{seen}),
+		p128.RegisterFinder(ctx, e, impl48{seen}),
+		p129.RegisterFoo(ctx, e, impl49{seen}),
+		p129.RegisterFooBar3(ctx, e, impl50{seen}),
+		p129.RegisterFoo_BarBaz(ctx, e, impl51{seen}),
+		p129.RegisterLocalFoo(ctx, e, impl52{seen}),
+		p130.RegisterGreeter(ctx, e, impl53{seen}),
+		p130.RegisterWordCounterV2(ctx, e, impl54{seen}),
+		p131.RegisterScale(ctx, e, impl55{seen}),
+		p132.RegisterFoo(ctx, e, impl56{seen}),
+		p133.RegisterA(ctx, e, impl57{seen}),
+		p134.RegisterB(ctx, e, impl58{seen}),
+		p135.RegisterGreeter(ctx, e, impl59{seen}),
+		p136.RegisterWords(ctx, e, impl60{seen}),
+		p137.RegisterTable(ctx, e, impl61{seen}),
+		p138.RegisterBox(ctx, e, impl62{seen}),
+		p139.RegisterNest(ctx, e, impl63{seen}),
+		p140.RegisterNoPackageService(ctx, e, impl64{seen}),
+		p141.RegisterBare(ctx, e, impl65{seen}),
+		p142.RegisterSafe(ctx, e, impl66{seen}),
+		p143.RegisterTuned(ctx, e, impl67{seen}),
+		p144.RegisterSuffix(ctx, e, impl68{seen}),
+		p145.RegisterOld(ctx, e, impl69{seen}),
+		p146.RegisterMaybe(ctx, e, impl70{seen}),
+		p147.RegisterGuest(ctx, e, impl71{seen}),
+		p148.RegisterRoot(ctx, e, impl72{seen}),
+		p149.RegisterLeft(ctx, e, impl73{seen}),
+		p149.RegisterRight(ctx, e, impl74{seen}),
+		p68.RegisterSame(ctx, e, impl75{seen}),
+		p150.RegisterForest(ctx, e, impl76{seen}),
+		p151.RegisterType(ctx, e, impl77{seen}),
+		p151.RegisterInterface(ctx, e, impl78{seen}),
+		p151.RegisterMap(ctx, e, impl79{seen}),
+		p151.RegisterA(ctx, e, impl80{seen}),
+		p151.RegisterCtx(ctx, e, impl81{seen}),
+		p151.RegisterReq(ctx, e, impl82{seen}),
+		p151.RegisterResp(ctx, e, impl83{seen}),
+		p151.RegisterErr(ctx, e, impl84{seen}),
+		p151.RegisterImpl(ctx, e, impl85{seen}),
+		p151.RegisterClient(ctx, e, impl86{seen}),
+		p151.RegisterError(ctx, e, impl87{seen}),
+		p151.RegisterContext(ctx, e, impl88{seen}),
+		p151.RegisterEngine(ctx, e, impl89{seen}),
+		p151.RegisterNames(ctx, e, impl90{seen}),
+		p152.RegisterHTTPFiles(ctx, e, impl91{seen}),
+		p152.RegisterLinux(ctx, e, impl92{seen}),
+		p152.RegisterTest(ctx, e, impl93{seen}),
+		p153.RegisterGreeter(ctx, e, impl94{seen}),
+		p154.RegisterSome(ctx, e, impl95{seen}),
+		p154.RegisterAll(ctx, e, impl96{seen}),
+		p155.RegisterOne(ctx, e, impl97{seen}),
+		p155.RegisterTwo(ctx, e, impl98{seen}),
+		p156.RegisterX(ctx, e, impl99{seen}),
+		p157.RegisterX(ctx, e, impl100{seen}),
+		p158.RegisterOwned(ctx, e, impl101{seen}),
+		p159.RegisterWell(ctx, e, impl102{seen}),
+		p160.RegisterPing(ctx, e, impl103{seen}),
 	)
 }
 
-// CallLocal calls every method through its local client.
+// CallLocal calls every method through its local client, and its twin.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p81.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
-		check(ctx, p83.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
-		check(ctx, p84.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
-		check(ctx, p85.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
-		check(ctx, p86.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
-		check(ctx, p87.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
-		check(ctx, p88.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
-		check(ctx, p89.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
-		check(ctx, p90.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
-		check(ctx, p90.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
-		check(ctx, p90.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
-		check(ctx, p90.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
-		check(ctx, p91.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
-		check(ctx, p91.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
-		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Send, new(p6.SendRequest)),
-		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Receive, new(p6.ReceiveRequest)),
-		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Length, new(p6.LengthRequest)),
-		check(ctx, p93.NewLocalEditorClient(impl14{seen}).Edit, new(p7.EditRequest)),
-		check(ctx, p94.NewLocalEditorClient(impl15{seen}).Edit, new(p8.EditRequest)),
-		check(ctx, p95.NewLocalNothingClient(impl16{seen}).Happens, new(p9.HappensRequest)),
-		check(ctx, p97.NewLocalSvcClient(impl18{seen}).Call, new(p10.Word)),
-		check(ctx, p98.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
-		check(ctx, p99.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
-		check(ctx, p100.NewLocalSvcClient(impl21{seen}).Call, new(p13.Word)),
-		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Versions, new(p14.In)),
-		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Locals, new(p16.In)),
-		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Packages, new(p16.In)),
-		check(ctx, p102.NewLocalNamedClient(impl23{seen}).Go, new(p19.Thing)),
-		check(ctx, p103.NewLocalSvcClient(impl24{seen}).Call, new(p20.Word)),
-		check(ctx, p104.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
-		check(ctx, p105.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
-		check(ctx, p106.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
-		check(ctx, p107.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
-		check(ctx, p111.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
-		check(ctx, p112.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
-		check(ctx, p113.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
-		check(ctx, p118.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
-		check(ctx, p119.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
-		check(ctx, p120.NewLocalSvcClient(impl41{seen}).Call, new(p37.Word)),
-		check(ctx, p121.NewLocalClockClient(impl42{seen}).Now, new(p38.NowRequest)),
-		check(ctx, p121.NewLocalClockClient(impl42{seen}).Alarm, new(p39.Timestamp)),
-		check(ctx, p121.NewLocalCalendarClient(impl43{seen}).Today, new(p38.NowRequest)),
-		check(ctx, p122.NewLocalSvcClient(impl44{seen}).Call, new(p40.Word)),
-		check(ctx, p123.NewLocalQueueClient(impl45{seen}).Send, new(p41.SendRequest)),
-		check(ctx, p124.NewLocalFinderClient(impl46{seen}).Find, new(p42.FindRequest)),
-		check(ctx, p125.NewLocalFooClient(impl47{seen}).BarBaz, new(p43.FooBar)),
-		check(ctx, p125.NewLocalFooBar3Client(impl48{seen}).Baz, new(p43.FooBar)),
-		check(ctx, p125.NewLocalFoo_BarBazClient(impl49{seen}).Baz, new(p43.FooBar)),
-		check(ctx, p125.NewLocalLocalFooClient(impl50{seen}).BarBaz, new(p43.FooBar)),
-		check(ctx, p126.NewLocalGreeterClient(impl51{seen}).SayHello, new(p44.HelloRequest)),
-		check(ctx, p126.NewLocalWordCounterV2Client(impl52{seen}).Count, new(p44.HelloRequest)),
-		check(ctx, p127.NewLocalScaleClient(impl53{seen}).Weigh, new(p45.WeighRequest)),
-		check(ctx, p128.NewLocalFooClient(impl54{seen}).Bar, new(p47.BarRequest)),
-		check(ctx, p129.NewLocalAClient(impl55{seen}).Do, new(p48.Request)),
-		check(ctx, p130.NewLocalBClient(impl56{seen}).Do, new(p48.Request)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Clients, new(p50.GreeterClient)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Plugins, new(p50.GreeterPlugin)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Joined, new(p50.GreeterClients)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Predeclared, new(p50.Error)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Packages, new(p50.Context)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Import, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Type, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Range, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Func, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Go, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Select, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Close, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Ready, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Init, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).String, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Error, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Context, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Module, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Call, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Impl, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).New, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Register, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Delete, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Panic, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Recover, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Complex, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Append, new(p51.Word)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Nothing, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Look, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Put, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Unknown, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Old, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Wait, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedRequest, new(p52.Secret)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedResponse, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInLoop, new(p52.LoopA)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInMap, new(p52.InMap)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInOneof, new(p52.InOneof)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).NotRedacted, new(p52.Harmless)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Everything, new(p52.Secret)),
-		check(ctx, p134.NewLocalBoxClient(impl60{seen}).Put, new(p54.Thing)),
-		check(ctx, p135.NewLocalNestClient(impl61{seen}).Lay, new(p55.Outer_Inner)),
-		check(ctx, p136.NewLocalNoPackageServiceClient(impl62{seen}).Call, new(p56.NoPackageRequest)),
-		check(ctx, p137.NewLocalBareClient(impl63{seen}).Call, new(p57.Word)),
-		check(ctx, p138.NewLocalSafeClient(impl64{seen}).Open, new(p58.Combination)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Slow, new(p59.Word)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Slower, new(p59.Word)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Quick, new(p59.Word)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Renamed, new(p59.Word)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Plain, new(p59.Word)),
-		check(ctx, p140.NewLocalSuffixClient(impl66{seen}).Call, new(p60.Request)),
-		check(ctx, p141.NewLocalOldClient(impl67{seen}).Call, new(p61.OldRequest)),
-		check(ctx, p142.NewLocalMaybeClient(impl68{seen}).Get, new(p62.Query)),
-		check(ctx, p143.NewLocalGuestClient(impl69{seen}).Enter, new(p63.Home)),
-		check(ctx, p144.NewLocalRootClient(impl70{seen}).Call, new(p64.Request)),
-		check(ctx, p145.NewLocalLeftClient(impl71{seen}).Turn, new(p65.Degrees)),
-		check(ctx, p145.NewLocalRightClient(impl72{seen}).Turn, new(p65.Degrees)),
-		check(ctx, p66.NewLocalSameClient(impl73{seen}).Call, new(p66.Request)),
-		check(ctx, p146.NewLocalForestClient(impl74{seen}).Plant, new(p67.Tree)),
-		check(ctx, p147.NewLocalTypeClient(impl75{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalInterfaceClient(impl76{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalMapClient(impl77{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalAClient(impl78{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalCtxClient(impl79{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalReqClient(impl80{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalRespClient(impl81{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalErrClient(impl82{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalImplClient(impl83{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalClientClient(impl84{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalErrorClient(impl85{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalContextClient(impl86{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalEngineClient(impl87{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalNamesClient(impl88{seen}).Call, new(p68.Word)),
-		check(ctx, p148.NewLocalHTTPFilesClient(impl89{seen}).Get, new(p69.GetRequest)),
-		check(ctx, p148.NewLocalHTTPFilesClient(impl89{seen}).Purge, new(p53.Empty)),
-		check(ctx, p148.NewLocalLinuxClient(impl90{seen}).Boot, new(p69.GetRequest)),
-		check(ctx, p148.NewLocalLinuxClient(impl90{seen}).UnimplementedLinuxImpl, new(p69.GetRequest)),
-		check(ctx, p148.NewLocalTestClient(impl91{seen}).Init, new(p69.GetRequest)),
-		check(ctx, p149.NewLocalGreeterClient(impl92{seen}).Greet, new(p70.GreetRequest)),
-		check(ctx, p150.NewLocalSomeClient(impl93{seen}).Once, new(p71.Word)),
-		check(ctx, p151.NewLocalOneClient(impl95{seen}).Call, new(p72.OneRequest)),
-		check(ctx, p151.NewLocalTwoClient(impl96{seen}).Call, new(p72.OneResponse)),
-		check(ctx, p152.NewLocalXClient(impl97{seen}).Call, new(p73.Request)),
-		check(ctx, p153.NewLocalXClient(impl98{seen}).Call, new(p74.Request)),
-		check(ctx, p154.NewLocalOwnedClient(impl99{seen}).Call, new(p75.Word)),
-		check(ctx, p155.NewLocalWellClient(impl100{seen}).Empty, new(p53.Empty)),
-		check(ctx, p155.NewLocalWellClient(impl100{seen}).Any, new(p76.Any)),
-		check(ctx, p155.NewLocalWellClient(impl100{seen}).Mask, new(p77.FieldMask)),
-		check(ctx, p155.NewLocalWellClient(impl100{seen}).Wrapper, new(p79.StringValue)),
-		check(ctx, p156.NewLocalPingClient(impl101{seen}).Ping, new(p53.Empty)),
-		check(ctx, p156.NewLocalPingClient(impl101{seen}).Wrap, new(p53.Empty)),
+		check(ctx, p83.NewLocalMailClient(impl0{seen}).Send, p83.NewLocalMailClient(impl0{seen}).SendAsync__, new(p0.Letter)),
+		check(ctx, p83.NewLocalMailClient(impl0{seen}).SendAsync, p83.NewLocalMailClient(impl0{seen}).SendAsyncAsync, new(p0.Letter)),
+		check(ctx, p83.NewLocalMailClient(impl0{seen}).SendAsync_, p83.NewLocalMailClient(impl0{seen}).SendAsync_Async, new(p0.Letter)),
+		check(ctx, p83.NewLocalMailClient(impl0{seen}).Receive, p83.NewLocalMailClient(impl0{seen}).ReceiveAsync, new(p0.Letter)),
+		check(ctx, p84.NewLocalOddClient(impl1{seen}).Call, p84.NewLocalOddClient(impl1{seen}).CallAsync, new(p1.Word)),
+		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Say, p85.NewLocalTalkClient(impl2{seen}).SayAsync, new(p2.Word)),
+		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Whisper, p85.NewLocalTalkClient(impl2{seen}).WhisperAsync, new(p2.Word)),
+		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Shout, p85.NewLocalTalkClient(impl2{seen}).ShoutAsync, new(p2.Word)),
+		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Mumble, p85.NewLocalTalkClient(impl2{seen}).MumbleAsync, new(p2.Word)),
+		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Speak, p85.NewLocalTalkClient(impl2{seen}).SpeakAsync, new(p2.Word)),
+		check(ctx, p86.NewLocalSvcClient(impl3{seen}).Call, p86.NewLocalSvcClient(impl3{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p87.NewLocalSvcClient(impl4{seen}).Call, p87.NewLocalSvcClient(impl4{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p88.NewLocalSvcClient(impl5{seen}).Call, p88.NewLocalSvcClient(impl5{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p89.NewLocalSvcClient(impl6{seen}).Call, p89.NewLocalSvcClient(impl6{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p90.NewLocalSvcClient(impl7{seen}).Call, p90.NewLocalSvcClient(impl7{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p91.NewLocalSvcClient(impl8{seen}).Call, p91.NewLocalSvcClient(impl8{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p92.NewLocalDeepClient(impl9{seen}).Dive, p92.NewLocalDeepClient(impl9{seen}).DiveAsync, new(p4.DiveRequest)),
+		check(ctx, p93.NewLocalFreshClient(impl10{seen}).Keep, p93.NewLocalFreshClient(impl10{seen}).KeepAsync, new(p5.Word)),
+		check(ctx, p93.NewLocalFreshClient(impl10{seen}).Drop, p93.NewLocalFreshClient(impl10{seen}).DropAsync, new(p5.Word)),
+		check(ctx, p93.NewLocalStaleClient(impl11{seen}).Call, p93.NewLocalStaleClient(impl11{seen}).CallAsync, new(p5.Word)),
+		check(ctx, p93.NewLocalWholeClient(impl12{seen}).Call, p93.NewLocalWholeClient(impl12{seen}).CallAsync, new(p5.Word)),
+		check(ctx, p94.NewLocalRunClient(impl13{seen}).Call, p94.NewLocalRunClient(impl13{seen}).CallAsync, new(p6.Word)),
+		check(ctx, p94.NewLocalRunClient(impl13{seen}).Block, p94.NewLocalRunClient(impl13{seen}).BlockAsync, new(p6.Word)),
+		check(ctx, p95.NewLocalQueueClient(impl14{seen}).Send, p95.NewLocalQueueClient(impl14{seen}).SendAsync, new(p7.SendRequest)),
+		check(ctx, p95.NewLocalQueueClient(impl14{seen}).Receive, p95.NewLocalQueueClient(impl14{seen}).ReceiveAsync, new(p7.ReceiveRequest)),
+		check(ctx, p95.NewLocalQueueClient(impl14{seen}).Length, p95.NewLocalQueueClient(impl14{seen}).LengthAsync, new(p7.LengthRequest)),
+		check(ctx, p96.NewLocalEditorClient(impl15{seen}).Edit, p96.NewLocalEditorClient(impl15{seen}).EditAsync, new(p8.EditRequest)),
+		check(ctx, p97.NewLocalEditorClient(impl16{seen}).Edit, p97.NewLocalEditorClient(impl16{seen}).EditAsync, new(p9.EditRequest)),
+		check(ctx, p98.NewLocalNothingClient(impl17{seen}).Happens, p98.NewLocalNothingClient(impl17{seen}).HappensAsync, new(p10.HappensRequest)),
+		check(ctx, p100.NewLocalSvcClient(impl19{seen}).Call, p100.NewLocalSvcClient(impl19{seen}).CallAsync, new(p11.Word)),
+		check(ctx, p101.NewLocalSvcClient(impl20{seen}).Call, p101.NewLocalSvcClient(impl20{seen}).CallAsync, new(p12.Word)),
+		check(ctx, p102.NewLocalSvcClient(impl21{seen}).Call, p102.NewLocalSvcClient(impl21{seen}).CallAsync, new(p13.Word)),
+		check(ctx, p103.NewLocalSvcClient(impl22{seen}).Call, p103.NewLocalSvcClient(impl22{seen}).CallAsync, new(p14.Word)),
+		check(ctx, p104.NewLocalCallerClient(impl23{seen}).Versions, p104.NewLocalCallerClient(impl23{seen}).VersionsAsync, new(p15.In)),
+		check(ctx, p104.NewLocalCallerClient(impl23{seen}).Locals, p104.NewLocalCallerClient(impl23{seen}).LocalsAsync, new(p17.In)),
+		check(ctx, p104.NewLocalCallerClient(impl23{seen}).Packages, p104.NewLocalCallerClient(impl23{seen}).PackagesAsync, new(p17.In)),
+		check(ctx, p105.NewLocalNamedClient(impl24{seen}).Go, p105.NewLocalNamedClient(impl24{seen}).GoAsync, new(p20.Thing)),
+		check(ctx, p106.NewLocalSvcClient(impl25{seen}).Call, p106.NewLocalSvcClient(impl25{seen}).CallAsync, new(p21.Word)),
+		check(ctx, p107.NewLocalSvcClient(impl26{seen}).Call, p107.NewLocalSvcClient(impl26{seen}).CallAsync, new(p22.Word)),
+		check(ctx, p108.NewLocalSvcClient(impl27{seen}).Call, p108.NewLocalSvcClient(impl27{seen}).CallAsync, new(p23.Word)),
+		check(ctx, p109.NewLocalSvcClient(impl28{seen}).Call, p109.NewLocalSvcClient(impl28{seen}).CallAsync, new(p24.Word)),
+		check(ctx, p110.NewLocalSvcClient(impl29{seen}).Call, p110.NewLocalSvcClient(impl29{seen}).CallAsync, new(p25.Word)),
+		check(ctx, p111.NewLocalSvcClient(impl30{seen}).Call, p111.NewLocalSvcClient(impl30{seen}).CallAsync, new(p26.Word)),
+		check(ctx, p112.NewLocalSvcClient(impl31{seen}).Call, p112.NewLocalSvcClient(impl31{seen}).CallAsync, new(p27.Word)),
+		check(ctx, p113.NewLocalSvcClient(impl32{seen}).Call, p113.NewLocalSvcClient(impl32{seen}).CallAsync, new(p28.Word)),
+		check(ctx, p114.NewLocalSvcClient(impl33{seen}).Call, p114.NewLocalSvcClient(impl33{seen}).CallAsync, new(p29.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl34{seen}).Call, p115.NewLocalSvcClient(impl34{seen}).CallAsync, new(p30.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl35{seen}).Call, p116.NewLocalSvcClient(impl35{seen}).CallAsync, new(p31.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl36{seen}).Call, p117.NewLocalSvcClient(impl36{seen}).CallAsync, new(p32.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl37{seen}).Call, p118.NewLocalSvcClient(impl37{seen}).CallAsync, new(p33.Word)),
+		check(ctx, p119.NewLocalSvcClient(impl38{seen}).Call, p119.NewLocalSvcClient(impl38{seen}).CallAsync, new(p34.Word)),
+		check(ctx, p120.NewLocalSvcClient(impl39{seen}).Call, p120.NewLocalSvcClient(impl39{seen}).CallAsync, new(p35.Word)),
+		check(ctx, p121.NewLocalSvcClient(impl40{seen}).Call, p121.NewLocalSvcClient(impl40{seen}).CallAsync, new(p36.Word)),
+		check(ctx, p122.NewLocalSvcClient(impl41{seen}).Call, p122.NewLocalSvcClient(impl41{seen}).CallAsync, new(p37.Word)),
+		check(ctx, p123.NewLocalSvcClient(impl42{seen}).Call, p123.NewLocalSvcClient(impl42{seen}).CallAsync, new(p38.Word)),
+		check(ctx, p124.NewLocalSvcClient(impl43{seen}).Call, p124.NewLocalSvcClient(impl43{seen}).CallAsync, new(p39.Word)),
+		check(ctx, p125.NewLocalClockClient(impl44{seen}).Now, p125.NewLocalClockClient(impl44{seen}).NowAsync, new(p40.NowRequest)),
+		check(ctx, p125.NewLocalClockClient(impl44{seen}).Alarm, p125.NewLocalClockClient(impl44{seen}).AlarmAsync, new(p41.Timestamp)),
+		check(ctx, p125.NewLocalCalendarClient(impl45{seen}).Today, p125.NewLocalCalendarClient(impl45{seen}).TodayAsync, new(p40.NowRequest)),
+		check(ctx, p126.NewLocalSvcClient(impl46{seen}).Call, p126.NewLocalSvcClient(impl46{seen}).CallAsync, new(p42.Word)),
+		check(ctx, p127.NewLocalQueueClient(impl47{seen}).Send, p127.NewLocalQueueClient(impl47{seen}).SendAsync, new(p43.SendRequest)),
+		check(ctx, p128.NewLocalFinderClient(impl48{seen}).Find, p128.NewLocalFinderClient(impl48{seen}).FindAsync, new(p44.FindRequest)),
+		check(ctx, p129.NewLocalFooClient(impl49{seen}).BarBaz, p129.NewLocalFooClient(impl49{seen}).BarBazAsync, new(p45.FooBar)),
+		check(ctx, p129.NewLocalFooBar3Client(impl50{seen}).Baz, p129.NewLocalFooBar3Client(impl50{seen}).BazAsync, new(p45.FooBar)),
+		check(ctx, p129.NewLocalFoo_BarBazClient(impl51{seen}).Baz, p129.NewLocalFoo_BarBazClient(impl51{seen}).BazAsync, new(p45.FooBar)),
+		check(ctx, p129.NewLocalLocalFooClient(impl52{seen}).BarBaz, p129.NewLocalLocalFooClient(impl52{seen}).BarBazAsync, new(p45.FooBar)),
+		check(ctx, p130.NewLocalGreeterClient(impl53{seen}).SayHello, p130.NewLocalGreeterClient(impl53{seen}).SayHelloAsync, new(p46.HelloRequest)),
+		check(ctx, p130.NewLocalWordCounterV2Client(impl54{seen}).Count, p130.NewLocalWordCounterV2Client(impl54{seen}).CountAsync, new(p46.HelloRequest)),
+		check(ctx, p131.NewLocalScaleClient(impl55{seen}).Weigh, p131.NewLocalScaleClient(impl55{seen}).WeighAsync, new(p47.WeighRequest)),
+		check(ctx, p132.NewLocalFooClient(impl56{seen}).Bar, p132.NewLocalFooClient(impl56{seen}).BarAsync, new(p49.BarRequest)),
+		check(ctx, p133.NewLocalAClient(impl57{seen}).Do, p133.NewLocalAClient(impl57{seen}).DoAsync, new(p50.Request)),
+		check(ctx, p134.NewLocalBClient(impl58{seen}).Do, p134.NewLocalBClient(impl58{seen}).DoAsync, new(p50.Request)),
+		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Clients, p135.NewLocalGreeterClient(impl59{seen}).ClientsAsync, new(p52.GreeterClient)),
+		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Plugins, p135.NewLocalGreeterClient(impl59{seen}).PluginsAsync, new(p52.GreeterPlugin)),
+		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Joined, p135.NewLocalGreeterClient(impl59{seen}).JoinedAsync, new(p52.GreeterClients)),
+		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Predeclared, p135.NewLocalGreeterClient(impl59{seen}).PredeclaredAsync, new(p52.Error)),
+		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Packages, p135.NewLocalGreeterClient(impl59{seen}).PackagesAsync, new(p52.Context)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Import, p136.NewLocalWordsClient(impl60{seen}).ImportAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Type, p136.NewLocalWordsClient(impl60{seen}).TypeAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Range, p136.NewLocalWordsClient(impl60{seen}).RangeAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Func, p136.NewLocalWordsClient(impl60{seen}).FuncAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Go, p136.NewLocalWordsClient(impl60{seen}).GoAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Select, p136.NewLocalWordsClient(impl60{seen}).SelectAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Close, p136.NewLocalWordsClient(impl60{seen}).CloseAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Ready, p136.NewLocalWordsClient(impl60{seen}).ReadyAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Init, p136.NewLocalWordsClient(impl60{seen}).InitAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).String, p136.NewLocalWordsClient(impl60{seen}).StringAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Error, p136.NewLocalWordsClient(impl60{seen}).ErrorAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Context, p136.NewLocalWordsClient(impl60{seen}).ContextAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Module, p136.NewLocalWordsClient(impl60{seen}).ModuleAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Call, p136.NewLocalWordsClient(impl60{seen}).CallAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Impl, p136.NewLocalWordsClient(impl60{seen}).ImplAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).New, p136.NewLocalWordsClient(impl60{seen}).NewAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Register, p136.NewLocalWordsClient(impl60{seen}).RegisterAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Delete, p136.NewLocalWordsClient(impl60{seen}).DeleteAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Panic, p136.NewLocalWordsClient(impl60{seen}).PanicAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Recover, p136.NewLocalWordsClient(impl60{seen}).RecoverAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Complex, p136.NewLocalWordsClient(impl60{seen}).ComplexAsync, new(p53.Word)),
+		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Append, p136.NewLocalWordsClient(impl60{seen}).AppendAsync, new(p53.Word)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).Nothing, p137.NewLocalTableClient(impl61{seen}).NothingAsync, new(p54.Plain)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).Look, p137.NewLocalTableClient(impl61{seen}).LookAsync, new(p54.Plain)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).Put, p137.NewLocalTableClient(impl61{seen}).PutAsync, new(p54.Plain)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).Unknown, p137.NewLocalTableClient(impl61{seen}).UnknownAsync, new(p54.Plain)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).Old, p137.NewLocalTableClient(impl61{seen}).OldAsync, new(p54.Plain)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).Wait, p137.NewLocalTableClient(impl61{seen}).WaitAsync, new(p54.Plain)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedRequest, p137.NewLocalTableClient(impl61{seen}).RedactedRequestAsync, new(p54.Secret)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedResponse, p137.NewLocalTableClient(impl61{seen}).RedactedResponseAsync, new(p54.Plain)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedInLoop, p137.NewLocalTableClient(impl61{seen}).RedactedInLoopAsync, new(p54.LoopA)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedInMap, p137.NewLocalTableClient(impl61{seen}).RedactedInMapAsync, new(p54.InMap)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedInOneof, p137.NewLocalTableClient(impl61{seen}).RedactedInOneofAsync, new(p54.InOneof)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).NotRedacted, p137.NewLocalTableClient(impl61{seen}).NotRedactedAsync, new(p54.Harmless)),
+		check(ctx, p137.NewLocalTableClient(impl61{seen}).Everything, p137.NewLocalTableClient(impl61{seen}).EverythingAsync, new(p54.Secret)),
+		check(ctx, p138.NewLocalBoxClient(impl62{seen}).Put, p138.NewLocalBoxClient(impl62{seen}).PutAsync, new(p56.Thing)),
+		check(ctx, p139.NewLocalNestClient(impl63{seen}).Lay, p139.NewLocalNestClient(impl63{seen}).LayAsync, new(p57.Outer_Inner)),
+		check(ctx, p140.NewLocalNoPackageServiceClient(impl64{seen}).Call, p140.NewLocalNoPackageServiceClient(impl64{seen}).CallAsync, new(p58.NoPackageRequest)),
+		check(ctx, p141.NewLocalBareClient(impl65{seen}).Call, p141.NewLocalBareClient(impl65{seen}).CallAsync, new(p59.Word)),
+		check(ctx, p142.NewLocalSafeClient(impl66{seen}).Open, p142.NewLocalSafeClient(impl66{seen}).OpenAsync, new(p60.Combination)),
+		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Slow, p143.NewLocalTunedClient(impl67{seen}).SlowAsync, new(p61.Word)),
+		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Slower, p143.NewLocalTunedClient(impl67{seen}).SlowerAsync, new(p61.Word)),
+		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Quick, p143.NewLocalTunedClient(impl67{seen}).QuickAsync, new(p61.Word)),
+		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Renamed, p143.NewLocalTunedClient(impl67{seen}).RenamedAsync, new(p61.Word)),
+		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Plain, p143.NewLocalTunedClient(impl67{seen}).PlainAsync, new(p61.Word)),
+		check(ctx, p144.NewLocalSuffixClient(impl68{seen}).Call, p144.NewLocalSuffixClient(impl68{seen}).CallAsync, new(p62.Request)),
+		check(ctx, p145.NewLocalOldClient(impl69{seen}).Call, p145.NewLocalOldClient(impl69{seen}).CallAsync, new(p63.OldRequest)),
+		check(ctx, p146.NewLocalMaybeClient(impl70{seen}).Get, p146.NewLocalMaybeClient(impl70{seen}).GetAsync, new(p64.Query)),
+		check(ctx, p147.NewLocalGuestClient(impl71{seen}).Enter, p147.NewLocalGuestClient(impl71{seen}).EnterAsync, new(p65.Home)),
+		check(ctx, p148.NewLocalRootClient(impl72{seen}).Call, p148.NewLocalRootClient(impl72{seen}).CallAsync, new(p66.Request)),
+		check(ctx, p149.NewLocalLeftClient(impl73{seen}).Turn, p149.NewLocalLeftClient(impl73{seen}).TurnAsync, new(p67.Degrees)),
+		check(ctx, p149.NewLocalRightClient(impl74{seen}).Turn, p149.NewLocalRightClient(impl74{seen}).TurnAsync, new(p67.Degrees)),
+		check(ctx, p68.NewLocalSameClient(impl75{seen}).Call, p68.NewLocalSameClient(impl75{seen}).CallAsync, new(p68.Request)),
+		check(ctx, p150.NewLocalForestClient(impl76{seen}).Plant, p150.NewLocalForestClient(impl76{seen}).PlantAsync, new(p69.Tree)),
+		check(ctx, p151.NewLocalTypeClient(impl77{seen}).Call, p151.NewLocalTypeClient(impl77{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalInterfaceClient(impl78{seen}).Call, p151.NewLocalInterfaceClient(impl78{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalMapClient(impl79{seen}).Call, p151.NewLocalMapClient(impl79{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalAClient(impl80{seen}).Call, p151.NewLocalAClient(impl80{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalCtxClient(impl81{seen}).Call, p151.NewLocalCtxClient(impl81{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalReqClient(impl82{seen}).Call, p151.NewLocalReqClient(impl82{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalRespClient(impl83{seen}).Call, p151.NewLocalRespClient(impl83{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalErrClient(impl84{seen}).Call, p151.NewLocalErrClient(impl84{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalImplClient(impl85{seen}).Call, p151.NewLocalImplClient(impl85{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalClientClient(impl86{seen}).Call, p151.NewLocalClientClient(impl86{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalErrorClient(impl87{seen}).Call, p151.NewLocalErrorClient(impl87{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalContextClient(impl88{seen}).Call, p151.NewLocalContextClient(impl88{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalEngineClient(impl89{seen}).Call, p151.NewLocalEngineClient(impl89{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p151.NewLocalNamesClient(impl90{seen}).Call, p151.NewLocalNamesClient(impl90{seen}).CallAsync, new(p70.Word)),
+		check(ctx, p152.NewLocalHTTPFilesClient(impl91{seen}).Get, p152.NewLocalHTTPFilesClient(impl91{seen}).GetAsync, new(p71.GetRequest)),
+		check(ctx, p152.NewLocalHTTPFilesClient(impl91{seen}).Purge, p152.NewLocalHTTPFilesClient(impl91{seen}).PurgeAsync, new(p55.Empty)),
+		check(ctx, p152.NewLocalLinuxClient(impl92{seen}).Boot, p152.NewLocalLinuxClient(impl92{seen}).BootAsync, new(p71.GetRequest)),
+		check(ctx, p152.NewLocalLinuxClient(impl92{seen}).UnimplementedLinuxImpl, p152.NewLocalLinuxClient(impl92{seen}).UnimplementedLinuxImplAsync, new(p71.GetRequest)),
+		check(ctx, p152.NewLocalTestClient(impl93{seen}).Init, p152.NewLocalTestClient(impl93{seen}).InitAsync, new(p71.GetRequest)),
+		check(ctx, p153.NewLocalGreeterClient(impl94{seen}).Greet, p153.NewLocalGreeterClient(impl94{seen}).GreetAsync, new(p72.GreetRequest)),
+		check(ctx, p154.NewLocalSomeClient(impl95{seen}).Once, p154.NewLocalSomeClient(impl95{seen}).OnceAsync, new(p73.Word)),
+		check(ctx, p155.NewLocalOneClient(impl97{seen}).Call, p155.NewLocalOneClient(impl97{seen}).CallAsync, new(p74.OneRequest)),
+		check(ctx, p155.NewLocalTwoClient(impl98{seen}).Call, p155.NewLocalTwoClient(impl98{seen}).CallAsync, new(p74.OneResponse)),
+		check(ctx, p156.NewLocalXClient(impl99{seen}).Call, p156.NewLocalXClient(impl99{seen}).CallAsync, new(p75.Request)),
+		check(ctx, p157.NewLocalXClient(impl100{seen}).Call, p157.NewLocalXClient(impl100{seen}).CallAsync, new(p76.Request)),
+		check(ctx, p158.NewLocalOwnedClient(impl101{seen}).Call, p158.NewLocalOwnedClient(impl101{seen}).CallAsync, new(p77.Word)),
+		check(ctx, p159.NewLocalWellClient(impl102{seen}).Empty, p159.NewLocalWellClient(impl102{seen}).EmptyAsync, new(p55.Empty)),
+		check(ctx, p159.NewLocalWellClient(impl102{seen}).Any, p159.NewLocalWellClient(impl102{seen}).AnyAsync, new(p78.Any)),
+		check(ctx, p159.NewLocalWellClient(impl102{seen}).Mask, p159.NewLocalWellClient(impl102{seen}).MaskAsync, new(p79.FieldMask)),
+		check(ctx, p159.NewLocalWellClient(impl102{seen}).Wrapper, p159.NewLocalWellClient(impl102{seen}).WrapperAsync, new(p81.StringValue)),
+		check(ctx, p160.NewLocalPingClient(impl103{seen}).Ping, p160.NewLocalPingClient(impl103{seen}).PingAsync, new(p55.Empty)),
+		check(ctx, p160.NewLocalPingClient(impl103{seen}).Wrap, p160.NewLocalPingClient(impl103{seen}).WrapAsync, new(p55.Empty)),
 	)
 }

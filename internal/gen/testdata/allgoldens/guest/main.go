@@ -9,163 +9,175 @@ import (
 	"context"
 	"fmt"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
-	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
-	p3 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p4 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p6 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
-	p5 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
-	p16 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p1 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
+	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
+	p3 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	p2 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p5 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	p4 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p6 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p16 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	"github.com/iansmith/parigot/pluginsdk/future"
 	"google.golang.org/protobuf/proto"
-	p146 "google.golang.org/protobuf/types/known/anypb"
-	p132 "google.golang.org/protobuf/types/known/emptypb"
-	p147 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p77 "google.golang.org/protobuf/types/known/timestamppb"
-	p148 "google.golang.org/protobuf/types/known/wrapperspb"
+	p150 "google.golang.org/protobuf/types/known/anypb"
+	p136 "google.golang.org/protobuf/types/known/emptypb"
+	p151 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p81 "google.golang.org/protobuf/types/known/timestamppb"
+	p152 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
-func check[T, U proto.Message](method string, call func(context.Context, T) (U, error), req T) {
+func check[T, U proto.Message](method string, call func(context.Context, T) (U, error), twin func(context.Context, T) *future.Method[U, error], req T) {
+	ctx := context.Background()
 	fill.Fill(req)
-	resp, err := call(context.Background(), req)
+	resp, err := call(ctx, req)
+	if err == nil {
+		err = fill.Check(resp)
+	}
+	if err == nil {
+		resp, err = future.Await(ctx, twin(ctx, req))
+	}
 	if err == nil {
 		err = fill.Check(resp)
 	}
@@ -176,164 +188,169 @@ func check[T, U proto.Message](method string, call func(context.Context, T) (U, 
 }
 
 func main() {
-	check("comment_bytes.Odd.Call", p0.NewOddClient().Call, new(p1.Word))
-	check("comments.Talk.Say", p2.NewTalkClient().Say, new(p3.Word))
-	check("comments.Talk.Whisper", p2.NewTalkClient().Whisper, new(p3.Word))
-	check("comments.Talk.Shout", p2.NewTalkClient().Shout, new(p3.Word))
-	check("comments.Talk.Mumble", p2.NewTalkClient().Mumble, new(p3.Word))
-	check("comments.Talk.Speak", p2.NewTalkClient().Speak, new(p3.Word))
-	check("constrained_names.n3.Svc.Call", p4.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n5.Svc.Call", p6.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n0.Svc.Call", p7.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n2.Svc.Call", p8.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n1.Svc.Call", p9.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n4.Svc.Call", p10.NewSvcClient().Call, new(p5.Word))
-	check("acme.team.svc.x.v1.Deep.Dive", p11.NewDeepClient().Dive, new(p12.DiveRequest))
-	check("deprecated.Fresh.Keep", p13.NewFreshClient().Keep, new(p14.Word))
-	check("deprecated.Fresh.Drop", p13.NewFreshClient().Drop, new(p14.Word))
-	check("deprecated.Stale.Call", p13.NewStaleClient().Call, new(p14.Word))
-	check("deprecated.Whole.Call", p13.NewWholeClient().Call, new(p14.Word))
-	check("directives.Run.Call", p15.NewRunClient().Call, new(p16.Word))
-	check("directives.Run.Block", p15.NewRunClient().Block, new(p16.Word))
-	check("queue.v1.Queue.Send", p17.NewQueueClient().Send, new(p18.SendRequest))
-	check("queue.v1.Queue.Receive", p17.NewQueueClient().Receive, new(p18.ReceiveRequest))
-	check("queue.v1.Queue.Length", p17.NewQueueClient().Length, new(p18.LengthRequest))
-	check("edition2023.Editor.Edit", p19.NewEditorClient().Edit, new(p20.EditRequest))
-	check("edition2024.Editor.Edit", p21.NewEditorClient().Edit, new(p22.EditRequest))
-	check("empty_messages.Nothing.Happens", p23.NewNothingClient().Happens, new(p24.HappensRequest))
-	_ = p25.NewIdleClient()
-	check("file_names.upper.Svc.Call", p26.NewSvcClient().Call, new(p27.Word))
-	check("file_names.ab.Svc.Call", p28.NewSvcClient().Call, new(p29.Word))
-	check("file_names.dot.Svc.Call", p30.NewSvcClient().Call, new(p31.Word))
-	check("file_names.space.Svc.Call", p32.NewSvcClient().Call, new(p33.Word))
-	check("foreign_messages.Caller.Versions", p34.NewCallerClient().Versions, new(p35.In))
-	check("foreign_messages.Caller.Locals", p34.NewCallerClient().Locals, new(p36.In))
-	check("foreign_messages.Caller.Packages", p34.NewCallerClient().Packages, new(p36.In))
-	check("go_package_name.Named.Go", p37.NewNamedClient().Go, new(p38.Thing))
-	check("go_package_names.napi.Svc.Call", p39.NewSvcClient().Call, new(p40.Word))
-	check("go_package_names.nc.Svc.Call", p41.NewSvcClient().Call, new(p42.Word))
-	check("go_package_names.ncall.Svc.Call", p43.NewSvcClient().Call, new(p44.Word))
-	check("go_package_names.ncontext.Svc.Call", p45.NewSvcClient().Call, new(p46.Word))
-	check("go_package_names.nctx.Svc.Call", p47.NewSvcClient().Call, new(p48.Word))
-	check("go_package_names.ne.Svc.Call", p49.NewSvcClient().Call, new(p50.Word))
-	check("go_package_names.neng.Svc.Call", p51.NewSvcClient().Call, new(p52.Word))
-	check("go_package_names.nerr.Svc.Call", p53.NewSvcClient().Call, new(p54.Word))
-	check("go_package_names.nfmt.Svc.Call", p55.NewSvcClient().Call, new(p56.Word))
-	check("go_package_names.nguest.Svc.Call", p57.NewSvcClient().Call, new(p58.Word))
-	check("go_package_names.nimpl.Svc.Call", p59.NewSvcClient().Call, new(p60.Word))
-	check("go_package_names.nm.Svc.Call", p61.NewSvcClient().Call, new(p62.Word))
-	check("go_package_names.nparigot.Svc.Call", p63.NewSvcClient().Call, new(p64.Word))
-	check("go_package_names.npluginsdk.Svc.Call", p65.NewSvcClient().Call, new(p66.Word))
-	check("go_package_names.nproto.Svc.Call", p67.NewSvcClient().Call, new(p68.Word))
-	check("go_package_names.nstack.Svc.Call", p69.NewSvcClient().Call, new(p70.Word))
-	check("go_package_names.ntype.Svc.Call", p71.NewSvcClient().Call, new(p72.Word))
-	check("go_package_names.nunsafe.Svc.Call", p73.NewSvcClient().Call, new(p74.Word))
-	check("grown.Clock.Now", p75.NewClockClient().Now, new(p76.NowRequest))
-	check("grown.Clock.Alarm", p75.NewClockClient().Alarm, new(p77.Timestamp))
-	check("grown.Calendar.Today", p75.NewCalendarClient().Today, new(p76.NowRequest))
-	check("header.Svc.Call", p78.NewSvcClient().Call, new(p79.Word))
-	check("ids.Queue.Send", p80.NewQueueClient().Send, new(p81.SendRequest))
-	check("import_path.Finder.Find", p82.NewFinderClient().Find, new(p83.FindRequest))
-	check("joined_names.Foo.BarBaz", p84.NewFooClient().BarBaz, new(p85.FooBar))
-	check("joined_names.FooBar3.Baz", p84.NewFooBar3Client().Baz, new(p85.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p84.NewFoo_BarBazClient().Baz, new(p85.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p84.NewLocalFooClient().BarBaz, new(p85.FooBar))
-	check("lower_case.greeter.say_hello", p86.NewGreeterClient().SayHello, new(p87.HelloRequest))
-	check("lower_case.word_counter_v2.count", p86.NewWordCounterV2Client().Count, new(p87.HelloRequest))
-	check("m_dependency.Scale.Weigh", p88.NewScaleClient().Weigh, new(p89.WeighRequest))
-	check("m_override.Foo.Bar", p90.NewFooClient().Bar, new(p91.BarRequest))
-	check("many_packages.a.A.Do", p92.NewAClient().Do, new(p93.Request))
-	check("many_packages.b.B.Do", p94.NewBClient().Do, new(p93.Request))
-	check("message_names.Greeter.Clients", p95.NewGreeterClient().Clients, new(p96.GreeterClient))
-	check("message_names.Greeter.Plugins", p95.NewGreeterClient().Plugins, new(p96.GreeterPlugin))
-	check("message_names.Greeter.Joined", p95.NewGreeterClient().Joined, new(p96.GreeterClients))
-	check("message_names.Greeter.Predeclared", p95.NewGreeterClient().Predeclared, new(p96.Error))
-	check("message_names.Greeter.Packages", p95.NewGreeterClient().Packages, new(p96.Context))
-	check("method_names.Words.Import", p97.NewWordsClient().Import, new(p98.Word))
-	check("method_names.Words.Type", p97.NewWordsClient().Type, new(p98.Word))
-	check("method_names.Words.Range", p97.NewWordsClient().Range, new(p98.Word))
-	check("method_names.Words.Func", p97.NewWordsClient().Func, new(p98.Word))
-	check("method_names.Words.Go", p97.NewWordsClient().Go, new(p98.Word))
-	check("method_names.Words.Select", p97.NewWordsClient().Select, new(p98.Word))
-	check("method_names.Words.Close", p97.NewWordsClient().Close, new(p98.Word))
-	check("method_names.Words.Ready", p97.NewWordsClient().Ready, new(p98.Word))
-	check("method_names.Words.Init", p97.NewWordsClient().Init, new(p98.Word))
-	check("method_names.Words.String", p97.NewWordsClient().String, new(p98.Word))
-	check("method_names.Words.Error", p97.NewWordsClient().Error, new(p98.Word))
-	check("method_names.Words.Context", p97.NewWordsClient().Context, new(p98.Word))
-	check("method_names.Words.Module", p97.NewWordsClient().Module, new(p98.Word))
-	check("method_names.Words.Call", p97.NewWordsClient().Call, new(p98.Word))
-	check("method_names.Words.Impl", p97.NewWordsClient().Impl, new(p98.Word))
-	check("method_names.Words.New", p97.NewWordsClient().New, new(p98.Word))
-	check("method_names.Words.Register", p97.NewWordsClient().Register, new(p98.Word))
-	check("method_names.Words.Delete", p97.NewWordsClient().Delete, new(p98.Word))
-	check("method_names.Words.Panic", p97.NewWordsClient().Panic, new(p98.Word))
-	check("method_names.Words.Recover", p97.NewWordsClient().Recover, new(p98.Word))
-	check("method_names.Words.Complex", p97.NewWordsClient().Complex, new(p98.Word))
-	check("method_names.Words.Append", p97.NewWordsClient().Append, new(p98.Word))
-	check("method_table.Table.Nothing", p99.NewTableClient().Nothing, new(p100.Plain))
-	check("method_table.Table.Look", p99.NewTableClient().Look, new(p100.Plain))
-	check("method_table.Table.Put", p99.NewTableClient().Put, new(p100.Plain))
-	check("method_table.Table.Unknown", p99.NewTableClient().Unknown, new(p100.Plain))
-	check("method_table.Table.Old", p99.NewTableClient().Old, new(p100.Plain))
-	check("method_table.Table.Wait", p99.NewTableClient().Wait, new(p100.Plain))
-	check("method_table.Table.RedactedRequest", p99.NewTableClient().RedactedRequest, new(p100.Secret))
-	check("method_table.Table.RedactedResponse", p99.NewTableClient().RedactedResponse, new(p100.Plain))
-	check("method_table.Table.RedactedInLoop", p99.NewTableClient().RedactedInLoop, new(p100.LoopA))
-	check("method_table.Table.RedactedInMap", p99.NewTableClient().RedactedInMap, new(p100.InMap))
-	check("method_table.Table.RedactedInOneof", p99.NewTableClient().RedactedInOneof, new(p100.InOneof))
-	check("method_table.Table.NotRedacted", p99.NewTableClient().NotRedacted, new(p100.Harmless))
-	check("method_table.Table.Everything", p99.NewTableClient().Everything, new(p100.Secret))
-	check("module.Box.Put", p101.NewBoxClient().Put, new(p102.Thing))
-	check("nested.Nest.Lay", p103.NewNestClient().Lay, new(p104.Outer_Inner))
-	check("NoPackageService.Call", p105.NewNoPackageServiceClient().Call, new(p106.NoPackageRequest))
-	check("no_source_info.Bare.Call", p107.NewBareClient().Call, new(p108.Word))
-	check("opaque.Safe.Open", p109.NewSafeClient().Open, new(p110.Combination))
-	check("options.Tuned.Slow", p111.NewTunedClient().Slow, new(p112.Word))
-	check("options.Tuned.Slower", p111.NewTunedClient().Slower, new(p112.Word))
-	check("options.Tuned.Quick", p111.NewTunedClient().Quick, new(p112.Word))
-	check("options.Tuned.Renamed", p111.NewTunedClient().Renamed, new(p112.Word))
-	check("options.Tuned.Plain", p111.NewTunedClient().Plain, new(p112.Word))
-	check("package_suffix.Suffix.Call", p113.NewSuffixClient().Call, new(p114.Request))
-	check("proto2_case.Old.Call", p115.NewOldClient().Call, new(p116.OldRequest))
-	check("proto3_optional.Maybe.Get", p117.NewMaybeClient().Get, new(p118.Query))
-	check("public_import.Guest.Enter", p119.NewGuestClient().Enter, new(p120.Home))
-	check("rootfile.Root.Call", p121.NewRootClient().Call, new(p122.Request))
-	check("same_method.Left.Turn", p123.NewLeftClient().Turn, new(p124.Degrees))
-	check("same_method.Right.Turn", p123.NewRightClient().Turn, new(p124.Degrees))
-	check("same_package.Same.Call", p125.NewSameClient().Call, new(p125.Request))
-	check("same_type.Forest.Plant", p126.NewForestClient().Plant, new(p127.Tree))
-	check("service_names.Type.Call", p128.NewTypeClient().Call, new(p129.Word))
-	check("service_names.Interface.Call", p128.NewInterfaceClient().Call, new(p129.Word))
-	check("service_names.Map.Call", p128.NewMapClient().Call, new(p129.Word))
-	check("service_names.A.Call", p128.NewAClient().Call, new(p129.Word))
-	check("service_names.Ctx.Call", p128.NewCtxClient().Call, new(p129.Word))
-	check("service_names.Req.Call", p128.NewReqClient().Call, new(p129.Word))
-	check("service_names.Resp.Call", p128.NewRespClient().Call, new(p129.Word))
-	check("service_names.Err.Call", p128.NewErrClient().Call, new(p129.Word))
-	check("service_names.Impl.Call", p128.NewImplClient().Call, new(p129.Word))
-	check("service_names.Client.Call", p128.NewClientClient().Call, new(p129.Word))
-	check("service_names.Error.Call", p128.NewErrorClient().Call, new(p129.Word))
-	check("service_names.Context.Call", p128.NewContextClient().Call, new(p129.Word))
-	check("service_names.Engine.Call", p128.NewEngineClient().Call, new(p129.Word))
-	check("service_names.Names.Call", p128.NewNamesClient().Call, new(p129.Word))
-	check("skeleton.HTTPFiles.Get", p130.NewHTTPFilesClient().Get, new(p131.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p130.NewHTTPFilesClient().Purge, new(p132.Empty))
-	check("skeleton.Linux.Boot", p130.NewLinuxClient().Boot, new(p131.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p130.NewLinuxClient().UnimplementedLinuxImpl, new(p131.GetRequest))
-	check("skeleton.Test.Init", p130.NewTestClient().Init, new(p131.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p133.NewGreeterClient().Greet, new(p134.GreetRequest))
-	check("streaming_skip.Some.Once", p135.NewSomeClient().Once, new(p136.Word))
-	_ = p135.NewAllClient()
-	check("two_files.One.Call", p137.NewOneClient().Call, new(p138.OneRequest))
-	check("two_files.Two.Call", p137.NewTwoClient().Call, new(p138.OneResponse))
-	check("two_versions.x.v1.X.Call", p139.NewXClient().Call, new(p140.Request))
-	check("two_versions.x.v2.X.Call", p141.NewXClient().Call, new(p142.Request))
-	check("unknown_options.Owned.Call", p143.NewOwnedClient().Call, new(p144.Word))
-	check("well_known.Well.Empty", p145.NewWellClient().Empty, new(p132.Empty))
-	check("well_known.Well.Any", p145.NewWellClient().Any, new(p146.Any))
-	check("well_known.Well.Mask", p145.NewWellClient().Mask, new(p147.FieldMask))
-	check("well_known.Well.Wrapper", p145.NewWellClient().Wrapper, new(p148.StringValue))
-	check("wkt_listed.Ping.Ping", p149.NewPingClient().Ping, new(p132.Empty))
-	check("wkt_listed.Ping.Wrap", p149.NewPingClient().Wrap, new(p132.Empty))
+	check("async_names.Mail.Send", p0.NewMailClient().Send, p0.NewMailClient().SendAsync__, new(p1.Letter))
+	check("async_names.Mail.SendAsync", p0.NewMailClient().SendAsync, p0.NewMailClient().SendAsyncAsync, new(p1.Letter))
+	check("async_names.Mail.SendAsync_", p0.NewMailClient().SendAsync_, p0.NewMailClient().SendAsync_Async, new(p1.Letter))
+	check("async_names.Mail.Receive", p0.NewMailClient().Receive, p0.NewMailClient().ReceiveAsync, new(p1.Letter))
+	check("comment_bytes.Odd.Call", p2.NewOddClient().Call, p2.NewOddClient().CallAsync, new(p3.Word))
+	check("comments.Talk.Say", p4.NewTalkClient().Say, p4.NewTalkClient().SayAsync, new(p5.Word))
+	check("comments.Talk.Whisper", p4.NewTalkClient().Whisper, p4.NewTalkClient().WhisperAsync, new(p5.Word))
+	check("comments.Talk.Shout", p4.NewTalkClient().Shout, p4.NewTalkClient().ShoutAsync, new(p5.Word))
+	check("comments.Talk.Mumble", p4.NewTalkClient().Mumble, p4.NewTalkClient().MumbleAsync, new(p5.Word))
+	check("comments.Talk.Speak", p4.NewTalkClient().Speak, p4.NewTalkClient().SpeakAsync, new(p5.Word))
+	check("constrained_names.n3.Svc.Call", p6.NewSvcClient().Call, p6.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n5.Svc.Call", p8.NewSvcClient().Call, p8.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n0.Svc.Call", p9.NewSvcClient().Call, p9.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n2.Svc.Call", p10.NewSvcClient().Call, p10.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n1.Svc.Call", p11.NewSvcClient().Call, p11.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n4.Svc.Call", p12.NewSvcClient().Call, p12.NewSvcClient().CallAsync, new(p7.Word))
+	check("acme.team.svc.x.v1.Deep.Dive", p13.NewDeepClient().Dive, p13.NewDeepClient().DiveAsync, new(p14.DiveRequest))
+	check("deprecated.Fresh.Keep", p15.NewFreshClient().Keep, p15.NewFreshClient().KeepAsync, new(p16.Word))
+	check("deprecated.Fresh.Drop", p15.NewFreshClient().Drop, p15.NewFreshClient().DropAsync, new(p16.Word))
+	check("deprecated.Stale.Call", p15.NewStaleClient().Call, p15.NewStaleClient().CallAsync, new(p16.Word))
+	check("deprecated.Whole.Call", p15.NewWholeClient().Call, p15.NewWholeClient().CallAsync, new(p16.Word))
+	check("directives.Run.Call", p17.NewRunClient().Call, p17.NewRunClient().CallAsync, new(p18.Word))
+	check("directives.Run.Block", p17.NewRunClient().Block, p17.NewRunClient().BlockAsync, new(p18.Word))
+	check("queue.v1.Queue.Send", p19.NewQueueClient().Send, p19.NewQueueClient().SendAsync, new(p20.SendRequest))
+	check("queue.v1.Queue.Receive", p19.NewQueueClient().Receive, p19.NewQueueClient().ReceiveAsync, new(p20.ReceiveRequest))
+	check("queue.v1.Queue.Length", p19.NewQueueClient().Length, p19.NewQueueClient().LengthAsync, new(p20.LengthRequest))
+	check("edition2023.Editor.Edit", p21.NewEditorClient().Edit, p21.NewEditorClient().EditAsync, new(p22.EditRequest))
+	check("edition2024.Editor.Edit", p23.NewEditorClient().Edit, p23.NewEditorClient().EditAsync, new(p24.EditRequest))
+	check("empty_messages.Nothing.Happens", p25.NewNothingClient().Happens, p25.NewNothingClient().HappensAsync, new(p26.HappensRequest))
+	_ = p27.NewIdleClient()
+	check("file_names.upper.Svc.Call", p28.NewSvcClient().Call, p28.NewSvcClient().CallAsync, new(p29.Word))
+	check("file_names.ab.Svc.Call", p30.NewSvcClient().Call, p30.NewSvcClient().CallAsync, new(p31.Word))
+	check("file_names.dot.Svc.Call", p32.NewSvcClient().Call, p32.NewSvcClient().CallAsync, new(p33.Word))
+	check("file_names.space.Svc.Call", p34.NewSvcClient().Call, p34.NewSvcClient().CallAsync, new(p35.Word))
+	check("foreign_messages.Caller.Versions", p36.NewCallerClient().Versions, p36.NewCallerClient().VersionsAsync, new(p37.In))
+	check("foreign_messages.Caller.Locals", p36.NewCallerClient().Locals, p36.NewCallerClient().LocalsAsync, new(p38.In))
+	check("foreign_messages.Caller.Packages", p36.NewCallerClient().Packages, p36.NewCallerClient().PackagesAsync, new(p38.In))
+	check("go_package_name.Named.Go", p39.NewNamedClient().Go, p39.NewNamedClient().GoAsync, new(p40.Thing))
+	check("go_package_names.napi.Svc.Call", p41.NewSvcClient().Call, p41.NewSvcClient().CallAsync, new(p42.Word))
+	check("go_package_names.nc.Svc.Call", p43.NewSvcClient().Call, p43.NewSvcClient().CallAsync, new(p44.Word))
+	check("go_package_names.ncall.Svc.Call", p45.NewSvcClient().Call, p45.NewSvcClient().CallAsync, new(p46.Word))
+	check("go_package_names.ncontext.Svc.Call", p47.NewSvcClient().Call, p47.NewSvcClient().CallAsync, new(p48.Word))
+	check("go_package_names.nctx.Svc.Call", p49.NewSvcClient().Call, p49.NewSvcClient().CallAsync, new(p50.Word))
+	check("go_package_names.ne.Svc.Call", p51.NewSvcClient().Call, p51.NewSvcClient().CallAsync, new(p52.Word))
+	check("go_package_names.neng.Svc.Call", p53.NewSvcClient().Call, p53.NewSvcClient().CallAsync, new(p54.Word))
+	check("go_package_names.nerr.Svc.Call", p55.NewSvcClient().Call, p55.NewSvcClient().CallAsync, new(p56.Word))
+	check("go_package_names.nfmt.Svc.Call", p57.NewSvcClient().Call, p57.NewSvcClient().CallAsync, new(p58.Word))
+	check("go_package_names.nfuture.Svc.Call", p59.NewSvcClient().Call, p59.NewSvcClient().CallAsync, new(p60.Word))
+	check("go_package_names.nguest.Svc.Call", p61.NewSvcClient().Call, p61.NewSvcClient().CallAsync, new(p62.Word))
+	check("go_package_names.nimpl.Svc.Call", p63.NewSvcClient().Call, p63.NewSvcClient().CallAsync, new(p64.Word))
+	check("go_package_names.nm.Svc.Call", p65.NewSvcClient().Call, p65.NewSvcClient().CallAsync, new(p66.Word))
+	check("go_package_names.nparigot.Svc.Call", p67.NewSvcClient().Call, p67.NewSvcClient().CallAsync, new(p68.Word))
+	check("go_package_names.npluginsdk.Svc.Call", p69.NewSvcClient().Call, p69.NewSvcClient().CallAsync, new(p70.Word))
+	check("go_package_names.nproto.Svc.Call", p71.NewSvcClient().Call, p71.NewSvcClient().CallAsync, new(p72.Word))
+	check("go_package_names.nstack.Svc.Call", p73.NewSvcClient().Call, p73.NewSvcClient().CallAsync, new(p74.Word))
+	check("go_package_names.ntype.Svc.Call", p75.NewSvcClient().Call, p75.NewSvcClient().CallAsync, new(p76.Word))
+	check("go_package_names.nunsafe.Svc.Call", p77.NewSvcClient().Call, p77.NewSvcClient().CallAsync, new(p78.Word))
+	check("grown.Clock.Now", p79.NewClockClient().Now, p79.NewClockClient().NowAsync, new(p80.NowRequest))
+	check("grown.Clock.Alarm", p79.NewClockClient().Alarm, p79.NewClockClient().AlarmAsync, new(p81.Timestamp))
+	check("grown.Calendar.Today", p79.NewCalendarClient().Today, p79.NewCalendarClient().TodayAsync, new(p80.NowRequest))
+	check("header.Svc.Call", p82.NewSvcClient().Call, p82.NewSvcClient().CallAsync, new(p83.Word))
+	check("ids.Queue.Send", p84.NewQueueClient().Send, p84.NewQueueClient().SendAsync, new(p85.SendRequest))
+	check("import_path.Finder.Find", p86.NewFinderClient().Find, p86.NewFinderClient().FindAsync, new(p87.FindRequest))
+	check("joined_names.Foo.BarBaz", p88.NewFooClient().BarBaz, p88.NewFooClient().BarBazAsync, new(p89.FooBar))
+	check("joined_names.FooBar3.Baz", p88.NewFooBar3Client().Baz, p88.NewFooBar3Client().BazAsync, new(p89.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p88.NewFoo_BarBazClient().Baz, p88.NewFoo_BarBazClient().BazAsync, new(p89.FooBar))
+	check("joined_names.LocalFoo.BarBaz", p88.NewLocalFooClient().BarBaz, p88.NewLocalFooClient().BarBazAsync, new(p89.FooBar))
+	check("lower_case.greeter.say_hello", p90.NewGreeterClient().SayHello, p90.NewGreeterClient().SayHelloAsync, new(p91.HelloRequest))
+	check("lower_case.word_counter_v2.count", p90.NewWordCounterV2Client().Count, p90.NewWordCounterV2Client().CountAsync, new(p91.HelloRequest))
+	check("m_dependency.Scale.Weigh", p92.NewScaleClient().Weigh, p92.NewScaleClient().WeighAsync, new(p93.WeighRequest))
+	check("m_override.Foo.Bar", p94.NewFooClient().Bar, p94.NewFooClient().BarAsync, new(p95.BarRequest))
+	check("many_packages.a.A.Do", p96.NewAClient().Do, p96.NewAClient().DoAsync, new(p97.Request))
+	check("many_packages.b.B.Do", p98.NewBClient().Do, p98.NewBClient().DoAsync, new(p97.Request))
+	check("message_names.Greeter.Clients", p99.NewGreeterClient().Clients, p99.NewGreeterClient().ClientsAsync, new(p100.GreeterClient))
+	check("message_names.Greeter.Plugins", p99.NewGreeterClient().Plugins, p99.NewGreeterClient().PluginsAsync, new(p100.GreeterPlugin))
+	check("message_names.Greeter.Joined", p99.NewGreeterClient().Joined, p99.NewGreeterClient().JoinedAsync, new(p100.GreeterClients))
+	check("message_names.Greeter.Predeclared", p99.NewGreeterClient().Predeclared, p99.NewGreeterClient().PredeclaredAsync, new(p100.Error))
+	check("message_names.Greeter.Packages", p99.NewGreeterClient().Packages, p99.NewGreeterClient().PackagesAsync, new(p100.Context))
+	check("method_names.Words.Import", p101.NewWordsClient().Import, p101.NewWordsClient().ImportAsync, new(p102.Word))
+	check("method_names.Words.Type", p101.NewWordsClient().Type, p101.NewWordsClient().TypeAsync, new(p102.Word))
+	check("method_names.Words.Range", p101.NewWordsClient().Range, p101.NewWordsClient().RangeAsync, new(p102.Word))
+	check("method_names.Words.Func", p101.NewWordsClient().Func, p101.NewWordsClient().FuncAsync, new(p102.Word))
+	check("method_names.Words.Go", p101.NewWordsClient().Go, p101.NewWordsClient().GoAsync, new(p102.Word))
+	check("method_names.Words.Select", p101.NewWordsClient().Select, p101.NewWordsClient().SelectAsync, new(p102.Word))
+	check("method_names.Words.Close", p101.NewWordsClient().Close, p101.NewWordsClient().CloseAsync, new(p102.Word))
+	check("method_names.Words.Ready", p101.NewWordsClient().Ready, p101.NewWordsClient().ReadyAsync, new(p102.Word))
+	check("method_names.Words.Init", p101.NewWordsClient().Init, p101.NewWordsClient().InitAsync, new(p102.Word))
+	check("method_names.Words.String", p101.NewWordsClient().String, p101.NewWordsClient().StringAsync, new(p102.Word))
+	check("method_names.Words.Error", p101.NewWordsClient().Error, p101.NewWordsClient().ErrorAsync, new(p102.Word))
+	check("method_names.Words.Context", p101.NewWordsClient().Context, p101.NewWordsClient().ContextAsync, new(p102.Word))
+	check("method_names.Words.Module", p101.NewWordsClient().Module, p101.NewWordsClient().ModuleAsync, new(p102.Word))
+	check("method_names.Words.Call", p101.NewWordsClient().Call, p101.NewWordsClient().CallAsync, new(p102.Word))
+	check("method_names.Words.Impl", p101.NewWordsClient().Impl, p101.NewWordsClient().ImplAsync, new(p102.Word))
+	check("method_names.Words.New", p101.NewWordsClient().New, p101.NewWordsClient().NewAsync, new(p102.Word))
+	check("method_names.Words.Register", p101.NewWordsClient().Register, p101.NewWordsClient().RegisterAsync, new(p102.Word))
+	check("method_names.Words.Delete", p101.NewWordsClient().Delete, p101.NewWordsClient().DeleteAsync, new(p102.Word))
+	check("method_names.Words.Panic", p101.NewWordsClient().Panic, p101.NewWordsClient().PanicAsync, new(p102.Word))
+	check("method_names.Words.Recover", p101.NewWordsClient().Recover, p101.NewWordsClient().RecoverAsync, new(p102.Word))
+	check("method_names.Words.Complex", p101.NewWordsClient().Complex, p101.NewWordsClient().ComplexAsync, new(p102.Word))
+	check("method_names.Words.Append", p101.NewWordsClient().Append, p101.NewWordsClient().AppendAsync, new(p102.Word))
+	check("method_table.Table.Nothing", p103.NewTableClient().Nothing, p103.NewTableClient().NothingAsync, new(p104.Plain))
+	check("method_table.Table.Look", p103.NewTableClient().Look, p103.NewTableClient().LookAsync, new(p104.Plain))
+	check("method_table.Table.Put", p103.NewTableClient().Put, p103.NewTableClient().PutAsync, new(p104.Plain))
+	check("method_table.Table.Unknown", p103.NewTableClient().Unknown, p103.NewTableClient().UnknownAsync, new(p104.Plain))
+	check("method_table.Table.Old", p103.NewTableClient().Old, p103.NewTableClient().OldAsync, new(p104.Plain))
+	check("method_table.Table.Wait", p103.NewTableClient().Wait, p103.NewTableClient().WaitAsync, new(p104.Plain))
+	check("method_table.Table.RedactedRequest", p103.NewTableClient().RedactedRequest, p103.NewTableClient().RedactedRequestAsync, new(p104.Secret))
+	check("method_table.Table.RedactedResponse", p103.NewTableClient().RedactedResponse, p103.NewTableClient().RedactedResponseAsync, new(p104.Plain))
+	check("method_table.Table.RedactedInLoop", p103.NewTableClient().RedactedInLoop, p103.NewTableClient().RedactedInLoopAsync, new(p104.LoopA))
+	check("method_table.Table.RedactedInMap", p103.NewTableClient().RedactedInMap, p103.NewTableClient().RedactedInMapAsync, new(p104.InMap))
+	check("method_table.Table.RedactedInOneof", p103.NewTableClient().RedactedInOneof, p103.NewTableClient().RedactedInOneofAsync, new(p104.InOneof))
+	check("method_table.Table.NotRedacted", p103.NewTableClient().NotRedacted, p103.NewTableClient().NotRedactedAsync, new(p104.Harmless))
+	check("method_table.Table.Everything", p103.NewTableClient().Everything, p103.NewTableClient().EverythingAsync, new(p104.Secret))
+	check("module.Box.Put", p105.NewBoxClient().Put, p105.NewBoxClient().PutAsync, new(p106.Thing))
+	check("nested.Nest.Lay", p107.NewNestClient().Lay, p107.NewNestClient().LayAsync, new(p108.Outer_Inner))
+	check("NoPackageService.Call", p109.NewNoPackageServiceClient().Call, p109.NewNoPackageServiceClient().CallAsync, new(p110.NoPackageRequest))
+	check("no_source_info.Bare.Call", p111.NewBareClient().Call, p111.NewBareClient().CallAsync, new(p112.Word))
+	check("opaque.Safe.Open", p113.NewSafeClient().Open, p113.NewSafeClient().OpenAsync, new(p114.Combination))
+	check("options.Tuned.Slow", p115.NewTunedClient().Slow, p115.NewTunedClient().SlowAsync, new(p116.Word))
+	check("options.Tuned.Slower", p115.NewTunedClient().Slower, p115.NewTunedClient().SlowerAsync, new(p116.Word))
+	check("options.Tuned.Quick", p115.NewTunedClient().Quick, p115.NewTunedClient().QuickAsync, new(p116.Word))
+	check("options.Tuned.Renamed", p115.NewTunedClient().Renamed, p115.NewTunedClient().RenamedAsync, new(p116.Word))
+	check("options.Tuned.Plain", p115.NewTunedClient().Plain, p115.NewTunedClient().PlainAsync, new(p116.Word))
+	check("package_suffix.Suffix.Call", p117.NewSuffixClient().Call, p117.NewSuffixClient().CallAsync, new(p118.Request))
+	check("proto2_case.Old.Call", p119.NewOldClient().Call, p119.NewOldClient().CallAsync, new(p120.OldRequest))
+	check("proto3_optional.Maybe.Get", p121.NewMaybeClient().Get, p121.NewMaybeClient().GetAsync, new(p122.Query))
+	check("public_import.Guest.Enter", p123.NewGuestClient().Enter, p123.NewGuestClient().EnterAsync, new(p124.Home))
+	check("rootfile.Root.Call", p125.NewRootClient().Call, p125.NewRootClient().CallAsync, new(p126.Request))
+	check("same_method.Left.Turn", p127.NewLeftClient().Turn, p127.NewLeftClient().TurnAsync, new(p128.Degrees))
+	check("same_method.Right.Turn", p127.NewRightClient().Turn, p127.NewRightClient().TurnAsync, new(p128.Degrees))
+	check("same_package.Same.Call", p129.NewSameClient().Call, p129.NewSameClient().CallAsync, new(p129.Request))
+	check("same_type.Forest.Plant", p130.NewForestClient().Plant, p130.NewForestClient().PlantAsync, new(p131.Tree))
+	check("service_names.Type.Call", p132.NewTypeClient().Call, p132.NewTypeClient().CallAsync, new(p133.Word))
+	check("service_names.Interface.Call", p132.NewInterfaceClient().Call, p132.NewInterfaceClient().CallAsync, new(p133.Word))
+	check("service_names.Map.Call", p132.NewMapClient().Call, p132.NewMapClient().CallAsync, new(p133.Word))
+	check("service_names.A.Call", p132.NewAClient().Call, p132.NewAClient().CallAsync, new(p133.Word))
+	check("service_names.Ctx.Call", p132.NewCtxClient().Call, p132.NewCtxClient().CallAsync, new(p133.Word))
+	check("service_names.Req.Call", p132.NewReqClient().Call, p132.NewReqClient().CallAsync, new(p133.Word))
+	check("service_names.Resp.Call", p132.NewRespClient().Call, p132.NewRespClient().CallAsync, new(p133.Word))
+	check("service_names.Err.Call", p132.NewErrClient().Call, p132.NewErrClient().CallAsync, new(p133.Word))
+	check("service_names.Impl.Call", p132.NewImplClient().Call, p132.NewImplClient().CallAsync, new(p133.Word))
+	check("service_names.Client.Call", p132.NewClientClient().Call, p132.NewClientClient().CallAsync, new(p133.Word))
+	check("service_names.Error.Call", p132.NewErrorClient().Call, p132.NewErrorClient().CallAsync, new(p133.Word))
+	check("service_names.Context.Call", p132.NewContextClient().Call, p132.NewContextClient().CallAsync, new(p133.Word))
+	check("service_names.Engine.Call", p132.NewEngineClient().Call, p132.NewEngineClient().CallAsync, new(p133.Word))
+	check("service_names.Names.Call", p132.NewNamesClient().Call, p132.NewNamesClient().CallAsync, new(p133.Word))
+	check("skeleton.HTTPFiles.Get", p134.NewHTTPFilesClient().Get, p134.NewHTTPFilesClient().GetAsync, new(p135.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p134.NewHTTPFilesClient().Purge, p134.NewHTTPFilesClient().PurgeAsync, new(p136.Empty))
+	check("skeleton.Linux.Boot", p134.NewLinuxClient().Boot, p134.NewLinuxClient().BootAsync, new(p135.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p134.NewLinuxClient().UnimplementedLinuxImpl, p134.NewLinuxClient().UnimplementedLinuxImplAsync, new(p135.GetRequest))
+	check("skeleton.Test.Init", p134.NewTestClient().Init, p134.NewTestClient().InitAsync, new(p135.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p137.NewGreeterClient().Greet, p137.NewGreeterClient().GreetAsync, new(p138.GreetRequest))
+	check("streaming_skip.Some.Once", p139.NewSomeClient().Once, p139.NewSomeClient().OnceAsync, new(p140.Word))
+	_ = p139.NewAllClient()
+	check("two_files.One.Call", p141.NewOneClient().Call, p141.NewOneClient().CallAsync, new(p142.OneRequest))
+	check("two_files.Two.Call", p141.NewTwoClient().Call, p141.NewTwoClient().CallAsync, new(p142.OneResponse))
+	check("two_versions.x.v1.X.Call", p143.NewXClient().Call, p143.NewXClient().CallAsync, new(p144.Request))
+	check("two_versions.x.v2.X.Call", p145.NewXClient().Call, p145.NewXClient().CallAsync, new(p146.Request))
+	check("unknown_options.Owned.Call", p147.NewOwnedClient().Call, p147.NewOwnedClient().CallAsync, new(p148.Word))
+	check("well_known.Well.Empty", p149.NewWellClient().Empty, p149.NewWellClient().EmptyAsync, new(p136.Empty))
+	check("well_known.Well.Any", p149.NewWellClient().Any, p149.NewWellClient().AnyAsync, new(p150.Any))
+	check("well_known.Well.Mask", p149.NewWellClient().Mask, p149.NewWellClient().MaskAsync, new(p151.FieldMask))
+	check("well_known.Well.Wrapper", p149.NewWellClient().Wrapper, p149.NewWellClient().WrapperAsync, new(p152.StringValue))
+	check("wkt_listed.Ping.Ping", p153.NewPingClient().Ping, p153.NewPingClient().PingAsync, new(p136.Empty))
+	check("wkt_listed.Ping.Wrap", p153.NewPingClient().Wrap, p153.NewPingClient().WrapAsync, new(p136.Empty))
 }

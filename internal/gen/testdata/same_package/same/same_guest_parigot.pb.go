@@ -9,6 +9,7 @@ package same
 
 import (
 	context "context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -42,4 +43,9 @@ func (guestSameClient) Call(ctx context.Context, req *Request) (*Response, error
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls same_package.Same.Call and returns its future.
+func (guestSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return guest.CallAsync(ctx, importSame_Call, req, new(Response))
 }

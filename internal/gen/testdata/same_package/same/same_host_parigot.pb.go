@@ -11,6 +11,7 @@ import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localSameClient) Call(ctx context.Context, req *Request) (*Response, err
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls same_package.Same.Call on a goroutine of its own and returns
+// its future.
+func (c localSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return future.Go(ctx, c.Call, req)
 }

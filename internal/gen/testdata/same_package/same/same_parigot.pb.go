@@ -7,6 +7,7 @@ package same
 
 import (
 	context "context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -47,4 +48,6 @@ func (UnimplementedSameImpl) Call(context.Context, *Request, *Response) error {
 type SameClient interface {
 	// Call calls same_package.Same.Call.
 	Call(ctx context.Context, req *Request) (*Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error]
 }

@@ -8,6 +8,7 @@ package bytesparigot
 import (
 	context "context"
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls comment_bytes.Odd.Call and returns its future.
+func (guestOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+	return guest.CallAsync(ctx, importOdd_Call, req, new(bytes.Word))
 }

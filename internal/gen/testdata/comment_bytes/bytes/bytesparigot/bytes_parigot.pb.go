@@ -8,6 +8,7 @@ package bytesparigot
 import (
 	context "context"
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -66,4 +67,6 @@ func (UnimplementedOddImpl) Call(context.Context, *bytes.Word, *bytes.Word) erro
 type OddClient interface {
 	// `*/
 	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error]
 }

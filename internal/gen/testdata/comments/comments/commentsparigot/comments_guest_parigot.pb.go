@@ -15,6 +15,7 @@ package commentsparigot
 import (
 	context "context"
 	comments "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -73,6 +74,11 @@ func (guestTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.W
 	return resp, nil
 }
 
+// SayAsync calls comments.Talk.Say and returns its future.
+func (guestTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Say, req, new(comments.Word))
+}
+
 // Whisper calls comments.Talk.Whisper.
 func (guestTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -80,6 +86,11 @@ func (guestTalkClient) Whisper(ctx context.Context, req *comments.Word) (*commen
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WhisperAsync calls comments.Talk.Whisper and returns its future.
+func (guestTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Whisper, req, new(comments.Word))
 }
 
 // Shout calls comments.Talk.Shout.
@@ -91,6 +102,11 @@ func (guestTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments
 	return resp, nil
 }
 
+// ShoutAsync calls comments.Talk.Shout and returns its future.
+func (guestTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Shout, req, new(comments.Word))
+}
+
 // Mumble calls comments.Talk.Mumble.
 func (guestTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -100,6 +116,11 @@ func (guestTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comment
 	return resp, nil
 }
 
+// MumbleAsync calls comments.Talk.Mumble and returns its future.
+func (guestTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Mumble, req, new(comments.Word))
+}
+
 // Speak calls comments.Talk.Speak.
 func (guestTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -107,4 +128,9 @@ func (guestTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SpeakAsync calls comments.Talk.Speak and returns its future.
+func (guestTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Speak, req, new(comments.Word))
 }

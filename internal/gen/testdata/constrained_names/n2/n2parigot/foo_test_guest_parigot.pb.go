@@ -8,6 +8,7 @@ package n2parigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *words.Word) (*words.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls constrained_names.n2.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(words.Word))
 }

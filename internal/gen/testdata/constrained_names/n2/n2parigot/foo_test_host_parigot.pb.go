@@ -10,6 +10,7 @@ import (
 	words "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localSvcClient) Call(ctx context.Context, req *words.Word) (*words.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls constrained_names.n2.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

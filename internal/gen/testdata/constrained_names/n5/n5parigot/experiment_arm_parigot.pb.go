@@ -8,6 +8,7 @@ package n5parigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *words.Word, *words.Word) erro
 type SvcClient interface {
 	// Call calls constrained_names.n5.Svc.Call.
 	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 }

@@ -8,6 +8,7 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -49,6 +50,11 @@ func (guestFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprec
 	return resp, nil
 }
 
+// KeepAsync calls deprecated.Fresh.Keep and returns its future.
+func (guestFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.CallAsync(ctx, importFresh_Keep, req, new(deprecated.Word))
+}
+
 // Drop calls deprecated.Fresh.Drop.
 //
 // Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
@@ -59,6 +65,14 @@ func (guestFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprec
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DropAsync calls deprecated.Fresh.Drop and returns its future.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (guestFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.CallAsync(ctx, importFresh_Drop, req, new(deprecated.Word))
 }
 
 // importStale_Call is the host's function for deprecated.Stale.Call.
@@ -90,4 +104,12 @@ func (guestStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprec
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls deprecated.Stale.Call and returns its future.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (guestStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.CallAsync(ctx, importStale_Call, req, new(deprecated.Word))
 }

@@ -8,6 +8,7 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -60,11 +61,18 @@ func (UnimplementedFreshImpl) Drop(context.Context, *deprecated.Word, *deprecate
 type FreshClient interface {
 	// Keep stays.
 	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// KeepAsync is Keep without the wait: it returns the future of the response.
+	KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
 	// Drop goes.
 	//
 	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
 	// deprecated/deprecated.proto.
 	Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// DropAsync is Drop without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+	// deprecated/deprecated.proto.
+	DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
 }
 
 // StaleServiceName is the full name of the service deprecated.Stale.
@@ -127,4 +135,9 @@ type StaleClient interface {
 	// Deprecated: the service deprecated.Stale is marked as deprecated in
 	// deprecated/deprecated.proto.
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	//
+	// Deprecated: the service deprecated.Stale is marked as deprecated in
+	// deprecated/deprecated.proto.
+	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
 }

@@ -8,6 +8,7 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -45,4 +46,11 @@ func (guestWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprec
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls deprecated.Whole.Call and returns its future.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (guestWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.CallAsync(ctx, importWhole_Call, req, new(deprecated.Word))
 }

@@ -10,6 +10,7 @@ import (
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -72,4 +73,12 @@ func (c localWholeClient) Call(ctx context.Context, req *deprecated.Word) (*depr
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls deprecated.Whole.Call on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c localWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -59,4 +60,8 @@ type WholeClient interface {
 	//
 	// Deprecated: the file deprecated/file.proto is marked as deprecated.
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	//
+	// Deprecated: the file deprecated/file.proto is marked as deprecated.
+	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
 }

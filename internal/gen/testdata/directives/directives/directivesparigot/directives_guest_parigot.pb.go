@@ -13,6 +13,7 @@ package directivesparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -53,6 +54,11 @@ func (guestRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, e
 	return resp, nil
 }
 
+// CallAsync calls directives.Run.Call and returns its future.
+func (guestRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importRun_Call, req, new(words.Word))
+}
+
 // Block calls directives.Run.Block.
 func (guestRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -60,4 +66,9 @@ func (guestRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BlockAsync calls directives.Run.Block and returns its future.
+func (guestRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importRun_Block, req, new(words.Word))
 }

@@ -17,6 +17,7 @@ package directivesparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -76,7 +77,11 @@ type RunClient interface {
 	// go:linkname runtime.x
 	// go:wasmimport env x
 	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// go: build x
 	// go:embed secret
 	Block(ctx context.Context, req *words.Word) (*words.Word, error)
+	// BlockAsync is Block without the wait: it returns the future of the response.
+	BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 }

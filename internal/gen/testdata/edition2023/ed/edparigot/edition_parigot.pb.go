@@ -8,6 +8,7 @@ package edparigot
 import (
 	context "context"
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedEditorImpl) Edit(context.Context, *ed.EditRequest, *ed.EditRe
 type EditorClient interface {
 	// Edit calls edition2023.Editor.Edit.
 	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
+	// EditAsync is Edit without the wait: it returns the future of the response.
+	EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error]
 }

@@ -8,6 +8,7 @@ package edparigot
 import (
 	context "context"
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.Edi
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EditAsync calls edition2024.Editor.Edit and returns its future.
+func (guestEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+	return guest.CallAsync(ctx, importEditor_Edit, req, new(ed.EditResponse))
 }

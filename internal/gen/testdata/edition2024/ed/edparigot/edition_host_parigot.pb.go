@@ -10,6 +10,7 @@ import (
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.E
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EditAsync calls edition2024.Editor.Edit on a goroutine of its own and
+// returns its future.
+func (c localEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+	return future.Go(ctx, c.Edit, req)
 }

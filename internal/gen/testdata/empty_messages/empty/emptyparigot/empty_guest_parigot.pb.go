@@ -8,6 +8,7 @@ package emptyparigot
 import (
 	context "context"
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestNothingClient) Happens(ctx context.Context, req *empty.HappensRequest
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HappensAsync calls empty_messages.Nothing.Happens and returns its future.
+func (guestNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+	return guest.CallAsync(ctx, importNothing_Happens, req, new(empty.HappensResponse))
 }

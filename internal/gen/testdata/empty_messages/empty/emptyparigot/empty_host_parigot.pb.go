@@ -10,6 +10,7 @@ import (
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localNothingClient) Happens(ctx context.Context, req *empty.HappensReque
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HappensAsync calls empty_messages.Nothing.Happens on a goroutine of its own
+// and returns its future.
+func (c localNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+	return future.Go(ctx, c.Happens, req)
 }

@@ -8,6 +8,7 @@ package emptyparigot
 import (
 	context "context"
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,7 @@ func (UnimplementedNothingImpl) Happens(context.Context, *empty.HappensRequest, 
 type NothingClient interface {
 	// Happens calls empty_messages.Nothing.Happens.
 	Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
+	// HappensAsync is Happens without the wait: it returns the future of the
+	// response.
+	HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
 }

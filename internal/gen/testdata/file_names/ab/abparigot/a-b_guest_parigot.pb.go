@@ -8,6 +8,7 @@ package abparigot
 import (
 	context "context"
 	ab "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *ab.Word) (*ab.Word, error) 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls file_names.ab.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *ab.Word) *future.Method[*ab.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(ab.Word))
 }

@@ -8,6 +8,7 @@ package abparigot
 import (
 	context "context"
 	ab "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *ab.Word, *ab.Word) error {
 type SvcClient interface {
 	// Call calls file_names.ab.Svc.Call.
 	Call(ctx context.Context, req *ab.Word) (*ab.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *ab.Word) *future.Method[*ab.Word, error]
 }

@@ -8,6 +8,7 @@ package dotparigot
 import (
 	context "context"
 	dot "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *dot.Word) (*dot.Word, error
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls file_names.dot.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(dot.Word))
 }

@@ -8,6 +8,7 @@ package dotparigot
 import (
 	context "context"
 	dot "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *dot.Word, *dot.Word) error {
 type SvcClient interface {
 	// Call calls file_names.dot.Svc.Call.
 	Call(ctx context.Context, req *dot.Word) (*dot.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error]
 }

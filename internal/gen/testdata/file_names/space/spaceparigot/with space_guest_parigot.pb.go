@@ -8,6 +8,7 @@ package spaceparigot
 import (
 	context "context"
 	space "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *space.Word) (*space.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls file_names.space.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *space.Word) *future.Method[*space.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(space.Word))
 }

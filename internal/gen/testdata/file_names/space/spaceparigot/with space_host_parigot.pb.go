@@ -10,6 +10,7 @@ import (
 	space "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localSvcClient) Call(ctx context.Context, req *space.Word) (*space.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls file_names.space.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *space.Word) *future.Method[*space.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package spaceparigot
 import (
 	context "context"
 	space "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *space.Word, *space.Word) erro
 type SvcClient interface {
 	// Call calls file_names.space.Svc.Call.
 	Call(ctx context.Context, req *space.Word) (*space.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *space.Word) *future.Method[*space.Word, error]
 }

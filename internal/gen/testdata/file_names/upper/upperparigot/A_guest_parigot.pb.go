@@ -8,6 +8,7 @@ package upperparigot
 import (
 	context "context"
 	upper "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *upper.Word) (*upper.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls file_names.upper.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *upper.Word) *future.Method[*upper.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(upper.Word))
 }

@@ -8,6 +8,7 @@ package upperparigot
 import (
 	context "context"
 	upper "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *upper.Word, *upper.Word) erro
 type SvcClient interface {
 	// Call calls file_names.upper.Svc.Call.
 	Call(ctx context.Context, req *upper.Word) (*upper.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *upper.Word) *future.Method[*upper.Word, error]
 }

@@ -12,6 +12,7 @@ import (
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	req "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	status "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -59,6 +60,11 @@ func (guestCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, 
 	return resp, nil
 }
 
+// VersionsAsync calls foreign_messages.Caller.Versions and returns its future.
+func (guestCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+	return guest.CallAsync(ctx_, importCaller_Versions, req_, new(v11.Out))
+}
+
 // Locals calls foreign_messages.Caller.Locals.
 func (guestCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
@@ -68,6 +74,11 @@ func (guestCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, e
 	return resp, nil
 }
 
+// LocalsAsync calls foreign_messages.Caller.Locals and returns its future.
+func (guestCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+	return guest.CallAsync(ctx_, importCaller_Locals, req_, new(ctx.Out))
+}
+
 // Packages calls foreign_messages.Caller.Packages.
 func (guestCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
@@ -75,4 +86,9 @@ func (guestCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.O
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesAsync calls foreign_messages.Caller.Packages and returns its future.
+func (guestCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+	return guest.CallAsync(ctx_, importCaller_Packages, req_, new(status.Out))
 }

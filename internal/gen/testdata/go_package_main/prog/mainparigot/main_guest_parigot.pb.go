@@ -8,6 +8,7 @@ package mainparigot
 import (
 	context "context"
 	prog "github.com/iansmith/parigot/internal/gen/testdata/go_package_main/prog"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *prog.Word) (*prog.Word, err
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_main.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *prog.Word) *future.Method[*prog.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(prog.Word))
 }

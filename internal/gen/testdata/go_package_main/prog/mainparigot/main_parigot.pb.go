@@ -8,6 +8,7 @@ package mainparigot
 import (
 	context "context"
 	prog "github.com/iansmith/parigot/internal/gen/testdata/go_package_main/prog"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *prog.Word, *prog.Word) error 
 type SvcClient interface {
 	// Call calls go_package_main.Svc.Call.
 	Call(ctx context.Context, req *prog.Word) (*prog.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *prog.Word) *future.Method[*prog.Word, error]
 }

@@ -8,6 +8,7 @@ package namedparigot
 import (
 	context "context"
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoAsync calls go_package_name.Named.Go and returns its future.
+func (guestNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+	return guest.CallAsync(ctx, importNamed_Go, req, new(dir_name.Thing))
 }

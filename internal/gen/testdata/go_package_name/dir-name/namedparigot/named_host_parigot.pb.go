@@ -10,6 +10,7 @@ import (
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_nam
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoAsync calls go_package_name.Named.Go on a goroutine of its own and returns
+// its future.
+func (c localNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+	return future.Go(ctx, c.Go, req)
 }

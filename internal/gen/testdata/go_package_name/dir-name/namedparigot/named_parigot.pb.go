@@ -8,6 +8,7 @@ package namedparigot
 import (
 	context "context"
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedNamedImpl) Go(context.Context, *dir_name.Thing, *dir_name.Thi
 type NamedClient interface {
 	// Go calls go_package_name.Named.Go.
 	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
+	// GoAsync is Go without the wait: it returns the future of the response.
+	GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
 }

@@ -8,6 +8,7 @@ package apiparigot
 import (
 	context "context"
 	api "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *api.Word) (*api.Word, error
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.napi.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *api.Word) *future.Method[*api.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(api.Word))
 }

@@ -8,6 +8,7 @@ package apiparigot
 import (
 	context "context"
 	api "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *api.Word, *api.Word) error {
 type SvcClient interface {
 	// Call calls go_package_names.napi.Svc.Call.
 	Call(ctx context.Context, req *api.Word) (*api.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *api.Word) *future.Method[*api.Word, error]
 }

@@ -8,6 +8,7 @@ package cparigot
 import (
 	context "context"
 	c "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *c.Word) (*c.Word, error) {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nc.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(c.Word))
 }

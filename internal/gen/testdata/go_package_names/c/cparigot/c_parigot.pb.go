@@ -8,6 +8,7 @@ package cparigot
 import (
 	context "context"
 	c "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *c.Word, *c.Word) error {
 type SvcClient interface {
 	// Call calls go_package_names.nc.Svc.Call.
 	Call(ctx context.Context, req *c.Word) (*c.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error]
 }

@@ -8,6 +8,7 @@ package callparigot
 import (
 	context "context"
 	call "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *call.Word) (*call.Word, err
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.ncall.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *call.Word) *future.Method[*call.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(call.Word))
 }

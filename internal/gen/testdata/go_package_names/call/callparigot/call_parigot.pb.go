@@ -8,6 +8,7 @@ package callparigot
 import (
 	context "context"
 	call "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *call.Word, *call.Word) error 
 type SvcClient interface {
 	// Call calls go_package_names.ncall.Svc.Call.
 	Call(ctx context.Context, req *call.Word) (*call.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *call.Word) *future.Method[*call.Word, error]
 }

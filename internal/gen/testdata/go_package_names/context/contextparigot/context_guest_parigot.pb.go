@@ -8,6 +8,7 @@ package contextparigot
 import (
 	context "context"
 	context1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *context1.Word) (*context1.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.ncontext.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *context1.Word) *future.Method[*context1.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(context1.Word))
 }

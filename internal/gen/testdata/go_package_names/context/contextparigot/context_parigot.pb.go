@@ -8,6 +8,7 @@ package contextparigot
 import (
 	context "context"
 	context1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -46,4 +47,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *context1.Word, *context1.Word
 type SvcClient interface {
 	// Call calls go_package_names.ncontext.Svc.Call.
 	Call(ctx context.Context, req *context1.Word) (*context1.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *context1.Word) *future.Method[*context1.Word, error]
 }

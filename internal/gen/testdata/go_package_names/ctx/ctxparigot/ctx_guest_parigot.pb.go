@@ -8,6 +8,7 @@ package ctxparigot
 import (
 	context "context"
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, erro
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nctx.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return guest.CallAsync(ctx_, importSvc_Call, req, new(ctx.Word))
 }

@@ -10,6 +10,7 @@ import (
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nctx.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c localSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return future.Go(ctx_, c.Call, req)
 }

@@ -8,6 +8,7 @@ package ctxparigot
 import (
 	context "context"
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *ctx.Word, *ctx.Word) error {
 type SvcClient interface {
 	// Call calls go_package_names.nctx.Svc.Call.
 	Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error]
 }

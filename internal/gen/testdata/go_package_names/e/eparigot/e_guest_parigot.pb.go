@@ -8,6 +8,7 @@ package eparigot
 import (
 	context "context"
 	e "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *e.Word) (*e.Word, error) {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.ne.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *e.Word) *future.Method[*e.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(e.Word))
 }

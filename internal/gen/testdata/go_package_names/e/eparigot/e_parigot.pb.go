@@ -8,6 +8,7 @@ package eparigot
 import (
 	context "context"
 	e "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *e.Word, *e.Word) error {
 type SvcClient interface {
 	// Call calls go_package_names.ne.Svc.Call.
 	Call(ctx context.Context, req *e.Word) (*e.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *e.Word) *future.Method[*e.Word, error]
 }

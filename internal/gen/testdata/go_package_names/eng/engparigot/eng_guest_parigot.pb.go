@@ -8,6 +8,7 @@ package engparigot
 import (
 	context "context"
 	eng "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *eng.Word) (*eng.Word, error
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.neng.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *eng.Word) *future.Method[*eng.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(eng.Word))
 }

@@ -8,6 +8,7 @@ package engparigot
 import (
 	context "context"
 	eng "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *eng.Word, *eng.Word) error {
 type SvcClient interface {
 	// Call calls go_package_names.neng.Svc.Call.
 	Call(ctx context.Context, req *eng.Word) (*eng.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *eng.Word) *future.Method[*eng.Word, error]
 }

@@ -8,6 +8,7 @@ package errparigot
 import (
 	context "context"
 	err "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *err.Word) (*err.Word, error
 		return nil, err_
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nerr.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *err.Word) *future.Method[*err.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(err.Word))
 }

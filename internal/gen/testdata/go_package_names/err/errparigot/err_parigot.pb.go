@@ -8,6 +8,7 @@ package errparigot
 import (
 	context "context"
 	err "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *err.Word, *err.Word) error {
 type SvcClient interface {
 	// Call calls go_package_names.nerr.Svc.Call.
 	Call(ctx context.Context, req *err.Word) (*err.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *err.Word) *future.Method[*err.Word, error]
 }

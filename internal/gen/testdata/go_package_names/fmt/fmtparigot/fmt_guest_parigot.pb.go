@@ -8,6 +8,7 @@ package fmtparigot
 import (
 	context "context"
 	fmt "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *fmt.Word) (*fmt.Word, error
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nfmt.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *fmt.Word) *future.Method[*fmt.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(fmt.Word))
 }

@@ -8,6 +8,7 @@ package fmtparigot
 import (
 	context "context"
 	fmt "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *fmt.Word, *fmt.Word) error {
 type SvcClient interface {
 	// Call calls go_package_names.nfmt.Svc.Call.
 	Call(ctx context.Context, req *fmt.Word) (*fmt.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *fmt.Word) *future.Method[*fmt.Word, error]
 }

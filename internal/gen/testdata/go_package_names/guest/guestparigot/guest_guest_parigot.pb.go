@@ -8,6 +8,7 @@ package guestparigot
 import (
 	context "context"
 	guest1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *guest1.Word) (*guest1.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nguest.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *guest1.Word) *future.Method[*guest1.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(guest1.Word))
 }

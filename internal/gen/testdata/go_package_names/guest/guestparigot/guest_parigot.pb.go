@@ -8,6 +8,7 @@ package guestparigot
 import (
 	context "context"
 	guest "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *guest.Word, *guest.Word) erro
 type SvcClient interface {
 	// Call calls go_package_names.nguest.Svc.Call.
 	Call(ctx context.Context, req *guest.Word) (*guest.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *guest.Word) *future.Method[*guest.Word, error]
 }

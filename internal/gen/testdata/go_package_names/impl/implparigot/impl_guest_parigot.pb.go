@@ -8,6 +8,7 @@ package implparigot
 import (
 	context "context"
 	impl "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *impl.Word) (*impl.Word, err
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nimpl.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *impl.Word) *future.Method[*impl.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(impl.Word))
 }

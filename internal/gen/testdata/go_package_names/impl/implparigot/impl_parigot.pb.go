@@ -8,6 +8,7 @@ package implparigot
 import (
 	context "context"
 	impl "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *impl.Word, *impl.Word) error 
 type SvcClient interface {
 	// Call calls go_package_names.nimpl.Svc.Call.
 	Call(ctx context.Context, req *impl.Word) (*impl.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *impl.Word) *future.Method[*impl.Word, error]
 }

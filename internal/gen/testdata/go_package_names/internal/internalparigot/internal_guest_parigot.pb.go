@@ -8,6 +8,7 @@ package internalparigot
 import (
 	context "context"
 	internal "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/internal"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *internal.Word) (*internal.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.ninternal.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *internal.Word) *future.Method[*internal.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(internal.Word))
 }

@@ -10,6 +10,7 @@ import (
 	internal "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/internal"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localSvcClient) Call(ctx context.Context, req *internal.Word) (*internal
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.ninternal.Svc.Call on a goroutine of its
+// own and returns its future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *internal.Word) *future.Method[*internal.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package internalparigot
 import (
 	context "context"
 	internal "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/internal"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -46,4 +47,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *internal.Word, *internal.Word
 type SvcClient interface {
 	// Call calls go_package_names.ninternal.Svc.Call.
 	Call(ctx context.Context, req *internal.Word) (*internal.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *internal.Word) *future.Method[*internal.Word, error]
 }

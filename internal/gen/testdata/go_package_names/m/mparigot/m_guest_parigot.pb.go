@@ -8,6 +8,7 @@ package mparigot
 import (
 	context "context"
 	m "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *m.Word) (*m.Word, error) {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nm.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *m.Word) *future.Method[*m.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(m.Word))
 }

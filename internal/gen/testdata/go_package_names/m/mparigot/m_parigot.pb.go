@@ -8,6 +8,7 @@ package mparigot
 import (
 	context "context"
 	m "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *m.Word, *m.Word) error {
 type SvcClient interface {
 	// Call calls go_package_names.nm.Svc.Call.
 	Call(ctx context.Context, req *m.Word) (*m.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *m.Word) *future.Method[*m.Word, error]
 }

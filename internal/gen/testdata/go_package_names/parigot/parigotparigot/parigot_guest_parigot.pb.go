@@ -8,6 +8,7 @@ package parigotparigot
 import (
 	context "context"
 	parigot "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *parigot.Word) (*parigot.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nparigot.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *parigot.Word) *future.Method[*parigot.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(parigot.Word))
 }

@@ -8,6 +8,7 @@ package parigotparigot
 import (
 	context "context"
 	parigot "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -46,4 +47,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *parigot.Word, *parigot.Word) 
 type SvcClient interface {
 	// Call calls go_package_names.nparigot.Svc.Call.
 	Call(ctx context.Context, req *parigot.Word) (*parigot.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *parigot.Word) *future.Method[*parigot.Word, error]
 }

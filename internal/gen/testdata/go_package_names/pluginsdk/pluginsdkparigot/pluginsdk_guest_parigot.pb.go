@@ -8,6 +8,7 @@ package pluginsdkparigot
 import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *pluginsdk.Word) (*pluginsdk
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.npluginsdk.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *pluginsdk.Word) *future.Method[*pluginsdk.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(pluginsdk.Word))
 }

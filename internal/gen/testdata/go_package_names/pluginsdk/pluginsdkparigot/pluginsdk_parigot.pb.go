@@ -8,6 +8,7 @@ package pluginsdkparigot
 import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -46,4 +47,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *pluginsdk.Word, *pluginsdk.Wo
 type SvcClient interface {
 	// Call calls go_package_names.npluginsdk.Svc.Call.
 	Call(ctx context.Context, req *pluginsdk.Word) (*pluginsdk.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *pluginsdk.Word) *future.Method[*pluginsdk.Word, error]
 }

@@ -8,6 +8,7 @@ package protoparigot
 import (
 	context "context"
 	proto "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *proto.Word) (*proto.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nproto.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *proto.Word) *future.Method[*proto.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(proto.Word))
 }

@@ -8,6 +8,7 @@ package protoparigot
 import (
 	context "context"
 	proto "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *proto.Word, *proto.Word) erro
 type SvcClient interface {
 	// Call calls go_package_names.nproto.Svc.Call.
 	Call(ctx context.Context, req *proto.Word) (*proto.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *proto.Word) *future.Method[*proto.Word, error]
 }

@@ -8,6 +8,7 @@ package stackparigot
 import (
 	context "context"
 	stack "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *stack.Word) (*stack.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nstack.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *stack.Word) *future.Method[*stack.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(stack.Word))
 }

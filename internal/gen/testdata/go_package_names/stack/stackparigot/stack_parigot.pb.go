@@ -8,6 +8,7 @@ package stackparigot
 import (
 	context "context"
 	stack "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *stack.Word, *stack.Word) erro
 type SvcClient interface {
 	// Call calls go_package_names.nstack.Svc.Call.
 	Call(ctx context.Context, req *stack.Word) (*stack.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *stack.Word) *future.Method[*stack.Word, error]
 }

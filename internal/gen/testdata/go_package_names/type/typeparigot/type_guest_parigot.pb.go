@@ -8,6 +8,7 @@ package typeparigot
 import (
 	context "context"
 	_type "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *_type.Word) (*_type.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.ntype.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *_type.Word) *future.Method[*_type.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(_type.Word))
 }

@@ -8,6 +8,7 @@ package typeparigot
 import (
 	context "context"
 	_type "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *_type.Word, *_type.Word) erro
 type SvcClient interface {
 	// Call calls go_package_names.ntype.Svc.Call.
 	Call(ctx context.Context, req *_type.Word) (*_type.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *_type.Word) *future.Method[*_type.Word, error]
 }

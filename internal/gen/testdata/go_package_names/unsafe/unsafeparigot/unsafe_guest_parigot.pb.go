@@ -8,6 +8,7 @@ package unsafeparigot
 import (
 	context "context"
 	unsafe1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSvcClient) Call(ctx context.Context, req *unsafe1.Word) (*unsafe1.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nunsafe.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *unsafe1.Word) *future.Method[*unsafe1.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(unsafe1.Word))
 }

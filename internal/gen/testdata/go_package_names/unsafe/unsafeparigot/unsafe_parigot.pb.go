@@ -8,6 +8,7 @@ package unsafeparigot
 import (
 	context "context"
 	unsafe "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,4 +46,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *unsafe.Word, *unsafe.Word) er
 type SvcClient interface {
 	// Call calls go_package_names.nunsafe.Svc.Call.
 	Call(ctx context.Context, req *unsafe.Word) (*unsafe.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *unsafe.Word) *future.Method[*unsafe.Word, error]
 }

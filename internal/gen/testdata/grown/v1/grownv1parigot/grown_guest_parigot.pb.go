@@ -8,6 +8,7 @@ package grownv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	unsafe "unsafe"
@@ -49,6 +50,11 @@ func (guestClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowRes
 	return resp, nil
 }
 
+// NowAsync calls grown.Clock.Now and returns its future.
+func (guestClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return guest.CallAsync(ctx, importClock_Now, req, new(v1.NowResponse))
+}
+
 // Alarm calls grown.Clock.Alarm.
 func (guestClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
@@ -56,6 +62,11 @@ func (guestClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AlarmAsync calls grown.Clock.Alarm and returns its future.
+func (guestClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+	return guest.CallAsync(ctx, importClock_Alarm, req, new(v1.NowResponse))
 }
 
 // importCalendar_Today is the host's function for grown.Calendar.Today.
@@ -81,4 +92,9 @@ func (guestCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.N
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TodayAsync calls grown.Calendar.Today and returns its future.
+func (guestCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return guest.CallAsync(ctx, importCalendar_Today, req, new(v1.NowResponse))
 }

@@ -11,6 +11,7 @@ package headerparigot
 import (
 	context "context"
 	header "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -43,4 +44,9 @@ func (guestSvcClient) Call(ctx context.Context, req *header.Word) (*header.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls header.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *header.Word) *future.Method[*header.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(header.Word))
 }

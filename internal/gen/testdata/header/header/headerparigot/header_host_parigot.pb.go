@@ -13,6 +13,7 @@ import (
 	header "github.com/iansmith/parigot/internal/gen/testdata/header/header"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -68,4 +69,10 @@ func (c localSvcClient) Call(ctx context.Context, req *header.Word) (*header.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls header.Svc.Call on a goroutine of its own and returns its
+// future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *header.Word) *future.Method[*header.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -11,6 +11,7 @@ package headerparigot
 import (
 	context "context"
 	header "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -46,4 +47,6 @@ func (UnimplementedSvcImpl) Call(context.Context, *header.Word, *header.Word) er
 type SvcClient interface {
 	// Call calls header.Svc.Call.
 	Call(ctx context.Context, req *header.Word) (*header.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *header.Word) *future.Method[*header.Word, error]
 }

@@ -8,6 +8,7 @@ package idsparigot
 import (
 	context "context"
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -40,4 +41,9 @@ func (guestQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.Se
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsync calls ids.Queue.Send and returns its future.
+func (guestQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Send, req, new(ids.SendResponse))
 }

@@ -10,6 +10,7 @@ import (
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsync calls ids.Queue.Send on a goroutine of its own and returns its
+// future.
+func (c localQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+	return future.Go(ctx, c.Send, req)
 }

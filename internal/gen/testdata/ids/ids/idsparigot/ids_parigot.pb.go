@@ -8,6 +8,7 @@ package idsparigot
 import (
 	context "context"
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	id "github.com/iansmith/parigot/pluginsdk/id"
 	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
@@ -105,4 +106,6 @@ func (UnimplementedQueueImpl) Send(context.Context, *ids.SendRequest, *ids.SendR
 type QueueClient interface {
 	// Send calls ids.Queue.Send.
 	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
+	// SendAsync is Send without the wait: it returns the future of the response.
+	SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
 }

@@ -8,6 +8,7 @@ package elsewhereparigot
 import (
 	context "context"
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FindAsync calls import_path.Finder.Find and returns its future.
+func (guestFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+	return guest.CallAsync(ctx, importFinder_Find, req, new(elsewhere.FindResponse))
 }

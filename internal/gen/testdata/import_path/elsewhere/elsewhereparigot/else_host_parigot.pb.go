@@ -10,6 +10,7 @@ import (
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FindAsync calls import_path.Finder.Find on a goroutine of its own and
+// returns its future.
+func (c localFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+	return future.Go(ctx, c.Find, req)
 }

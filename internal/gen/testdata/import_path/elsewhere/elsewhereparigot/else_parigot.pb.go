@@ -8,6 +8,7 @@ package elsewhereparigot
 import (
 	context "context"
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedFinderImpl) Find(context.Context, *elsewhere.FindRequest, *el
 type FinderClient interface {
 	// Find calls import_path.Finder.Find.
 	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
+	// FindAsync is Find without the wait: it returns the future of the response.
+	FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error]
 }

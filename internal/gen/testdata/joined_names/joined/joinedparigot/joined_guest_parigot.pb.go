@@ -8,6 +8,7 @@ package joinedparigot
 import (
 	context "context"
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -43,6 +44,11 @@ func (guestFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.F
 	return resp, nil
 }
 
+// BarBazAsync calls joined_names.Foo.BarBaz and returns its future.
+func (guestFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.CallAsync(ctx, importFoo_BarBaz, req, new(joined.FooBar))
+}
+
 // importFooBar3_Baz is the host's function for joined_names.FooBar3.Baz.
 //
 //go:wasmimport joined_names.FooBar3 Baz
@@ -66,6 +72,11 @@ func (guestFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazAsync calls joined_names.FooBar3.Baz and returns its future.
+func (guestFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.CallAsync(ctx, importFooBar3_Baz, req, new(joined.FooBar))
 }
 
 // importFoo_BarBaz_Baz is the host's function for joined_names.Foo_BarBaz.Baz.
@@ -93,6 +104,11 @@ func (guestFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*join
 	return resp, nil
 }
 
+// BazAsync calls joined_names.Foo_BarBaz.Baz and returns its future.
+func (guestFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.CallAsync(ctx, importFoo_BarBaz_Baz, req, new(joined.FooBar))
+}
+
 // importLocalFoo_BarBaz is the host's function for joined_names.LocalFoo.BarBaz.
 //
 //go:wasmimport joined_names.LocalFoo BarBaz
@@ -116,4 +132,9 @@ func (guestLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joi
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazAsync calls joined_names.LocalFoo.BarBaz and returns its future.
+func (guestLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.CallAsync(ctx, importLocalFoo_BarBaz, req, new(joined.FooBar))
 }

@@ -10,6 +10,7 @@ import (
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -67,6 +68,12 @@ func (c localFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined
 	return resp, nil
 }
 
+// BarBazAsync calls joined_names.Foo.BarBaz on a goroutine of its own and
+// returns its future.
+func (c localFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.BarBaz, req)
+}
+
 // RegisterFooBar3 registers impl with e as the service joined_names.FooBar3,
 // which guests import as the module "joined_names.FooBar3". It fails when impl
 // is nil.
@@ -114,6 +121,12 @@ func (c localFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joine
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazAsync calls joined_names.FooBar3.Baz on a goroutine of its own and
+// returns its future.
+func (c localFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.Baz, req)
 }
 
 // RegisterFoo_BarBaz registers impl with e as the service
@@ -165,6 +178,12 @@ func (c localFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*jo
 	return resp, nil
 }
 
+// BazAsync calls joined_names.Foo_BarBaz.Baz on a goroutine of its own and
+// returns its future.
+func (c localFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.Baz, req)
+}
+
 // RegisterLocalFoo registers impl with e as the service joined_names.LocalFoo,
 // which guests import as the module "joined_names.LocalFoo". It fails when
 // impl is nil.
@@ -212,4 +231,10 @@ func (c localLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*j
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazAsync calls joined_names.LocalFoo.BarBaz on a goroutine of its own and
+// returns its future.
+func (c localLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.BarBaz, req)
 }

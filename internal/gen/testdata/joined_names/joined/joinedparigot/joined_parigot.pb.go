@@ -8,6 +8,7 @@ package joinedparigot
 import (
 	context "context"
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,6 +44,9 @@ func (UnimplementedFooImpl) BarBaz(context.Context, *joined.FooBar, *joined.FooB
 type FooClient interface {
 	// BarBaz calls joined_names.Foo.BarBaz.
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BarBazAsync is BarBaz without the wait: it returns the future of the
+	// response.
+	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
 }
 
 // FooBar3ServiceName is the full name of the service joined_names.FooBar3.
@@ -78,6 +82,8 @@ func (UnimplementedFooBar3Impl) Baz(context.Context, *joined.FooBar, *joined.Foo
 type FooBar3Client interface {
 	// Baz calls joined_names.FooBar3.Baz.
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BazAsync is Baz without the wait: it returns the future of the response.
+	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
 }
 
 // Foo_BarBazServiceName is the full name of the service
@@ -115,6 +121,8 @@ func (UnimplementedFoo_BarBazImpl) Baz(context.Context, *joined.FooBar, *joined.
 type Foo_BarBazClient interface {
 	// Baz calls joined_names.Foo_BarBaz.Baz.
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BazAsync is Baz without the wait: it returns the future of the response.
+	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
 }
 
 // LocalFooServiceName is the full name of the service joined_names.LocalFoo.
@@ -150,4 +158,7 @@ func (UnimplementedLocalFooImpl) BarBaz(context.Context, *joined.FooBar, *joined
 type LocalFooClient interface {
 	// BarBaz calls joined_names.LocalFoo.BarBaz.
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BarBazAsync is BarBaz without the wait: it returns the future of the
+	// response.
+	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
 }

@@ -8,6 +8,7 @@ package lowerparigot
 import (
 	context "context"
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -43,6 +44,11 @@ func (guestGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest)
 	return resp, nil
 }
 
+// SayHelloAsync calls lower_case.greeter.say_hello and returns its future.
+func (guestGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return guest.CallAsync(ctx, importGreeter_SayHello, req, new(lower.HelloResponse))
+}
+
 // importWordCounterV2_Count is the host's function for lower_case.word_counter_v2.count.
 //
 //go:wasmimport lower_case.word_counter_v2 count
@@ -66,4 +72,9 @@ func (guestWordCounterV2Client) Count(ctx context.Context, req *lower.HelloReque
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CountAsync calls lower_case.word_counter_v2.count and returns its future.
+func (guestWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return guest.CallAsync(ctx, importWordCounterV2_Count, req, new(lower.HelloResponse))
 }

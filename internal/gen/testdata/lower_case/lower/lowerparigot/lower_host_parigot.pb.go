@@ -10,6 +10,7 @@ import (
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -68,6 +69,12 @@ func (c localGreeterClient) SayHello(ctx context.Context, req *lower.HelloReques
 	return resp, nil
 }
 
+// SayHelloAsync calls lower_case.greeter.say_hello on a goroutine of its own
+// and returns its future.
+func (c localGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return future.Go(ctx, c.SayHello, req)
+}
+
 // RegisterWordCounterV2 registers impl with e as the service
 // lower_case.word_counter_v2, which guests import as the module
 // "lower_case.word_counter_v2". It fails when impl is nil.
@@ -115,4 +122,10 @@ func (c localWordCounterV2Client) Count(ctx context.Context, req *lower.HelloReq
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CountAsync calls lower_case.word_counter_v2.count on a goroutine of its own
+// and returns its future.
+func (c localWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return future.Go(ctx, c.Count, req)
 }

@@ -8,6 +8,7 @@ package lowerparigot
 import (
 	context "context"
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,6 +45,9 @@ func (UnimplementedGreeterImpl) SayHello(context.Context, *lower.HelloRequest, *
 type GreeterClient interface {
 	// SayHello calls lower_case.greeter.say_hello.
 	SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+	// SayHelloAsync is SayHello without the wait: it returns the future of the
+	// response.
+	SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
 }
 
 // WordCounterV2ServiceName is the full name of the service
@@ -82,4 +86,6 @@ func (UnimplementedWordCounterV2Impl) Count(context.Context, *lower.HelloRequest
 type WordCounterV2Client interface {
 	// Count calls lower_case.word_counter_v2.count.
 	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+	// CountAsync is Count without the wait: it returns the future of the response.
+	CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
 }

@@ -9,6 +9,7 @@ import (
 	context "context"
 	scale "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -42,4 +43,9 @@ func (guestScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*un
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WeighAsync calls m_dependency.Scale.Weigh and returns its future.
+func (guestScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+	return guest.CallAsync(ctx, importScale_Weigh, req, new(unit.Mass))
 }

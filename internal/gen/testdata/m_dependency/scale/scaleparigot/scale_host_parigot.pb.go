@@ -11,6 +11,7 @@ import (
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WeighAsync calls m_dependency.Scale.Weigh on a goroutine of its own and
+// returns its future.
+func (c localScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+	return future.Go(ctx, c.Weigh, req)
 }

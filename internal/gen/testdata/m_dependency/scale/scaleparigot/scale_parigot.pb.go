@@ -9,6 +9,7 @@ import (
 	context "context"
 	scale "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,4 +46,6 @@ func (UnimplementedScaleImpl) Weigh(context.Context, *scale.WeighRequest, *unit.
 type ScaleClient interface {
 	// Weigh calls m_dependency.Scale.Weigh.
 	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
+	// WeighAsync is Weigh without the wait: it returns the future of the response.
+	WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
 }

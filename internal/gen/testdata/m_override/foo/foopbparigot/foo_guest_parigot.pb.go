@@ -8,6 +8,7 @@ package foopbparigot
 import (
 	context "context"
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -40,4 +41,9 @@ func (guestFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarRes
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarAsync calls m_override.Foo.Bar and returns its future.
+func (guestFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+	return guest.CallAsync(ctx, importFoo_Bar, req, new(foo.BarResponse))
 }

@@ -10,6 +10,7 @@ import (
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarAsync calls m_override.Foo.Bar on a goroutine of its own and returns its
+// future.
+func (c localFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+	return future.Go(ctx, c.Bar, req)
 }

@@ -8,6 +8,7 @@ package foopbparigot
 import (
 	context "context"
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedFooImpl) Bar(context.Context, *foo.BarRequest, *foo.BarRespon
 type FooClient interface {
 	// Bar calls m_override.Foo.Bar.
 	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
+	// BarAsync is Bar without the wait: it returns the future of the response.
+	BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
 }

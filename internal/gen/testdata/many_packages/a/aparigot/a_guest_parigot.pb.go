@@ -8,6 +8,7 @@ package aparigot
 import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoAsync calls many_packages.a.A.Do and returns its future.
+func (guestAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+	return guest.CallAsync(ctx, importA_Do, req, new(a.Response))
 }

@@ -10,6 +10,7 @@ import (
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localAClient) Do(ctx context.Context, req *a.Request) (*a.Response, erro
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoAsync calls many_packages.a.A.Do on a goroutine of its own and returns its
+// future.
+func (c localAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+	return future.Go(ctx, c.Do, req)
 }

@@ -8,6 +8,7 @@ package aparigot
 import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedAImpl) Do(context.Context, *a.Request, *a.Response) error {
 type AClient interface {
 	// Do calls many_packages.a.A.Do.
 	Do(ctx context.Context, req *a.Request) (*a.Response, error)
+	// DoAsync is Do without the wait: it returns the future of the response.
+	DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
 }

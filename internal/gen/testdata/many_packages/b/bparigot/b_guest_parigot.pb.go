@@ -9,6 +9,7 @@ import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -42,4 +43,9 @@ func (guestBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoAsync calls many_packages.b.B.Do and returns its future.
+func (guestBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+	return guest.CallAsync(ctx, importB_Do, req, new(b.Response))
 }

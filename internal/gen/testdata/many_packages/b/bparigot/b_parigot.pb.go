@@ -9,6 +9,7 @@ import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedBImpl) Do(context.Context, *a.Request, *b.Response) error {
 type BClient interface {
 	// Do calls many_packages.b.B.Do.
 	Do(ctx context.Context, req *a.Request) (*b.Response, error)
+	// DoAsync is Do without the wait: it returns the future of the response.
+	DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
 }

@@ -8,6 +8,7 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -67,6 +68,11 @@ func (guestGreeterClient) Clients(ctx context.Context, req *names.GreeterClient)
 	return resp, nil
 }
 
+// ClientsAsync calls message_names.Greeter.Clients and returns its future.
+func (guestGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+	return guest.CallAsync(ctx, importGreeter_Clients, req, new(names.GreeterImpl))
+}
+
 // Plugins calls message_names.Greeter.Plugins.
 func (guestGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
@@ -74,6 +80,11 @@ func (guestGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PluginsAsync calls message_names.Greeter.Plugins and returns its future.
+func (guestGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+	return guest.CallAsync(ctx, importGreeter_Plugins, req, new(names.UnimplementedGreeterImpl))
 }
 
 // Joined calls message_names.Greeter.Joined.
@@ -85,6 +96,11 @@ func (guestGreeterClient) Joined(ctx context.Context, req *names.GreeterClients)
 	return resp, nil
 }
 
+// JoinedAsync calls message_names.Greeter.Joined and returns its future.
+func (guestGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+	return guest.CallAsync(ctx, importGreeter_Joined, req, new(names.RegisterGreeter))
+}
+
 // Predeclared calls message_names.Greeter.Predeclared.
 func (guestGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
@@ -94,6 +110,12 @@ func (guestGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*n
 	return resp, nil
 }
 
+// PredeclaredAsync calls message_names.Greeter.Predeclared and returns its
+// future.
+func (guestGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+	return guest.CallAsync(ctx, importGreeter_Predeclared, req, new(names.String_))
+}
+
 // Packages calls message_names.Greeter.Packages.
 func (guestGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
@@ -101,4 +123,9 @@ func (guestGreeterClient) Packages(ctx context.Context, req *names.Context) (*na
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesAsync calls message_names.Greeter.Packages and returns its future.
+func (guestGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+	return guest.CallAsync(ctx, importGreeter_Packages, req, new(names.Any))
 }

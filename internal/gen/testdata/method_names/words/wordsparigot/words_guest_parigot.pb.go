@@ -8,6 +8,7 @@ package wordsparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -169,6 +170,11 @@ func (guestWordsClient) Import(ctx context.Context, req *words.Word) (*words.Wor
 	return resp, nil
 }
 
+// ImportAsync calls method_names.Words.Import and returns its future.
+func (guestWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Import, req, new(words.Word))
+}
+
 // Type calls method_names.Words.Type.
 func (guestWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -176,6 +182,11 @@ func (guestWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TypeAsync calls method_names.Words.Type and returns its future.
+func (guestWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Type, req, new(words.Word))
 }
 
 // Range calls method_names.Words.Range.
@@ -187,6 +198,11 @@ func (guestWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
+// RangeAsync calls method_names.Words.Range and returns its future.
+func (guestWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Range, req, new(words.Word))
+}
+
 // Func calls method_names.Words.Func.
 func (guestWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -194,6 +210,11 @@ func (guestWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FuncAsync calls method_names.Words.Func and returns its future.
+func (guestWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Func, req, new(words.Word))
 }
 
 // Go calls method_names.Words.Go.
@@ -205,6 +226,11 @@ func (guestWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, e
 	return resp, nil
 }
 
+// GoAsync calls method_names.Words.Go and returns its future.
+func (guestWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Go, req, new(words.Word))
+}
+
 // Select calls method_names.Words.Select.
 func (guestWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -212,6 +238,11 @@ func (guestWordsClient) Select(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SelectAsync calls method_names.Words.Select and returns its future.
+func (guestWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Select, req, new(words.Word))
 }
 
 // Close calls method_names.Words.Close.
@@ -223,6 +254,11 @@ func (guestWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
+// CloseAsync calls method_names.Words.Close and returns its future.
+func (guestWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Close, req, new(words.Word))
+}
+
 // Ready calls method_names.Words.Ready.
 func (guestWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -230,6 +266,11 @@ func (guestWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadyAsync calls method_names.Words.Ready and returns its future.
+func (guestWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Ready, req, new(words.Word))
 }
 
 // Init calls method_names.Words.Init.
@@ -241,6 +282,11 @@ func (guestWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word,
 	return resp, nil
 }
 
+// InitAsync calls method_names.Words.Init and returns its future.
+func (guestWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Init, req, new(words.Word))
+}
+
 // String calls method_names.Words.String.
 func (guestWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -248,6 +294,11 @@ func (guestWordsClient) String(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StringAsync calls method_names.Words.String and returns its future.
+func (guestWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_String, req, new(words.Word))
 }
 
 // Error calls method_names.Words.Error.
@@ -259,6 +310,11 @@ func (guestWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
+// ErrorAsync calls method_names.Words.Error and returns its future.
+func (guestWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Error, req, new(words.Word))
+}
+
 // Context calls method_names.Words.Context.
 func (guestWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -266,6 +322,11 @@ func (guestWordsClient) Context(ctx context.Context, req *words.Word) (*words.Wo
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ContextAsync calls method_names.Words.Context and returns its future.
+func (guestWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Context, req, new(words.Word))
 }
 
 // Module calls method_names.Words.Module.
@@ -277,6 +338,11 @@ func (guestWordsClient) Module(ctx context.Context, req *words.Word) (*words.Wor
 	return resp, nil
 }
 
+// ModuleAsync calls method_names.Words.Module and returns its future.
+func (guestWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Module, req, new(words.Word))
+}
+
 // Call calls method_names.Words.Call.
 func (guestWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -284,6 +350,11 @@ func (guestWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls method_names.Words.Call and returns its future.
+func (guestWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Call, req, new(words.Word))
 }
 
 // Impl calls method_names.Words.Impl.
@@ -295,6 +366,11 @@ func (guestWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word,
 	return resp, nil
 }
 
+// ImplAsync calls method_names.Words.Impl and returns its future.
+func (guestWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Impl, req, new(words.Word))
+}
+
 // New calls method_names.Words.New.
 func (guestWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -302,6 +378,11 @@ func (guestWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NewAsync calls method_names.Words.New and returns its future.
+func (guestWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_New, req, new(words.Word))
 }
 
 // Register calls method_names.Words.Register.
@@ -313,6 +394,11 @@ func (guestWordsClient) Register(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
+// RegisterAsync calls method_names.Words.Register and returns its future.
+func (guestWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Register, req, new(words.Word))
+}
+
 // Delete calls method_names.Words.Delete.
 func (guestWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -320,6 +406,11 @@ func (guestWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteAsync calls method_names.Words.Delete and returns its future.
+func (guestWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Delete, req, new(words.Word))
 }
 
 // Panic calls method_names.Words.Panic.
@@ -331,6 +422,11 @@ func (guestWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
+// PanicAsync calls method_names.Words.Panic and returns its future.
+func (guestWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Panic, req, new(words.Word))
+}
+
 // Recover calls method_names.Words.Recover.
 func (guestWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -338,6 +434,11 @@ func (guestWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Wo
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RecoverAsync calls method_names.Words.Recover and returns its future.
+func (guestWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Recover, req, new(words.Word))
 }
 
 // Complex calls method_names.Words.Complex.
@@ -349,6 +450,11 @@ func (guestWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
+// ComplexAsync calls method_names.Words.Complex and returns its future.
+func (guestWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Complex, req, new(words.Word))
+}
+
 // Append calls method_names.Words.Append.
 func (guestWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -356,4 +462,9 @@ func (guestWordsClient) Append(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AppendAsync calls method_names.Words.Append and returns its future.
+func (guestWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Append, req, new(words.Word))
 }

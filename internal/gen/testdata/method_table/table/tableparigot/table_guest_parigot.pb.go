@@ -10,6 +10,7 @@ package tableparigot
 import (
 	context "context"
 	table "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	unsafe "unsafe"
@@ -118,6 +119,11 @@ func (guestTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.P
 	return resp, nil
 }
 
+// NothingAsync calls method_table.Table.Nothing and returns its future.
+func (guestTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Nothing, req, new(table.Plain))
+}
+
 // Look calls method_table.Table.Look.
 func (guestTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -125,6 +131,11 @@ func (guestTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plai
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LookAsync calls method_table.Table.Look and returns its future.
+func (guestTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Look, req, new(table.Plain))
 }
 
 // Put calls method_table.Table.Put.
@@ -136,6 +147,11 @@ func (guestTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain
 	return resp, nil
 }
 
+// PutAsync calls method_table.Table.Put and returns its future.
+func (guestTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Put, req, new(table.Plain))
+}
+
 // Unknown calls method_table.Table.Unknown.
 func (guestTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -143,6 +159,11 @@ func (guestTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.P
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnknownAsync calls method_table.Table.Unknown and returns its future.
+func (guestTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Unknown, req, new(table.Plain))
 }
 
 // Old calls method_table.Table.Old.
@@ -157,6 +178,14 @@ func (guestTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain
 	return resp, nil
 }
 
+// OldAsync calls method_table.Table.Old and returns its future.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (guestTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Old, req, new(table.Plain))
+}
+
 // Wait calls method_table.Table.Wait.
 func (guestTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -164,6 +193,11 @@ func (guestTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plai
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WaitAsync calls method_table.Table.Wait and returns its future.
+func (guestTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Wait, req, new(table.Plain))
 }
 
 // RedactedRequest calls method_table.Table.RedactedRequest.
@@ -175,6 +209,12 @@ func (guestTableClient) RedactedRequest(ctx context.Context, req *table.Secret) 
 	return resp, nil
 }
 
+// RedactedRequestAsync calls method_table.Table.RedactedRequest and returns
+// its future.
+func (guestTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_RedactedRequest, req, new(table.Plain))
+}
+
 // RedactedResponse calls method_table.Table.RedactedResponse.
 func (guestTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
@@ -182,6 +222,12 @@ func (guestTableClient) RedactedResponse(ctx context.Context, req *table.Plain) 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedResponseAsync calls method_table.Table.RedactedResponse and returns
+// its future.
+func (guestTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+	return guest.CallAsync(ctx, importTable_RedactedResponse, req, new(table.Deep))
 }
 
 // RedactedInLoop calls method_table.Table.RedactedInLoop.
@@ -193,6 +239,12 @@ func (guestTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*
 	return resp, nil
 }
 
+// RedactedInLoopAsync calls method_table.Table.RedactedInLoop and returns its
+// future.
+func (guestTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_RedactedInLoop, req, new(table.Plain))
+}
+
 // RedactedInMap calls method_table.Table.RedactedInMap.
 func (guestTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -200,6 +252,12 @@ func (guestTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*t
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInMapAsync calls method_table.Table.RedactedInMap and returns its
+// future.
+func (guestTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_RedactedInMap, req, new(table.Plain))
 }
 
 // RedactedInOneof calls method_table.Table.RedactedInOneof.
@@ -211,6 +269,12 @@ func (guestTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof)
 	return resp, nil
 }
 
+// RedactedInOneofAsync calls method_table.Table.RedactedInOneof and returns
+// its future.
+func (guestTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_RedactedInOneof, req, new(table.Plain))
+}
+
 // NotRedacted calls method_table.Table.NotRedacted.
 func (guestTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
@@ -218,6 +282,12 @@ func (guestTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NotRedactedAsync calls method_table.Table.NotRedacted and returns its
+// future.
+func (guestTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+	return guest.CallAsync(ctx, importTable_NotRedacted, req, new(emptypb.Empty))
 }
 
 // Everything calls method_table.Table.Everything.
@@ -230,4 +300,12 @@ func (guestTableClient) Everything(ctx context.Context, req *table.Secret) (*tab
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EverythingAsync calls method_table.Table.Everything and returns its future.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (guestTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+	return guest.CallAsync(ctx, importTable_Everything, req, new(table.LoopB))
 }

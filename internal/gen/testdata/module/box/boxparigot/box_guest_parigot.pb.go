@@ -8,6 +8,7 @@ package boxparigot
 import (
 	context "context"
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -40,4 +41,9 @@ func (guestBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, erro
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutAsync calls module.Box.Put and returns its future.
+func (guestBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+	return guest.CallAsync(ctx, importBox_Put, req, new(box.Place))
 }

@@ -10,6 +10,7 @@ import (
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutAsync calls module.Box.Put on a goroutine of its own and returns its
+// future.
+func (c localBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+	return future.Go(ctx, c.Put, req)
 }

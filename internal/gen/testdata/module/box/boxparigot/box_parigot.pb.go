@@ -8,6 +8,7 @@ package boxparigot
 import (
 	context "context"
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedBoxImpl) Put(context.Context, *box.Thing, *box.Place) error {
 type BoxClient interface {
 	// Put calls module.Box.Put.
 	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
+	// PutAsync is Put without the wait: it returns the future of the response.
+	PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
 }

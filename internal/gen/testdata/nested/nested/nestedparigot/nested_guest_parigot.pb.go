@@ -8,6 +8,7 @@ package nestedparigot
 import (
 	context "context"
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -40,4 +41,9 @@ func (guestNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*neste
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LayAsync calls nested.Nest.Lay and returns its future.
+func (guestNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+	return guest.CallAsync(ctx, importNest_Lay, req, new(nested.Outer_Inner_Innermost))
 }

@@ -8,6 +8,7 @@ package nestedparigot
 import (
 	context "context"
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedNestImpl) Lay(context.Context, *nested.Outer_Inner, *nested.O
 type NestClient interface {
 	// Lay calls nested.Nest.Lay.
 	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
+	// LayAsync is Lay without the wait: it returns the future of the response.
+	LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error]
 }

@@ -8,6 +8,7 @@ package nopackageparigot
 import (
 	context "context"
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPa
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls NoPackageService.Call and returns its future.
+func (guestNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+	return guest.CallAsync(ctx, importNoPackageService_Call, req, new(nopackage.NoPackageResponse))
 }

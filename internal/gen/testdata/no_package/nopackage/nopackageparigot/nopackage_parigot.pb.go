@@ -8,6 +8,7 @@ package nopackageparigot
 import (
 	context "context"
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -46,4 +47,6 @@ func (UnimplementedNoPackageServiceImpl) Call(context.Context, *nopackage.NoPack
 type NoPackageServiceClient interface {
 	// Call calls NoPackageService.Call.
 	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
 }

@@ -8,6 +8,7 @@ package bareparigot
 import (
 	context "context"
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls no_source_info.Bare.Call and returns its future.
+func (guestBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return guest.CallAsync(ctx, importBare_Call, req, new(bare.Word))
 }

@@ -10,6 +10,7 @@ import (
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls no_source_info.Bare.Call on a goroutine of its own and
+// returns its future.
+func (c localBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package bareparigot
 import (
 	context "context"
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedBareImpl) Call(context.Context, *bare.Word, *bare.Word) error
 type BareClient interface {
 	// Call calls no_source_info.Bare.Call.
 	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error]
 }

@@ -8,6 +8,7 @@ package opaqueparigot
 import (
 	context "context"
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -40,4 +41,9 @@ func (guestSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaq
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenAsync calls opaque.Safe.Open and returns its future.
+func (guestSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+	return guest.CallAsync(ctx, importSafe_Open, req, new(opaque.Content))
 }

@@ -10,6 +10,7 @@ import (
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localSafeClient) Open(ctx context.Context, req *opaque.Combination) (*op
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenAsync calls opaque.Safe.Open on a goroutine of its own and returns its
+// future.
+func (c localSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+	return future.Go(ctx, c.Open, req)
 }

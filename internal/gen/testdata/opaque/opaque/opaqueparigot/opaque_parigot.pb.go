@@ -8,6 +8,7 @@ package opaqueparigot
 import (
 	context "context"
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedSafeImpl) Open(context.Context, *opaque.Combination, *opaque.
 type SafeClient interface {
 	// Open calls opaque.Safe.Open.
 	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
+	// OpenAsync is Open without the wait: it returns the future of the response.
+	OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error]
 }

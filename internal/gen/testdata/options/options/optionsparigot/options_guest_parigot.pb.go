@@ -8,6 +8,7 @@ package optionsparigot
 import (
 	context "context"
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -67,6 +68,11 @@ func (guestTunedClient) Slow(ctx context.Context, req *options.Word) (*options.W
 	return resp, nil
 }
 
+// SlowAsync calls options.Tuned.Slow and returns its future.
+func (guestTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Slow, req, new(options.Word))
+}
+
 // Slower calls options.Tuned.Slower.
 func (guestTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -74,6 +80,11 @@ func (guestTunedClient) Slower(ctx context.Context, req *options.Word) (*options
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowerAsync calls options.Tuned.Slower and returns its future.
+func (guestTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Slower, req, new(options.Word))
 }
 
 // Quick calls options.Tuned.Quick.
@@ -85,6 +96,11 @@ func (guestTunedClient) Quick(ctx context.Context, req *options.Word) (*options.
 	return resp, nil
 }
 
+// QuickAsync calls options.Tuned.Quick and returns its future.
+func (guestTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Quick, req, new(options.Word))
+}
+
 // Renamed calls options.Tuned.Renamed.
 func (guestTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -94,6 +110,11 @@ func (guestTunedClient) Renamed(ctx context.Context, req *options.Word) (*option
 	return resp, nil
 }
 
+// RenamedAsync calls options.Tuned.Renamed and returns its future.
+func (guestTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Renamed, req, new(options.Word))
+}
+
 // Plain calls options.Tuned.Plain.
 func (guestTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -101,4 +122,9 @@ func (guestTunedClient) Plain(ctx context.Context, req *options.Word) (*options.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlainAsync calls options.Tuned.Plain and returns its future.
+func (guestTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Plain, req, new(options.Word))
 }

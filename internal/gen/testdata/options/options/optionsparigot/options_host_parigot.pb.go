@@ -10,6 +10,7 @@ import (
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	time "time"
 )
@@ -127,6 +128,12 @@ func (c localTunedClient) Slow(ctx context.Context, req *options.Word) (*options
 	return resp, nil
 }
 
+// SlowAsync calls options.Tuned.Slow on a goroutine of its own and returns its
+// future.
+func (c localTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return future.Go(ctx, c.Slow, req)
+}
+
 // Slower calls options.Tuned.Slower.
 func (c localTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -134,6 +141,12 @@ func (c localTunedClient) Slower(ctx context.Context, req *options.Word) (*optio
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowerAsync calls options.Tuned.Slower on a goroutine of its own and returns
+// its future.
+func (c localTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return future.Go(ctx, c.Slower, req)
 }
 
 // Quick calls options.Tuned.Quick.
@@ -145,6 +158,12 @@ func (c localTunedClient) Quick(ctx context.Context, req *options.Word) (*option
 	return resp, nil
 }
 
+// QuickAsync calls options.Tuned.Quick on a goroutine of its own and returns
+// its future.
+func (c localTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return future.Go(ctx, c.Quick, req)
+}
+
 // Renamed calls options.Tuned.Renamed.
 func (c localTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -154,6 +173,12 @@ func (c localTunedClient) Renamed(ctx context.Context, req *options.Word) (*opti
 	return resp, nil
 }
 
+// RenamedAsync calls options.Tuned.Renamed on a goroutine of its own and
+// returns its future.
+func (c localTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return future.Go(ctx, c.Renamed, req)
+}
+
 // Plain calls options.Tuned.Plain.
 func (c localTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -161,4 +186,10 @@ func (c localTunedClient) Plain(ctx context.Context, req *options.Word) (*option
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlainAsync calls options.Tuned.Plain on a goroutine of its own and returns
+// its future.
+func (c localTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return future.Go(ctx, c.Plain, req)
 }

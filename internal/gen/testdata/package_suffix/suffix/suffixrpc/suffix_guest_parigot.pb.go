@@ -8,6 +8,7 @@ package suffixrpc
 import (
 	context "context"
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls package_suffix.Suffix.Call and returns its future.
+func (guestSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+	return guest.CallAsync(ctx, importSuffix_Call, req, new(suffix.Request))
 }

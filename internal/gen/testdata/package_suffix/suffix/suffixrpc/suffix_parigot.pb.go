@@ -8,6 +8,7 @@ package suffixrpc
 import (
 	context "context"
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedSuffixImpl) Call(context.Context, *suffix.Request, *suffix.Re
 type SuffixClient interface {
 	// Call calls package_suffix.Suffix.Call.
 	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
 }

@@ -8,6 +8,7 @@ package oldparigot
 import (
 	context "context"
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldRe
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls proto2_case.Old.Call and returns its future.
+func (guestOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+	return guest.CallAsync(ctx, importOld_Call, req, new(old.OldResponse))
 }

@@ -8,6 +8,7 @@ package oldparigot
 import (
 	context "context"
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedOldImpl) Call(context.Context, *old.OldRequest, *old.OldRespo
 type OldClient interface {
 	// Call calls proto2_case.Old.Call.
 	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
 }

@@ -8,6 +8,7 @@ package optparigot
 import (
 	context "context"
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetAsync calls proto3_optional.Maybe.Get and returns its future.
+func (guestMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return guest.CallAsync(ctx, importMaybe_Get, req, new(opt.Answer))
 }

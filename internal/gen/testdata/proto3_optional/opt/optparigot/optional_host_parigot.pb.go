@@ -10,6 +10,7 @@ import (
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetAsync calls proto3_optional.Maybe.Get on a goroutine of its own and
+// returns its future.
+func (c localMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return future.Go(ctx, c.Get, req)
 }

@@ -8,6 +8,7 @@ package optparigot
 import (
 	context "context"
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedMaybeImpl) Get(context.Context, *opt.Query, *opt.Answer) erro
 type MaybeClient interface {
 	// Get calls proto3_optional.Maybe.Get.
 	Get(ctx context.Context, req *opt.Query) (*opt.Answer, error)
+	// GetAsync is Get without the wait: it returns the future of the response.
+	GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error]
 }

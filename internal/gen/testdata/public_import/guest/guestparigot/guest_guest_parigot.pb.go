@@ -8,6 +8,7 @@ package guestparigot
 import (
 	context "context"
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EnterAsync calls public_import.Guest.Enter and returns its future.
+func (guestGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+	return guest.CallAsync(ctx, importGuest_Enter, req, new(home.Home))
 }

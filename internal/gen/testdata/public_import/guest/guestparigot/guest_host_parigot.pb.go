@@ -10,6 +10,7 @@ import (
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EnterAsync calls public_import.Guest.Enter on a goroutine of its own and
+// returns its future.
+func (c localGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+	return future.Go(ctx, c.Enter, req)
 }

@@ -8,6 +8,7 @@ package guestparigot
 import (
 	context "context"
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -48,4 +49,6 @@ func (UnimplementedGuestImpl) Enter(context.Context, *home.Home, *home.Home) err
 type GuestClient interface {
 	// Enter calls public_import.Guest.Enter.
 	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
+	// EnterAsync is Enter without the wait: it returns the future of the response.
+	EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
 }

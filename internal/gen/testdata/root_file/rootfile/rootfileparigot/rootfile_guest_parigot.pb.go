@@ -8,6 +8,7 @@ package rootfileparigot
 import (
 	context "context"
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -40,4 +41,9 @@ func (guestRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfi
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls rootfile.Root.Call and returns its future.
+func (guestRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return guest.CallAsync(ctx, importRoot_Call, req, new(rootfile.Response))
 }

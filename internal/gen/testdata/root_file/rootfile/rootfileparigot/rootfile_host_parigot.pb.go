@@ -10,6 +10,7 @@ import (
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localRootClient) Call(ctx context.Context, req *rootfile.Request) (*root
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls rootfile.Root.Call on a goroutine of its own and returns its
+// future.
+func (c localRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return future.Go(ctx, c.Call, req)
 }

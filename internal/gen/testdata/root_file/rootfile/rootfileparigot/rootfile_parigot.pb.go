@@ -8,6 +8,7 @@ package rootfileparigot
 import (
 	context "context"
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedRootImpl) Call(context.Context, *rootfile.Request, *rootfile.
 type RootClient interface {
 	// Call calls rootfile.Root.Call.
 	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error]
 }

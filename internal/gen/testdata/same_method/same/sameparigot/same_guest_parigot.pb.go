@@ -8,6 +8,7 @@ package sameparigot
 import (
 	context "context"
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -43,6 +44,11 @@ func (guestLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degre
 	return resp, nil
 }
 
+// TurnAsync calls same_method.Left.Turn and returns its future.
+func (guestLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return guest.CallAsync(ctx, importLeft_Turn, req, new(same.Degrees))
+}
+
 // importRight_Turn is the host's function for same_method.Right.Turn.
 //
 //go:wasmimport same_method.Right Turn
@@ -66,4 +72,9 @@ func (guestRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degr
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnAsync calls same_method.Right.Turn and returns its future.
+func (guestRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return guest.CallAsync(ctx, importRight_Turn, req, new(same.Degrees))
 }

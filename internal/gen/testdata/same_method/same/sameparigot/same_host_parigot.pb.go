@@ -10,6 +10,7 @@ import (
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -67,6 +68,12 @@ func (c localLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Deg
 	return resp, nil
 }
 
+// TurnAsync calls same_method.Left.Turn on a goroutine of its own and returns
+// its future.
+func (c localLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return future.Go(ctx, c.Turn, req)
+}
+
 // RegisterRight registers impl with e as the service same_method.Right, which
 // guests import as the module "same_method.Right". It fails when impl is nil.
 func RegisterRight(ctx context.Context, e eng.Engine, impl RightImpl) error {
@@ -113,4 +120,10 @@ func (c localRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.De
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnAsync calls same_method.Right.Turn on a goroutine of its own and returns
+// its future.
+func (c localRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return future.Go(ctx, c.Turn, req)
 }

@@ -8,6 +8,7 @@ package sameparigot
 import (
 	context "context"
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,6 +45,8 @@ func (UnimplementedLeftImpl) Turn(context.Context, *same.Degrees, *same.Degrees)
 type LeftClient interface {
 	// Turn calls same_method.Left.Turn.
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+	// TurnAsync is Turn without the wait: it returns the future of the response.
+	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
 }
 
 // RightServiceName is the full name of the service same_method.Right.
@@ -79,4 +82,6 @@ func (UnimplementedRightImpl) Turn(context.Context, *same.Degrees, *same.Degrees
 type RightClient interface {
 	// Turn calls same_method.Right.Turn.
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+	// TurnAsync is Turn without the wait: it returns the future of the response.
+	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
 }

@@ -8,6 +8,7 @@ package treeparigot
 import (
 	context "context"
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlantAsync calls same_type.Forest.Plant and returns its future.
+func (guestForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+	return guest.CallAsync(ctx, importForest_Plant, req, new(tree.Tree))
 }

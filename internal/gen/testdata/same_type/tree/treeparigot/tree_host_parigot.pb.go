@@ -10,6 +10,7 @@ import (
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tre
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlantAsync calls same_type.Forest.Plant on a goroutine of its own and
+// returns its future.
+func (c localForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+	return future.Go(ctx, c.Plant, req)
 }

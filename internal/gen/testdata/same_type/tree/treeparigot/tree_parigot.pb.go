@@ -8,6 +8,7 @@ package treeparigot
 import (
 	context "context"
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedForestImpl) Plant(context.Context, *tree.Tree, *tree.Tree) er
 type ForestClient interface {
 	// Plant calls same_type.Forest.Plant.
 	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
+	// PlantAsync is Plant without the wait: it returns the future of the response.
+	PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error]
 }

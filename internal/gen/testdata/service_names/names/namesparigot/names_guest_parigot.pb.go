@@ -8,6 +8,7 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -43,6 +44,11 @@ func (guestTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, 
 	return resp, nil
 }
 
+// CallAsync calls service_names.Type.Call and returns its future.
+func (guestTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importType_Call, req, new(names.Word))
+}
+
 // importInterface_Call is the host's function for service_names.Interface.Call.
 //
 //go:wasmimport service_names.Interface Call
@@ -66,6 +72,11 @@ func (guestInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Interface.Call and returns its future.
+func (guestInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importInterface_Call, req, new(names.Word))
 }
 
 // importMap_Call is the host's function for service_names.Map.Call.
@@ -93,6 +104,11 @@ func (guestMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 	return resp, nil
 }
 
+// CallAsync calls service_names.Map.Call and returns its future.
+func (guestMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importMap_Call, req, new(names.Word))
+}
+
 // importA_Call is the host's function for service_names.A.Call.
 //
 //go:wasmimport service_names.A Call
@@ -115,6 +131,11 @@ func (guestAClient) Call(ctx context.Context, req *names.Word) (*names.Word, err
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.A.Call and returns its future.
+func (guestAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importA_Call, req, new(names.Word))
 }
 
 // importCtx_Call is the host's function for service_names.Ctx.Call.
@@ -142,6 +163,11 @@ func (guestCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 	return resp, nil
 }
 
+// CallAsync calls service_names.Ctx.Call and returns its future.
+func (guestCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importCtx_Call, req, new(names.Word))
+}
+
 // importReq_Call is the host's function for service_names.Req.Call.
 //
 //go:wasmimport service_names.Req Call
@@ -165,6 +191,11 @@ func (guestReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Req.Call and returns its future.
+func (guestReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importReq_Call, req, new(names.Word))
 }
 
 // importResp_Call is the host's function for service_names.Resp.Call.
@@ -192,6 +223,11 @@ func (guestRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, 
 	return resp, nil
 }
 
+// CallAsync calls service_names.Resp.Call and returns its future.
+func (guestRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importResp_Call, req, new(names.Word))
+}
+
 // importErr_Call is the host's function for service_names.Err.Call.
 //
 //go:wasmimport service_names.Err Call
@@ -215,6 +251,11 @@ func (guestErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Err.Call and returns its future.
+func (guestErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importErr_Call, req, new(names.Word))
 }
 
 // importImpl_Call is the host's function for service_names.Impl.Call.
@@ -242,6 +283,11 @@ func (guestImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, 
 	return resp, nil
 }
 
+// CallAsync calls service_names.Impl.Call and returns its future.
+func (guestImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importImpl_Call, req, new(names.Word))
+}
+
 // importClient_Call is the host's function for service_names.Client.Call.
 //
 //go:wasmimport service_names.Client Call
@@ -265,6 +311,11 @@ func (guestClientClient) Call(ctx context.Context, req *names.Word) (*names.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Client.Call and returns its future.
+func (guestClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importClient_Call, req, new(names.Word))
 }
 
 // importError_Call is the host's function for service_names.Error.Call.
@@ -292,6 +343,11 @@ func (guestErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 	return resp, nil
 }
 
+// CallAsync calls service_names.Error.Call and returns its future.
+func (guestErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importError_Call, req, new(names.Word))
+}
+
 // importContext_Call is the host's function for service_names.Context.Call.
 //
 //go:wasmimport service_names.Context Call
@@ -315,6 +371,11 @@ func (guestContextClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Context.Call and returns its future.
+func (guestContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importContext_Call, req, new(names.Word))
 }
 
 // importEngine_Call is the host's function for service_names.Engine.Call.
@@ -342,6 +403,11 @@ func (guestEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
+// CallAsync calls service_names.Engine.Call and returns its future.
+func (guestEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importEngine_Call, req, new(names.Word))
+}
+
 // importNames_Call is the host's function for service_names.Names.Call.
 //
 //go:wasmimport service_names.Names Call
@@ -365,4 +431,9 @@ func (guestNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Names.Call and returns its future.
+func (guestNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importNames_Call, req, new(names.Word))
 }

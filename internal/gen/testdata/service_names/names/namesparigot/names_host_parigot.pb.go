@@ -10,6 +10,7 @@ import (
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -67,6 +68,12 @@ func (c localTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
+// CallAsync calls service_names.Type.Call on a goroutine of its own and
+// returns its future.
+func (c localTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterInterface registers impl with e as the service
 // service_names.Interface, which guests import as the module
 // "service_names.Interface". It fails when impl is nil.
@@ -114,6 +121,12 @@ func (c localInterfaceClient) Call(ctx context.Context, req *names.Word) (*names
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Interface.Call on a goroutine of its own and
+// returns its future.
+func (c localInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterMap registers impl with e as the service service_names.Map, which
@@ -164,6 +177,12 @@ func (c localMapClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 	return resp, nil
 }
 
+// CallAsync calls service_names.Map.Call on a goroutine of its own and returns
+// its future.
+func (c localMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterA registers impl with e as the service service_names.A, which guests
 // import as the module "service_names.A". It fails when impl is nil.
 func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
@@ -210,6 +229,12 @@ func (c localAClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.A.Call on a goroutine of its own and returns
+// its future.
+func (c localAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterCtx registers impl with e as the service service_names.Ctx, which
@@ -260,6 +285,12 @@ func (c localCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 	return resp, nil
 }
 
+// CallAsync calls service_names.Ctx.Call on a goroutine of its own and returns
+// its future.
+func (c localCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterReq registers impl with e as the service service_names.Req, which
 // guests import as the module "service_names.Req". It fails when impl is nil.
 func RegisterReq(ctx context.Context, e eng.Engine, impl ReqImpl) error {
@@ -306,6 +337,12 @@ func (c localReqClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Req.Call on a goroutine of its own and returns
+// its future.
+func (c localReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterResp registers impl with e as the service service_names.Resp, which
@@ -356,6 +393,12 @@ func (c localRespClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
+// CallAsync calls service_names.Resp.Call on a goroutine of its own and
+// returns its future.
+func (c localRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterErr registers impl with e as the service service_names.Err, which
 // guests import as the module "service_names.Err". It fails when impl is nil.
 func RegisterErr(ctx context.Context, e eng.Engine, impl ErrImpl) error {
@@ -404,6 +447,12 @@ func (c localErrClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 	return resp, nil
 }
 
+// CallAsync calls service_names.Err.Call on a goroutine of its own and returns
+// its future.
+func (c localErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterImpl registers impl with e as the service service_names.Impl, which
 // guests import as the module "service_names.Impl". It fails when impl is nil.
 func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplImpl) error {
@@ -450,6 +499,12 @@ func (c localImplClient) Call(ctx context.Context, req *names.Word) (*names.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Impl.Call on a goroutine of its own and
+// returns its future.
+func (c localImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterClient registers impl with e as the service service_names.Client,
@@ -501,6 +556,12 @@ func (c localClientClient) Call(ctx context.Context, req *names.Word) (*names.Wo
 	return resp, nil
 }
 
+// CallAsync calls service_names.Client.Call on a goroutine of its own and
+// returns its future.
+func (c localClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterError registers impl with e as the service service_names.Error,
 // which guests import as the module "service_names.Error". It fails when impl
 // is nil.
@@ -548,6 +609,12 @@ func (c localErrorClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Error.Call on a goroutine of its own and
+// returns its future.
+func (c localErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterContext registers impl with e as the service service_names.Context,
@@ -599,6 +666,12 @@ func (c localContextClient) Call(ctx context.Context, req *names.Word) (*names.W
 	return resp, nil
 }
 
+// CallAsync calls service_names.Context.Call on a goroutine of its own and
+// returns its future.
+func (c localContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterEngine registers impl with e as the service service_names.Engine,
 // which guests import as the module "service_names.Engine". It fails when impl
 // is nil.
@@ -648,6 +721,12 @@ func (c localEngineClient) Call(ctx context.Context, req *names.Word) (*names.Wo
 	return resp, nil
 }
 
+// CallAsync calls service_names.Engine.Call on a goroutine of its own and
+// returns its future.
+func (c localEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterNames registers impl with e as the service service_names.Names,
 // which guests import as the module "service_names.Names". It fails when impl
 // is nil.
@@ -695,4 +774,10 @@ func (c localNamesClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Names.Call on a goroutine of its own and
+// returns its future.
+func (c localNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

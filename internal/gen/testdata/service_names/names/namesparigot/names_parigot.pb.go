@@ -8,6 +8,7 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,6 +45,8 @@ func (UnimplementedTypeImpl) Call(context.Context, *names.Word, *names.Word) err
 type TypeClient interface {
 	// Call calls service_names.Type.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // InterfaceServiceName is the full name of the service
@@ -81,6 +84,8 @@ func (UnimplementedInterfaceImpl) Call(context.Context, *names.Word, *names.Word
 type InterfaceClient interface {
 	// Call calls service_names.Interface.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // MapServiceName is the full name of the service service_names.Map.
@@ -116,6 +121,8 @@ func (UnimplementedMapImpl) Call(context.Context, *names.Word, *names.Word) erro
 type MapClient interface {
 	// Call calls service_names.Map.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // AServiceName is the full name of the service service_names.A.
@@ -150,6 +157,8 @@ func (UnimplementedAImpl) Call(context.Context, *names.Word, *names.Word) error 
 type AClient interface {
 	// Call calls service_names.A.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // CtxServiceName is the full name of the service service_names.Ctx.
@@ -185,6 +194,8 @@ func (UnimplementedCtxImpl) Call(context.Context, *names.Word, *names.Word) erro
 type CtxClient interface {
 	// Call calls service_names.Ctx.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // ReqServiceName is the full name of the service service_names.Req.
@@ -220,6 +231,8 @@ func (UnimplementedReqImpl) Call(context.Context, *names.Word, *names.Word) erro
 type ReqClient interface {
 	// Call calls service_names.Req.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // RespServiceName is the full name of the service service_names.Resp.
@@ -255,6 +268,8 @@ func (UnimplementedRespImpl) Call(context.Context, *names.Word, *names.Word) err
 type RespClient interface {
 	// Call calls service_names.Resp.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // ErrServiceName is the full name of the service service_names.Err.
@@ -290,6 +305,8 @@ func (UnimplementedErrImpl) Call(context.Context, *names.Word, *names.Word) erro
 type ErrClient interface {
 	// Call calls service_names.Err.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // ImplServiceName is the full name of the service service_names.Impl.
@@ -325,6 +342,8 @@ func (UnimplementedImplImpl) Call(context.Context, *names.Word, *names.Word) err
 type ImplClient interface {
 	// Call calls service_names.Impl.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // ClientServiceName is the full name of the service service_names.Client.
@@ -360,6 +379,8 @@ func (UnimplementedClientImpl) Call(context.Context, *names.Word, *names.Word) e
 type ClientClient interface {
 	// Call calls service_names.Client.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // ErrorServiceName is the full name of the service service_names.Error.
@@ -395,6 +416,8 @@ func (UnimplementedErrorImpl) Call(context.Context, *names.Word, *names.Word) er
 type ErrorClient interface {
 	// Call calls service_names.Error.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // ContextServiceName is the full name of the service service_names.Context.
@@ -430,6 +453,8 @@ func (UnimplementedContextImpl) Call(context.Context, *names.Word, *names.Word) 
 type ContextClient interface {
 	// Call calls service_names.Context.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // EngineServiceName is the full name of the service service_names.Engine.
@@ -465,6 +490,8 @@ func (UnimplementedEngineImpl) Call(context.Context, *names.Word, *names.Word) e
 type EngineClient interface {
 	// Call calls service_names.Engine.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
 // NamesServiceName is the full name of the service service_names.Names.
@@ -500,4 +527,6 @@ func (UnimplementedNamesImpl) Call(context.Context, *names.Word, *names.Word) er
 type NamesClient interface {
 	// Call calls service_names.Names.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }

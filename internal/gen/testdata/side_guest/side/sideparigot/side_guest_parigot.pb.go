@@ -8,6 +8,7 @@ package sideparigot
 import (
 	context "context"
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_guest/side"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls side_guest.Side.Call and returns its future.
+func (guestSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+	return guest.CallAsync(ctx, importSide_Call, req, new(side.Word))
 }

@@ -8,6 +8,7 @@ package sideparigot
 import (
 	context "context"
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_guest/side"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedSideImpl) Call(context.Context, *side.Word, *side.Word) error
 type SideClient interface {
 	// Call calls side_guest.Side.Call.
 	Call(ctx context.Context, req *side.Word) (*side.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
 }

@@ -10,6 +10,7 @@ import (
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_host/side"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls side_host.Side.Call on a goroutine of its own and returns
+// its future.
+func (c localSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package skeletonv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	unsafe "unsafe"
@@ -50,6 +51,11 @@ func (guestHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.Ge
 	return resp, nil
 }
 
+// GetAsync calls skeleton.HTTPFiles.Get and returns its future.
+func (guestHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importHTTPFiles_Get, req, new(v1.GetResponse))
+}
+
 // Purge calls skeleton.HTTPFiles.Purge.
 //
 // Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
@@ -60,6 +66,14 @@ func (guestHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emp
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PurgeAsync calls skeleton.HTTPFiles.Purge and returns its future.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (guestHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.CallAsync(ctx, importHTTPFiles_Purge, req, new(emptypb.Empty))
 }
 
 // importLinux_Boot is the host's function for skeleton.Linux.Boot.
@@ -93,6 +107,11 @@ func (guestLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetRe
 	return resp, nil
 }
 
+// BootAsync calls skeleton.Linux.Boot and returns its future.
+func (guestLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importLinux_Boot, req, new(v1.GetResponse))
+}
+
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 func (guestLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
@@ -100,6 +119,12 @@ func (guestLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl and
+// returns its future.
+func (guestLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importLinux_UnimplementedLinuxImpl, req, new(v1.GetResponse))
 }
 
 // importTest_Init is the host's function for skeleton.Test.Init.
@@ -124,4 +149,9 @@ func (guestTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetRes
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitAsync calls skeleton.Test.Init and returns its future.
+func (guestTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importTest_Init, req, new(v1.GetResponse))
 }

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -84,6 +85,12 @@ func (c localHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.
 	return resp, nil
 }
 
+// GetAsync calls skeleton.HTTPFiles.Get on a goroutine of its own and returns
+// its future.
+func (c localHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Get, req)
+}
+
 // Purge calls skeleton.HTTPFiles.Purge.
 //
 // Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
@@ -94,6 +101,15 @@ func (c localHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PurgeAsync calls skeleton.HTTPFiles.Purge on a goroutine of its own and
+// returns its future.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c localHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Purge, req)
 }
 
 // RegisterLinux registers impl with e as the service skeleton.Linux, which
@@ -158,6 +174,12 @@ func (c localLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.Get
 	return resp, nil
 }
 
+// BootAsync calls skeleton.Linux.Boot on a goroutine of its own and returns
+// its future.
+func (c localLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Boot, req)
+}
+
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 func (c localLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
@@ -165,6 +187,12 @@ func (c localLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.Ge
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl on a
+// goroutine of its own and returns its future.
+func (c localLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.UnimplementedLinuxImpl, req)
 }
 
 // RegisterTest registers impl with e as the service skeleton.Test, which
@@ -213,4 +241,10 @@ func (c localTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its
+// future.
+func (c localTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Init, req)
 }

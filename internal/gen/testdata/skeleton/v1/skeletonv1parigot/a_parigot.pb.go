@@ -8,6 +8,7 @@ package skeletonv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -65,11 +66,18 @@ func (UnimplementedHTTPFilesImpl) Purge(context.Context, *emptypb.Empty, *emptyp
 type HTTPFilesClient interface {
 	// Get gets one.
 	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// GetAsync is Get without the wait: it returns the future of the response.
+	GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
 	// Purge calls skeleton.HTTPFiles.Purge.
 	//
 	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
 	// skeleton/a.proto.
 	Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// PurgeAsync is Purge without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+	// skeleton/a.proto.
+	PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
 }
 
 // LinuxServiceName is the full name of the service skeleton.Linux.
@@ -113,8 +121,13 @@ func (UnimplementedLinuxImpl) UnimplementedLinuxImpl(context.Context, *v1.GetReq
 type LinuxClient interface {
 	// Boot calls skeleton.Linux.Boot.
 	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// BootAsync is Boot without the wait: it returns the future of the response.
+	BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
 	// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// UnimplementedLinuxImplAsync is UnimplementedLinuxImpl without the wait: it
+	// returns the future of the response.
+	UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
 }
 
 // TestServiceName is the full name of the service skeleton.Test.
@@ -149,4 +162,6 @@ func (UnimplementedTestImpl) Init(context.Context, *v1.GetRequest, *v1.GetRespon
 type TestClient interface {
 	// Init calls skeleton.Test.Init.
 	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// InitAsync is Init without the wait: it returns the future of the response.
+	InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
 }

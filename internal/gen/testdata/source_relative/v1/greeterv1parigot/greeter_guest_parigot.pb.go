@@ -8,6 +8,7 @@ package greeterv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetAsync calls source_relative.v1.Greeter.Greet and returns its future.
+func (guestGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return guest.CallAsync(ctx, importGreeter_Greet, req, new(v1.GreetResponse))
 }

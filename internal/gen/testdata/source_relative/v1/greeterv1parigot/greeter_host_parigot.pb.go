@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetAsync calls source_relative.v1.Greeter.Greet on a goroutine of its own
+// and returns its future.
+func (c localGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return future.Go(ctx, c.Greet, req)
 }

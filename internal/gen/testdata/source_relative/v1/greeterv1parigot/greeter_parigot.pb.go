@@ -8,6 +8,7 @@ package greeterv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -46,4 +47,6 @@ func (UnimplementedGreeterImpl) Greet(context.Context, *v1.GreetRequest, *v1.Gre
 type GreeterClient interface {
 	// Greet calls source_relative.v1.Greeter.Greet.
 	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
+	// GreetAsync is Greet without the wait: it returns the future of the response.
+	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
 }

@@ -8,6 +8,7 @@ package watchparigot
 import (
 	context "context"
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,6 +42,11 @@ func (guestSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OnceAsync calls streaming_skip.Some.Once and returns its future.
+func (guestSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+	return guest.CallAsync(ctx, importSome_Once, req, new(watch.Word))
 }
 
 // NewAllClient returns a client of streaming_skip.All that calls the host. A

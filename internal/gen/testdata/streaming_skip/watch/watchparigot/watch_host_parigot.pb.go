@@ -10,6 +10,7 @@ import (
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,6 +67,12 @@ func (c localSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OnceAsync calls streaming_skip.Some.Once on a goroutine of its own and
+// returns its future.
+func (c localSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+	return future.Go(ctx, c.Once, req)
 }
 
 // RegisterAll registers impl with e as the service streaming_skip.All, which

@@ -8,6 +8,7 @@ package watchparigot
 import (
 	context "context"
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,6 +45,8 @@ func (UnimplementedSomeImpl) Once(context.Context, *watch.Word, *watch.Word) err
 type SomeClient interface {
 	// Once calls streaming_skip.Some.Once.
 	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
+	// OnceAsync is Once without the wait: it returns the future of the response.
+	OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
 }
 
 // AllServiceName is the full name of the service streaming_skip.All.

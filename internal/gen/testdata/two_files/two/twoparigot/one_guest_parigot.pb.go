@@ -8,6 +8,7 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -40,4 +41,9 @@ func (guestOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneRe
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_files.One.Call and returns its future.
+func (guestOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+	return guest.CallAsync(ctx, importOne_Call, req, new(two.OneResponse))
 }

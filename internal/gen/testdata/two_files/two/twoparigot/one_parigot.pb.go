@@ -8,6 +8,7 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedOneImpl) Call(context.Context, *two.OneRequest, *two.OneRespo
 type OneClient interface {
 	// Call calls two_files.One.Call.
 	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
 }

@@ -8,6 +8,7 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -40,4 +41,9 @@ func (guestTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_files.Two.Call and returns its future.
+func (guestTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+	return guest.CallAsync(ctx, importTwo_Call, req, new(two.OneRequest))
 }

@@ -10,6 +10,7 @@ import (
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,10 @@ func (c localTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.On
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_files.Two.Call on a goroutine of its own and returns its
+// future.
+func (c localTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,4 +44,6 @@ func (UnimplementedTwoImpl) Call(context.Context, *two.OneResponse, *two.OneRequ
 type TwoClient interface {
 	// Call calls two_files.Two.Call.
 	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
 }

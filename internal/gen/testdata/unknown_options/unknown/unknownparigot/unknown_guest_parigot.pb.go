@@ -8,6 +8,7 @@ package unknownparigot
 import (
 	context "context"
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls unknown_options.Owned.Call and returns its future.
+func (guestOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+	return guest.CallAsync(ctx, importOwned_Call, req, new(unknown.Word))
 }

@@ -8,6 +8,7 @@ package unknownparigot
 import (
 	context "context"
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedOwnedImpl) Call(context.Context, *unknown.Word, *unknown.Word
 type OwnedClient interface {
 	// Call calls unknown_options.Owned.Call.
 	Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error]
 }

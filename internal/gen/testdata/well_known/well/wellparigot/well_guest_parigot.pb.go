@@ -7,6 +7,7 @@ package wellparigot
 
 import (
 	context "context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -66,6 +67,11 @@ func (guestWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.
 	return resp, nil
 }
 
+// EmptyAsync calls well_known.Well.Empty and returns its future.
+func (guestWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.CallAsync(ctx, importWell_Empty, req, new(emptypb.Empty))
+}
+
 // Any calls well_known.Well.Any.
 func (guestWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
@@ -73,6 +79,11 @@ func (guestWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Ti
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AnyAsync calls well_known.Well.Any and returns its future.
+func (guestWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+	return guest.CallAsync(ctx, importWell_Any, req, new(timestamppb.Timestamp))
 }
 
 // Mask calls well_known.Well.Mask.
@@ -84,6 +95,11 @@ func (guestWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*s
 	return resp, nil
 }
 
+// MaskAsync calls well_known.Well.Mask and returns its future.
+func (guestWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+	return guest.CallAsync(ctx, importWell_Mask, req, new(structpb.Struct))
+}
+
 // Wrapper calls well_known.Well.Wrapper.
 func (guestWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
@@ -91,4 +107,9 @@ func (guestWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapperAsync calls well_known.Well.Wrapper and returns its future.
+func (guestWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+	return guest.CallAsync(ctx, importWell_Wrapper, req, new(wrapperspb.Int64Value))
 }

@@ -8,6 +8,7 @@ package pingparigot
 import (
 	context "context"
 	ping "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	unsafe "unsafe"
@@ -50,6 +51,11 @@ func (guestPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.E
 	return resp, nil
 }
 
+// PingAsync calls wkt_listed.Ping.Ping and returns its future.
+func (guestPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.CallAsync(ctx, importPing_Ping, req, new(emptypb.Empty))
+}
+
 // Wrap calls wkt_listed.Ping.Wrap.
 func (guestPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
@@ -57,4 +63,9 @@ func (guestPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrap
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapAsync calls wkt_listed.Ping.Wrap and returns its future.
+func (guestPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+	return guest.CallAsync(ctx, importPing_Wrap, req, new(ping.Wrapped))
 }

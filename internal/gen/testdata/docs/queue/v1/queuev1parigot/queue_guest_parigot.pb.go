@@ -8,6 +8,7 @@ package queuev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -54,6 +55,11 @@ func (guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.Send
 	return resp, nil
 }
 
+// SendAsync calls queue.v1.Queue.Send and returns its future.
+func (guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Send, req, new(v1.SendResponse))
+}
+
 // Receive calls queue.v1.Queue.Receive.
 func (guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
@@ -61,6 +67,11 @@ func (guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
+func (guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Receive, req, new(v1.ReceiveResponse))
 }
 
 // Length calls queue.v1.Queue.Length.
@@ -73,4 +84,12 @@ func (guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthAsync calls queue.v1.Queue.Length and returns its future.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Length, req, new(v1.LengthResponse))
 }

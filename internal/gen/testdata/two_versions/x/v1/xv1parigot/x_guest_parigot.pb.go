@@ -8,6 +8,7 @@ package xv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_versions.x.v1.X.Call and returns its future.
+func (guestXClient) CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error] {
+	return guest.CallAsync(ctx, importX_Call, req, new(v1.Response))
 }

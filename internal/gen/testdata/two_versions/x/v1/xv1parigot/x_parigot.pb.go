@@ -8,6 +8,7 @@ package xv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedXImpl) Call(context.Context, *v1.Request, *v1.Response) error
 type XClient interface {
 	// Call calls two_versions.x.v1.X.Call.
 	Call(ctx context.Context, req *v1.Request) (*v1.Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error]
 }

@@ -8,6 +8,7 @@ package xv2parigot
 import (
 	context "context"
 	v2 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestXClient) Call(ctx context.Context, req *v2.Request) (*v2.Response, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_versions.x.v2.X.Call and returns its future.
+func (guestXClient) CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
+	return guest.CallAsync(ctx, importX_Call, req, new(v2.Response))
 }

@@ -8,6 +8,7 @@ package xv2parigot
 import (
 	context "context"
 	v2 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedXImpl) Call(context.Context, *v2.Request, *v2.Response) error
 type XClient interface {
 	// Call calls two_versions.x.v2.X.Call.
 	Call(ctx context.Context, req *v2.Request) (*v2.Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error]
 }

@@ -8,6 +8,7 @@ package acmexparigot
 import (
 	context "context"
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -41,4 +42,9 @@ func (guestDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DiveAsync calls acme.team.svc.x.v1.Deep.Dive and returns its future.
+func (guestDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+	return guest.CallAsync(ctx, importDeep_Dive, req, new(acmex.DiveResponse))
 }

@@ -10,6 +10,7 @@ import (
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,10 @@ func (c localDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acm
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DiveAsync calls acme.team.svc.x.v1.Deep.Dive on a goroutine of its own and
+// returns its future.
+func (c localDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+	return future.Go(ctx, c.Dive, req)
 }

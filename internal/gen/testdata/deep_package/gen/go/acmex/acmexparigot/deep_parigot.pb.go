@@ -8,6 +8,7 @@ package acmexparigot
 import (
 	context "context"
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,4 +45,6 @@ func (UnimplementedDeepImpl) Dive(context.Context, *acmex.DiveRequest, *acmex.Di
 type DeepClient interface {
 	// Dive calls acme.team.svc.x.v1.Deep.Dive.
 	Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
+	// DiveAsync is Dive without the wait: it returns the future of the response.
+	DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error]
 }
