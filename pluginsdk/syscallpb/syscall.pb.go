@@ -627,7 +627,9 @@ func (*ExportResponse) Descriptor() ([]byte, []int) {
 	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{6}
 }
 
-// FullyQualifiedService names a service.
+// FullyQualifiedService names a service. The one that stands for a client has the
+// package "@guest" and the name of the guest; it can be asked about, and not
+// called.
 type FullyQualifiedService struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The package, such as "greeting.v1". It may be empty.
@@ -1021,10 +1023,11 @@ type DispatchRequest struct {
 	// A method of it.
 	MethodId *parigotpb.Id `protobuf:"bytes,2,opt,name=method_id,json=methodId,proto3" json:"method_id,omitempty"`
 	// The request. The kernel passes it on as it is and looks at nothing in it;
-	// type_url may be empty, as the method tells the type.
+	// type_url may be empty, as the method tells the type. It is taken out of the
+	// message, which a local client notices: set it for each call.
 	Param *anypb.Any `protobuf:"bytes,3,opt,name=param,proto3" json:"param,omitempty"`
 	// The time that the caller waits for the result, in nanoseconds; then it is
-	// DEADLINE_EXCEEDED. 0 means any time.
+	// DEADLINE_EXCEEDED. 0 or less means any time.
 	TimeoutNs int64 `protobuf:"varint,4,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
 	// The call on whose behalf this one is made: one that the guest is serving.
 	// Not set for none.
@@ -1153,7 +1156,7 @@ type ReadOneRequest struct {
 	// set means anything.
 	CallId *parigotpb.Id `protobuf:"bytes,2,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
 	// How many calls and results the response may have, together. 0 means 64, which
-	// is the most. After the first, they have at most 1 MiB together.
+	// is the most. It takes no further one when it has 1 MiB.
 	Max           uint32 `protobuf:"varint,3,opt,name=max,proto3" json:"max,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1586,7 +1589,7 @@ type ReturnValueRequest struct {
 	// The call, as IncomingCall named it.
 	CallId *parigotpb.Id `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
 	// The response, or with a result_error a google.rpc.Status. The kernel passes
-	// it on as it is.
+	// it on as it is, as DispatchRequest.param.
 	Result *anypb.Any `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
 	// As ResolvedCall has it.
 	ResultError   int32 `protobuf:"varint,3,opt,name=result_error,json=resultError,proto3" json:"result_error,omitempty"`
