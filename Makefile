@@ -12,10 +12,12 @@ WASIP1 := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC) 2>/dev/null),-race))
 
 # What guests link, and guests.
-GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
+GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
 	./pluginsdk/parigotpb/... ./pluginsdk/syscallpb/... \
 	./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/reactor \
-	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest
+	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest \
+	./examples/syscall/gen/... ./examples/syscall/guest/... ./examples/syscall/testdata/gen/... \
+	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest
 
 FUZZTIME ?= 60s
 
