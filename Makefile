@@ -12,7 +12,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(
 
 # What guests link, and guests.
 GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
-	./pluginsdk/parigotpb/... ./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/reactor \
+	./pluginsdk/parigotpb/... ./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/overlaplib ./pluginsdk/eng/testdata/reactor \
 	./examples/file/gen/... ./examples/file/guest
 
 FUZZTIME ?= 60s
