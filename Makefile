@@ -14,7 +14,8 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(
 # What guests link, and guests.
 GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
 	./pluginsdk/parigotpb/... ./pluginsdk/syscallpb/... \
-	./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/reactor \
+	./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/overlaplib \
+	./pluginsdk/eng/testdata/reactor \
 	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest \
 	./examples/syscall/gen/... ./examples/syscall/guest/... ./examples/syscall/testdata/gen/... \
 	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest
