@@ -4,6 +4,7 @@ package syscall
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
@@ -252,7 +253,7 @@ func (k *kernel) wait(ctx context.Context, h *hostInfo, r *reader, timeout <-cha
 		return nil, refuse(syscallpb.KernelErr_ReadOneTimeout, "nothing came in time")
 	case <-ctx.Done():
 		h.unpark(r)
-		if ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // Err returns it as it is
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil, refuse(syscallpb.KernelErr_ReadOneTimeout, "nothing came in time")
 		}
 		return nil, ctx.Err()

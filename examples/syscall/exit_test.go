@@ -108,7 +108,7 @@ func TestOwnExit(t *testing.T) {
 	require.Equal(t, "Greeting", gone[0].GetService().GetServiceName())
 	_, err := greeting.call("x")
 	requireErr(t, err, syscallpb.KernelErr_CallerUnavailable)
-	requireErr(t, server.export(sid), syscallpb.KernelErr_ServiceAlreadyClosedOrExported, "left it")
+	requireErr(t, server.export(sid), syscallpb.KernelErr_ServiceAlreadyClosedOrExported, "left with Exit")
 
 	server.nothing() // not before it has answered
 	drained := server.wait(nil)

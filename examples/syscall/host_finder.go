@@ -43,6 +43,7 @@ type hostInfo struct {
 	registrations []*registration
 	services      int       // how many it registers and requires
 	methods       int       // how many it has bound
+	exited        bool      // it has called Exit: it serves nothing any more
 	left          bool      // it has ended
 	singleFlight  bool      // see ring.go
 	launching     *service  // what a single-flight guest waits for in Launch
@@ -102,7 +103,7 @@ func (f *hostFinder) AddHost(name string, hid id.HostId) syscallpb.KernelErr {
 		return syscallpb.KernelErr_NamespaceExhausted
 	}
 	h := &hostInfo{id: hid, name: name}
-	h.inbox.init(f.limits, f.late)
+	h.init(f.limits, f.late)
 	f.byID[hid] = h
 	f.byName[name] = append(f.byName[name], h)
 	return syscallpb.KernelErr_NoError

@@ -3,6 +3,7 @@
 package syscall
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -355,7 +356,7 @@ func (b *inbox) wakeDrained() {
 }
 
 // close ends everything for a guest that has ended. It returns the calls that it
-// should have answered, and those that it made.
+// should have answered, and those that it made, in the order they were made.
 func (b *inbox) close() (unanswered, unresolved []*CallInfo) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -365,6 +366,7 @@ func (b *inbox) close() (unanswered, unresolved []*CallInfo) {
 		unanswered = append(unanswered, ci)
 	}
 	clear(b.serving)
+	slices.SortFunc(unanswered, func(x, y *CallInfo) int { return cmp.Compare(x.id.Low(), y.id.Low()) })
 	unresolved = b.outgoing.take()
 	for _, ci := range unresolved {
 		stopTimer(ci)

@@ -51,7 +51,6 @@ type registration struct {
 	service  *service
 	bound    []*method
 	launched bool
-	closed   bool // the guest has left it with Exit
 }
 
 // registration returns how h acts as s, or nil.
@@ -259,8 +258,8 @@ func (d *syscallData) mayExport(h *hostInfo, sid id.ServiceId) error {
 		return err
 	case r.service.client:
 		return refuse(syscallpb.KernelErr_BadId, "a client exports nothing")
-	case r.closed:
-		return refuse(syscallpb.KernelErr_ServiceAlreadyClosedOrExported, "the guest has left it with Exit")
+	case h.exited:
+		return refuse(syscallpb.KernelErr_ServiceAlreadyClosedOrExported, "the guest has left with Exit, and serves nothing any more")
 	case r.service.takenFrom(h) != "":
 		return refuse(syscallpb.KernelErr_ServiceAlreadyClosedOrExported, r.service.takenFrom(h))
 	}

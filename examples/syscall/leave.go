@@ -112,12 +112,12 @@ func (d *syscallData) close() {
 	d.endLaunches(syscallpb.KernelErr_ChannelClosed, "the engine is closing")
 }
 
-// withdraw has h serve nothing any more.
+// withdraw has h serve nothing any more, and nothing new.
 func (d *syscallData) withdraw(h *hostInfo) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	h.exited = true
 	for _, r := range h.registrations {
-		r.closed = true
 		if !r.service.client {
 			d.unexport(h, r.service)
 		}

@@ -178,7 +178,7 @@ func TestRingOfLaunchesWithReplicas(t *testing.T) {
 		requireErr(t, <-doneA, cycle, "a → b → a")
 		require.Empty(t, doneB, "one is told, which may free the other")
 		other.end()
-		<-doneB
+		requireErr(t, <-doneB, syscallpb.KernelErr_ChannelClosed)
 	})
 }
 

@@ -4,9 +4,8 @@ package syscall
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -312,13 +311,13 @@ func TestReadOneBatches(t *testing.T) {
 	server, client, greeting := b.pair()
 	const calls = largestBatch + 6
 	for i := range calls {
-		greeting.mustCall(fmt.Sprint(i))
+		greeting.mustCall(strconv.Itoa(i))
 	}
 	first, second := server.read(), server.read()
 	require.Len(t, first.GetCall(), largestBatch)
 	require.Len(t, second.GetCall(), 6)
 	for i, in := range slices.Concat(first.GetCall(), second.GetCall()) {
-		require.Equal(t, fmt.Sprint(i), string(in.GetParam().GetValue()), "in their order")
+		require.Equal(t, strconv.Itoa(i), string(in.GetParam().GetValue()), "in their order")
 		require.NoError(t, server.answer(in.GetCallId(), "r"))
 	}
 	require.Len(t, client.read().GetResolved(), largestBatch)
@@ -427,8 +426,7 @@ func TestPluginWithoutEngine(t *testing.T) {
 	greeting.mustCall("x")
 	require.NoError(t, (&SyscallPlugin{kernel: b.kernel}).Close(ctx))
 	requireErr(t, <-waiting, syscallpb.KernelErr_ChannelClosed)
-	err = <-launching
-	require.True(t, errors.Is(err, status.Of(syscallpb.KernelErr_ChannelClosed)), err)
+	requireErr(t, <-launching, syscallpb.KernelErr_ChannelClosed)
 	_, err = client.poll()
 	requireErr(t, err, syscallpb.KernelErr_ChannelClosed)
 	_, err = b.guest("later").register("")

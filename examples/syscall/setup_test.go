@@ -5,7 +5,6 @@ package syscall
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -244,8 +243,6 @@ func (b *bundle) empty() {
 	require.Empty(b.t, k.data.byName)
 	require.Zero(b.t, k.data.methods)
 }
-
-func sortedNames(names string) string { return strings.Join(strings.Fields(names), " → ") }
 
 // pair is a guest that serves greeting.v1.Greeting, and one that has located it.
 func (b *bundle) pair() (server, client *guest, greeting remote) {

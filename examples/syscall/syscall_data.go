@@ -134,7 +134,7 @@ func (d *syscallData) free(s *service) {
 }
 
 // ServiceByName implements [SyscallData].
-func (d *syscallData) ServiceByName(_ context.Context, package_, name string) Service { //nolint:revive // the documented name
+func (d *syscallData) ServiceByName(_ context.Context, package_, name string) Service {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return orNil(d.byName[serviceName{package_, name}])
@@ -165,7 +165,7 @@ func (d *syscallData) ServiceByIdString(ctx context.Context, str string) Service
 }
 
 // SetService implements [SyscallData].
-func (d *syscallData) SetService(ctx context.Context, package_, name string, client bool) (Service, bool) { //nolint:revive // the documented name
+func (d *syscallData) SetService(ctx context.Context, package_, name string, client bool) (Service, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	full := serviceName{package_, name}
@@ -201,7 +201,7 @@ func (d *syscallData) Export(ctx context.Context, sid id.ServiceId) Service {
 	h := askerOf(ctx).host
 	switch {
 	case h == nil:
-	case h.left, s.takenFrom(h) != "", slices.Contains(s.exporters, h):
+	case h.left, h.exited, s.takenFrom(h) != "", slices.Contains(s.exporters, h):
 		return s
 	default:
 		s.exporters = append(slices.Clone(s.exporters), h)

@@ -52,7 +52,7 @@ const (
 	KernelErr_MarshalFailed KernelErr = 7
 	// The other side has ended, or nobody serves the service now.
 	KernelErr_CallerUnavailable KernelErr = 8
-	// Guests of another entry export the service, or this guest has left it.
+	// Guests of another entry export the service, or this guest has called Exit.
 	KernelErr_ServiceAlreadyClosedOrExported KernelErr = 9
 	// The guest requires the service already.
 	KernelErr_ServiceAlreadyRequired KernelErr = 10

@@ -81,7 +81,7 @@ type SyscallImpl interface {
 	// come once it is launched.
 	//
 	// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
-	// export it, or when this guest has left it with Exit.
+	// export it, or when this guest has called Exit.
 	Export(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error
 	// Require says that a service that the guest has registered needs others. They
 	// need not be known yet. All of them are added, or none.
@@ -273,7 +273,7 @@ type SyscallClient interface {
 	// come once it is launched.
 	//
 	// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
-	// export it, or when this guest has left it with Exit.
+	// export it, or when this guest has called Exit.
 	Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error)
 	// ExportAsync is Export without the wait: it returns the future of the
 	// response.
