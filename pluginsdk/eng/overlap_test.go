@@ -377,6 +377,48 @@ func TestCallThatIgnoresItsContext(t *testing.T) {
 	<-closed
 }
 
+// TestManyPendingCallsLeaveNothingBehind is not parallel, as it counts goroutines and
+// memory: 10,000 calls of 100 guests are pending at the same time.
+func TestManyPendingCallsLeaveNothingBehind(t *testing.T) {
+	const guests, each = 100, 100
+	b := setupOverlap(t)
+	b.run("only") // whatever is made once is made
+	goroutines, heap := runtime.NumGoroutine(), liveHeap()
+	errs := make(chan error, guests)
+	for range guests {
+		go func() {
+			code, err := b.guest.Run(t.Context(), eng.WithArgs("hold", strconv.Itoa(each)))
+			if err == nil && code != 0 {
+				err = fmt.Errorf("exit code %d", code)
+			}
+			errs <- err
+		}()
+	}
+	for range guests * each {
+		<-b.impl.entered
+	}
+	require.GreaterOrEqual(t, runtime.NumGoroutine(), guests*each)
+	t.Logf("%d calls pending: %d goroutines and %d KiB of heap more", guests*each, runtime.NumGoroutine()-goroutines, (liveHeap()-heap)>>10)
+	close(b.impl.gate)
+	for range guests {
+		require.NoError(t, <-errs)
+	}
+	for runtime.NumGoroutine() > goroutines+guests/10 {
+		runtime.Gosched() // those that have ended, and are not gone yet
+	}
+	left := liveHeap() - heap
+	t.Logf("all have ended: %d goroutines and %d KiB of heap more", runtime.NumGoroutine()-goroutines, left>>10)
+	require.Less(t, left, int64(8<<20))
+}
+
+func liveHeap() int64 {
+	runtime.GC()
+	runtime.GC() // what the first one finalised
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
 // BenchmarkOverlappingCall measures calls of a method that may block, one after the
 // other: those that are done at once, and those that the guest gets to wait for.
 func BenchmarkOverlappingCall(b *testing.B) {

@@ -85,28 +85,27 @@ func (w *wire) finish(ctx context.Context, p *pendingCall) error {
 // it looks by itself now and then: the longer there was no result that way, the
 // later.
 func (w *wire) pump() {
-	tick, limit, open := firstTick, firstTick, false
-	for {
-		if !open {
-			<-w.resume
-		}
-		got := 0
-		ready, err := w.poll.wait(limit, func() bool {
-			got, open = w.collect(0)
-			return got > 0 || !open
-		})
-		limit = 0
-		switch {
-		case err != nil:
-			// Nothing to poll: the guest has to stand still.
-			_, open = w.collect(-1)
-		case !ready:
-			got, open = w.collect(0)
-			tick = min(2*tick, lastTick)
-			limit = tick
-		}
-		if got > 0 && tick > firstTick {
-			tick, limit = firstTick, firstTick
+	tick, limit := firstTick, firstTick
+	for range w.resume {
+		for open := true; open; {
+			got := 0
+			ready, err := w.poll.wait(limit, func() bool {
+				got, open = w.collect(0)
+				return got > 0 || !open
+			})
+			limit = 0
+			switch {
+			case err != nil:
+				// Nothing to poll: the guest has to stand still.
+				_, open = w.collect(-1)
+			case !ready:
+				got, open = w.collect(0)
+				tick = min(2*tick, lastTick)
+				limit = tick
+			}
+			if got > 0 && tick > firstTick {
+				tick, limit = firstTick, firstTick
+			}
 		}
 	}
 }

@@ -197,13 +197,14 @@ type MethodOptions struct {
 	// method as the proto file spells it.
 	HostFuncName string `protobuf:"bytes,1,opt,name=host_func_name,json=hostFuncName,proto3" json:"host_func_name,omitempty"`
 	// How long a call may take: the deadline of the context that the
-	// implementation gets. The default is the budget of the engine.
+	// implementation gets. The default is the budget of the engine, and none for
+	// a method that may block.
 	Budget *durationpb.Duration `protobuf:"bytes,2,opt,name=budget,proto3" json:"budget,omitempty"`
 	// Marks a method that may wait for something other than the processor, such
-	// as a message or a timer. The host may then answer a call before it is done,
-	// so that the other goroutines of the guest run in the meantime. In this
-	// version it never does: the call blocks the guest, and nothing on the wire
-	// is different.
+	// as a message or a timer. Its implementation runs on a goroutine of its own.
+	// A call that is not done soon goes on while the other goroutines of the guest
+	// run, and ends with the caller's context. Guests that do not import
+	// parigot.await wait for it as for any other call.
 	MayBlock      bool `protobuf:"varint,3,opt,name=may_block,json=mayBlock,proto3" json:"may_block,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
