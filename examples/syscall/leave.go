@@ -65,6 +65,8 @@ func (d *syscallData) exiting() (code int32, asked bool) {
 func (d *syscallData) endLaunches(code syscallpb.KernelErr, reason string) {
 	for _, s := range d.byID {
 		s.wake(code, reason)
+		s.wakeHost(code, reason)
+		d.free(s)
 	}
 }
 
@@ -102,6 +104,10 @@ func (k *kernel) close() {
 	k.data.close()
 	for _, h := range k.hosts.all() {
 		k.ended(eng.Caller{ID: h.id, Name: h.name})
+	}
+	_, unresolved := k.native.close()
+	for _, ci := range unresolved {
+		k.fail(ci, syscallpb.KernelErr_ChannelClosed, "the engine is closing")
 	}
 }
 

@@ -242,6 +242,7 @@ func (b *bundle) empty() {
 	require.Empty(b.t, k.data.byID)
 	require.Empty(b.t, k.data.byName)
 	require.Zero(b.t, k.data.methods)
+	require.Zero(b.t, k.native.outgoing.size)
 }
 
 // pair is a guest that serves greeting.v1.Greeting, and one that has located it.
