@@ -23,6 +23,7 @@ var packages = map[string]protogen.GoImportPath{
 	"future":    sdkPath + "/future",
 	"guest":     sdkPath + "/guest",
 	"id":        sdkPath + "/id",
+	"kernel":    sdkPath + "/guest/kernel",
 	"parigotpb": sdkPath + "/parigotpb",
 	"pluginsdk": sdkPath,
 	"status":    sdkPath + "/status",
@@ -207,10 +208,13 @@ func annotate(out *protogen.GeneratedFile, file *fileView, tmpl string) {
 			switch tmpl {
 			case sharedTemplate:
 				mark(m.Location, m.FullNameConst, s.ImplName+"."+m.GoName, s.ClientName+"."+m.GoName, s.ClientName+"."+m.AsyncName, s.UnimplementedName+"."+m.GoName)
+				mark(m.Location, s.unlessNative(nil, s.ServerName+"."+m.GoName)...)
 			case hostTemplate:
 				mark(m.Location, m.BridgeName, s.LocalType+"."+m.GoName, s.LocalType+"."+m.AsyncName)
+				mark(m.Location, s.unlessNative(nil, s.HostClientType+"."+m.GoName, s.HostClientType+"."+m.AsyncName)...)
 			case guestTemplate:
 				mark(m.Location, m.ImportName, s.GuestType+"."+m.GoName, s.GuestType+"."+m.AsyncName)
+				mark(m.Location, s.unlessNative(nil, s.LocatedType+"."+m.GoName, s.LocatedType+"."+m.AsyncName)...)
 			}
 		}
 	}

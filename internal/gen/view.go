@@ -49,6 +49,7 @@ type serviceView struct {
 	serviceNames
 	FullName    string
 	Module      string // wasm import module
+	IsNative    bool   // guests do not serve it
 	Detached    string // comments that stand alone above the service
 	Carried     string // its comment
 	Deprecation string // empty, or why it is deprecated
@@ -114,6 +115,7 @@ func (v *viewer) service(file *fileView, s *protogen.Service) *serviceView {
 		serviceNames: namesOfService(s.GoName),
 		FullName:     string(s.Desc.FullName()),
 		Module:       moduleOf(v.problems, s.Desc),
+		IsNative:     serviceOptions(s.Desc).GetNative(),
 		Detached:     detached(s.Comments.LeadingDetached),
 		Carried:      commentOf(s.Comments),
 	}

@@ -2417,7 +2417,7 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\rChannelClosed\x10\x13\x12\x0e\n" +
 	"\n" +
 	"ExitFailed\x10\x14\x12\x10\n" +
-	"\fAbortRequest\x10\x15\x1a\x06\xea\xc4\x19\x02\b\x012\x90\b\n" +
+	"\fAbortRequest\x10\x15\x1a\x06\xea\xc4\x19\x02\b\x012\x98\b\n" +
 	"\aSyscall\x12E\n" +
 	"\bRegister\x12\x1b.syscall.v1.RegisterRequest\x1a\x1c.syscall.v1.RegisterResponse\x12K\n" +
 	"\n" +
@@ -2433,7 +2433,7 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\x04Exit\x12\x17.syscall.v1.ExitRequest\x1a\x18.syscall.v1.ExitResponse\x12T\n" +
 	"\rServiceByName\x12 .syscall.v1.ServiceByNameRequest\x1a!.syscall.v1.ServiceByNameResponse\x12N\n" +
 	"\vServiceById\x12\x1e.syscall.v1.ServiceByIdRequest\x1a\x1f.syscall.v1.ServiceByIdResponse\x12]\n" +
-	"\x10DependencyExists\x12#.syscall.v1.DependencyExistsRequest\x1a$.syscall.v1.DependencyExistsResponseB;Z9github.com/iansmith/parigot/pluginsdk/syscallpb;syscallpbb\x06proto3"
+	"\x10DependencyExists\x12#.syscall.v1.DependencyExistsRequest\x1a$.syscall.v1.DependencyExistsResponse\x1a\x06\xea\xc4\x19\x02\x10\x01B;Z9github.com/iansmith/parigot/pluginsdk/syscallpb;syscallpbb\x06proto3"
 
 var (
 	file_syscall_v1_syscall_proto_rawDescOnce sync.Once

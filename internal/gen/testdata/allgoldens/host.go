@@ -10,173 +10,189 @@ import (
 	"errors"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
 	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
 	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
 	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
 	p3 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
 	p4 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
 	p5 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p6 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
 	p7 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
 	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
 	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
 	p10 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
 	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
 	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
 	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
 	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
 	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
 	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
 	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
 	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
 	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
 	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
 	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
 	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p157 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p158 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p159 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p160 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p162 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p164 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p165 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p166 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/future"
 	"google.golang.org/protobuf/proto"
-	p78 "google.golang.org/protobuf/types/known/anypb"
-	p55 "google.golang.org/protobuf/types/known/emptypb"
-	p79 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p80 "google.golang.org/protobuf/types/known/structpb"
-	p41 "google.golang.org/protobuf/types/known/timestamppb"
-	p81 "google.golang.org/protobuf/types/known/wrapperspb"
+	p83 "google.golang.org/protobuf/types/known/anypb"
+	p59 "google.golang.org/protobuf/types/known/emptypb"
+	p84 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p85 "google.golang.org/protobuf/types/known/structpb"
+	p45 "google.golang.org/protobuf/types/known/timestamppb"
+	p86 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
 type Seen func(method string)
+
+// Dispatch makes Seen a kernel in which guests answer.
+func (s Seen) Dispatch(_ context.Context, service, method string, req, resp proto.Message) error {
+	return s.answer(service+"."+method, req, resp)
+}
 
 func (s Seen) answer(method string, req, resp proto.Message) error {
 	s(method)
@@ -430,632 +446,676 @@ func (i impl29) Call(_ context.Context, req *p25.Word, resp *p25.Word) error {
 type impl30 struct{ seen Seen }
 
 func (i impl30) Call(_ context.Context, req *p26.Word, resp *p26.Word) error {
-	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nd.Svc.Call", req, resp)
 }
 
 type impl31 struct{ seen Seen }
 
 func (i impl31) Call(_ context.Context, req *p27.Word, resp *p27.Word) error {
-	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
 }
 
 type impl32 struct{ seen Seen }
 
 func (i impl32) Call(_ context.Context, req *p28.Word, resp *p28.Word) error {
-	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
 }
 
 type impl33 struct{ seen Seen }
 
 func (i impl33) Call(_ context.Context, req *p29.Word, resp *p29.Word) error {
-	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
 }
 
 type impl34 struct{ seen Seen }
 
 func (i impl34) Call(_ context.Context, req *p30.Word, resp *p30.Word) error {
-	return i.seen.answer("go_package_names.nfuture.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
 }
 
 type impl35 struct{ seen Seen }
 
 func (i impl35) Call(_ context.Context, req *p31.Word, resp *p31.Word) error {
-	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfuture.Svc.Call", req, resp)
 }
 
 type impl36 struct{ seen Seen }
 
 func (i impl36) Call(_ context.Context, req *p32.Word, resp *p32.Word) error {
-	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
 }
 
 type impl37 struct{ seen Seen }
 
 func (i impl37) Call(_ context.Context, req *p33.Word, resp *p33.Word) error {
-	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
 }
 
 type impl38 struct{ seen Seen }
 
 func (i impl38) Call(_ context.Context, req *p34.Word, resp *p34.Word) error {
-	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nkernel.Svc.Call", req, resp)
 }
 
 type impl39 struct{ seen Seen }
 
 func (i impl39) Call(_ context.Context, req *p35.Word, resp *p35.Word) error {
-	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
 }
 
 type impl40 struct{ seen Seen }
 
 func (i impl40) Call(_ context.Context, req *p36.Word, resp *p36.Word) error {
-	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
 }
 
 type impl41 struct{ seen Seen }
 
 func (i impl41) Call(_ context.Context, req *p37.Word, resp *p37.Word) error {
-	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
 }
 
 type impl42 struct{ seen Seen }
 
 func (i impl42) Call(_ context.Context, req *p38.Word, resp *p38.Word) error {
-	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
 }
 
 type impl43 struct{ seen Seen }
 
 func (i impl43) Call(_ context.Context, req *p39.Word, resp *p39.Word) error {
-	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nremote.Svc.Call", req, resp)
 }
 
 type impl44 struct{ seen Seen }
 
-func (i impl44) Now(_ context.Context, req *p40.NowRequest, resp *p40.NowResponse) error {
-	return i.seen.answer("grown.Clock.Now", req, resp)
-}
-
-func (i impl44) Alarm(_ context.Context, req *p41.Timestamp, resp *p40.NowResponse) error {
-	return i.seen.answer("grown.Clock.Alarm", req, resp)
+func (i impl44) Call(_ context.Context, req *p40.Word, resp *p40.Word) error {
+	return i.seen.answer("go_package_names.nrequires.Svc.Call", req, resp)
 }
 
 type impl45 struct{ seen Seen }
 
-func (i impl45) Today(_ context.Context, req *p40.NowRequest, resp *p40.NowResponse) error {
-	return i.seen.answer("grown.Calendar.Today", req, resp)
+func (i impl45) Call(_ context.Context, req *p41.Word, resp *p41.Word) error {
+	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
 }
 
 type impl46 struct{ seen Seen }
 
 func (i impl46) Call(_ context.Context, req *p42.Word, resp *p42.Word) error {
-	return i.seen.answer("header.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
 }
 
 type impl47 struct{ seen Seen }
 
-func (i impl47) Send(_ context.Context, req *p43.SendRequest, resp *p43.SendResponse) error {
-	return i.seen.answer("ids.Queue.Send", req, resp)
+func (i impl47) Call(_ context.Context, req *p43.Word, resp *p43.Word) error {
+	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
 }
 
 type impl48 struct{ seen Seen }
 
-func (i impl48) Find(_ context.Context, req *p44.FindRequest, resp *p44.FindResponse) error {
-	return i.seen.answer("import_path.Finder.Find", req, resp)
+func (i impl48) Now(_ context.Context, req *p44.NowRequest, resp *p44.NowResponse) error {
+	return i.seen.answer("grown.Clock.Now", req, resp)
+}
+
+func (i impl48) Alarm(_ context.Context, req *p45.Timestamp, resp *p44.NowResponse) error {
+	return i.seen.answer("grown.Clock.Alarm", req, resp)
 }
 
 type impl49 struct{ seen Seen }
 
-func (i impl49) BarBaz(_ context.Context, req *p45.FooBar, resp *p45.FooBar) error {
-	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
+func (i impl49) Today(_ context.Context, req *p44.NowRequest, resp *p44.NowResponse) error {
+	return i.seen.answer("grown.Calendar.Today", req, resp)
 }
 
 type impl50 struct{ seen Seen }
 
-func (i impl50) Baz(_ context.Context, req *p45.FooBar, resp *p45.FooBar) error {
-	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
+func (i impl50) Call(_ context.Context, req *p46.Word, resp *p46.Word) error {
+	return i.seen.answer("header.Svc.Call", req, resp)
 }
 
 type impl51 struct{ seen Seen }
 
-func (i impl51) Baz(_ context.Context, req *p45.FooBar, resp *p45.FooBar) error {
-	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
+func (i impl51) Send(_ context.Context, req *p47.SendRequest, resp *p47.SendResponse) error {
+	return i.seen.answer("ids.Queue.Send", req, resp)
 }
 
 type impl52 struct{ seen Seen }
 
-func (i impl52) BarBaz(_ context.Context, req *p45.FooBar, resp *p45.FooBar) error {
-	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
+func (i impl52) Find(_ context.Context, req *p48.FindRequest, resp *p48.FindResponse) error {
+	return i.seen.answer("import_path.Finder.Find", req, resp)
 }
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) SayHello(_ context.Context, req *p46.HelloRequest, resp *p46.HelloResponse) error {
-	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
+func (i impl53) BarBaz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
+	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) Count(_ context.Context, req *p46.HelloRequest, resp *p46.HelloResponse) error {
-	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
+func (i impl54) Baz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
+	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) Weigh(_ context.Context, req *p47.WeighRequest, resp *p48.Mass) error {
-	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
+func (i impl55) Baz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
+	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) Bar(_ context.Context, req *p49.BarRequest, resp *p49.BarResponse) error {
-	return i.seen.answer("m_override.Foo.Bar", req, resp)
+func (i impl56) BarBaz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
+	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
 }
 
 type impl57 struct{ seen Seen }
 
-func (i impl57) Do(_ context.Context, req *p50.Request, resp *p50.Response) error {
-	return i.seen.answer("many_packages.a.A.Do", req, resp)
+func (i impl57) SayHello(_ context.Context, req *p50.HelloRequest, resp *p50.HelloResponse) error {
+	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) Do(_ context.Context, req *p50.Request, resp *p51.Response) error {
-	return i.seen.answer("many_packages.b.B.Do", req, resp)
+func (i impl58) Count(_ context.Context, req *p50.HelloRequest, resp *p50.HelloResponse) error {
+	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) Clients(_ context.Context, req *p52.GreeterClient, resp *p52.GreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Clients", req, resp)
-}
-
-func (i impl59) Plugins(_ context.Context, req *p52.GreeterPlugin, resp *p52.UnimplementedGreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
-}
-
-func (i impl59) Joined(_ context.Context, req *p52.GreeterClients, resp *p52.RegisterGreeter) error {
-	return i.seen.answer("message_names.Greeter.Joined", req, resp)
-}
-
-func (i impl59) Predeclared(_ context.Context, req *p52.Error, resp *p52.String_) error {
-	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
-}
-
-func (i impl59) Packages(_ context.Context, req *p52.Context, resp *p52.Any) error {
-	return i.seen.answer("message_names.Greeter.Packages", req, resp)
+func (i impl59) Weigh(_ context.Context, req *p51.WeighRequest, resp *p52.Mass) error {
+	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Import(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Import", req, resp)
-}
-
-func (i impl60) Type(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Type", req, resp)
-}
-
-func (i impl60) Range(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Range", req, resp)
-}
-
-func (i impl60) Func(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Func", req, resp)
-}
-
-func (i impl60) Go(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Go", req, resp)
-}
-
-func (i impl60) Select(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Select", req, resp)
-}
-
-func (i impl60) Close(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Close", req, resp)
-}
-
-func (i impl60) Ready(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Ready", req, resp)
-}
-
-func (i impl60) Init(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Init", req, resp)
-}
-
-func (i impl60) String(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.String", req, resp)
-}
-
-func (i impl60) Error(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Error", req, resp)
-}
-
-func (i impl60) Context(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Context", req, resp)
-}
-
-func (i impl60) Module(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Module", req, resp)
-}
-
-func (i impl60) Call(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Call", req, resp)
-}
-
-func (i impl60) Impl(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Impl", req, resp)
-}
-
-func (i impl60) New(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.New", req, resp)
-}
-
-func (i impl60) Register(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Register", req, resp)
-}
-
-func (i impl60) Delete(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Delete", req, resp)
-}
-
-func (i impl60) Panic(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Panic", req, resp)
-}
-
-func (i impl60) Recover(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Recover", req, resp)
-}
-
-func (i impl60) Complex(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Complex", req, resp)
-}
-
-func (i impl60) Append(_ context.Context, req *p53.Word, resp *p53.Word) error {
-	return i.seen.answer("method_names.Words.Append", req, resp)
+func (i impl60) Bar(_ context.Context, req *p53.BarRequest, resp *p53.BarResponse) error {
+	return i.seen.answer("m_override.Foo.Bar", req, resp)
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Nothing(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.Nothing", req, resp)
-}
-
-func (i impl61) Look(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.Look", req, resp)
-}
-
-func (i impl61) Put(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.Put", req, resp)
-}
-
-func (i impl61) Unknown(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.Unknown", req, resp)
-}
-
-func (i impl61) Old(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.Old", req, resp)
-}
-
-func (i impl61) Wait(_ context.Context, req *p54.Plain, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.Wait", req, resp)
-}
-
-func (i impl61) RedactedRequest(_ context.Context, req *p54.Secret, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
-}
-
-func (i impl61) RedactedResponse(_ context.Context, req *p54.Plain, resp *p54.Deep) error {
-	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
-}
-
-func (i impl61) RedactedInLoop(_ context.Context, req *p54.LoopA, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
-}
-
-func (i impl61) RedactedInMap(_ context.Context, req *p54.InMap, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
-}
-
-func (i impl61) RedactedInOneof(_ context.Context, req *p54.InOneof, resp *p54.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
-}
-
-func (i impl61) NotRedacted(_ context.Context, req *p54.Harmless, resp *p55.Empty) error {
-	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
-}
-
-func (i impl61) Everything(_ context.Context, req *p54.Secret, resp *p54.LoopB) error {
-	return i.seen.answer("method_table.Table.Everything", req, resp)
+func (i impl61) Do(_ context.Context, req *p54.Request, resp *p54.Response) error {
+	return i.seen.answer("many_packages.a.A.Do", req, resp)
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Put(_ context.Context, req *p56.Thing, resp *p56.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl62) Do(_ context.Context, req *p54.Request, resp *p55.Response) error {
+	return i.seen.answer("many_packages.b.B.Do", req, resp)
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Lay(_ context.Context, req *p57.Outer_Inner, resp *p57.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl63) Clients(_ context.Context, req *p56.GreeterClient, resp *p56.GreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Clients", req, resp)
+}
+
+func (i impl63) Plugins(_ context.Context, req *p56.GreeterPlugin, resp *p56.UnimplementedGreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
+}
+
+func (i impl63) Joined(_ context.Context, req *p56.GreeterClients, resp *p56.RegisterGreeter) error {
+	return i.seen.answer("message_names.Greeter.Joined", req, resp)
+}
+
+func (i impl63) Predeclared(_ context.Context, req *p56.Error, resp *p56.String_) error {
+	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
+}
+
+func (i impl63) Packages(_ context.Context, req *p56.Context, resp *p56.Any) error {
+	return i.seen.answer("message_names.Greeter.Packages", req, resp)
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Call(_ context.Context, req *p58.NoPackageRequest, resp *p58.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl64) Import(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Import", req, resp)
+}
+
+func (i impl64) Type(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Type", req, resp)
+}
+
+func (i impl64) Range(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Range", req, resp)
+}
+
+func (i impl64) Func(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Func", req, resp)
+}
+
+func (i impl64) Go(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Go", req, resp)
+}
+
+func (i impl64) Select(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Select", req, resp)
+}
+
+func (i impl64) Close(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Close", req, resp)
+}
+
+func (i impl64) Ready(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Ready", req, resp)
+}
+
+func (i impl64) Init(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Init", req, resp)
+}
+
+func (i impl64) String(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.String", req, resp)
+}
+
+func (i impl64) Error(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Error", req, resp)
+}
+
+func (i impl64) Context(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Context", req, resp)
+}
+
+func (i impl64) Module(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Module", req, resp)
+}
+
+func (i impl64) Call(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Call", req, resp)
+}
+
+func (i impl64) Impl(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Impl", req, resp)
+}
+
+func (i impl64) New(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.New", req, resp)
+}
+
+func (i impl64) Register(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Register", req, resp)
+}
+
+func (i impl64) Delete(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Delete", req, resp)
+}
+
+func (i impl64) Panic(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Panic", req, resp)
+}
+
+func (i impl64) Recover(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Recover", req, resp)
+}
+
+func (i impl64) Complex(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Complex", req, resp)
+}
+
+func (i impl64) Append(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Append", req, resp)
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Call(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl65) Nothing(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Nothing", req, resp)
+}
+
+func (i impl65) Look(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Look", req, resp)
+}
+
+func (i impl65) Put(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Put", req, resp)
+}
+
+func (i impl65) Unknown(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Unknown", req, resp)
+}
+
+func (i impl65) Old(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Old", req, resp)
+}
+
+func (i impl65) Wait(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Wait", req, resp)
+}
+
+func (i impl65) RedactedRequest(_ context.Context, req *p58.Secret, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+}
+
+func (i impl65) RedactedResponse(_ context.Context, req *p58.Plain, resp *p58.Deep) error {
+	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+}
+
+func (i impl65) RedactedInLoop(_ context.Context, req *p58.LoopA, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+}
+
+func (i impl65) RedactedInMap(_ context.Context, req *p58.InMap, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+}
+
+func (i impl65) RedactedInOneof(_ context.Context, req *p58.InOneof, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+}
+
+func (i impl65) NotRedacted(_ context.Context, req *p58.Harmless, resp *p59.Empty) error {
+	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+}
+
+func (i impl65) Everything(_ context.Context, req *p58.Secret, resp *p58.LoopB) error {
+	return i.seen.answer("method_table.Table.Everything", req, resp)
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Open(_ context.Context, req *p60.Combination, resp *p60.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl66) Put(_ context.Context, req *p60.Thing, resp *p60.Place) error {
+	return i.seen.answer("module.Box.Put", req, resp)
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Slow(_ context.Context, req *p61.Word, resp *p61.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
-}
-
-func (i impl67) Slower(_ context.Context, req *p61.Word, resp *p61.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
-}
-
-func (i impl67) Quick(_ context.Context, req *p61.Word, resp *p61.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
-}
-
-func (i impl67) Renamed(_ context.Context, req *p61.Word, resp *p61.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
-}
-
-func (i impl67) Plain(_ context.Context, req *p61.Word, resp *p61.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl67) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
+	return i.seen.answer("native.Disk.Read", req, resp)
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Call(_ context.Context, req *p62.Request, resp *p62.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl68) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
+	return i.seen.answer("native.Drive.Read", req, resp)
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Call(_ context.Context, req *p63.OldRequest, resp *p63.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
-}
-
 type impl70 struct{ seen Seen }
 
-func (i impl70) Get(_ context.Context, req *p64.Query, resp *p64.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl70) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
+	return i.seen.answer("native.ServeDisk.Read", req, resp)
 }
 
 type impl71 struct{ seen Seen }
 
-func (i impl71) Enter(_ context.Context, req *p65.Home, resp *p65.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
+func (i impl71) Lay(_ context.Context, req *p62.Outer_Inner, resp *p62.Outer_Inner_Innermost) error {
+	return i.seen.answer("nested.Nest.Lay", req, resp)
 }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Call(_ context.Context, req *p66.Request, resp *p66.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl72) Call(_ context.Context, req *p63.NoPackageRequest, resp *p63.NoPackageResponse) error {
+	return i.seen.answer("NoPackageService.Call", req, resp)
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Turn(_ context.Context, req *p67.Degrees, resp *p67.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl73) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
+	return i.seen.answer("no_source_info.Bare.Call", req, resp)
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Turn(_ context.Context, req *p67.Degrees, resp *p67.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl74) Open(_ context.Context, req *p65.Combination, resp *p65.Content) error {
+	return i.seen.answer("opaque.Safe.Open", req, resp)
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Call(_ context.Context, req *p68.Request, resp *p68.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl75) Slow(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Slow", req, resp)
+}
+
+func (i impl75) Slower(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Slower", req, resp)
+}
+
+func (i impl75) Quick(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Quick", req, resp)
+}
+
+func (i impl75) Renamed(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Renamed", req, resp)
+}
+
+func (i impl75) Plain(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Plain", req, resp)
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Plant(_ context.Context, req *p69.Tree, resp *p69.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl76) Call(_ context.Context, req *p67.Request, resp *p67.Request) error {
+	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl77) Call(_ context.Context, req *p68.OldRequest, resp *p68.OldResponse) error {
+	return i.seen.answer("proto2_case.Old.Call", req, resp)
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl78) Get(_ context.Context, req *p69.Query, resp *p69.Answer) error {
+	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl79) Enter(_ context.Context, req *p70.Home, resp *p70.Home) error {
+	return i.seen.answer("public_import.Guest.Enter", req, resp)
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl80) Call(_ context.Context, req *p71.Request, resp *p71.Response) error {
+	return i.seen.answer("rootfile.Root.Call", req, resp)
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl81) Turn(_ context.Context, req *p72.Degrees, resp *p72.Degrees) error {
+	return i.seen.answer("same_method.Left.Turn", req, resp)
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl82) Turn(_ context.Context, req *p72.Degrees, resp *p72.Degrees) error {
+	return i.seen.answer("same_method.Right.Turn", req, resp)
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl83) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
+	return i.seen.answer("same_package.Same.Call", req, resp)
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl84) Plant(_ context.Context, req *p74.Tree, resp *p74.Tree) error {
+	return i.seen.answer("same_type.Forest.Plant", req, resp)
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl85) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Type.Call", req, resp)
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl86) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Interface.Call", req, resp)
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl87) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Map.Call", req, resp)
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl88) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.A.Call", req, resp)
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl89) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Ctx.Call", req, resp)
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Call(_ context.Context, req *p70.Word, resp *p70.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl90) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Req.Call", req, resp)
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Get(_ context.Context, req *p71.GetRequest, resp *p71.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
-}
-
-func (i impl91) Purge(_ context.Context, req *p55.Empty, resp *p55.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl91) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Resp.Call", req, resp)
 }
 
 type impl92 struct{ seen Seen }
 
-func (i impl92) Boot(_ context.Context, req *p71.GetRequest, resp *p71.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
-}
-
-func (i impl92) UnimplementedLinuxImpl(_ context.Context, req *p71.GetRequest, resp *p71.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl92) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Err.Call", req, resp)
 }
 
 type impl93 struct{ seen Seen }
 
-func (i impl93) Init(_ context.Context, req *p71.GetRequest, resp *p71.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl93) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Impl.Call", req, resp)
 }
 
 type impl94 struct{ seen Seen }
 
-func (i impl94) Greet(_ context.Context, req *p72.GreetRequest, resp *p72.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl94) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Client.Call", req, resp)
 }
 
 type impl95 struct{ seen Seen }
 
-func (i impl95) Once(_ context.Context, req *p73.Word, resp *p73.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl95) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Error.Call", req, resp)
 }
 
 type impl96 struct{ seen Seen }
 
+func (i impl96) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Context.Call", req, resp)
+}
+
 type impl97 struct{ seen Seen }
 
-func (i impl97) Call(_ context.Context, req *p74.OneRequest, resp *p74.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl97) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Engine.Call", req, resp)
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Call(_ context.Context, req *p74.OneResponse, resp *p74.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl98) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Names.Call", req, resp)
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Call(_ context.Context, req *p75.Request, resp *p75.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl99) Get(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
+}
+
+func (i impl99) Purge(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
+	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
 }
 
 type impl100 struct{ seen Seen }
 
-func (i impl100) Call(_ context.Context, req *p76.Request, resp *p76.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+func (i impl100) Boot(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+}
+
+func (i impl100) UnimplementedLinuxImpl(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
 }
 
 type impl101 struct{ seen Seen }
 
-func (i impl101) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl101) Init(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
 }
 
 type impl102 struct{ seen Seen }
 
-func (i impl102) Empty(_ context.Context, req *p55.Empty, resp *p55.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
-}
-
-func (i impl102) Any(_ context.Context, req *p78.Any, resp *p41.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl102) Mask(_ context.Context, req *p79.FieldMask, resp *p80.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl102) Wrapper(_ context.Context, req *p81.StringValue, resp *p81.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl102) Greet(_ context.Context, req *p77.GreetRequest, resp *p77.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
 }
 
 type impl103 struct{ seen Seen }
 
-func (i impl103) Ping(_ context.Context, req *p55.Empty, resp *p55.Empty) error {
+func (i impl103) Once(_ context.Context, req *p78.Word, resp *p78.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+}
+
+type impl104 struct{ seen Seen }
+
+type impl105 struct{ seen Seen }
+
+func (i impl105) Call(_ context.Context, req *p79.OneRequest, resp *p79.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
+}
+
+type impl106 struct{ seen Seen }
+
+func (i impl106) Call(_ context.Context, req *p79.OneResponse, resp *p79.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
+}
+
+type impl107 struct{ seen Seen }
+
+func (i impl107) Call(_ context.Context, req *p80.Request, resp *p80.Response) error {
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+}
+
+type impl108 struct{ seen Seen }
+
+func (i impl108) Call(_ context.Context, req *p81.Request, resp *p81.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+}
+
+type impl109 struct{ seen Seen }
+
+func (i impl109) Call(_ context.Context, req *p82.Word, resp *p82.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+}
+
+type impl110 struct{ seen Seen }
+
+func (i impl110) Empty(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl110) Any(_ context.Context, req *p83.Any, resp *p45.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl110) Mask(_ context.Context, req *p84.FieldMask, resp *p85.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl110) Wrapper(_ context.Context, req *p86.StringValue, resp *p86.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl111 struct{ seen Seen }
+
+func (i impl111) Ping(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl103) Wrap(_ context.Context, req *p55.Empty, resp *p82.Wrapped) error {
+func (i impl111) Wrap(_ context.Context, req *p59.Empty, resp *p87.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
@@ -1103,6 +1163,7 @@ var Methods = []string{
 	"go_package_names.ncall.Svc.Call",
 	"go_package_names.ncontext.Svc.Call",
 	"go_package_names.nctx.Svc.Call",
+	"go_package_names.nd.Svc.Call",
 	"go_package_names.ne.Svc.Call",
 	"go_package_names.neng.Svc.Call",
 	"go_package_names.nerr.Svc.Call",
@@ -1110,10 +1171,13 @@ var Methods = []string{
 	"go_package_names.nfuture.Svc.Call",
 	"go_package_names.nguest.Svc.Call",
 	"go_package_names.nimpl.Svc.Call",
+	"go_package_names.nkernel.Svc.Call",
 	"go_package_names.nm.Svc.Call",
 	"go_package_names.nparigot.Svc.Call",
 	"go_package_names.npluginsdk.Svc.Call",
 	"go_package_names.nproto.Svc.Call",
+	"go_package_names.nremote.Svc.Call",
+	"go_package_names.nrequires.Svc.Call",
 	"go_package_names.nstack.Svc.Call",
 	"go_package_names.ntype.Svc.Call",
 	"go_package_names.nunsafe.Svc.Call",
@@ -1174,6 +1238,181 @@ var Methods = []string{
 	"method_table.Table.NotRedacted",
 	"method_table.Table.Everything",
 	"module.Box.Put",
+	"native.Disk.Read",
+	"native.Drive.Read",
+	"native.ServeDisk.Read",
+	"nested.Nest.Lay",
+	"NoPackageService.Call",
+	"no_source_info.Bare.Call",
+	"opaque.Safe.Open",
+	"options.Tuned.Slow",
+	"options.Tuned.Slower",
+	"options.Tuned.Quick",
+	"options.Tuned.Renamed",
+	"options.Tuned.Plain",
+	"package_suffix.Suffix.Call",
+	"proto2_case.Old.Call",
+	"proto3_optional.Maybe.Get",
+	"public_import.Guest.Enter",
+	"rootfile.Root.Call",
+	"same_method.Left.Turn",
+	"same_method.Right.Turn",
+	"same_package.Same.Call",
+	"same_type.Forest.Plant",
+	"service_names.Type.Call",
+	"service_names.Interface.Call",
+	"service_names.Map.Call",
+	"service_names.A.Call",
+	"service_names.Ctx.Call",
+	"service_names.Req.Call",
+	"service_names.Resp.Call",
+	"service_names.Err.Call",
+	"service_names.Impl.Call",
+	"service_names.Client.Call",
+	"service_names.Error.Call",
+	"service_names.Context.Call",
+	"service_names.Engine.Call",
+	"service_names.Names.Call",
+	"skeleton.HTTPFiles.Get",
+	"skeleton.HTTPFiles.Purge",
+	"skeleton.Linux.Boot",
+	"skeleton.Linux.UnimplementedLinuxImpl",
+	"skeleton.Test.Init",
+	"source_relative.v1.Greeter.Greet",
+	"streaming_skip.Some.Once",
+	"two_files.One.Call",
+	"two_files.Two.Call",
+	"two_versions.x.v1.X.Call",
+	"two_versions.x.v2.X.Call",
+	"unknown_options.Owned.Call",
+	"well_known.Well.Empty",
+	"well_known.Well.Any",
+	"well_known.Well.Mask",
+	"well_known.Well.Wrapper",
+	"wkt_listed.Ping.Ping",
+	"wkt_listed.Ping.Wrap",
+}
+
+// Served are those of the services that guests may serve.
+var Served = []string{
+	"async_names.Mail.Send",
+	"async_names.Mail.SendAsync",
+	"async_names.Mail.SendAsync_",
+	"async_names.Mail.Receive",
+	"comment_bytes.Odd.Call",
+	"comments.Talk.Say",
+	"comments.Talk.Whisper",
+	"comments.Talk.Shout",
+	"comments.Talk.Mumble",
+	"comments.Talk.Speak",
+	"constrained_names.n3.Svc.Call",
+	"constrained_names.n5.Svc.Call",
+	"constrained_names.n0.Svc.Call",
+	"constrained_names.n2.Svc.Call",
+	"constrained_names.n1.Svc.Call",
+	"constrained_names.n4.Svc.Call",
+	"acme.team.svc.x.v1.Deep.Dive",
+	"deprecated.Fresh.Keep",
+	"deprecated.Fresh.Drop",
+	"deprecated.Stale.Call",
+	"deprecated.Whole.Call",
+	"directives.Run.Call",
+	"directives.Run.Block",
+	"queue.v1.Queue.Send",
+	"queue.v1.Queue.Receive",
+	"queue.v1.Queue.Length",
+	"edition2023.Editor.Edit",
+	"edition2024.Editor.Edit",
+	"empty_messages.Nothing.Happens",
+	"file_names.upper.Svc.Call",
+	"file_names.ab.Svc.Call",
+	"file_names.dot.Svc.Call",
+	"file_names.space.Svc.Call",
+	"foreign_messages.Caller.Versions",
+	"foreign_messages.Caller.Locals",
+	"foreign_messages.Caller.Packages",
+	"go_package_name.Named.Go",
+	"go_package_names.napi.Svc.Call",
+	"go_package_names.nc.Svc.Call",
+	"go_package_names.ncall.Svc.Call",
+	"go_package_names.ncontext.Svc.Call",
+	"go_package_names.nctx.Svc.Call",
+	"go_package_names.nd.Svc.Call",
+	"go_package_names.ne.Svc.Call",
+	"go_package_names.neng.Svc.Call",
+	"go_package_names.nerr.Svc.Call",
+	"go_package_names.nfmt.Svc.Call",
+	"go_package_names.nfuture.Svc.Call",
+	"go_package_names.nguest.Svc.Call",
+	"go_package_names.nimpl.Svc.Call",
+	"go_package_names.nkernel.Svc.Call",
+	"go_package_names.nm.Svc.Call",
+	"go_package_names.nparigot.Svc.Call",
+	"go_package_names.npluginsdk.Svc.Call",
+	"go_package_names.nproto.Svc.Call",
+	"go_package_names.nremote.Svc.Call",
+	"go_package_names.nrequires.Svc.Call",
+	"go_package_names.nstack.Svc.Call",
+	"go_package_names.ntype.Svc.Call",
+	"go_package_names.nunsafe.Svc.Call",
+	"grown.Clock.Now",
+	"grown.Clock.Alarm",
+	"grown.Calendar.Today",
+	"header.Svc.Call",
+	"ids.Queue.Send",
+	"import_path.Finder.Find",
+	"joined_names.Foo.BarBaz",
+	"joined_names.FooBar3.Baz",
+	"joined_names.Foo_BarBaz.Baz",
+	"joined_names.LocalFoo.BarBaz",
+	"lower_case.greeter.say_hello",
+	"lower_case.word_counter_v2.count",
+	"m_dependency.Scale.Weigh",
+	"m_override.Foo.Bar",
+	"many_packages.a.A.Do",
+	"many_packages.b.B.Do",
+	"message_names.Greeter.Clients",
+	"message_names.Greeter.Plugins",
+	"message_names.Greeter.Joined",
+	"message_names.Greeter.Predeclared",
+	"message_names.Greeter.Packages",
+	"method_names.Words.Import",
+	"method_names.Words.Type",
+	"method_names.Words.Range",
+	"method_names.Words.Func",
+	"method_names.Words.Go",
+	"method_names.Words.Select",
+	"method_names.Words.Close",
+	"method_names.Words.Ready",
+	"method_names.Words.Init",
+	"method_names.Words.String",
+	"method_names.Words.Error",
+	"method_names.Words.Context",
+	"method_names.Words.Module",
+	"method_names.Words.Call",
+	"method_names.Words.Impl",
+	"method_names.Words.New",
+	"method_names.Words.Register",
+	"method_names.Words.Delete",
+	"method_names.Words.Panic",
+	"method_names.Words.Recover",
+	"method_names.Words.Complex",
+	"method_names.Words.Append",
+	"method_table.Table.Nothing",
+	"method_table.Table.Look",
+	"method_table.Table.Put",
+	"method_table.Table.Unknown",
+	"method_table.Table.Old",
+	"method_table.Table.Wait",
+	"method_table.Table.RedactedRequest",
+	"method_table.Table.RedactedResponse",
+	"method_table.Table.RedactedInLoop",
+	"method_table.Table.RedactedInMap",
+	"method_table.Table.RedactedInOneof",
+	"method_table.Table.NotRedacted",
+	"method_table.Table.Everything",
+	"module.Box.Put",
+	"native.ServeDisk.Read",
 	"nested.Nest.Lay",
 	"NoPackageService.Call",
 	"no_source_info.Bare.Call",
@@ -1229,278 +1468,467 @@ var Methods = []string{
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen) error {
 	return errors.Join(
-		p83.RegisterMail(ctx, e, impl0{seen}),
-		p84.RegisterOdd(ctx, e, impl1{seen}),
-		p85.RegisterTalk(ctx, e, impl2{seen}),
-		p86.RegisterSvc(ctx, e, impl3{seen}),
-		p87.RegisterSvc(ctx, e, impl4{seen}),
-		p88.RegisterSvc(ctx, e, impl5{seen}),
-		p89.RegisterSvc(ctx, e, impl6{seen}),
-		p90.RegisterSvc(ctx, e, impl7{seen}),
-		p91.RegisterSvc(ctx, e, impl8{seen}),
-		p92.RegisterDeep(ctx, e, impl9{seen}),
-		p93.RegisterFresh(ctx, e, impl10{seen}),
-		p93.RegisterStale(ctx, e, impl11{seen}),
-		p93.RegisterWhole(ctx, e, impl12{seen}),
-		p94.RegisterRun(ctx, e, impl13{seen}),
-		p95.RegisterQueue(ctx, e, impl14{seen}),
-		p96.RegisterEditor(ctx, e, impl15{seen}),
-		p97.RegisterEditor(ctx, e, impl16{seen}),
-		p98.RegisterNothing(ctx, e, impl17{seen}),
-		p99.RegisterIdle(ctx, e, impl18{seen}),
-		p100.RegisterSvc(ctx, e, impl19{seen}),
-		p101.RegisterSvc(ctx, e, impl20{seen}),
-		p102.RegisterSvc(ctx, e, impl21{seen}),
-		p103.RegisterSvc(ctx, e, impl22{seen}),
-		p104.RegisterCaller(ctx, e, impl23{seen}),
-		p105.RegisterNamed(ctx, e, impl24{seen}),
-		p106.RegisterSvc(ctx, e, impl25{seen}),
-		p107.RegisterSvc(ctx, e, impl26{seen}),
-		p108.RegisterSvc(ctx, e, impl27{seen}),
-		p109.RegisterSvc(ctx, e, impl28{seen}),
-		p110.RegisterSvc(ctx, e, impl29{seen}),
-		p111.RegisterSvc(ctx, e, impl30{seen}),
-		p112.RegisterSvc(ctx, e, impl31{seen}),
-		p113.RegisterSvc(ctx, e, impl32{seen}),
-		p114.RegisterSvc(ctx, e, impl33{seen}),
-		p115.RegisterSvc(ctx, e, impl34{seen}),
-		p116.RegisterSvc(ctx, e, impl35{seen}),
-		p117.RegisterSvc(ctx, e, impl36{seen}),
-		p118.RegisterSvc(ctx, e, impl37{seen}),
-		p119.RegisterSvc(ctx, e, impl38{seen}),
-		p120.RegisterSvc(ctx, e, impl39{seen}),
-		p121.RegisterSvc(ctx, e, impl40{seen}),
-		p122.RegisterSvc(ctx, e, impl41{seen}),
-		p123.RegisterSvc(ctx, e, impl42{seen}),
-		p124.RegisterSvc(ctx, e, impl43{seen}),
-		p125.RegisterClock(ctx, e, impl44{seen}),
-		p125.RegisterCalendar(ctx, e, impl45{seen}),
-		p126.RegisterSvc(ctx, e, impl46{seen}),
-		p127.RegisterQueue(ctx, e, impl47{seen}),
-		p128.RegisterFinder(ctx, e, impl48{seen}),
-		p129.RegisterFoo(ctx, e, impl49{seen}),
-		p129.RegisterFooBar3(ctx, e, impl50{seen}),
-		p129.RegisterFoo_BarBaz(ctx, e, impl51{seen}),
-		p129.RegisterLocalFoo(ctx, e, impl52{seen}),
-		p130.RegisterGreeter(ctx, e, impl53{seen}),
-		p130.RegisterWordCounterV2(ctx, e, impl54{seen}),
-		p131.RegisterScale(ctx, e, impl55{seen}),
-		p132.RegisterFoo(ctx, e, impl56{seen}),
-		p133.RegisterA(ctx, e, impl57{seen}),
-		p134.RegisterB(ctx, e, impl58{seen}),
-		p135.RegisterGreeter(ctx, e, impl59{seen}),
-		p136.RegisterWords(ctx, e, impl60{seen}),
-		p137.RegisterTable(ctx, e, impl61{seen}),
-		p138.RegisterBox(ctx, e, impl62{seen}),
-		p139.RegisterNest(ctx, e, impl63{seen}),
-		p140.RegisterNoPackageService(ctx, e, impl64{seen}),
-		p141.RegisterBare(ctx, e, impl65{seen}),
-		p142.RegisterSafe(ctx, e, impl66{seen}),
-		p143.RegisterTuned(ctx, e, impl67{seen}),
-		p144.RegisterSuffix(ctx, e, impl68{seen}),
-		p145.RegisterOld(ctx, e, impl69{seen}),
-		p146.RegisterMaybe(ctx, e, impl70{seen}),
-		p147.RegisterGuest(ctx, e, impl71{seen}),
-		p148.RegisterRoot(ctx, e, impl72{seen}),
-		p149.RegisterLeft(ctx, e, impl73{seen}),
-		p149.RegisterRight(ctx, e, impl74{seen}),
-		p68.RegisterSame(ctx, e, impl75{seen}),
-		p150.RegisterForest(ctx, e, impl76{seen}),
-		p151.RegisterType(ctx, e, impl77{seen}),
-		p151.RegisterInterface(ctx, e, impl78{seen}),
-		p151.RegisterMap(ctx, e, impl79{seen}),
-		p151.RegisterA(ctx, e, impl80{seen}),
-		p151.RegisterCtx(ctx, e, impl81{seen}),
-		p151.RegisterReq(ctx, e, impl82{seen}),
-		p151.RegisterResp(ctx, e, impl83{seen}),
-		p151.RegisterErr(ctx, e, impl84{seen}),
-		p151.RegisterImpl(ctx, e, impl85{seen}),
-		p151.RegisterClient(ctx, e, impl86{seen}),
-		p151.RegisterError(ctx, e, impl87{seen}),
-		p151.RegisterContext(ctx, e, impl88{seen}),
-		p151.RegisterEngine(ctx, e, impl89{seen}),
-		p151.RegisterNames(ctx, e, impl90{seen}),
-		p152.RegisterHTTPFiles(ctx, e, impl91{seen}),
-		p152.RegisterLinux(ctx, e, impl92{seen}),
-		p152.RegisterTest(ctx, e, impl93{seen}),
-		p153.RegisterGreeter(ctx, e, impl94{seen}),
-		p154.RegisterSome(ctx, e, impl95{seen}),
-		p154.RegisterAll(ctx, e, impl96{seen}),
-		p155.RegisterOne(ctx, e, impl97{seen}),
-		p155.RegisterTwo(ctx, e, impl98{seen}),
-		p156.RegisterX(ctx, e, impl99{seen}),
-		p157.RegisterX(ctx, e, impl100{seen}),
-		p158.RegisterOwned(ctx, e, impl101{seen}),
-		p159.RegisterWell(ctx, e, impl102{seen}),
-		p160.RegisterPing(ctx, e, impl103{seen}),
+		p88.RegisterMail(ctx, e, impl0{seen}),
+		p89.RegisterOdd(ctx, e, impl1{seen}),
+		p90.RegisterTalk(ctx, e, impl2{seen}),
+		p91.RegisterSvc(ctx, e, impl3{seen}),
+		p92.RegisterSvc(ctx, e, impl4{seen}),
+		p93.RegisterSvc(ctx, e, impl5{seen}),
+		p94.RegisterSvc(ctx, e, impl6{seen}),
+		p95.RegisterSvc(ctx, e, impl7{seen}),
+		p96.RegisterSvc(ctx, e, impl8{seen}),
+		p97.RegisterDeep(ctx, e, impl9{seen}),
+		p98.RegisterFresh(ctx, e, impl10{seen}),
+		p98.RegisterStale(ctx, e, impl11{seen}),
+		p98.RegisterWhole(ctx, e, impl12{seen}),
+		p99.RegisterRun(ctx, e, impl13{seen}),
+		p100.RegisterQueue(ctx, e, impl14{seen}),
+		p101.RegisterEditor(ctx, e, impl15{seen}),
+		p102.RegisterEditor(ctx, e, impl16{seen}),
+		p103.RegisterNothing(ctx, e, impl17{seen}),
+		p104.RegisterIdle(ctx, e, impl18{seen}),
+		p105.RegisterSvc(ctx, e, impl19{seen}),
+		p106.RegisterSvc(ctx, e, impl20{seen}),
+		p107.RegisterSvc(ctx, e, impl21{seen}),
+		p108.RegisterSvc(ctx, e, impl22{seen}),
+		p109.RegisterCaller(ctx, e, impl23{seen}),
+		p110.RegisterNamed(ctx, e, impl24{seen}),
+		p111.RegisterSvc(ctx, e, impl25{seen}),
+		p112.RegisterSvc(ctx, e, impl26{seen}),
+		p113.RegisterSvc(ctx, e, impl27{seen}),
+		p114.RegisterSvc(ctx, e, impl28{seen}),
+		p115.RegisterSvc(ctx, e, impl29{seen}),
+		p116.RegisterSvc(ctx, e, impl30{seen}),
+		p117.RegisterSvc(ctx, e, impl31{seen}),
+		p118.RegisterSvc(ctx, e, impl32{seen}),
+		p119.RegisterSvc(ctx, e, impl33{seen}),
+		p120.RegisterSvc(ctx, e, impl34{seen}),
+		p121.RegisterSvc(ctx, e, impl35{seen}),
+		p122.RegisterSvc(ctx, e, impl36{seen}),
+		p123.RegisterSvc(ctx, e, impl37{seen}),
+		p124.RegisterSvc(ctx, e, impl38{seen}),
+		p125.RegisterSvc(ctx, e, impl39{seen}),
+		p126.RegisterSvc(ctx, e, impl40{seen}),
+		p127.RegisterSvc(ctx, e, impl41{seen}),
+		p128.RegisterSvc(ctx, e, impl42{seen}),
+		p129.RegisterSvc(ctx, e, impl43{seen}),
+		p130.RegisterSvc(ctx, e, impl44{seen}),
+		p131.RegisterSvc(ctx, e, impl45{seen}),
+		p132.RegisterSvc(ctx, e, impl46{seen}),
+		p133.RegisterSvc(ctx, e, impl47{seen}),
+		p134.RegisterClock(ctx, e, impl48{seen}),
+		p134.RegisterCalendar(ctx, e, impl49{seen}),
+		p135.RegisterSvc(ctx, e, impl50{seen}),
+		p136.RegisterQueue(ctx, e, impl51{seen}),
+		p137.RegisterFinder(ctx, e, impl52{seen}),
+		p138.RegisterFoo(ctx, e, impl53{seen}),
+		p138.RegisterFooBar3(ctx, e, impl54{seen}),
+		p138.RegisterFoo_BarBaz(ctx, e, impl55{seen}),
+		p138.RegisterLocalFoo(ctx, e, impl56{seen}),
+		p139.RegisterGreeter(ctx, e, impl57{seen}),
+		p139.RegisterWordCounterV2(ctx, e, impl58{seen}),
+		p140.RegisterScale(ctx, e, impl59{seen}),
+		p141.RegisterFoo(ctx, e, impl60{seen}),
+		p142.RegisterA(ctx, e, impl61{seen}),
+		p143.RegisterB(ctx, e, impl62{seen}),
+		p144.RegisterGreeter(ctx, e, impl63{seen}),
+		p145.RegisterWords(ctx, e, impl64{seen}),
+		p146.RegisterTable(ctx, e, impl65{seen}),
+		p147.RegisterBox(ctx, e, impl66{seen}),
+		p148.RegisterDisk(ctx, e, impl67{seen}),
+		p148.RegisterDrive(ctx, e, impl68{seen}),
+		p148.RegisterDiskServer(ctx, e, impl69{seen}),
+		p148.RegisterServeDisk(ctx, e, impl70{seen}),
+		p149.RegisterNest(ctx, e, impl71{seen}),
+		p150.RegisterNoPackageService(ctx, e, impl72{seen}),
+		p151.RegisterBare(ctx, e, impl73{seen}),
+		p152.RegisterSafe(ctx, e, impl74{seen}),
+		p153.RegisterTuned(ctx, e, impl75{seen}),
+		p154.RegisterSuffix(ctx, e, impl76{seen}),
+		p155.RegisterOld(ctx, e, impl77{seen}),
+		p156.RegisterMaybe(ctx, e, impl78{seen}),
+		p157.RegisterGuest(ctx, e, impl79{seen}),
+		p158.RegisterRoot(ctx, e, impl80{seen}),
+		p159.RegisterLeft(ctx, e, impl81{seen}),
+		p159.RegisterRight(ctx, e, impl82{seen}),
+		p73.RegisterSame(ctx, e, impl83{seen}),
+		p160.RegisterForest(ctx, e, impl84{seen}),
+		p161.RegisterType(ctx, e, impl85{seen}),
+		p161.RegisterInterface(ctx, e, impl86{seen}),
+		p161.RegisterMap(ctx, e, impl87{seen}),
+		p161.RegisterA(ctx, e, impl88{seen}),
+		p161.RegisterCtx(ctx, e, impl89{seen}),
+		p161.RegisterReq(ctx, e, impl90{seen}),
+		p161.RegisterResp(ctx, e, impl91{seen}),
+		p161.RegisterErr(ctx, e, impl92{seen}),
+		p161.RegisterImpl(ctx, e, impl93{seen}),
+		p161.RegisterClient(ctx, e, impl94{seen}),
+		p161.RegisterError(ctx, e, impl95{seen}),
+		p161.RegisterContext(ctx, e, impl96{seen}),
+		p161.RegisterEngine(ctx, e, impl97{seen}),
+		p161.RegisterNames(ctx, e, impl98{seen}),
+		p162.RegisterHTTPFiles(ctx, e, impl99{seen}),
+		p162.RegisterLinux(ctx, e, impl100{seen}),
+		p162.RegisterTest(ctx, e, impl101{seen}),
+		p163.RegisterGreeter(ctx, e, impl102{seen}),
+		p164.RegisterSome(ctx, e, impl103{seen}),
+		p164.RegisterAll(ctx, e, impl104{seen}),
+		p165.RegisterOne(ctx, e, impl105{seen}),
+		p165.RegisterTwo(ctx, e, impl106{seen}),
+		p166.RegisterX(ctx, e, impl107{seen}),
+		p167.RegisterX(ctx, e, impl108{seen}),
+		p168.RegisterOwned(ctx, e, impl109{seen}),
+		p169.RegisterWell(ctx, e, impl110{seen}),
+		p170.RegisterPing(ctx, e, impl111{seen}),
 	)
 }
 
 // CallLocal calls every method through its local client, and its twin.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p83.NewLocalMailClient(impl0{seen}).Send, p83.NewLocalMailClient(impl0{seen}).SendAsync__, new(p0.Letter)),
-		check(ctx, p83.NewLocalMailClient(impl0{seen}).SendAsync, p83.NewLocalMailClient(impl0{seen}).SendAsyncAsync, new(p0.Letter)),
-		check(ctx, p83.NewLocalMailClient(impl0{seen}).SendAsync_, p83.NewLocalMailClient(impl0{seen}).SendAsync_Async, new(p0.Letter)),
-		check(ctx, p83.NewLocalMailClient(impl0{seen}).Receive, p83.NewLocalMailClient(impl0{seen}).ReceiveAsync, new(p0.Letter)),
-		check(ctx, p84.NewLocalOddClient(impl1{seen}).Call, p84.NewLocalOddClient(impl1{seen}).CallAsync, new(p1.Word)),
-		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Say, p85.NewLocalTalkClient(impl2{seen}).SayAsync, new(p2.Word)),
-		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Whisper, p85.NewLocalTalkClient(impl2{seen}).WhisperAsync, new(p2.Word)),
-		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Shout, p85.NewLocalTalkClient(impl2{seen}).ShoutAsync, new(p2.Word)),
-		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Mumble, p85.NewLocalTalkClient(impl2{seen}).MumbleAsync, new(p2.Word)),
-		check(ctx, p85.NewLocalTalkClient(impl2{seen}).Speak, p85.NewLocalTalkClient(impl2{seen}).SpeakAsync, new(p2.Word)),
-		check(ctx, p86.NewLocalSvcClient(impl3{seen}).Call, p86.NewLocalSvcClient(impl3{seen}).CallAsync, new(p3.Word)),
-		check(ctx, p87.NewLocalSvcClient(impl4{seen}).Call, p87.NewLocalSvcClient(impl4{seen}).CallAsync, new(p3.Word)),
-		check(ctx, p88.NewLocalSvcClient(impl5{seen}).Call, p88.NewLocalSvcClient(impl5{seen}).CallAsync, new(p3.Word)),
-		check(ctx, p89.NewLocalSvcClient(impl6{seen}).Call, p89.NewLocalSvcClient(impl6{seen}).CallAsync, new(p3.Word)),
-		check(ctx, p90.NewLocalSvcClient(impl7{seen}).Call, p90.NewLocalSvcClient(impl7{seen}).CallAsync, new(p3.Word)),
-		check(ctx, p91.NewLocalSvcClient(impl8{seen}).Call, p91.NewLocalSvcClient(impl8{seen}).CallAsync, new(p3.Word)),
-		check(ctx, p92.NewLocalDeepClient(impl9{seen}).Dive, p92.NewLocalDeepClient(impl9{seen}).DiveAsync, new(p4.DiveRequest)),
-		check(ctx, p93.NewLocalFreshClient(impl10{seen}).Keep, p93.NewLocalFreshClient(impl10{seen}).KeepAsync, new(p5.Word)),
-		check(ctx, p93.NewLocalFreshClient(impl10{seen}).Drop, p93.NewLocalFreshClient(impl10{seen}).DropAsync, new(p5.Word)),
-		check(ctx, p93.NewLocalStaleClient(impl11{seen}).Call, p93.NewLocalStaleClient(impl11{seen}).CallAsync, new(p5.Word)),
-		check(ctx, p93.NewLocalWholeClient(impl12{seen}).Call, p93.NewLocalWholeClient(impl12{seen}).CallAsync, new(p5.Word)),
-		check(ctx, p94.NewLocalRunClient(impl13{seen}).Call, p94.NewLocalRunClient(impl13{seen}).CallAsync, new(p6.Word)),
-		check(ctx, p94.NewLocalRunClient(impl13{seen}).Block, p94.NewLocalRunClient(impl13{seen}).BlockAsync, new(p6.Word)),
-		check(ctx, p95.NewLocalQueueClient(impl14{seen}).Send, p95.NewLocalQueueClient(impl14{seen}).SendAsync, new(p7.SendRequest)),
-		check(ctx, p95.NewLocalQueueClient(impl14{seen}).Receive, p95.NewLocalQueueClient(impl14{seen}).ReceiveAsync, new(p7.ReceiveRequest)),
-		check(ctx, p95.NewLocalQueueClient(impl14{seen}).Length, p95.NewLocalQueueClient(impl14{seen}).LengthAsync, new(p7.LengthRequest)),
-		check(ctx, p96.NewLocalEditorClient(impl15{seen}).Edit, p96.NewLocalEditorClient(impl15{seen}).EditAsync, new(p8.EditRequest)),
-		check(ctx, p97.NewLocalEditorClient(impl16{seen}).Edit, p97.NewLocalEditorClient(impl16{seen}).EditAsync, new(p9.EditRequest)),
-		check(ctx, p98.NewLocalNothingClient(impl17{seen}).Happens, p98.NewLocalNothingClient(impl17{seen}).HappensAsync, new(p10.HappensRequest)),
-		check(ctx, p100.NewLocalSvcClient(impl19{seen}).Call, p100.NewLocalSvcClient(impl19{seen}).CallAsync, new(p11.Word)),
-		check(ctx, p101.NewLocalSvcClient(impl20{seen}).Call, p101.NewLocalSvcClient(impl20{seen}).CallAsync, new(p12.Word)),
-		check(ctx, p102.NewLocalSvcClient(impl21{seen}).Call, p102.NewLocalSvcClient(impl21{seen}).CallAsync, new(p13.Word)),
-		check(ctx, p103.NewLocalSvcClient(impl22{seen}).Call, p103.NewLocalSvcClient(impl22{seen}).CallAsync, new(p14.Word)),
-		check(ctx, p104.NewLocalCallerClient(impl23{seen}).Versions, p104.NewLocalCallerClient(impl23{seen}).VersionsAsync, new(p15.In)),
-		check(ctx, p104.NewLocalCallerClient(impl23{seen}).Locals, p104.NewLocalCallerClient(impl23{seen}).LocalsAsync, new(p17.In)),
-		check(ctx, p104.NewLocalCallerClient(impl23{seen}).Packages, p104.NewLocalCallerClient(impl23{seen}).PackagesAsync, new(p17.In)),
-		check(ctx, p105.NewLocalNamedClient(impl24{seen}).Go, p105.NewLocalNamedClient(impl24{seen}).GoAsync, new(p20.Thing)),
-		check(ctx, p106.NewLocalSvcClient(impl25{seen}).Call, p106.NewLocalSvcClient(impl25{seen}).CallAsync, new(p21.Word)),
-		check(ctx, p107.NewLocalSvcClient(impl26{seen}).Call, p107.NewLocalSvcClient(impl26{seen}).CallAsync, new(p22.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl27{seen}).Call, p108.NewLocalSvcClient(impl27{seen}).CallAsync, new(p23.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl28{seen}).Call, p109.NewLocalSvcClient(impl28{seen}).CallAsync, new(p24.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl29{seen}).Call, p110.NewLocalSvcClient(impl29{seen}).CallAsync, new(p25.Word)),
-		check(ctx, p111.NewLocalSvcClient(impl30{seen}).Call, p111.NewLocalSvcClient(impl30{seen}).CallAsync, new(p26.Word)),
-		check(ctx, p112.NewLocalSvcClient(impl31{seen}).Call, p112.NewLocalSvcClient(impl31{seen}).CallAsync, new(p27.Word)),
-		check(ctx, p113.NewLocalSvcClient(impl32{seen}).Call, p113.NewLocalSvcClient(impl32{seen}).CallAsync, new(p28.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl33{seen}).Call, p114.NewLocalSvcClient(impl33{seen}).CallAsync, new(p29.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl34{seen}).Call, p115.NewLocalSvcClient(impl34{seen}).CallAsync, new(p30.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl35{seen}).Call, p116.NewLocalSvcClient(impl35{seen}).CallAsync, new(p31.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl36{seen}).Call, p117.NewLocalSvcClient(impl36{seen}).CallAsync, new(p32.Word)),
-		check(ctx, p118.NewLocalSvcClient(impl37{seen}).Call, p118.NewLocalSvcClient(impl37{seen}).CallAsync, new(p33.Word)),
-		check(ctx, p119.NewLocalSvcClient(impl38{seen}).Call, p119.NewLocalSvcClient(impl38{seen}).CallAsync, new(p34.Word)),
-		check(ctx, p120.NewLocalSvcClient(impl39{seen}).Call, p120.NewLocalSvcClient(impl39{seen}).CallAsync, new(p35.Word)),
-		check(ctx, p121.NewLocalSvcClient(impl40{seen}).Call, p121.NewLocalSvcClient(impl40{seen}).CallAsync, new(p36.Word)),
-		check(ctx, p122.NewLocalSvcClient(impl41{seen}).Call, p122.NewLocalSvcClient(impl41{seen}).CallAsync, new(p37.Word)),
-		check(ctx, p123.NewLocalSvcClient(impl42{seen}).Call, p123.NewLocalSvcClient(impl42{seen}).CallAsync, new(p38.Word)),
-		check(ctx, p124.NewLocalSvcClient(impl43{seen}).Call, p124.NewLocalSvcClient(impl43{seen}).CallAsync, new(p39.Word)),
-		check(ctx, p125.NewLocalClockClient(impl44{seen}).Now, p125.NewLocalClockClient(impl44{seen}).NowAsync, new(p40.NowRequest)),
-		check(ctx, p125.NewLocalClockClient(impl44{seen}).Alarm, p125.NewLocalClockClient(impl44{seen}).AlarmAsync, new(p41.Timestamp)),
-		check(ctx, p125.NewLocalCalendarClient(impl45{seen}).Today, p125.NewLocalCalendarClient(impl45{seen}).TodayAsync, new(p40.NowRequest)),
-		check(ctx, p126.NewLocalSvcClient(impl46{seen}).Call, p126.NewLocalSvcClient(impl46{seen}).CallAsync, new(p42.Word)),
-		check(ctx, p127.NewLocalQueueClient(impl47{seen}).Send, p127.NewLocalQueueClient(impl47{seen}).SendAsync, new(p43.SendRequest)),
-		check(ctx, p128.NewLocalFinderClient(impl48{seen}).Find, p128.NewLocalFinderClient(impl48{seen}).FindAsync, new(p44.FindRequest)),
-		check(ctx, p129.NewLocalFooClient(impl49{seen}).BarBaz, p129.NewLocalFooClient(impl49{seen}).BarBazAsync, new(p45.FooBar)),
-		check(ctx, p129.NewLocalFooBar3Client(impl50{seen}).Baz, p129.NewLocalFooBar3Client(impl50{seen}).BazAsync, new(p45.FooBar)),
-		check(ctx, p129.NewLocalFoo_BarBazClient(impl51{seen}).Baz, p129.NewLocalFoo_BarBazClient(impl51{seen}).BazAsync, new(p45.FooBar)),
-		check(ctx, p129.NewLocalLocalFooClient(impl52{seen}).BarBaz, p129.NewLocalLocalFooClient(impl52{seen}).BarBazAsync, new(p45.FooBar)),
-		check(ctx, p130.NewLocalGreeterClient(impl53{seen}).SayHello, p130.NewLocalGreeterClient(impl53{seen}).SayHelloAsync, new(p46.HelloRequest)),
-		check(ctx, p130.NewLocalWordCounterV2Client(impl54{seen}).Count, p130.NewLocalWordCounterV2Client(impl54{seen}).CountAsync, new(p46.HelloRequest)),
-		check(ctx, p131.NewLocalScaleClient(impl55{seen}).Weigh, p131.NewLocalScaleClient(impl55{seen}).WeighAsync, new(p47.WeighRequest)),
-		check(ctx, p132.NewLocalFooClient(impl56{seen}).Bar, p132.NewLocalFooClient(impl56{seen}).BarAsync, new(p49.BarRequest)),
-		check(ctx, p133.NewLocalAClient(impl57{seen}).Do, p133.NewLocalAClient(impl57{seen}).DoAsync, new(p50.Request)),
-		check(ctx, p134.NewLocalBClient(impl58{seen}).Do, p134.NewLocalBClient(impl58{seen}).DoAsync, new(p50.Request)),
-		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Clients, p135.NewLocalGreeterClient(impl59{seen}).ClientsAsync, new(p52.GreeterClient)),
-		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Plugins, p135.NewLocalGreeterClient(impl59{seen}).PluginsAsync, new(p52.GreeterPlugin)),
-		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Joined, p135.NewLocalGreeterClient(impl59{seen}).JoinedAsync, new(p52.GreeterClients)),
-		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Predeclared, p135.NewLocalGreeterClient(impl59{seen}).PredeclaredAsync, new(p52.Error)),
-		check(ctx, p135.NewLocalGreeterClient(impl59{seen}).Packages, p135.NewLocalGreeterClient(impl59{seen}).PackagesAsync, new(p52.Context)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Import, p136.NewLocalWordsClient(impl60{seen}).ImportAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Type, p136.NewLocalWordsClient(impl60{seen}).TypeAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Range, p136.NewLocalWordsClient(impl60{seen}).RangeAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Func, p136.NewLocalWordsClient(impl60{seen}).FuncAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Go, p136.NewLocalWordsClient(impl60{seen}).GoAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Select, p136.NewLocalWordsClient(impl60{seen}).SelectAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Close, p136.NewLocalWordsClient(impl60{seen}).CloseAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Ready, p136.NewLocalWordsClient(impl60{seen}).ReadyAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Init, p136.NewLocalWordsClient(impl60{seen}).InitAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).String, p136.NewLocalWordsClient(impl60{seen}).StringAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Error, p136.NewLocalWordsClient(impl60{seen}).ErrorAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Context, p136.NewLocalWordsClient(impl60{seen}).ContextAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Module, p136.NewLocalWordsClient(impl60{seen}).ModuleAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Call, p136.NewLocalWordsClient(impl60{seen}).CallAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Impl, p136.NewLocalWordsClient(impl60{seen}).ImplAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).New, p136.NewLocalWordsClient(impl60{seen}).NewAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Register, p136.NewLocalWordsClient(impl60{seen}).RegisterAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Delete, p136.NewLocalWordsClient(impl60{seen}).DeleteAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Panic, p136.NewLocalWordsClient(impl60{seen}).PanicAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Recover, p136.NewLocalWordsClient(impl60{seen}).RecoverAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Complex, p136.NewLocalWordsClient(impl60{seen}).ComplexAsync, new(p53.Word)),
-		check(ctx, p136.NewLocalWordsClient(impl60{seen}).Append, p136.NewLocalWordsClient(impl60{seen}).AppendAsync, new(p53.Word)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).Nothing, p137.NewLocalTableClient(impl61{seen}).NothingAsync, new(p54.Plain)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).Look, p137.NewLocalTableClient(impl61{seen}).LookAsync, new(p54.Plain)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).Put, p137.NewLocalTableClient(impl61{seen}).PutAsync, new(p54.Plain)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).Unknown, p137.NewLocalTableClient(impl61{seen}).UnknownAsync, new(p54.Plain)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).Old, p137.NewLocalTableClient(impl61{seen}).OldAsync, new(p54.Plain)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).Wait, p137.NewLocalTableClient(impl61{seen}).WaitAsync, new(p54.Plain)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedRequest, p137.NewLocalTableClient(impl61{seen}).RedactedRequestAsync, new(p54.Secret)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedResponse, p137.NewLocalTableClient(impl61{seen}).RedactedResponseAsync, new(p54.Plain)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedInLoop, p137.NewLocalTableClient(impl61{seen}).RedactedInLoopAsync, new(p54.LoopA)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedInMap, p137.NewLocalTableClient(impl61{seen}).RedactedInMapAsync, new(p54.InMap)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).RedactedInOneof, p137.NewLocalTableClient(impl61{seen}).RedactedInOneofAsync, new(p54.InOneof)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).NotRedacted, p137.NewLocalTableClient(impl61{seen}).NotRedactedAsync, new(p54.Harmless)),
-		check(ctx, p137.NewLocalTableClient(impl61{seen}).Everything, p137.NewLocalTableClient(impl61{seen}).EverythingAsync, new(p54.Secret)),
-		check(ctx, p138.NewLocalBoxClient(impl62{seen}).Put, p138.NewLocalBoxClient(impl62{seen}).PutAsync, new(p56.Thing)),
-		check(ctx, p139.NewLocalNestClient(impl63{seen}).Lay, p139.NewLocalNestClient(impl63{seen}).LayAsync, new(p57.Outer_Inner)),
-		check(ctx, p140.NewLocalNoPackageServiceClient(impl64{seen}).Call, p140.NewLocalNoPackageServiceClient(impl64{seen}).CallAsync, new(p58.NoPackageRequest)),
-		check(ctx, p141.NewLocalBareClient(impl65{seen}).Call, p141.NewLocalBareClient(impl65{seen}).CallAsync, new(p59.Word)),
-		check(ctx, p142.NewLocalSafeClient(impl66{seen}).Open, p142.NewLocalSafeClient(impl66{seen}).OpenAsync, new(p60.Combination)),
-		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Slow, p143.NewLocalTunedClient(impl67{seen}).SlowAsync, new(p61.Word)),
-		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Slower, p143.NewLocalTunedClient(impl67{seen}).SlowerAsync, new(p61.Word)),
-		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Quick, p143.NewLocalTunedClient(impl67{seen}).QuickAsync, new(p61.Word)),
-		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Renamed, p143.NewLocalTunedClient(impl67{seen}).RenamedAsync, new(p61.Word)),
-		check(ctx, p143.NewLocalTunedClient(impl67{seen}).Plain, p143.NewLocalTunedClient(impl67{seen}).PlainAsync, new(p61.Word)),
-		check(ctx, p144.NewLocalSuffixClient(impl68{seen}).Call, p144.NewLocalSuffixClient(impl68{seen}).CallAsync, new(p62.Request)),
-		check(ctx, p145.NewLocalOldClient(impl69{seen}).Call, p145.NewLocalOldClient(impl69{seen}).CallAsync, new(p63.OldRequest)),
-		check(ctx, p146.NewLocalMaybeClient(impl70{seen}).Get, p146.NewLocalMaybeClient(impl70{seen}).GetAsync, new(p64.Query)),
-		check(ctx, p147.NewLocalGuestClient(impl71{seen}).Enter, p147.NewLocalGuestClient(impl71{seen}).EnterAsync, new(p65.Home)),
-		check(ctx, p148.NewLocalRootClient(impl72{seen}).Call, p148.NewLocalRootClient(impl72{seen}).CallAsync, new(p66.Request)),
-		check(ctx, p149.NewLocalLeftClient(impl73{seen}).Turn, p149.NewLocalLeftClient(impl73{seen}).TurnAsync, new(p67.Degrees)),
-		check(ctx, p149.NewLocalRightClient(impl74{seen}).Turn, p149.NewLocalRightClient(impl74{seen}).TurnAsync, new(p67.Degrees)),
-		check(ctx, p68.NewLocalSameClient(impl75{seen}).Call, p68.NewLocalSameClient(impl75{seen}).CallAsync, new(p68.Request)),
-		check(ctx, p150.NewLocalForestClient(impl76{seen}).Plant, p150.NewLocalForestClient(impl76{seen}).PlantAsync, new(p69.Tree)),
-		check(ctx, p151.NewLocalTypeClient(impl77{seen}).Call, p151.NewLocalTypeClient(impl77{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalInterfaceClient(impl78{seen}).Call, p151.NewLocalInterfaceClient(impl78{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalMapClient(impl79{seen}).Call, p151.NewLocalMapClient(impl79{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalAClient(impl80{seen}).Call, p151.NewLocalAClient(impl80{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalCtxClient(impl81{seen}).Call, p151.NewLocalCtxClient(impl81{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalReqClient(impl82{seen}).Call, p151.NewLocalReqClient(impl82{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalRespClient(impl83{seen}).Call, p151.NewLocalRespClient(impl83{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalErrClient(impl84{seen}).Call, p151.NewLocalErrClient(impl84{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalImplClient(impl85{seen}).Call, p151.NewLocalImplClient(impl85{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalClientClient(impl86{seen}).Call, p151.NewLocalClientClient(impl86{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalErrorClient(impl87{seen}).Call, p151.NewLocalErrorClient(impl87{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalContextClient(impl88{seen}).Call, p151.NewLocalContextClient(impl88{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalEngineClient(impl89{seen}).Call, p151.NewLocalEngineClient(impl89{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p151.NewLocalNamesClient(impl90{seen}).Call, p151.NewLocalNamesClient(impl90{seen}).CallAsync, new(p70.Word)),
-		check(ctx, p152.NewLocalHTTPFilesClient(impl91{seen}).Get, p152.NewLocalHTTPFilesClient(impl91{seen}).GetAsync, new(p71.GetRequest)),
-		check(ctx, p152.NewLocalHTTPFilesClient(impl91{seen}).Purge, p152.NewLocalHTTPFilesClient(impl91{seen}).PurgeAsync, new(p55.Empty)),
-		check(ctx, p152.NewLocalLinuxClient(impl92{seen}).Boot, p152.NewLocalLinuxClient(impl92{seen}).BootAsync, new(p71.GetRequest)),
-		check(ctx, p152.NewLocalLinuxClient(impl92{seen}).UnimplementedLinuxImpl, p152.NewLocalLinuxClient(impl92{seen}).UnimplementedLinuxImplAsync, new(p71.GetRequest)),
-		check(ctx, p152.NewLocalTestClient(impl93{seen}).Init, p152.NewLocalTestClient(impl93{seen}).InitAsync, new(p71.GetRequest)),
-		check(ctx, p153.NewLocalGreeterClient(impl94{seen}).Greet, p153.NewLocalGreeterClient(impl94{seen}).GreetAsync, new(p72.GreetRequest)),
-		check(ctx, p154.NewLocalSomeClient(impl95{seen}).Once, p154.NewLocalSomeClient(impl95{seen}).OnceAsync, new(p73.Word)),
-		check(ctx, p155.NewLocalOneClient(impl97{seen}).Call, p155.NewLocalOneClient(impl97{seen}).CallAsync, new(p74.OneRequest)),
-		check(ctx, p155.NewLocalTwoClient(impl98{seen}).Call, p155.NewLocalTwoClient(impl98{seen}).CallAsync, new(p74.OneResponse)),
-		check(ctx, p156.NewLocalXClient(impl99{seen}).Call, p156.NewLocalXClient(impl99{seen}).CallAsync, new(p75.Request)),
-		check(ctx, p157.NewLocalXClient(impl100{seen}).Call, p157.NewLocalXClient(impl100{seen}).CallAsync, new(p76.Request)),
-		check(ctx, p158.NewLocalOwnedClient(impl101{seen}).Call, p158.NewLocalOwnedClient(impl101{seen}).CallAsync, new(p77.Word)),
-		check(ctx, p159.NewLocalWellClient(impl102{seen}).Empty, p159.NewLocalWellClient(impl102{seen}).EmptyAsync, new(p55.Empty)),
-		check(ctx, p159.NewLocalWellClient(impl102{seen}).Any, p159.NewLocalWellClient(impl102{seen}).AnyAsync, new(p78.Any)),
-		check(ctx, p159.NewLocalWellClient(impl102{seen}).Mask, p159.NewLocalWellClient(impl102{seen}).MaskAsync, new(p79.FieldMask)),
-		check(ctx, p159.NewLocalWellClient(impl102{seen}).Wrapper, p159.NewLocalWellClient(impl102{seen}).WrapperAsync, new(p81.StringValue)),
-		check(ctx, p160.NewLocalPingClient(impl103{seen}).Ping, p160.NewLocalPingClient(impl103{seen}).PingAsync, new(p55.Empty)),
-		check(ctx, p160.NewLocalPingClient(impl103{seen}).Wrap, p160.NewLocalPingClient(impl103{seen}).WrapAsync, new(p55.Empty)),
+		check(ctx, p88.NewLocalMailClient(impl0{seen}).Send, p88.NewLocalMailClient(impl0{seen}).SendAsync__, new(p0.Letter)),
+		check(ctx, p88.NewLocalMailClient(impl0{seen}).SendAsync, p88.NewLocalMailClient(impl0{seen}).SendAsyncAsync, new(p0.Letter)),
+		check(ctx, p88.NewLocalMailClient(impl0{seen}).SendAsync_, p88.NewLocalMailClient(impl0{seen}).SendAsync_Async, new(p0.Letter)),
+		check(ctx, p88.NewLocalMailClient(impl0{seen}).Receive, p88.NewLocalMailClient(impl0{seen}).ReceiveAsync, new(p0.Letter)),
+		check(ctx, p89.NewLocalOddClient(impl1{seen}).Call, p89.NewLocalOddClient(impl1{seen}).CallAsync, new(p1.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Say, p90.NewLocalTalkClient(impl2{seen}).SayAsync, new(p2.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Whisper, p90.NewLocalTalkClient(impl2{seen}).WhisperAsync, new(p2.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Shout, p90.NewLocalTalkClient(impl2{seen}).ShoutAsync, new(p2.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Mumble, p90.NewLocalTalkClient(impl2{seen}).MumbleAsync, new(p2.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Speak, p90.NewLocalTalkClient(impl2{seen}).SpeakAsync, new(p2.Word)),
+		check(ctx, p91.NewLocalSvcClient(impl3{seen}).Call, p91.NewLocalSvcClient(impl3{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p92.NewLocalSvcClient(impl4{seen}).Call, p92.NewLocalSvcClient(impl4{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p93.NewLocalSvcClient(impl5{seen}).Call, p93.NewLocalSvcClient(impl5{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p94.NewLocalSvcClient(impl6{seen}).Call, p94.NewLocalSvcClient(impl6{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p95.NewLocalSvcClient(impl7{seen}).Call, p95.NewLocalSvcClient(impl7{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p96.NewLocalSvcClient(impl8{seen}).Call, p96.NewLocalSvcClient(impl8{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p97.NewLocalDeepClient(impl9{seen}).Dive, p97.NewLocalDeepClient(impl9{seen}).DiveAsync, new(p4.DiveRequest)),
+		check(ctx, p98.NewLocalFreshClient(impl10{seen}).Keep, p98.NewLocalFreshClient(impl10{seen}).KeepAsync, new(p5.Word)),
+		check(ctx, p98.NewLocalFreshClient(impl10{seen}).Drop, p98.NewLocalFreshClient(impl10{seen}).DropAsync, new(p5.Word)),
+		check(ctx, p98.NewLocalStaleClient(impl11{seen}).Call, p98.NewLocalStaleClient(impl11{seen}).CallAsync, new(p5.Word)),
+		check(ctx, p98.NewLocalWholeClient(impl12{seen}).Call, p98.NewLocalWholeClient(impl12{seen}).CallAsync, new(p5.Word)),
+		check(ctx, p99.NewLocalRunClient(impl13{seen}).Call, p99.NewLocalRunClient(impl13{seen}).CallAsync, new(p6.Word)),
+		check(ctx, p99.NewLocalRunClient(impl13{seen}).Block, p99.NewLocalRunClient(impl13{seen}).BlockAsync, new(p6.Word)),
+		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Send, p100.NewLocalQueueClient(impl14{seen}).SendAsync, new(p7.SendRequest)),
+		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Receive, p100.NewLocalQueueClient(impl14{seen}).ReceiveAsync, new(p7.ReceiveRequest)),
+		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Length, p100.NewLocalQueueClient(impl14{seen}).LengthAsync, new(p7.LengthRequest)),
+		check(ctx, p101.NewLocalEditorClient(impl15{seen}).Edit, p101.NewLocalEditorClient(impl15{seen}).EditAsync, new(p8.EditRequest)),
+		check(ctx, p102.NewLocalEditorClient(impl16{seen}).Edit, p102.NewLocalEditorClient(impl16{seen}).EditAsync, new(p9.EditRequest)),
+		check(ctx, p103.NewLocalNothingClient(impl17{seen}).Happens, p103.NewLocalNothingClient(impl17{seen}).HappensAsync, new(p10.HappensRequest)),
+		check(ctx, p105.NewLocalSvcClient(impl19{seen}).Call, p105.NewLocalSvcClient(impl19{seen}).CallAsync, new(p11.Word)),
+		check(ctx, p106.NewLocalSvcClient(impl20{seen}).Call, p106.NewLocalSvcClient(impl20{seen}).CallAsync, new(p12.Word)),
+		check(ctx, p107.NewLocalSvcClient(impl21{seen}).Call, p107.NewLocalSvcClient(impl21{seen}).CallAsync, new(p13.Word)),
+		check(ctx, p108.NewLocalSvcClient(impl22{seen}).Call, p108.NewLocalSvcClient(impl22{seen}).CallAsync, new(p14.Word)),
+		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Versions, p109.NewLocalCallerClient(impl23{seen}).VersionsAsync, new(p15.In)),
+		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Locals, p109.NewLocalCallerClient(impl23{seen}).LocalsAsync, new(p17.In)),
+		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Packages, p109.NewLocalCallerClient(impl23{seen}).PackagesAsync, new(p17.In)),
+		check(ctx, p110.NewLocalNamedClient(impl24{seen}).Go, p110.NewLocalNamedClient(impl24{seen}).GoAsync, new(p20.Thing)),
+		check(ctx, p111.NewLocalSvcClient(impl25{seen}).Call, p111.NewLocalSvcClient(impl25{seen}).CallAsync, new(p21.Word)),
+		check(ctx, p112.NewLocalSvcClient(impl26{seen}).Call, p112.NewLocalSvcClient(impl26{seen}).CallAsync, new(p22.Word)),
+		check(ctx, p113.NewLocalSvcClient(impl27{seen}).Call, p113.NewLocalSvcClient(impl27{seen}).CallAsync, new(p23.Word)),
+		check(ctx, p114.NewLocalSvcClient(impl28{seen}).Call, p114.NewLocalSvcClient(impl28{seen}).CallAsync, new(p24.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl29{seen}).Call, p115.NewLocalSvcClient(impl29{seen}).CallAsync, new(p25.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl30{seen}).Call, p116.NewLocalSvcClient(impl30{seen}).CallAsync, new(p26.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl31{seen}).Call, p117.NewLocalSvcClient(impl31{seen}).CallAsync, new(p27.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl32{seen}).Call, p118.NewLocalSvcClient(impl32{seen}).CallAsync, new(p28.Word)),
+		check(ctx, p119.NewLocalSvcClient(impl33{seen}).Call, p119.NewLocalSvcClient(impl33{seen}).CallAsync, new(p29.Word)),
+		check(ctx, p120.NewLocalSvcClient(impl34{seen}).Call, p120.NewLocalSvcClient(impl34{seen}).CallAsync, new(p30.Word)),
+		check(ctx, p121.NewLocalSvcClient(impl35{seen}).Call, p121.NewLocalSvcClient(impl35{seen}).CallAsync, new(p31.Word)),
+		check(ctx, p122.NewLocalSvcClient(impl36{seen}).Call, p122.NewLocalSvcClient(impl36{seen}).CallAsync, new(p32.Word)),
+		check(ctx, p123.NewLocalSvcClient(impl37{seen}).Call, p123.NewLocalSvcClient(impl37{seen}).CallAsync, new(p33.Word)),
+		check(ctx, p124.NewLocalSvcClient(impl38{seen}).Call, p124.NewLocalSvcClient(impl38{seen}).CallAsync, new(p34.Word)),
+		check(ctx, p125.NewLocalSvcClient(impl39{seen}).Call, p125.NewLocalSvcClient(impl39{seen}).CallAsync, new(p35.Word)),
+		check(ctx, p126.NewLocalSvcClient(impl40{seen}).Call, p126.NewLocalSvcClient(impl40{seen}).CallAsync, new(p36.Word)),
+		check(ctx, p127.NewLocalSvcClient(impl41{seen}).Call, p127.NewLocalSvcClient(impl41{seen}).CallAsync, new(p37.Word)),
+		check(ctx, p128.NewLocalSvcClient(impl42{seen}).Call, p128.NewLocalSvcClient(impl42{seen}).CallAsync, new(p38.Word)),
+		check(ctx, p129.NewLocalSvcClient(impl43{seen}).Call, p129.NewLocalSvcClient(impl43{seen}).CallAsync, new(p39.Word)),
+		check(ctx, p130.NewLocalSvcClient(impl44{seen}).Call, p130.NewLocalSvcClient(impl44{seen}).CallAsync, new(p40.Word)),
+		check(ctx, p131.NewLocalSvcClient(impl45{seen}).Call, p131.NewLocalSvcClient(impl45{seen}).CallAsync, new(p41.Word)),
+		check(ctx, p132.NewLocalSvcClient(impl46{seen}).Call, p132.NewLocalSvcClient(impl46{seen}).CallAsync, new(p42.Word)),
+		check(ctx, p133.NewLocalSvcClient(impl47{seen}).Call, p133.NewLocalSvcClient(impl47{seen}).CallAsync, new(p43.Word)),
+		check(ctx, p134.NewLocalClockClient(impl48{seen}).Now, p134.NewLocalClockClient(impl48{seen}).NowAsync, new(p44.NowRequest)),
+		check(ctx, p134.NewLocalClockClient(impl48{seen}).Alarm, p134.NewLocalClockClient(impl48{seen}).AlarmAsync, new(p45.Timestamp)),
+		check(ctx, p134.NewLocalCalendarClient(impl49{seen}).Today, p134.NewLocalCalendarClient(impl49{seen}).TodayAsync, new(p44.NowRequest)),
+		check(ctx, p135.NewLocalSvcClient(impl50{seen}).Call, p135.NewLocalSvcClient(impl50{seen}).CallAsync, new(p46.Word)),
+		check(ctx, p136.NewLocalQueueClient(impl51{seen}).Send, p136.NewLocalQueueClient(impl51{seen}).SendAsync, new(p47.SendRequest)),
+		check(ctx, p137.NewLocalFinderClient(impl52{seen}).Find, p137.NewLocalFinderClient(impl52{seen}).FindAsync, new(p48.FindRequest)),
+		check(ctx, p138.NewLocalFooClient(impl53{seen}).BarBaz, p138.NewLocalFooClient(impl53{seen}).BarBazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewLocalFooBar3Client(impl54{seen}).Baz, p138.NewLocalFooBar3Client(impl54{seen}).BazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewLocalFoo_BarBazClient(impl55{seen}).Baz, p138.NewLocalFoo_BarBazClient(impl55{seen}).BazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewLocalLocalFooClient(impl56{seen}).BarBaz, p138.NewLocalLocalFooClient(impl56{seen}).BarBazAsync, new(p49.FooBar)),
+		check(ctx, p139.NewLocalGreeterClient(impl57{seen}).SayHello, p139.NewLocalGreeterClient(impl57{seen}).SayHelloAsync, new(p50.HelloRequest)),
+		check(ctx, p139.NewLocalWordCounterV2Client(impl58{seen}).Count, p139.NewLocalWordCounterV2Client(impl58{seen}).CountAsync, new(p50.HelloRequest)),
+		check(ctx, p140.NewLocalScaleClient(impl59{seen}).Weigh, p140.NewLocalScaleClient(impl59{seen}).WeighAsync, new(p51.WeighRequest)),
+		check(ctx, p141.NewLocalFooClient(impl60{seen}).Bar, p141.NewLocalFooClient(impl60{seen}).BarAsync, new(p53.BarRequest)),
+		check(ctx, p142.NewLocalAClient(impl61{seen}).Do, p142.NewLocalAClient(impl61{seen}).DoAsync, new(p54.Request)),
+		check(ctx, p143.NewLocalBClient(impl62{seen}).Do, p143.NewLocalBClient(impl62{seen}).DoAsync, new(p54.Request)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Clients, p144.NewLocalGreeterClient(impl63{seen}).ClientsAsync, new(p56.GreeterClient)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Plugins, p144.NewLocalGreeterClient(impl63{seen}).PluginsAsync, new(p56.GreeterPlugin)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Joined, p144.NewLocalGreeterClient(impl63{seen}).JoinedAsync, new(p56.GreeterClients)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Predeclared, p144.NewLocalGreeterClient(impl63{seen}).PredeclaredAsync, new(p56.Error)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Packages, p144.NewLocalGreeterClient(impl63{seen}).PackagesAsync, new(p56.Context)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Import, p145.NewLocalWordsClient(impl64{seen}).ImportAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Type, p145.NewLocalWordsClient(impl64{seen}).TypeAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Range, p145.NewLocalWordsClient(impl64{seen}).RangeAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Func, p145.NewLocalWordsClient(impl64{seen}).FuncAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Go, p145.NewLocalWordsClient(impl64{seen}).GoAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Select, p145.NewLocalWordsClient(impl64{seen}).SelectAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Close, p145.NewLocalWordsClient(impl64{seen}).CloseAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Ready, p145.NewLocalWordsClient(impl64{seen}).ReadyAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Init, p145.NewLocalWordsClient(impl64{seen}).InitAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).String, p145.NewLocalWordsClient(impl64{seen}).StringAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Error, p145.NewLocalWordsClient(impl64{seen}).ErrorAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Context, p145.NewLocalWordsClient(impl64{seen}).ContextAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Module, p145.NewLocalWordsClient(impl64{seen}).ModuleAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Call, p145.NewLocalWordsClient(impl64{seen}).CallAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Impl, p145.NewLocalWordsClient(impl64{seen}).ImplAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).New, p145.NewLocalWordsClient(impl64{seen}).NewAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Register, p145.NewLocalWordsClient(impl64{seen}).RegisterAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Delete, p145.NewLocalWordsClient(impl64{seen}).DeleteAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Panic, p145.NewLocalWordsClient(impl64{seen}).PanicAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Recover, p145.NewLocalWordsClient(impl64{seen}).RecoverAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Complex, p145.NewLocalWordsClient(impl64{seen}).ComplexAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Append, p145.NewLocalWordsClient(impl64{seen}).AppendAsync, new(p57.Word)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Nothing, p146.NewLocalTableClient(impl65{seen}).NothingAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Look, p146.NewLocalTableClient(impl65{seen}).LookAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Put, p146.NewLocalTableClient(impl65{seen}).PutAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Unknown, p146.NewLocalTableClient(impl65{seen}).UnknownAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Old, p146.NewLocalTableClient(impl65{seen}).OldAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Wait, p146.NewLocalTableClient(impl65{seen}).WaitAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedRequest, p146.NewLocalTableClient(impl65{seen}).RedactedRequestAsync, new(p58.Secret)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedResponse, p146.NewLocalTableClient(impl65{seen}).RedactedResponseAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInLoop, p146.NewLocalTableClient(impl65{seen}).RedactedInLoopAsync, new(p58.LoopA)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInMap, p146.NewLocalTableClient(impl65{seen}).RedactedInMapAsync, new(p58.InMap)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInOneof, p146.NewLocalTableClient(impl65{seen}).RedactedInOneofAsync, new(p58.InOneof)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).NotRedacted, p146.NewLocalTableClient(impl65{seen}).NotRedactedAsync, new(p58.Harmless)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Everything, p146.NewLocalTableClient(impl65{seen}).EverythingAsync, new(p58.Secret)),
+		check(ctx, p147.NewLocalBoxClient(impl66{seen}).Put, p147.NewLocalBoxClient(impl66{seen}).PutAsync, new(p60.Thing)),
+		check(ctx, p148.NewLocalDiskClient(impl67{seen}).Read, p148.NewLocalDiskClient(impl67{seen}).ReadAsync, new(p61.Block)),
+		check(ctx, p148.NewLocalDriveClient(impl68{seen}).Read, p148.NewLocalDriveClient(impl68{seen}).ReadAsync, new(p61.Block)),
+		check(ctx, p148.NewLocalServeDiskClient(impl70{seen}).Read, p148.NewLocalServeDiskClient(impl70{seen}).ReadAsync, new(p61.Block)),
+		check(ctx, p149.NewLocalNestClient(impl71{seen}).Lay, p149.NewLocalNestClient(impl71{seen}).LayAsync, new(p62.Outer_Inner)),
+		check(ctx, p150.NewLocalNoPackageServiceClient(impl72{seen}).Call, p150.NewLocalNoPackageServiceClient(impl72{seen}).CallAsync, new(p63.NoPackageRequest)),
+		check(ctx, p151.NewLocalBareClient(impl73{seen}).Call, p151.NewLocalBareClient(impl73{seen}).CallAsync, new(p64.Word)),
+		check(ctx, p152.NewLocalSafeClient(impl74{seen}).Open, p152.NewLocalSafeClient(impl74{seen}).OpenAsync, new(p65.Combination)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Slow, p153.NewLocalTunedClient(impl75{seen}).SlowAsync, new(p66.Word)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Slower, p153.NewLocalTunedClient(impl75{seen}).SlowerAsync, new(p66.Word)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Quick, p153.NewLocalTunedClient(impl75{seen}).QuickAsync, new(p66.Word)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Renamed, p153.NewLocalTunedClient(impl75{seen}).RenamedAsync, new(p66.Word)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Plain, p153.NewLocalTunedClient(impl75{seen}).PlainAsync, new(p66.Word)),
+		check(ctx, p154.NewLocalSuffixClient(impl76{seen}).Call, p154.NewLocalSuffixClient(impl76{seen}).CallAsync, new(p67.Request)),
+		check(ctx, p155.NewLocalOldClient(impl77{seen}).Call, p155.NewLocalOldClient(impl77{seen}).CallAsync, new(p68.OldRequest)),
+		check(ctx, p156.NewLocalMaybeClient(impl78{seen}).Get, p156.NewLocalMaybeClient(impl78{seen}).GetAsync, new(p69.Query)),
+		check(ctx, p157.NewLocalGuestClient(impl79{seen}).Enter, p157.NewLocalGuestClient(impl79{seen}).EnterAsync, new(p70.Home)),
+		check(ctx, p158.NewLocalRootClient(impl80{seen}).Call, p158.NewLocalRootClient(impl80{seen}).CallAsync, new(p71.Request)),
+		check(ctx, p159.NewLocalLeftClient(impl81{seen}).Turn, p159.NewLocalLeftClient(impl81{seen}).TurnAsync, new(p72.Degrees)),
+		check(ctx, p159.NewLocalRightClient(impl82{seen}).Turn, p159.NewLocalRightClient(impl82{seen}).TurnAsync, new(p72.Degrees)),
+		check(ctx, p73.NewLocalSameClient(impl83{seen}).Call, p73.NewLocalSameClient(impl83{seen}).CallAsync, new(p73.Request)),
+		check(ctx, p160.NewLocalForestClient(impl84{seen}).Plant, p160.NewLocalForestClient(impl84{seen}).PlantAsync, new(p74.Tree)),
+		check(ctx, p161.NewLocalTypeClient(impl85{seen}).Call, p161.NewLocalTypeClient(impl85{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalInterfaceClient(impl86{seen}).Call, p161.NewLocalInterfaceClient(impl86{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalMapClient(impl87{seen}).Call, p161.NewLocalMapClient(impl87{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalAClient(impl88{seen}).Call, p161.NewLocalAClient(impl88{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalCtxClient(impl89{seen}).Call, p161.NewLocalCtxClient(impl89{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalReqClient(impl90{seen}).Call, p161.NewLocalReqClient(impl90{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalRespClient(impl91{seen}).Call, p161.NewLocalRespClient(impl91{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalErrClient(impl92{seen}).Call, p161.NewLocalErrClient(impl92{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalImplClient(impl93{seen}).Call, p161.NewLocalImplClient(impl93{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalClientClient(impl94{seen}).Call, p161.NewLocalClientClient(impl94{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalErrorClient(impl95{seen}).Call, p161.NewLocalErrorClient(impl95{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalContextClient(impl96{seen}).Call, p161.NewLocalContextClient(impl96{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalEngineClient(impl97{seen}).Call, p161.NewLocalEngineClient(impl97{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalNamesClient(impl98{seen}).Call, p161.NewLocalNamesClient(impl98{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p162.NewLocalHTTPFilesClient(impl99{seen}).Get, p162.NewLocalHTTPFilesClient(impl99{seen}).GetAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLocalHTTPFilesClient(impl99{seen}).Purge, p162.NewLocalHTTPFilesClient(impl99{seen}).PurgeAsync, new(p59.Empty)),
+		check(ctx, p162.NewLocalLinuxClient(impl100{seen}).Boot, p162.NewLocalLinuxClient(impl100{seen}).BootAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImpl, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImplAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLocalTestClient(impl101{seen}).Init, p162.NewLocalTestClient(impl101{seen}).InitAsync, new(p76.GetRequest)),
+		check(ctx, p163.NewLocalGreeterClient(impl102{seen}).Greet, p163.NewLocalGreeterClient(impl102{seen}).GreetAsync, new(p77.GreetRequest)),
+		check(ctx, p164.NewLocalSomeClient(impl103{seen}).Once, p164.NewLocalSomeClient(impl103{seen}).OnceAsync, new(p78.Word)),
+		check(ctx, p165.NewLocalOneClient(impl105{seen}).Call, p165.NewLocalOneClient(impl105{seen}).CallAsync, new(p79.OneRequest)),
+		check(ctx, p165.NewLocalTwoClient(impl106{seen}).Call, p165.NewLocalTwoClient(impl106{seen}).CallAsync, new(p79.OneResponse)),
+		check(ctx, p166.NewLocalXClient(impl107{seen}).Call, p166.NewLocalXClient(impl107{seen}).CallAsync, new(p80.Request)),
+		check(ctx, p167.NewLocalXClient(impl108{seen}).Call, p167.NewLocalXClient(impl108{seen}).CallAsync, new(p81.Request)),
+		check(ctx, p168.NewLocalOwnedClient(impl109{seen}).Call, p168.NewLocalOwnedClient(impl109{seen}).CallAsync, new(p82.Word)),
+		check(ctx, p169.NewLocalWellClient(impl110{seen}).Empty, p169.NewLocalWellClient(impl110{seen}).EmptyAsync, new(p59.Empty)),
+		check(ctx, p169.NewLocalWellClient(impl110{seen}).Any, p169.NewLocalWellClient(impl110{seen}).AnyAsync, new(p83.Any)),
+		check(ctx, p169.NewLocalWellClient(impl110{seen}).Mask, p169.NewLocalWellClient(impl110{seen}).MaskAsync, new(p84.FieldMask)),
+		check(ctx, p169.NewLocalWellClient(impl110{seen}).Wrapper, p169.NewLocalWellClient(impl110{seen}).WrapperAsync, new(p86.StringValue)),
+		check(ctx, p170.NewLocalPingClient(impl111{seen}).Ping, p170.NewLocalPingClient(impl111{seen}).PingAsync, new(p59.Empty)),
+		check(ctx, p170.NewLocalPingClient(impl111{seen}).Wrap, p170.NewLocalPingClient(impl111{seen}).WrapAsync, new(p59.Empty)),
+	)
+}
+
+// CallGuests calls every method that guests may serve, and its twin.
+func CallGuests(ctx context.Context, d pluginsdk.Dispatcher) error {
+	return errors.Join(
+		check(ctx, p88.NewMailHostClient(d).Send, p88.NewMailHostClient(d).SendAsync__, new(p0.Letter)),
+		check(ctx, p88.NewMailHostClient(d).SendAsync, p88.NewMailHostClient(d).SendAsyncAsync, new(p0.Letter)),
+		check(ctx, p88.NewMailHostClient(d).SendAsync_, p88.NewMailHostClient(d).SendAsync_Async, new(p0.Letter)),
+		check(ctx, p88.NewMailHostClient(d).Receive, p88.NewMailHostClient(d).ReceiveAsync, new(p0.Letter)),
+		check(ctx, p89.NewOddHostClient(d).Call, p89.NewOddHostClient(d).CallAsync, new(p1.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Say, p90.NewTalkHostClient(d).SayAsync, new(p2.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Whisper, p90.NewTalkHostClient(d).WhisperAsync, new(p2.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Shout, p90.NewTalkHostClient(d).ShoutAsync, new(p2.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Mumble, p90.NewTalkHostClient(d).MumbleAsync, new(p2.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Speak, p90.NewTalkHostClient(d).SpeakAsync, new(p2.Word)),
+		check(ctx, p91.NewSvcHostClient(d).Call, p91.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p92.NewSvcHostClient(d).Call, p92.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p93.NewSvcHostClient(d).Call, p93.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p94.NewSvcHostClient(d).Call, p94.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p95.NewSvcHostClient(d).Call, p95.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p96.NewSvcHostClient(d).Call, p96.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p97.NewDeepHostClient(d).Dive, p97.NewDeepHostClient(d).DiveAsync, new(p4.DiveRequest)),
+		check(ctx, p98.NewFreshHostClient(d).Keep, p98.NewFreshHostClient(d).KeepAsync, new(p5.Word)),
+		check(ctx, p98.NewFreshHostClient(d).Drop, p98.NewFreshHostClient(d).DropAsync, new(p5.Word)),
+		check(ctx, p98.NewStaleHostClient(d).Call, p98.NewStaleHostClient(d).CallAsync, new(p5.Word)),
+		check(ctx, p98.NewWholeHostClient(d).Call, p98.NewWholeHostClient(d).CallAsync, new(p5.Word)),
+		check(ctx, p99.NewRunHostClient(d).Call, p99.NewRunHostClient(d).CallAsync, new(p6.Word)),
+		check(ctx, p99.NewRunHostClient(d).Block, p99.NewRunHostClient(d).BlockAsync, new(p6.Word)),
+		check(ctx, p100.NewQueueHostClient(d).Send, p100.NewQueueHostClient(d).SendAsync, new(p7.SendRequest)),
+		check(ctx, p100.NewQueueHostClient(d).Receive, p100.NewQueueHostClient(d).ReceiveAsync, new(p7.ReceiveRequest)),
+		check(ctx, p100.NewQueueHostClient(d).Length, p100.NewQueueHostClient(d).LengthAsync, new(p7.LengthRequest)),
+		check(ctx, p101.NewEditorHostClient(d).Edit, p101.NewEditorHostClient(d).EditAsync, new(p8.EditRequest)),
+		check(ctx, p102.NewEditorHostClient(d).Edit, p102.NewEditorHostClient(d).EditAsync, new(p9.EditRequest)),
+		check(ctx, p103.NewNothingHostClient(d).Happens, p103.NewNothingHostClient(d).HappensAsync, new(p10.HappensRequest)),
+		check(ctx, p105.NewSvcHostClient(d).Call, p105.NewSvcHostClient(d).CallAsync, new(p11.Word)),
+		check(ctx, p106.NewSvcHostClient(d).Call, p106.NewSvcHostClient(d).CallAsync, new(p12.Word)),
+		check(ctx, p107.NewSvcHostClient(d).Call, p107.NewSvcHostClient(d).CallAsync, new(p13.Word)),
+		check(ctx, p108.NewSvcHostClient(d).Call, p108.NewSvcHostClient(d).CallAsync, new(p14.Word)),
+		check(ctx, p109.NewCallerHostClient(d).Versions, p109.NewCallerHostClient(d).VersionsAsync, new(p15.In)),
+		check(ctx, p109.NewCallerHostClient(d).Locals, p109.NewCallerHostClient(d).LocalsAsync, new(p17.In)),
+		check(ctx, p109.NewCallerHostClient(d).Packages, p109.NewCallerHostClient(d).PackagesAsync, new(p17.In)),
+		check(ctx, p110.NewNamedHostClient(d).Go, p110.NewNamedHostClient(d).GoAsync, new(p20.Thing)),
+		check(ctx, p111.NewSvcHostClient(d).Call, p111.NewSvcHostClient(d).CallAsync, new(p21.Word)),
+		check(ctx, p112.NewSvcHostClient(d).Call, p112.NewSvcHostClient(d).CallAsync, new(p22.Word)),
+		check(ctx, p113.NewSvcHostClient(d).Call, p113.NewSvcHostClient(d).CallAsync, new(p23.Word)),
+		check(ctx, p114.NewSvcHostClient(d).Call, p114.NewSvcHostClient(d).CallAsync, new(p24.Word)),
+		check(ctx, p115.NewSvcHostClient(d).Call, p115.NewSvcHostClient(d).CallAsync, new(p25.Word)),
+		check(ctx, p116.NewSvcHostClient(d).Call, p116.NewSvcHostClient(d).CallAsync, new(p26.Word)),
+		check(ctx, p117.NewSvcHostClient(d).Call, p117.NewSvcHostClient(d).CallAsync, new(p27.Word)),
+		check(ctx, p118.NewSvcHostClient(d).Call, p118.NewSvcHostClient(d).CallAsync, new(p28.Word)),
+		check(ctx, p119.NewSvcHostClient(d).Call, p119.NewSvcHostClient(d).CallAsync, new(p29.Word)),
+		check(ctx, p120.NewSvcHostClient(d).Call, p120.NewSvcHostClient(d).CallAsync, new(p30.Word)),
+		check(ctx, p121.NewSvcHostClient(d).Call, p121.NewSvcHostClient(d).CallAsync, new(p31.Word)),
+		check(ctx, p122.NewSvcHostClient(d).Call, p122.NewSvcHostClient(d).CallAsync, new(p32.Word)),
+		check(ctx, p123.NewSvcHostClient(d).Call, p123.NewSvcHostClient(d).CallAsync, new(p33.Word)),
+		check(ctx, p124.NewSvcHostClient(d).Call, p124.NewSvcHostClient(d).CallAsync, new(p34.Word)),
+		check(ctx, p125.NewSvcHostClient(d).Call, p125.NewSvcHostClient(d).CallAsync, new(p35.Word)),
+		check(ctx, p126.NewSvcHostClient(d).Call, p126.NewSvcHostClient(d).CallAsync, new(p36.Word)),
+		check(ctx, p127.NewSvcHostClient(d).Call, p127.NewSvcHostClient(d).CallAsync, new(p37.Word)),
+		check(ctx, p128.NewSvcHostClient(d).Call, p128.NewSvcHostClient(d).CallAsync, new(p38.Word)),
+		check(ctx, p129.NewSvcHostClient(d).Call, p129.NewSvcHostClient(d).CallAsync, new(p39.Word)),
+		check(ctx, p130.NewSvcHostClient(d).Call, p130.NewSvcHostClient(d).CallAsync, new(p40.Word)),
+		check(ctx, p131.NewSvcHostClient(d).Call, p131.NewSvcHostClient(d).CallAsync, new(p41.Word)),
+		check(ctx, p132.NewSvcHostClient(d).Call, p132.NewSvcHostClient(d).CallAsync, new(p42.Word)),
+		check(ctx, p133.NewSvcHostClient(d).Call, p133.NewSvcHostClient(d).CallAsync, new(p43.Word)),
+		check(ctx, p134.NewClockHostClient(d).Now, p134.NewClockHostClient(d).NowAsync, new(p44.NowRequest)),
+		check(ctx, p134.NewClockHostClient(d).Alarm, p134.NewClockHostClient(d).AlarmAsync, new(p45.Timestamp)),
+		check(ctx, p134.NewCalendarHostClient(d).Today, p134.NewCalendarHostClient(d).TodayAsync, new(p44.NowRequest)),
+		check(ctx, p135.NewSvcHostClient(d).Call, p135.NewSvcHostClient(d).CallAsync, new(p46.Word)),
+		check(ctx, p136.NewQueueHostClient(d).Send, p136.NewQueueHostClient(d).SendAsync, new(p47.SendRequest)),
+		check(ctx, p137.NewFinderHostClient(d).Find, p137.NewFinderHostClient(d).FindAsync, new(p48.FindRequest)),
+		check(ctx, p138.NewFooHostClient(d).BarBaz, p138.NewFooHostClient(d).BarBazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewFooBar3HostClient(d).Baz, p138.NewFooBar3HostClient(d).BazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewFoo_BarBazHostClient(d).Baz, p138.NewFoo_BarBazHostClient(d).BazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewLocalFooHostClient(d).BarBaz, p138.NewLocalFooHostClient(d).BarBazAsync, new(p49.FooBar)),
+		check(ctx, p139.NewGreeterHostClient(d).SayHello, p139.NewGreeterHostClient(d).SayHelloAsync, new(p50.HelloRequest)),
+		check(ctx, p139.NewWordCounterV2HostClient(d).Count, p139.NewWordCounterV2HostClient(d).CountAsync, new(p50.HelloRequest)),
+		check(ctx, p140.NewScaleHostClient(d).Weigh, p140.NewScaleHostClient(d).WeighAsync, new(p51.WeighRequest)),
+		check(ctx, p141.NewFooHostClient(d).Bar, p141.NewFooHostClient(d).BarAsync, new(p53.BarRequest)),
+		check(ctx, p142.NewAHostClient(d).Do, p142.NewAHostClient(d).DoAsync, new(p54.Request)),
+		check(ctx, p143.NewBHostClient(d).Do, p143.NewBHostClient(d).DoAsync, new(p54.Request)),
+		check(ctx, p144.NewGreeterHostClient(d).Clients, p144.NewGreeterHostClient(d).ClientsAsync, new(p56.GreeterClient)),
+		check(ctx, p144.NewGreeterHostClient(d).Plugins, p144.NewGreeterHostClient(d).PluginsAsync, new(p56.GreeterPlugin)),
+		check(ctx, p144.NewGreeterHostClient(d).Joined, p144.NewGreeterHostClient(d).JoinedAsync, new(p56.GreeterClients)),
+		check(ctx, p144.NewGreeterHostClient(d).Predeclared, p144.NewGreeterHostClient(d).PredeclaredAsync, new(p56.Error)),
+		check(ctx, p144.NewGreeterHostClient(d).Packages, p144.NewGreeterHostClient(d).PackagesAsync, new(p56.Context)),
+		check(ctx, p145.NewWordsHostClient(d).Import, p145.NewWordsHostClient(d).ImportAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Type, p145.NewWordsHostClient(d).TypeAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Range, p145.NewWordsHostClient(d).RangeAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Func, p145.NewWordsHostClient(d).FuncAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Go, p145.NewWordsHostClient(d).GoAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Select, p145.NewWordsHostClient(d).SelectAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Close, p145.NewWordsHostClient(d).CloseAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Ready, p145.NewWordsHostClient(d).ReadyAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Init, p145.NewWordsHostClient(d).InitAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).String, p145.NewWordsHostClient(d).StringAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Error, p145.NewWordsHostClient(d).ErrorAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Context, p145.NewWordsHostClient(d).ContextAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Module, p145.NewWordsHostClient(d).ModuleAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Call, p145.NewWordsHostClient(d).CallAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Impl, p145.NewWordsHostClient(d).ImplAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).New, p145.NewWordsHostClient(d).NewAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Register, p145.NewWordsHostClient(d).RegisterAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Delete, p145.NewWordsHostClient(d).DeleteAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Panic, p145.NewWordsHostClient(d).PanicAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Recover, p145.NewWordsHostClient(d).RecoverAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Complex, p145.NewWordsHostClient(d).ComplexAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Append, p145.NewWordsHostClient(d).AppendAsync, new(p57.Word)),
+		check(ctx, p146.NewTableHostClient(d).Nothing, p146.NewTableHostClient(d).NothingAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Look, p146.NewTableHostClient(d).LookAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Put, p146.NewTableHostClient(d).PutAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Unknown, p146.NewTableHostClient(d).UnknownAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Old, p146.NewTableHostClient(d).OldAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Wait, p146.NewTableHostClient(d).WaitAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).RedactedRequest, p146.NewTableHostClient(d).RedactedRequestAsync, new(p58.Secret)),
+		check(ctx, p146.NewTableHostClient(d).RedactedResponse, p146.NewTableHostClient(d).RedactedResponseAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).RedactedInLoop, p146.NewTableHostClient(d).RedactedInLoopAsync, new(p58.LoopA)),
+		check(ctx, p146.NewTableHostClient(d).RedactedInMap, p146.NewTableHostClient(d).RedactedInMapAsync, new(p58.InMap)),
+		check(ctx, p146.NewTableHostClient(d).RedactedInOneof, p146.NewTableHostClient(d).RedactedInOneofAsync, new(p58.InOneof)),
+		check(ctx, p146.NewTableHostClient(d).NotRedacted, p146.NewTableHostClient(d).NotRedactedAsync, new(p58.Harmless)),
+		check(ctx, p146.NewTableHostClient(d).Everything, p146.NewTableHostClient(d).EverythingAsync, new(p58.Secret)),
+		check(ctx, p147.NewBoxHostClient(d).Put, p147.NewBoxHostClient(d).PutAsync, new(p60.Thing)),
+		check(ctx, p148.NewServeDiskHostClient(d).Read, p148.NewServeDiskHostClient(d).ReadAsync, new(p61.Block)),
+		check(ctx, p149.NewNestHostClient(d).Lay, p149.NewNestHostClient(d).LayAsync, new(p62.Outer_Inner)),
+		check(ctx, p150.NewNoPackageServiceHostClient(d).Call, p150.NewNoPackageServiceHostClient(d).CallAsync, new(p63.NoPackageRequest)),
+		check(ctx, p151.NewBareHostClient(d).Call, p151.NewBareHostClient(d).CallAsync, new(p64.Word)),
+		check(ctx, p152.NewSafeHostClient(d).Open, p152.NewSafeHostClient(d).OpenAsync, new(p65.Combination)),
+		check(ctx, p153.NewTunedHostClient(d).Slow, p153.NewTunedHostClient(d).SlowAsync, new(p66.Word)),
+		check(ctx, p153.NewTunedHostClient(d).Slower, p153.NewTunedHostClient(d).SlowerAsync, new(p66.Word)),
+		check(ctx, p153.NewTunedHostClient(d).Quick, p153.NewTunedHostClient(d).QuickAsync, new(p66.Word)),
+		check(ctx, p153.NewTunedHostClient(d).Renamed, p153.NewTunedHostClient(d).RenamedAsync, new(p66.Word)),
+		check(ctx, p153.NewTunedHostClient(d).Plain, p153.NewTunedHostClient(d).PlainAsync, new(p66.Word)),
+		check(ctx, p154.NewSuffixHostClient(d).Call, p154.NewSuffixHostClient(d).CallAsync, new(p67.Request)),
+		check(ctx, p155.NewOldHostClient(d).Call, p155.NewOldHostClient(d).CallAsync, new(p68.OldRequest)),
+		check(ctx, p156.NewMaybeHostClient(d).Get, p156.NewMaybeHostClient(d).GetAsync, new(p69.Query)),
+		check(ctx, p157.NewGuestHostClient(d).Enter, p157.NewGuestHostClient(d).EnterAsync, new(p70.Home)),
+		check(ctx, p158.NewRootHostClient(d).Call, p158.NewRootHostClient(d).CallAsync, new(p71.Request)),
+		check(ctx, p159.NewLeftHostClient(d).Turn, p159.NewLeftHostClient(d).TurnAsync, new(p72.Degrees)),
+		check(ctx, p159.NewRightHostClient(d).Turn, p159.NewRightHostClient(d).TurnAsync, new(p72.Degrees)),
+		check(ctx, p73.NewSameHostClient(d).Call, p73.NewSameHostClient(d).CallAsync, new(p73.Request)),
+		check(ctx, p160.NewForestHostClient(d).Plant, p160.NewForestHostClient(d).PlantAsync, new(p74.Tree)),
+		check(ctx, p161.NewTypeHostClient(d).Call, p161.NewTypeHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewInterfaceHostClient(d).Call, p161.NewInterfaceHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewMapHostClient(d).Call, p161.NewMapHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewAHostClient(d).Call, p161.NewAHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewCtxHostClient(d).Call, p161.NewCtxHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewReqHostClient(d).Call, p161.NewReqHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewRespHostClient(d).Call, p161.NewRespHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewErrHostClient(d).Call, p161.NewErrHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewImplHostClient(d).Call, p161.NewImplHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewClientHostClient(d).Call, p161.NewClientHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewErrorHostClient(d).Call, p161.NewErrorHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewContextHostClient(d).Call, p161.NewContextHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewEngineHostClient(d).Call, p161.NewEngineHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewNamesHostClient(d).Call, p161.NewNamesHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p162.NewHTTPFilesHostClient(d).Get, p162.NewHTTPFilesHostClient(d).GetAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewHTTPFilesHostClient(d).Purge, p162.NewHTTPFilesHostClient(d).PurgeAsync, new(p59.Empty)),
+		check(ctx, p162.NewLinuxHostClient(d).Boot, p162.NewLinuxHostClient(d).BootAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLinuxHostClient(d).UnimplementedLinuxImpl, p162.NewLinuxHostClient(d).UnimplementedLinuxImplAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewTestHostClient(d).Init, p162.NewTestHostClient(d).InitAsync, new(p76.GetRequest)),
+		check(ctx, p163.NewGreeterHostClient(d).Greet, p163.NewGreeterHostClient(d).GreetAsync, new(p77.GreetRequest)),
+		check(ctx, p164.NewSomeHostClient(d).Once, p164.NewSomeHostClient(d).OnceAsync, new(p78.Word)),
+		check(ctx, p165.NewOneHostClient(d).Call, p165.NewOneHostClient(d).CallAsync, new(p79.OneRequest)),
+		check(ctx, p165.NewTwoHostClient(d).Call, p165.NewTwoHostClient(d).CallAsync, new(p79.OneResponse)),
+		check(ctx, p166.NewXHostClient(d).Call, p166.NewXHostClient(d).CallAsync, new(p80.Request)),
+		check(ctx, p167.NewXHostClient(d).Call, p167.NewXHostClient(d).CallAsync, new(p81.Request)),
+		check(ctx, p168.NewOwnedHostClient(d).Call, p168.NewOwnedHostClient(d).CallAsync, new(p82.Word)),
+		check(ctx, p169.NewWellHostClient(d).Empty, p169.NewWellHostClient(d).EmptyAsync, new(p59.Empty)),
+		check(ctx, p169.NewWellHostClient(d).Any, p169.NewWellHostClient(d).AnyAsync, new(p83.Any)),
+		check(ctx, p169.NewWellHostClient(d).Mask, p169.NewWellHostClient(d).MaskAsync, new(p84.FieldMask)),
+		check(ctx, p169.NewWellHostClient(d).Wrapper, p169.NewWellHostClient(d).WrapperAsync, new(p86.StringValue)),
+		check(ctx, p170.NewPingHostClient(d).Ping, p170.NewPingHostClient(d).PingAsync, new(p59.Empty)),
+		check(ctx, p170.NewPingHostClient(d).Wrap, p170.NewPingHostClient(d).WrapAsync, new(p59.Empty)),
 	)
 }

@@ -74,3 +74,29 @@ func (c localSameClient) Call(ctx context.Context, req *Request) (*Response, err
 func (c localSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
 	return future.Go(ctx, c.Call, req)
 }
+
+// NewSameHostClient returns a client of same_package.Same that calls the
+// guests that serve it, through d.
+func NewSameHostClient(d pluginsdk.Dispatcher) SameClient {
+	return hostSameClient{dispatcher: d}
+}
+
+// hostSameClient is the client that NewSameHostClient returns.
+type hostSameClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls same_package.Same.Call.
+func (c hostSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
+	resp := new(Response)
+	if err := c.dispatcher.Dispatch(ctx, SameServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls same_package.Same.Call on a goroutine of its own and returns
+// its future.
+func (c hostSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return future.Go(ctx, c.Call, req)
+}

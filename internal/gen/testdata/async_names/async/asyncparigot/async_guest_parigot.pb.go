@@ -10,6 +10,7 @@ import (
 	async "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -113,4 +114,110 @@ func (guestMailClient) Receive(ctx context.Context, req *async.Letter) (*async.L
 // async_names/async.proto.
 func (guestMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return guest.CallAsync(ctx, importMail_Receive, req, new(async.Letter))
+}
+
+// ServeMail serves impl as the service async_names.Mail to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeMail(ctx context.Context, impl MailServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: MailServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Send",
+				Handler: kernel.Adapt(impl, MailServer.Send),
+			},
+			{
+				Name:    "SendAsync",
+				Handler: kernel.Adapt(impl, MailServer.SendAsync),
+			},
+			{
+				Name:    "SendAsync_",
+				Handler: kernel.Adapt(impl, MailServer.SendAsync_),
+			},
+			{
+				Name:    "Receive",
+				Handler: kernel.Adapt(impl, MailServer.Receive),
+			},
+		},
+	}, requires...)
+}
+
+// LocateMail returns a client of async_names.Mail that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateMail(ctx context.Context) (MailClient, error) {
+	remote, err := kernel.Locate(ctx, MailServiceName, "Send", "SendAsync", "SendAsync_", "Receive")
+	if err != nil {
+		return nil, err
+	}
+	return locatedMailClient{remote: remote}, nil
+}
+
+// locatedMailClient is the client that LocateMail returns.
+type locatedMailClient struct {
+	remote *kernel.Remote
+}
+
+// Send calls async_names.Mail.Send.
+func (c locatedMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsync__ calls async_names.Mail.Send and returns its future.
+func (c locatedMailClient) SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(async.Letter))
+}
+
+// SendAsync calls async_names.Mail.SendAsync.
+func (c locatedMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsyncAsync calls async_names.Mail.SendAsync and returns its future.
+func (c locatedMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(async.Letter))
+}
+
+// SendAsync_ calls async_names.Mail.SendAsync_.
+func (c locatedMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsync_Async calls async_names.Mail.SendAsync_ and returns its future.
+func (c locatedMailClient) SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(async.Letter))
+}
+
+// Receive calls async_names.Mail.Receive.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c locatedMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReceiveAsync calls async_names.Mail.Receive and returns its future.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c locatedMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(async.Letter))
 }

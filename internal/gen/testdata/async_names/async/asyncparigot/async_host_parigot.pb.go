@@ -168,3 +168,80 @@ func (c localMailClient) Receive(ctx context.Context, req *async.Letter) (*async
 func (c localMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return future.Go(ctx, c.Receive, req)
 }
+
+// NewMailHostClient returns a client of async_names.Mail that calls the guests
+// that serve it, through d.
+func NewMailHostClient(d pluginsdk.Dispatcher) MailClient {
+	return hostMailClient{dispatcher: d}
+}
+
+// hostMailClient is the client that NewMailHostClient returns.
+type hostMailClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Send calls async_names.Mail.Send.
+func (c hostMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.dispatcher.Dispatch(ctx, MailServiceName, "Send", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsync__ calls async_names.Mail.Send on a goroutine of its own and
+// returns its future.
+func (c hostMailClient) SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return future.Go(ctx, c.Send, req)
+}
+
+// SendAsync calls async_names.Mail.SendAsync.
+func (c hostMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.dispatcher.Dispatch(ctx, MailServiceName, "SendAsync", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsyncAsync calls async_names.Mail.SendAsync on a goroutine of its own
+// and returns its future.
+func (c hostMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return future.Go(ctx, c.SendAsync, req)
+}
+
+// SendAsync_ calls async_names.Mail.SendAsync_.
+func (c hostMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.dispatcher.Dispatch(ctx, MailServiceName, "SendAsync_", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsync_Async calls async_names.Mail.SendAsync_ on a goroutine of its own
+// and returns its future.
+func (c hostMailClient) SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return future.Go(ctx, c.SendAsync_, req)
+}
+
+// Receive calls async_names.Mail.Receive.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c hostMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.dispatcher.Dispatch(ctx, MailServiceName, "Receive", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReceiveAsync calls async_names.Mail.Receive on a goroutine of its own and
+// returns its future.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c hostMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return future.Go(ctx, c.Receive, req)
+}

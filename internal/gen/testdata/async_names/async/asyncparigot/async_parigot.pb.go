@@ -105,3 +105,23 @@ type MailClient interface {
 	// async_names/async.proto.
 	ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
 }
+
+// MailServer is what an implementation of the service async_names.Mail in a
+// guest provides, see ServeMail. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// Mail has rpcs that are named like the twins of others.
+type MailServer interface {
+	// Send sends.
+	Send(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// SendAsync is an rpc, so the twin of Send has another name.
+	SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// SendAsync_ is one, too.
+	SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// Receive waits.
+	//
+	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+	// async_names/async.proto.
+	Receive(ctx context.Context, req *async.Letter) (*async.Letter, error)
+}

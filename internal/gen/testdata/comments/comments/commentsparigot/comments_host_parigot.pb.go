@@ -196,3 +196,89 @@ func (c localTalkClient) Speak(ctx context.Context, req *comments.Word) (*commen
 func (c localTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return future.Go(ctx, c.Speak, req)
 }
+
+// NewTalkHostClient returns a client of comments.Talk that calls the guests
+// that serve it, through d.
+func NewTalkHostClient(d pluginsdk.Dispatcher) TalkClient {
+	return hostTalkClient{dispatcher: d}
+}
+
+// hostTalkClient is the client that NewTalkHostClient returns.
+type hostTalkClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Say calls comments.Talk.Say.
+func (c hostTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Say", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SayAsync calls comments.Talk.Say on a goroutine of its own and returns its
+// future.
+func (c hostTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Say, req)
+}
+
+// Whisper calls comments.Talk.Whisper.
+func (c hostTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Whisper", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WhisperAsync calls comments.Talk.Whisper on a goroutine of its own and
+// returns its future.
+func (c hostTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Whisper, req)
+}
+
+// Shout calls comments.Talk.Shout.
+func (c hostTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Shout", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ShoutAsync calls comments.Talk.Shout on a goroutine of its own and returns
+// its future.
+func (c hostTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Shout, req)
+}
+
+// Mumble calls comments.Talk.Mumble.
+func (c hostTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Mumble", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// MumbleAsync calls comments.Talk.Mumble on a goroutine of its own and returns
+// its future.
+func (c hostTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Mumble, req)
+}
+
+// Speak calls comments.Talk.Speak.
+func (c hostTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Speak", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SpeakAsync calls comments.Talk.Speak on a goroutine of its own and returns
+// its future.
+func (c hostTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Speak, req)
+}

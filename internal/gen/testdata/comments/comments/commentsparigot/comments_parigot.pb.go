@@ -135,3 +135,31 @@ type TalkClient interface {
 	// SpeakAsync is Speak without the wait: it returns the future of the response.
 	SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
 }
+
+// TalkServer is what an implementation of the service comments.Talk in a guest
+// provides, see ServeTalk. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+//
+// Talk says things.
+//
+// It says them in paragraphs:
+//
+//	and in code
+//
+// and in lists
+//   - one
+//   - two
+type TalkServer interface {
+	// Say says it.
+	Say(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// Whisper has its comment behind it.
+	Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// Shout has a block,
+	// with stars.
+	Shout(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// Mumble handles comments.Talk.Mumble.
+	Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// 日本語でおk: comments are not only ASCII.
+	Speak(ctx context.Context, req *comments.Word) (*comments.Word, error)
+}

@@ -48,3 +48,12 @@ type SvcClient interface {
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 }
+
+// SvcServer is what an implementation of the service constrained_names.n3.Svc
+// in a guest provides, see ServeSvc. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles constrained_names.n3.Svc.Call.
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+}

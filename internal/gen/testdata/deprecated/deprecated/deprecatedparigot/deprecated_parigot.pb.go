@@ -75,6 +75,20 @@ type FreshClient interface {
 	DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
 }
 
+// FreshServer is what an implementation of the service deprecated.Fresh in a
+// guest provides, see ServeFresh. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type FreshServer interface {
+	// Keep stays.
+	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// Drop goes.
+	//
+	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+	// deprecated/deprecated.proto.
+	Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+}
+
 // StaleServiceName is the full name of the service deprecated.Stale.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
@@ -140,4 +154,21 @@ type StaleClient interface {
 	// Deprecated: the service deprecated.Stale is marked as deprecated in
 	// deprecated/deprecated.proto.
 	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+}
+
+// StaleServer is what an implementation of the service deprecated.Stale in a
+// guest provides, see ServeStale. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// Stale is old.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+type StaleServer interface {
+	// Call handles deprecated.Stale.Call.
+	//
+	// Deprecated: the service deprecated.Stale is marked as deprecated in
+	// deprecated/deprecated.proto.
+	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 }

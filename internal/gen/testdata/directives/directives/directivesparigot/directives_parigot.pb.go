@@ -85,3 +85,19 @@ type RunClient interface {
 	// BlockAsync is Block without the wait: it returns the future of the response.
 	BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 }
+
+// RunServer is what an implementation of the service directives.Run in a guest
+// provides, see ServeRun. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+//
+// line b.go:2
+type RunServer interface {
+	// go:noinline
+	// go:linkname runtime.x
+	// go:wasmimport env x
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// go: build x
+	// go:embed secret
+	Block(ctx context.Context, req *words.Word) (*words.Word, error)
+}

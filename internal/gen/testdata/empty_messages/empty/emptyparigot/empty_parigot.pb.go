@@ -49,3 +49,13 @@ type NothingClient interface {
 	// response.
 	HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
 }
+
+// NothingServer is what an implementation of the service
+// empty_messages.Nothing in a guest provides, see ServeNothing. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type NothingServer interface {
+	// Happens handles empty_messages.Nothing.Happens.
+	Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
+}

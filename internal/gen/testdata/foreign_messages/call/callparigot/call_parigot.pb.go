@@ -85,3 +85,20 @@ type CallerClient interface {
 	// response.
 	PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error]
 }
+
+// CallerServer is what an implementation of the service
+// foreign_messages.Caller in a guest provides, see ServeCaller. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+//
+// The packages of these messages are called as each other, as parameters of
+// the generated functions, or as packages that generated code imports.
+type CallerServer interface {
+	// Versions handles foreign_messages.Caller.Versions.
+	Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
+	// Locals handles foreign_messages.Caller.Locals.
+	Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
+	// Packages handles foreign_messages.Caller.Packages.
+	Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
+}

@@ -48,3 +48,12 @@ type NamedClient interface {
 	// GoAsync is Go without the wait: it returns the future of the response.
 	GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
 }
+
+// NamedServer is what an implementation of the service go_package_name.Named
+// in a guest provides, see ServeNamed. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type NamedServer interface {
+	// Go handles go_package_name.Named.Go.
+	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
+}

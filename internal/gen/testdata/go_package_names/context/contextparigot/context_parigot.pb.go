@@ -50,3 +50,13 @@ type SvcClient interface {
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *context1.Word) *future.Method[*context1.Word, error]
 }
+
+// SvcServer is what an implementation of the service
+// go_package_names.ncontext.Svc in a guest provides, see ServeSvc. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.ncontext.Svc.Call.
+	Call(ctx context.Context, req *context1.Word) (*context1.Word, error)
+}

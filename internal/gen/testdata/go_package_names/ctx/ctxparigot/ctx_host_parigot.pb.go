@@ -74,3 +74,29 @@ func (c localSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, er
 func (c localSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
 	return future.Go(ctx_, c.Call, req)
 }
+
+// NewSvcHostClient returns a client of go_package_names.nctx.Svc that calls
+// the guests that serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls go_package_names.nctx.Svc.Call.
+func (c hostSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
+	resp := new(ctx.Word)
+	if err := c.dispatcher.Dispatch(ctx_, SvcServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls go_package_names.nctx.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c hostSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return future.Go(ctx_, c.Call, req)
+}

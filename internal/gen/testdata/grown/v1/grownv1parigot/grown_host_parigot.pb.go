@@ -104,6 +104,47 @@ func (c localClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Times
 	return future.Go(ctx, c.Alarm, req)
 }
 
+// NewClockHostClient returns a client of grown.Clock that calls the guests
+// that serve it, through d.
+func NewClockHostClient(d pluginsdk.Dispatcher) ClockClient {
+	return hostClockClient{dispatcher: d}
+}
+
+// hostClockClient is the client that NewClockHostClient returns.
+type hostClockClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Now calls grown.Clock.Now.
+func (c hostClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.dispatcher.Dispatch(ctx, ClockServiceName, "Now", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NowAsync calls grown.Clock.Now on a goroutine of its own and returns its
+// future.
+func (c hostClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Now, req)
+}
+
+// Alarm calls grown.Clock.Alarm.
+func (c hostClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.dispatcher.Dispatch(ctx, ClockServiceName, "Alarm", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AlarmAsync calls grown.Clock.Alarm on a goroutine of its own and returns its
+// future.
+func (c hostClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Alarm, req)
+}
+
 // RegisterCalendar registers impl with e as the service grown.Calendar, which
 // guests import as the module "grown.Calendar". It fails when impl is nil.
 func RegisterCalendar(ctx context.Context, e eng.Engine, impl CalendarImpl) error {
@@ -155,5 +196,31 @@ func (c localCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1
 // TodayAsync calls grown.Calendar.Today on a goroutine of its own and returns
 // its future.
 func (c localCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Today, req)
+}
+
+// NewCalendarHostClient returns a client of grown.Calendar that calls the
+// guests that serve it, through d.
+func NewCalendarHostClient(d pluginsdk.Dispatcher) CalendarClient {
+	return hostCalendarClient{dispatcher: d}
+}
+
+// hostCalendarClient is the client that NewCalendarHostClient returns.
+type hostCalendarClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Today calls grown.Calendar.Today.
+func (c hostCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.dispatcher.Dispatch(ctx, CalendarServiceName, "Today", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TodayAsync calls grown.Calendar.Today on a goroutine of its own and returns
+// its future.
+func (c hostCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
 	return future.Go(ctx, c.Today, req)
 }

@@ -65,6 +65,19 @@ type ClockClient interface {
 	AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error]
 }
 
+// ClockServer is what an implementation of the service grown.Clock in a guest
+// provides, see ServeClock. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+//
+// Clock had only Now when before/clock.go was written.
+type ClockServer interface {
+	// Now tells the time.
+	Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+	// Alarm rings at a time.
+	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
+}
+
 // CalendarServiceName is the full name of the service grown.Calendar.
 const CalendarServiceName = "grown.Calendar"
 
@@ -104,4 +117,15 @@ type CalendarClient interface {
 	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 	// TodayAsync is Today without the wait: it returns the future of the response.
 	TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+}
+
+// CalendarServer is what an implementation of the service grown.Calendar in a
+// guest provides, see ServeCalendar. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+//
+// Calendar is new.
+type CalendarServer interface {
+	// Today handles grown.Calendar.Today.
+	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 }

@@ -109,3 +109,12 @@ type QueueClient interface {
 	// SendAsync is Send without the wait: it returns the future of the response.
 	SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
 }
+
+// QueueServer is what an implementation of the service ids.Queue in a guest
+// provides, see ServeQueue. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type QueueServer interface {
+	// Send handles ids.Queue.Send.
+	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
+}

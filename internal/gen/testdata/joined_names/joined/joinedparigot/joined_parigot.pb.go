@@ -49,6 +49,15 @@ type FooClient interface {
 	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
 }
 
+// FooServer is what an implementation of the service joined_names.Foo in a
+// guest provides, see ServeFoo. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type FooServer interface {
+	// BarBaz handles joined_names.Foo.BarBaz.
+	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+}
+
 // FooBar3ServiceName is the full name of the service joined_names.FooBar3.
 const FooBar3ServiceName = "joined_names.FooBar3"
 
@@ -84,6 +93,15 @@ type FooBar3Client interface {
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 	// BazAsync is Baz without the wait: it returns the future of the response.
 	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+}
+
+// FooBar3Server is what an implementation of the service joined_names.FooBar3
+// in a guest provides, see ServeFooBar3. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type FooBar3Server interface {
+	// Baz handles joined_names.FooBar3.Baz.
+	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
 // Foo_BarBazServiceName is the full name of the service
@@ -125,6 +143,16 @@ type Foo_BarBazClient interface {
 	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
 }
 
+// Foo_BarBazServer is what an implementation of the service
+// joined_names.Foo_BarBaz in a guest provides, see ServeFoo_BarBaz. Methods
+// are called concurrently, each call on a goroutine of its own. An error made
+// by package status arrives at the caller as it is; the text of any other
+// error stays in the guest.
+type Foo_BarBazServer interface {
+	// Baz handles joined_names.Foo_BarBaz.Baz.
+	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+}
+
 // LocalFooServiceName is the full name of the service joined_names.LocalFoo.
 const LocalFooServiceName = "joined_names.LocalFoo"
 
@@ -161,4 +189,14 @@ type LocalFooClient interface {
 	// BarBazAsync is BarBaz without the wait: it returns the future of the
 	// response.
 	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+}
+
+// LocalFooServer is what an implementation of the service
+// joined_names.LocalFoo in a guest provides, see ServeLocalFoo. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type LocalFooServer interface {
+	// BarBaz handles joined_names.LocalFoo.BarBaz.
+	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }

@@ -50,6 +50,15 @@ type GreeterClient interface {
 	SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
 }
 
+// GreeterServer is what an implementation of the service lower_case.greeter in
+// a guest provides, see ServeGreeter. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type GreeterServer interface {
+	// SayHello handles lower_case.greeter.say_hello.
+	SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+}
+
 // WordCounterV2ServiceName is the full name of the service
 // lower_case.word_counter_v2.
 const WordCounterV2ServiceName = "lower_case.word_counter_v2"
@@ -88,4 +97,14 @@ type WordCounterV2Client interface {
 	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
 	// CountAsync is Count without the wait: it returns the future of the response.
 	CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+}
+
+// WordCounterV2Server is what an implementation of the service
+// lower_case.word_counter_v2 in a guest provides, see ServeWordCounterV2.
+// Methods are called concurrently, each call on a goroutine of its own. An
+// error made by package status arrives at the caller as it is; the text of any
+// other error stays in the guest.
+type WordCounterV2Server interface {
+	// Count handles lower_case.word_counter_v2.count.
+	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
 }

@@ -49,3 +49,12 @@ type ScaleClient interface {
 	// WeighAsync is Weigh without the wait: it returns the future of the response.
 	WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
 }
+
+// ScaleServer is what an implementation of the service m_dependency.Scale in a
+// guest provides, see ServeScale. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ScaleServer interface {
+	// Weigh handles m_dependency.Scale.Weigh.
+	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
+}

@@ -47,3 +47,12 @@ type FooClient interface {
 	// BarAsync is Bar without the wait: it returns the future of the response.
 	BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
 }
+
+// FooServer is what an implementation of the service m_override.Foo in a guest
+// provides, see ServeFoo. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type FooServer interface {
+	// Bar handles m_override.Foo.Bar.
+	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
+}

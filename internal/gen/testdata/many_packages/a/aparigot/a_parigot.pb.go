@@ -47,3 +47,12 @@ type AClient interface {
 	// DoAsync is Do without the wait: it returns the future of the response.
 	DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
 }
+
+// AServer is what an implementation of the service many_packages.a.A in a
+// guest provides, see ServeA. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type AServer interface {
+	// Do handles many_packages.a.A.Do.
+	Do(ctx context.Context, req *a.Request) (*a.Response, error)
+}

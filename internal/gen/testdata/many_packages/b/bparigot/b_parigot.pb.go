@@ -48,3 +48,12 @@ type BClient interface {
 	// DoAsync is Do without the wait: it returns the future of the response.
 	DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
 }
+
+// BServer is what an implementation of the service many_packages.b.B in a
+// guest provides, see ServeB. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type BServer interface {
+	// Do handles many_packages.b.B.Do.
+	Do(ctx context.Context, req *a.Request) (*b.Response, error)
+}

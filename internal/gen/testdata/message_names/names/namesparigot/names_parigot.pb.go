@@ -102,3 +102,20 @@ type GreeterClient interface {
 	// response.
 	PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error]
 }
+
+// GreeterServer is what an implementation of the service message_names.Greeter
+// in a guest provides, see ServeGreeter. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type GreeterServer interface {
+	// Clients handles message_names.Greeter.Clients.
+	Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
+	// Plugins handles message_names.Greeter.Plugins.
+	Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
+	// Joined handles message_names.Greeter.Joined.
+	Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
+	// Predeclared handles message_names.Greeter.Predeclared.
+	Predeclared(ctx context.Context, req *names.Error) (*names.String_, error)
+	// Packages handles message_names.Greeter.Packages.
+	Packages(ctx context.Context, req *names.Context) (*names.Any, error)
+}

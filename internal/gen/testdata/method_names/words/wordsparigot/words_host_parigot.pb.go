@@ -682,3 +682,344 @@ func (c localWordsClient) Append(ctx context.Context, req *words.Word) (*words.W
 func (c localWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return future.Go(ctx, c.Append, req)
 }
+
+// NewWordsHostClient returns a client of method_names.Words that calls the
+// guests that serve it, through d.
+func NewWordsHostClient(d pluginsdk.Dispatcher) WordsClient {
+	return hostWordsClient{dispatcher: d}
+}
+
+// hostWordsClient is the client that NewWordsHostClient returns.
+type hostWordsClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Import calls method_names.Words.Import.
+func (c hostWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Import", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ImportAsync calls method_names.Words.Import on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Import, req)
+}
+
+// Type calls method_names.Words.Type.
+func (c hostWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Type", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TypeAsync calls method_names.Words.Type on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Type, req)
+}
+
+// Range calls method_names.Words.Range.
+func (c hostWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Range", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RangeAsync calls method_names.Words.Range on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Range, req)
+}
+
+// Func calls method_names.Words.Func.
+func (c hostWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Func", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// FuncAsync calls method_names.Words.Func on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Func, req)
+}
+
+// Go calls method_names.Words.Go.
+func (c hostWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Go", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GoAsync calls method_names.Words.Go on a goroutine of its own and returns
+// its future.
+func (c hostWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Go, req)
+}
+
+// Select calls method_names.Words.Select.
+func (c hostWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Select", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SelectAsync calls method_names.Words.Select on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Select, req)
+}
+
+// Close calls method_names.Words.Close.
+func (c hostWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Close", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CloseAsync calls method_names.Words.Close on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Close, req)
+}
+
+// Ready calls method_names.Words.Ready.
+func (c hostWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Ready", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReadyAsync calls method_names.Words.Ready on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Ready, req)
+}
+
+// Init calls method_names.Words.Init.
+func (c hostWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Init", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// InitAsync calls method_names.Words.Init on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Init, req)
+}
+
+// String calls method_names.Words.String.
+func (c hostWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "String", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// StringAsync calls method_names.Words.String on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.String, req)
+}
+
+// Error calls method_names.Words.Error.
+func (c hostWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Error", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ErrorAsync calls method_names.Words.Error on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Error, req)
+}
+
+// Context calls method_names.Words.Context.
+func (c hostWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Context", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ContextAsync calls method_names.Words.Context on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Context, req)
+}
+
+// Module calls method_names.Words.Module.
+func (c hostWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Module", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ModuleAsync calls method_names.Words.Module on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Module, req)
+}
+
+// Call calls method_names.Words.Call.
+func (c hostWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls method_names.Words.Call on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// Impl calls method_names.Words.Impl.
+func (c hostWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Impl", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ImplAsync calls method_names.Words.Impl on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Impl, req)
+}
+
+// New calls method_names.Words.New.
+func (c hostWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "New", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NewAsync calls method_names.Words.New on a goroutine of its own and returns
+// its future.
+func (c hostWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.New, req)
+}
+
+// Register calls method_names.Words.Register.
+func (c hostWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Register", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RegisterAsync calls method_names.Words.Register on a goroutine of its own
+// and returns its future.
+func (c hostWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Register, req)
+}
+
+// Delete calls method_names.Words.Delete.
+func (c hostWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Delete", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DeleteAsync calls method_names.Words.Delete on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Delete, req)
+}
+
+// Panic calls method_names.Words.Panic.
+func (c hostWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Panic", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PanicAsync calls method_names.Words.Panic on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Panic, req)
+}
+
+// Recover calls method_names.Words.Recover.
+func (c hostWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Recover", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RecoverAsync calls method_names.Words.Recover on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Recover, req)
+}
+
+// Complex calls method_names.Words.Complex.
+func (c hostWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Complex", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ComplexAsync calls method_names.Words.Complex on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Complex, req)
+}
+
+// Append calls method_names.Words.Append.
+func (c hostWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Append", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AppendAsync calls method_names.Words.Append on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Append, req)
+}

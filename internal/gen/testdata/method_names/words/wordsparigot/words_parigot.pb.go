@@ -310,3 +310,54 @@ type WordsClient interface {
 	// response.
 	AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 }
+
+// WordsServer is what an implementation of the service method_names.Words in a
+// guest provides, see ServeWords. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type WordsServer interface {
+	// Import handles method_names.Words.Import.
+	Import(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Type handles method_names.Words.Type.
+	Type(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Range handles method_names.Words.Range.
+	Range(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Func handles method_names.Words.Func.
+	Func(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Go handles method_names.Words.Go.
+	Go(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Select handles method_names.Words.Select.
+	Select(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Close handles method_names.Words.Close.
+	Close(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Ready handles method_names.Words.Ready.
+	Ready(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Init handles method_names.Words.Init.
+	Init(ctx context.Context, req *words.Word) (*words.Word, error)
+	// String handles method_names.Words.String.
+	String(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Error handles method_names.Words.Error.
+	Error(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Context handles method_names.Words.Context.
+	Context(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Module handles method_names.Words.Module.
+	Module(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Call handles method_names.Words.Call.
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Impl handles method_names.Words.Impl.
+	Impl(ctx context.Context, req *words.Word) (*words.Word, error)
+	// New handles method_names.Words.New.
+	New(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Register handles method_names.Words.Register.
+	Register(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Delete handles method_names.Words.Delete.
+	Delete(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Panic handles method_names.Words.Panic.
+	Panic(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Recover handles method_names.Words.Recover.
+	Recover(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Complex handles method_names.Words.Complex.
+	Complex(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Append handles method_names.Words.Append.
+	Append(ctx context.Context, req *words.Word) (*words.Word, error)
+}

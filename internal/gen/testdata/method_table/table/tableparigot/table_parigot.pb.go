@@ -237,3 +237,42 @@ type TableClient interface {
 	// method_table/table.proto.
 	EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error]
 }
+
+// TableServer is what an implementation of the service method_table.Table in a
+// guest provides, see ServeTable. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type TableServer interface {
+	// Nothing handles method_table.Table.Nothing.
+	Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Look handles method_table.Table.Look.
+	Look(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Put handles method_table.Table.Put.
+	Put(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Unknown handles method_table.Table.Unknown.
+	Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Old handles method_table.Table.Old.
+	//
+	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+	// method_table/table.proto.
+	Old(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Wait handles method_table.Table.Wait.
+	Wait(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// RedactedRequest handles method_table.Table.RedactedRequest.
+	RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
+	// RedactedResponse handles method_table.Table.RedactedResponse.
+	RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
+	// RedactedInLoop handles method_table.Table.RedactedInLoop.
+	RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
+	// RedactedInMap handles method_table.Table.RedactedInMap.
+	RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
+	// RedactedInOneof handles method_table.Table.RedactedInOneof.
+	RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
+	// NotRedacted handles method_table.Table.NotRedacted.
+	NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
+	// Everything handles method_table.Table.Everything.
+	//
+	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+	// method_table/table.proto.
+	Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
+}

@@ -47,3 +47,12 @@ type BoxClient interface {
 	// PutAsync is Put without the wait: it returns the future of the response.
 	PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
 }
+
+// BoxServer is what an implementation of the service module.Box in a guest
+// provides, see ServeBox. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type BoxServer interface {
+	// Put handles module.Box.Put.
+	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
+}

@@ -50,3 +50,13 @@ type NoPackageServiceClient interface {
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
 }
+
+// NoPackageServiceServer is what an implementation of the service
+// NoPackageService in a guest provides, see ServeNoPackageService. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type NoPackageServiceServer interface {
+	// Call handles NoPackageService.Call.
+	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
+}

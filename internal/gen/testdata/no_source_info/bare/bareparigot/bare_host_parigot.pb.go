@@ -74,3 +74,29 @@ func (c localBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, 
 func (c localBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
 	return future.Go(ctx, c.Call, req)
 }
+
+// NewBareHostClient returns a client of no_source_info.Bare that calls the
+// guests that serve it, through d.
+func NewBareHostClient(d pluginsdk.Dispatcher) BareClient {
+	return hostBareClient{dispatcher: d}
+}
+
+// hostBareClient is the client that NewBareHostClient returns.
+type hostBareClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls no_source_info.Bare.Call.
+func (c hostBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+	resp := new(bare.Word)
+	if err := c.dispatcher.Dispatch(ctx, BareServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls no_source_info.Bare.Call on a goroutine of its own and
+// returns its future.
+func (c hostBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}

@@ -10,6 +10,8 @@ import (
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	time "time"
 	unsafe "unsafe"
 )
 
@@ -127,4 +129,125 @@ func (guestTunedClient) Plain(ctx context.Context, req *options.Word) (*options.
 // PlainAsync calls options.Tuned.Plain and returns its future.
 func (guestTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return guest.CallAsync(ctx, importTuned_Plain, req, new(options.Word))
+}
+
+// ServeTuned serves impl as the service options.Tuned to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeTuned(ctx context.Context, impl TunedServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: TunedServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Slow",
+				Budget:  90 * time.Second,
+				Handler: kernel.Adapt(impl, TunedServer.Slow),
+			},
+			{
+				Name:    "Slower",
+				Budget:  2 * time.Hour,
+				Handler: kernel.Adapt(impl, TunedServer.Slower),
+			},
+			{
+				Name:    "Quick",
+				Budget:  1500 * time.Nanosecond,
+				Handler: kernel.Adapt(impl, TunedServer.Quick),
+			},
+			{
+				Name:    "Renamed",
+				Handler: kernel.Adapt(impl, TunedServer.Renamed),
+			},
+			{
+				Name:    "Plain",
+				Handler: kernel.Adapt(impl, TunedServer.Plain),
+			},
+		},
+	}, requires...)
+}
+
+// LocateTuned returns a client of options.Tuned that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateTuned(ctx context.Context) (TunedClient, error) {
+	remote, err := kernel.Locate(ctx, TunedServiceName, "Slow", "Slower", "Quick", "Renamed", "Plain")
+	if err != nil {
+		return nil, err
+	}
+	return locatedTunedClient{remote: remote}, nil
+}
+
+// locatedTunedClient is the client that LocateTuned returns.
+type locatedTunedClient struct {
+	remote *kernel.Remote
+}
+
+// Slow calls options.Tuned.Slow.
+func (c locatedTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SlowAsync calls options.Tuned.Slow and returns its future.
+func (c locatedTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(options.Word))
+}
+
+// Slower calls options.Tuned.Slower.
+func (c locatedTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SlowerAsync calls options.Tuned.Slower and returns its future.
+func (c locatedTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(options.Word))
+}
+
+// Quick calls options.Tuned.Quick.
+func (c locatedTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// QuickAsync calls options.Tuned.Quick and returns its future.
+func (c locatedTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(options.Word))
+}
+
+// Renamed calls options.Tuned.Renamed.
+func (c locatedTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RenamedAsync calls options.Tuned.Renamed and returns its future.
+func (c locatedTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(options.Word))
+}
+
+// Plain calls options.Tuned.Plain.
+func (c locatedTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PlainAsync calls options.Tuned.Plain and returns its future.
+func (c locatedTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 4, req, new(options.Word))
 }

@@ -97,3 +97,20 @@ type TunedClient interface {
 	// PlainAsync is Plain without the wait: it returns the future of the response.
 	PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
 }
+
+// TunedServer is what an implementation of the service options.Tuned in a
+// guest provides, see ServeTuned. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type TunedServer interface {
+	// Slow handles options.Tuned.Slow.
+	Slow(ctx context.Context, req *options.Word) (*options.Word, error)
+	// Slower handles options.Tuned.Slower.
+	Slower(ctx context.Context, req *options.Word) (*options.Word, error)
+	// Quick handles options.Tuned.Quick.
+	Quick(ctx context.Context, req *options.Word) (*options.Word, error)
+	// Renamed handles options.Tuned.Renamed.
+	Renamed(ctx context.Context, req *options.Word) (*options.Word, error)
+	// Plain handles options.Tuned.Plain.
+	Plain(ctx context.Context, req *options.Word) (*options.Word, error)
+}

@@ -48,3 +48,12 @@ type SuffixClient interface {
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
 }
+
+// SuffixServer is what an implementation of the service package_suffix.Suffix
+// in a guest provides, see ServeSuffix. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SuffixServer interface {
+	// Call handles package_suffix.Suffix.Call.
+	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
+}

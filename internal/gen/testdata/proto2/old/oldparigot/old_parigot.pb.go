@@ -47,3 +47,12 @@ type OldClient interface {
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
 }
+
+// OldServer is what an implementation of the service proto2_case.Old in a
+// guest provides, see ServeOld. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type OldServer interface {
+	// Call handles proto2_case.Old.Call.
+	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
+}

@@ -74,3 +74,29 @@ func (c localMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer,
 func (c localMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
 	return future.Go(ctx, c.Get, req)
 }
+
+// NewMaybeHostClient returns a client of proto3_optional.Maybe that calls the
+// guests that serve it, through d.
+func NewMaybeHostClient(d pluginsdk.Dispatcher) MaybeClient {
+	return hostMaybeClient{dispatcher: d}
+}
+
+// hostMaybeClient is the client that NewMaybeHostClient returns.
+type hostMaybeClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Get calls proto3_optional.Maybe.Get.
+func (c hostMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+	resp := new(opt.Answer)
+	if err := c.dispatcher.Dispatch(ctx, MaybeServiceName, "Get", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GetAsync calls proto3_optional.Maybe.Get on a goroutine of its own and
+// returns its future.
+func (c hostMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return future.Go(ctx, c.Get, req)
+}

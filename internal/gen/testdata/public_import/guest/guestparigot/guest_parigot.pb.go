@@ -52,3 +52,14 @@ type GuestClient interface {
 	// EnterAsync is Enter without the wait: it returns the future of the response.
 	EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
 }
+
+// GuestServer is what an implementation of the service public_import.Guest in
+// a guest provides, see ServeGuest. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// The import of any.proto is not used.
+type GuestServer interface {
+	// Enter handles public_import.Guest.Enter.
+	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
+}

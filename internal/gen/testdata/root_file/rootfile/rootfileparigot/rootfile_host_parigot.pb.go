@@ -73,3 +73,29 @@ func (c localRootClient) Call(ctx context.Context, req *rootfile.Request) (*root
 func (c localRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
 	return future.Go(ctx, c.Call, req)
 }
+
+// NewRootHostClient returns a client of rootfile.Root that calls the guests
+// that serve it, through d.
+func NewRootHostClient(d pluginsdk.Dispatcher) RootClient {
+	return hostRootClient{dispatcher: d}
+}
+
+// hostRootClient is the client that NewRootHostClient returns.
+type hostRootClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls rootfile.Root.Call.
+func (c hostRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+	resp := new(rootfile.Response)
+	if err := c.dispatcher.Dispatch(ctx, RootServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls rootfile.Root.Call on a goroutine of its own and returns its
+// future.
+func (c hostRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return future.Go(ctx, c.Call, req)
+}

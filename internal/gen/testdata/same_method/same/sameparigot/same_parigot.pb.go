@@ -49,6 +49,15 @@ type LeftClient interface {
 	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
 }
 
+// LeftServer is what an implementation of the service same_method.Left in a
+// guest provides, see ServeLeft. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type LeftServer interface {
+	// Turn handles same_method.Left.Turn.
+	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+}
+
 // RightServiceName is the full name of the service same_method.Right.
 const RightServiceName = "same_method.Right"
 
@@ -84,4 +93,13 @@ type RightClient interface {
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 	// TurnAsync is Turn without the wait: it returns the future of the response.
 	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+}
+
+// RightServer is what an implementation of the service same_method.Right in a
+// guest provides, see ServeRight. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type RightServer interface {
+	// Turn handles same_method.Right.Turn.
+	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 }

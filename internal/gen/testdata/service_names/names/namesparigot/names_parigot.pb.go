@@ -49,6 +49,15 @@ type TypeClient interface {
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
+// TypeServer is what an implementation of the service service_names.Type in a
+// guest provides, see ServeType. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type TypeServer interface {
+	// Call handles service_names.Type.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
 // InterfaceServiceName is the full name of the service
 // service_names.Interface.
 const InterfaceServiceName = "service_names.Interface"
@@ -88,6 +97,16 @@ type InterfaceClient interface {
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
+// InterfaceServer is what an implementation of the service
+// service_names.Interface in a guest provides, see ServeInterface. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type InterfaceServer interface {
+	// Call handles service_names.Interface.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
 // MapServiceName is the full name of the service service_names.Map.
 const MapServiceName = "service_names.Map"
 
@@ -125,6 +144,15 @@ type MapClient interface {
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
+// MapServer is what an implementation of the service service_names.Map in a
+// guest provides, see ServeMap. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type MapServer interface {
+	// Call handles service_names.Map.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
 // AServiceName is the full name of the service service_names.A.
 const AServiceName = "service_names.A"
 
@@ -159,6 +187,15 @@ type AClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// AServer is what an implementation of the service service_names.A in a guest
+// provides, see ServeA. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type AServer interface {
+	// Call handles service_names.A.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // CtxServiceName is the full name of the service service_names.Ctx.
@@ -198,6 +235,15 @@ type CtxClient interface {
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
+// CtxServer is what an implementation of the service service_names.Ctx in a
+// guest provides, see ServeCtx. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type CtxServer interface {
+	// Call handles service_names.Ctx.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
 // ReqServiceName is the full name of the service service_names.Req.
 const ReqServiceName = "service_names.Req"
 
@@ -233,6 +279,15 @@ type ReqClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ReqServer is what an implementation of the service service_names.Req in a
+// guest provides, see ServeReq. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ReqServer interface {
+	// Call handles service_names.Req.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // RespServiceName is the full name of the service service_names.Resp.
@@ -272,6 +327,15 @@ type RespClient interface {
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
+// RespServer is what an implementation of the service service_names.Resp in a
+// guest provides, see ServeResp. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type RespServer interface {
+	// Call handles service_names.Resp.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
 // ErrServiceName is the full name of the service service_names.Err.
 const ErrServiceName = "service_names.Err"
 
@@ -307,6 +371,15 @@ type ErrClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ErrServer is what an implementation of the service service_names.Err in a
+// guest provides, see ServeErr. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ErrServer interface {
+	// Call handles service_names.Err.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // ImplServiceName is the full name of the service service_names.Impl.
@@ -346,6 +419,15 @@ type ImplClient interface {
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
+// ImplServer is what an implementation of the service service_names.Impl in a
+// guest provides, see ServeImpl. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ImplServer interface {
+	// Call handles service_names.Impl.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
 // ClientServiceName is the full name of the service service_names.Client.
 const ClientServiceName = "service_names.Client"
 
@@ -381,6 +463,15 @@ type ClientClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ClientServer is what an implementation of the service service_names.Client
+// in a guest provides, see ServeClient. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type ClientServer interface {
+	// Call handles service_names.Client.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // ErrorServiceName is the full name of the service service_names.Error.
@@ -420,6 +511,15 @@ type ErrorClient interface {
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
+// ErrorServer is what an implementation of the service service_names.Error in
+// a guest provides, see ServeError. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ErrorServer interface {
+	// Call handles service_names.Error.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
 // ContextServiceName is the full name of the service service_names.Context.
 const ContextServiceName = "service_names.Context"
 
@@ -455,6 +555,15 @@ type ContextClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ContextServer is what an implementation of the service service_names.Context
+// in a guest provides, see ServeContext. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type ContextServer interface {
+	// Call handles service_names.Context.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // EngineServiceName is the full name of the service service_names.Engine.
@@ -494,6 +603,15 @@ type EngineClient interface {
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
 }
 
+// EngineServer is what an implementation of the service service_names.Engine
+// in a guest provides, see ServeEngine. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type EngineServer interface {
+	// Call handles service_names.Engine.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
 // NamesServiceName is the full name of the service service_names.Names.
 const NamesServiceName = "service_names.Names"
 
@@ -529,4 +647,13 @@ type NamesClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// NamesServer is what an implementation of the service service_names.Names in
+// a guest provides, see ServeNames. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type NamesServer interface {
+	// Call handles service_names.Names.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }

@@ -47,3 +47,12 @@ type SideClient interface {
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
 }
+
+// SideServer is what an implementation of the service side_host.Side in a
+// guest provides, see ServeSide. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type SideServer interface {
+	// Call handles side_host.Side.Call.
+	Call(ctx context.Context, req *side.Word) (*side.Word, error)
+}

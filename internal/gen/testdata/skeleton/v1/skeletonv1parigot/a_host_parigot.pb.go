@@ -112,6 +112,53 @@ func (c localHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty
 	return future.Go(ctx, c.Purge, req)
 }
 
+// NewHTTPFilesHostClient returns a client of skeleton.HTTPFiles that calls the
+// guests that serve it, through d.
+func NewHTTPFilesHostClient(d pluginsdk.Dispatcher) HTTPFilesClient {
+	return hostHTTPFilesClient{dispatcher: d}
+}
+
+// hostHTTPFilesClient is the client that NewHTTPFilesHostClient returns.
+type hostHTTPFilesClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Get calls skeleton.HTTPFiles.Get.
+func (c hostHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Get", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GetAsync calls skeleton.HTTPFiles.Get on a goroutine of its own and returns
+// its future.
+func (c hostHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Get, req)
+}
+
+// Purge calls skeleton.HTTPFiles.Purge.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c hostHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Purge", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PurgeAsync calls skeleton.HTTPFiles.Purge on a goroutine of its own and
+// returns its future.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c hostHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Purge, req)
+}
+
 // RegisterLinux registers impl with e as the service skeleton.Linux, which
 // guests import as the module "skeleton.Linux". It fails when impl is nil.
 func RegisterLinux(ctx context.Context, e eng.Engine, impl LinuxImpl) error {
@@ -195,6 +242,47 @@ func (c localLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *
 	return future.Go(ctx, c.UnimplementedLinuxImpl, req)
 }
 
+// NewLinuxHostClient returns a client of skeleton.Linux that calls the guests
+// that serve it, through d.
+func NewLinuxHostClient(d pluginsdk.Dispatcher) LinuxClient {
+	return hostLinuxClient{dispatcher: d}
+}
+
+// hostLinuxClient is the client that NewLinuxHostClient returns.
+type hostLinuxClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Boot calls skeleton.Linux.Boot.
+func (c hostLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, LinuxServiceName, "Boot", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BootAsync calls skeleton.Linux.Boot on a goroutine of its own and returns
+// its future.
+func (c hostLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Boot, req)
+}
+
+// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
+func (c hostLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, LinuxServiceName, "UnimplementedLinuxImpl", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl on a
+// goroutine of its own and returns its future.
+func (c hostLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.UnimplementedLinuxImpl, req)
+}
+
 // RegisterTest registers impl with e as the service skeleton.Test, which
 // guests import as the module "skeleton.Test". It fails when impl is nil.
 func RegisterTest(ctx context.Context, e eng.Engine, impl TestImpl) error {
@@ -246,5 +334,31 @@ func (c localTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetR
 // InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its
 // future.
 func (c localTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Init, req)
+}
+
+// NewTestHostClient returns a client of skeleton.Test that calls the guests
+// that serve it, through d.
+func NewTestHostClient(d pluginsdk.Dispatcher) TestClient {
+	return hostTestClient{dispatcher: d}
+}
+
+// hostTestClient is the client that NewTestHostClient returns.
+type hostTestClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Init calls skeleton.Test.Init.
+func (c hostTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, TestServiceName, "Init", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its
+// future.
+func (c hostTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return future.Go(ctx, c.Init, req)
 }

@@ -80,6 +80,22 @@ type HTTPFilesClient interface {
 	PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
 }
 
+// HTTPFilesServer is what an implementation of the service skeleton.HTTPFiles
+// in a guest provides, see ServeHTTPFiles. Methods are called concurrently,
+// each call on a goroutine of its own. An error made by package status arrives
+// at the caller as it is; the text of any other error stays in the guest.
+//
+// HTTPFiles serves files.
+type HTTPFilesServer interface {
+	// Get gets one.
+	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// Purge handles skeleton.HTTPFiles.Purge.
+	//
+	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+	// skeleton/a.proto.
+	Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+}
+
 // LinuxServiceName is the full name of the service skeleton.Linux.
 const LinuxServiceName = "skeleton.Linux"
 
@@ -130,6 +146,17 @@ type LinuxClient interface {
 	UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
 }
 
+// LinuxServer is what an implementation of the service skeleton.Linux in a
+// guest provides, see ServeLinux. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type LinuxServer interface {
+	// Boot handles skeleton.Linux.Boot.
+	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// UnimplementedLinuxImpl handles skeleton.Linux.UnimplementedLinuxImpl.
+	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+}
+
 // TestServiceName is the full name of the service skeleton.Test.
 const TestServiceName = "skeleton.Test"
 
@@ -164,4 +191,13 @@ type TestClient interface {
 	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 	// InitAsync is Init without the wait: it returns the future of the response.
 	InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+}
+
+// TestServer is what an implementation of the service skeleton.Test in a guest
+// provides, see ServeTest. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type TestServer interface {
+	// Init handles skeleton.Test.Init.
+	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }

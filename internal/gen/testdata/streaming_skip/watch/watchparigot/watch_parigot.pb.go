@@ -49,6 +49,15 @@ type SomeClient interface {
 	OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
 }
 
+// SomeServer is what an implementation of the service streaming_skip.Some in a
+// guest provides, see ServeSome. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type SomeServer interface {
+	// Once handles streaming_skip.Some.Once.
+	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
+}
+
 // AllServiceName is the full name of the service streaming_skip.All.
 const AllServiceName = "streaming_skip.All"
 
@@ -68,4 +77,11 @@ type UnimplementedAllImpl struct{}
 // AllClient calls the service streaming_skip.All. It is safe for concurrent
 // use.
 type AllClient interface {
+}
+
+// AllServer is what an implementation of the service streaming_skip.All in a
+// guest provides, see ServeAll. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type AllServer interface {
 }

@@ -47,3 +47,12 @@ type OneClient interface {
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
 }
+
+// OneServer is what an implementation of the service two_files.One in a guest
+// provides, see ServeOne. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type OneServer interface {
+	// Call handles two_files.One.Call.
+	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
+}

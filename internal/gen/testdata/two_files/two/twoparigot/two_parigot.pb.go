@@ -47,3 +47,12 @@ type TwoClient interface {
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
 }
+
+// TwoServer is what an implementation of the service two_files.Two in a guest
+// provides, see ServeTwo. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type TwoServer interface {
+	// Call handles two_files.Two.Call.
+	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
+}

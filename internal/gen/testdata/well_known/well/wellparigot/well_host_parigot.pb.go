@@ -165,3 +165,74 @@ func (c localWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValu
 func (c localWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
 	return future.Go(ctx, c.Wrapper, req)
 }
+
+// NewWellHostClient returns a client of well_known.Well that calls the guests
+// that serve it, through d.
+func NewWellHostClient(d pluginsdk.Dispatcher) WellClient {
+	return hostWellClient{dispatcher: d}
+}
+
+// hostWellClient is the client that NewWellHostClient returns.
+type hostWellClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Empty calls well_known.Well.Empty.
+func (c hostWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Empty", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EmptyAsync calls well_known.Well.Empty on a goroutine of its own and returns
+// its future.
+func (c hostWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Empty, req)
+}
+
+// Any calls well_known.Well.Any.
+func (c hostWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+	resp := new(timestamppb.Timestamp)
+	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Any", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AnyAsync calls well_known.Well.Any on a goroutine of its own and returns its
+// future.
+func (c hostWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+	return future.Go(ctx, c.Any, req)
+}
+
+// Mask calls well_known.Well.Mask.
+func (c hostWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+	resp := new(structpb.Struct)
+	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Mask", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// MaskAsync calls well_known.Well.Mask on a goroutine of its own and returns
+// its future.
+func (c hostWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+	return future.Go(ctx, c.Mask, req)
+}
+
+// Wrapper calls well_known.Well.Wrapper.
+func (c hostWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+	resp := new(wrapperspb.Int64Value)
+	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Wrapper", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WrapperAsync calls well_known.Well.Wrapper on a goroutine of its own and
+// returns its future.
+func (c hostWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+	return future.Go(ctx, c.Wrapper, req)
+}

@@ -89,3 +89,18 @@ type WellClient interface {
 	// response.
 	WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error]
 }
+
+// WellServer is what an implementation of the service well_known.Well in a
+// guest provides, see ServeWell. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type WellServer interface {
+	// Empty handles well_known.Well.Empty.
+	Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// Any handles well_known.Well.Any.
+	Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
+	// Mask handles well_known.Well.Mask.
+	Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
+	// Wrapper handles well_known.Well.Wrapper.
+	Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
+}

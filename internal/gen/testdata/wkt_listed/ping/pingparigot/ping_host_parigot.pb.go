@@ -103,3 +103,44 @@ func (c localPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wr
 func (c localPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
 	return future.Go(ctx, c.Wrap, req)
 }
+
+// NewPingHostClient returns a client of wkt_listed.Ping that calls the guests
+// that serve it, through d.
+func NewPingHostClient(d pluginsdk.Dispatcher) PingClient {
+	return hostPingClient{dispatcher: d}
+}
+
+// hostPingClient is the client that NewPingHostClient returns.
+type hostPingClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Ping calls wkt_listed.Ping.Ping.
+func (c hostPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.dispatcher.Dispatch(ctx, PingServiceName, "Ping", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PingAsync calls wkt_listed.Ping.Ping on a goroutine of its own and returns
+// its future.
+func (c hostPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Ping, req)
+}
+
+// Wrap calls wkt_listed.Ping.Wrap.
+func (c hostPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+	resp := new(ping.Wrapped)
+	if err := c.dispatcher.Dispatch(ctx, PingServiceName, "Wrap", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WrapAsync calls wkt_listed.Ping.Wrap on a goroutine of its own and returns
+// its future.
+func (c hostPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+	return future.Go(ctx, c.Wrap, req)
+}

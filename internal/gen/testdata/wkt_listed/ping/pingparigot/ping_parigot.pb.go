@@ -60,3 +60,14 @@ type PingClient interface {
 	// WrapAsync is Wrap without the wait: it returns the future of the response.
 	WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error]
 }
+
+// PingServer is what an implementation of the service wkt_listed.Ping in a
+// guest provides, see ServePing. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type PingServer interface {
+	// Ping handles wkt_listed.Ping.Ping.
+	Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// Wrap handles wkt_listed.Ping.Wrap.
+	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
+}

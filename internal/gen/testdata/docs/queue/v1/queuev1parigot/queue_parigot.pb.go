@@ -151,3 +151,21 @@ type QueueClient interface {
 	// queue/v1/queue.proto.
 	LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
 }
+
+// QueueServer is what an implementation of the service queue.v1.Queue in a
+// guest provides, see ServeQueue. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// Queue keeps messages until somebody takes them.
+type QueueServer interface {
+	// Send puts a message at the end of a queue.
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	// Receive takes the first message, and waits when there is none.
+	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	// Length counts the messages in a queue.
+	//
+	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+	// queue/v1/queue.proto.
+	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
+}
