@@ -245,7 +245,7 @@ func (r *runtime) answer(c *incoming, value []byte, err error) {
 		if err = r.send(c, value, 0); err == nil {
 			return
 		}
-		err = canonical(err) // it is too large: then that is the outcome
+		err = syscallpb.Canonical(err) // it is too large: then that is the outcome
 	}
 	s := r.coded(c, err)
 	code, _ := s.WireCode()
