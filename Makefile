@@ -18,12 +18,12 @@ GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./
 	./pluginsdk/eng/testdata/reactor \
 	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest \
 	./examples/syscall/gen/... ./examples/syscall/guest/... ./examples/syscall/testdata/gen/... \
-	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest
+	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest ./examples/syscall/testdata/node
 
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test corpus vet lint lintfix bench bench-gen bench-queue fuzz tools clean
+.PHONY: help demo generate check-generated test chaos corpus vet lint lintfix bench bench-gen bench-queue bench-syscall fuzz tools clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -67,6 +67,9 @@ test: check-generated vet ## Run everything: stale code, vet, all tests with the
 	@cd internal/corpus && go test -timeout 30m ./...
 	@cd bench && go test ./...
 
+chaos: ## End 50 guests that call each other, in all ways there are, for a minute
+	@go test ./examples/syscall -run '^TestGuestChaos$$' -v -timeout 30m -chaos.guests 50 -chaos.time 1m
+
 corpus: ## Generate and compile the services of all corpus modules, and print the scoreboard
 	@cd internal/corpus && go test -tags corpusfull -run Grouping -timeout 60m . && go run -tags corpusfull ./cmd/corpus
 
@@ -96,6 +99,10 @@ bench-gen: ## Measure the generator beside those of grpc and connect, into docs/
 bench-queue: ## Measure the queue plugin beside goqite, into docs/benchmarks.md: 3 minutes
 	@mkdir -p build
 	@cd bench && go run ./queue -dir ../build -doc ../docs/benchmarks.md
+
+bench-syscall: ## Measure calls from guest to guest beside gRPC, into docs/benchmarks.md: 4 minutes
+	@mkdir -p build
+	@cd bench && go run ./syscall -dir ../build -doc ../docs/benchmarks.md
 
 fuzz: ## Run each fuzz target for FUZZTIME (60s)
 	@for t in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do \

@@ -19,6 +19,7 @@ type CallInfo struct {
 	id     id.CallId
 	caller *hostInfo
 	target *hostInfo // the guest that it goes to
+	reply  chan *syscallpb.ResolvedCall
 	parent *CallInfo // on whose behalf it is made, or nil
 	depth  int       // how many calls are above it
 
@@ -37,20 +38,37 @@ type CallInfo struct {
 	bytes     int // of the request and what came beside it
 }
 
-// newCallInfo makes a call. It keeps what param and metadata have.
-func newCallInfo(cid id.CallId, caller, target *hostInfo, mid id.MethodId, param *anypb.Any, metadata map[string]string) *CallInfo {
-	ci := &CallInfo{id: cid, caller: caller, target: target}
+// call is what a caller asks for.
+type call struct {
+	caller   *hostInfo
+	reply    chan *syscallpb.ResolvedCall // of the host's calls, see promise
+	method   id.MethodId
+	param    *anypb.Any
+	metadata map[string]string
+	parent   *CallInfo
+	depth    int
+	deadline time.Time
+}
+
+// newCallInfo makes a call to a guest. It keeps what param and metadata have.
+func newCallInfo(cid id.CallId, c *call, target *hostInfo) *CallInfo {
+	ci := &CallInfo{
+		id: cid, caller: c.caller, target: target, reply: c.reply,
+		parent: c.parent, depth: c.depth, deadline: c.deadline,
+	}
 	ci.callKey.High, ci.callKey.Low = cid.High(), cid.Low()
-	ci.methodKey.High, ci.methodKey.Low = mid.High(), mid.Low()
-	ci.callerKey.High, ci.callerKey.Low = caller.id.High(), caller.id.Low()
+	ci.methodKey.High, ci.methodKey.Low = c.method.High(), c.method.Low()
 	in := &ci.incoming
-	in.CallId, in.MethodId, in.Caller, in.CallerName = &ci.callKey, &ci.methodKey, &ci.callerKey, caller.name
-	in.Metadata = metadata
-	for key, value := range metadata {
+	in.CallId, in.MethodId, in.CallerName, in.Metadata = &ci.callKey, &ci.methodKey, c.caller.name, c.metadata
+	if !c.caller.id.IsZero() {
+		ci.callerKey.High, ci.callerKey.Low = c.caller.id.High(), c.caller.id.Low()
+		in.Caller = &ci.callerKey
+	}
+	for key, value := range c.metadata {
 		ci.bytes += len(key) + len(value)
 	}
-	in.Param = param
-	ci.bytes += sizeOf(param)
+	in.Param = c.param
+	ci.bytes += sizeOf(c.param)
 	return ci
 }
 
@@ -70,7 +88,7 @@ func (ci *CallInfo) path() []string {
 	for c := ci; c != nil; c = c.parent {
 		names = append([]string{c.target.name}, names...)
 		if c.parent == nil {
-			names = append([]string{c.caller.name}, names...)
+			names = append([]string{c.caller.label()}, names...)
 		}
 	}
 	return names

@@ -49,9 +49,19 @@ var _ CallMatcher = (*callMatcher)(nil)
 
 // promise is a call that has no result yet.
 type promise struct {
-	host *hostInfo // the guest that waits for it
-	call syscallpb.ResolvedCall
-	key  parigotpb.Id
+	host  *hostInfo                    // the guest that waits for it
+	reply chan *syscallpb.ResolvedCall // where the host waits for it; it has room for one
+	call  syscallpb.ResolvedCall
+	key   parigotpb.Id
+}
+
+func (p *promise) resolve(a *anypb.Any, err int32) {
+	p.call.Result, p.call.ResultError = a, err
+	if p.reply != nil {
+		p.reply <- &p.call
+		return
+	}
+	p.host.pushResult(&p.call)
 }
 
 func newCallMatcher(hosts HostFinder) *callMatcher {
@@ -64,7 +74,11 @@ func (m *callMatcher) Dispatch(hid id.HostId, cid id.CallId) syscallpb.KernelErr
 	if h == nil {
 		return syscallpb.KernelErr_BadId
 	}
-	p := &promise{host: h}
+	return m.expect(cid, &promise{host: h})
+}
+
+// expect registers a call whose result goes where p says.
+func (m *callMatcher) expect(cid id.CallId, p *promise) syscallpb.KernelErr {
 	p.key.High, p.key.Low = cid.High(), cid.Low()
 	p.call.CallId = &p.key
 	m.mu.Lock()
@@ -82,8 +96,7 @@ func (m *callMatcher) Response(cid id.CallId, a *anypb.Any, err int32) syscallpb
 	if p == nil {
 		return syscallpb.KernelErr_BadCallId
 	}
-	p.call.Result, p.call.ResultError = a, err
-	p.host.pushResult(&p.call)
+	p.resolve(a, err)
 	return syscallpb.KernelErr_NoError
 }
 

@@ -34,36 +34,47 @@ func (k *kernel) dispatch(ctx context.Context, h *hostInfo, req *syscallpb.Dispa
 	if err != nil {
 		return id.CallId{}, err
 	}
-	param, metadata := takeOut(&req.Param), maps.Clone(pluginsdk.Metadata(ctx))
-	var deadline time.Time
-	if ns := req.GetTimeoutNs(); ns > 0 {
-		deadline = time.Now().Add(time.Duration(ns))
+	c := &call{
+		caller: h, method: mid, param: takeOut(&req.Param), metadata: maps.Clone(pluginsdk.Metadata(ctx)),
+		parent: parent, depth: depth,
 	}
+	if ns := req.GetTimeoutNs(); ns > 0 {
+		c.deadline = time.Now().Add(time.Duration(ns))
+	}
+	ci, taken, err := k.route(s, c)
+	switch {
+	case err != nil:
+		return id.CallId{}, err
+	case taken == refusedGone:
+		return id.CallId{}, status.Errorf(syscallpb.KernelErr_CallerUnavailable, "nobody serves %s now", s.name)
+	}
+	return ci.id, nil
+}
+
+// route sends a call to the first guest that serves s and has room. It is
+// refusedGone when nobody serves s now.
+func (k *kernel) route(s *service, c *call) (*CallInfo, accept, error) {
 	full := false
 	target, n := s.next()
-	for ; n > 0; n-- { // the first that has room
-		cid := id.From[id.CallKind](k.data.nonce, k.lastID.Add(1))
-		ci := newCallInfo(cid, h, target, mid, param, metadata)
-		ci.parent, ci.depth, ci.deadline = parent, depth, deadline
-		if depth > k.maxCallDepth {
-			return id.CallId{}, k.tooDeep(ci)
+	for ; n > 0 && target != nil; n-- {
+		ci := newCallInfo(id.From[id.CallKind](k.data.nonce, k.lastID.Add(1)), c, target)
+		if c.depth > k.maxCallDepth {
+			return nil, refusedGone, k.tooDeep(ci)
 		}
 		switch taken, err := k.send(ci); {
 		case err != nil:
-			return id.CallId{}, err
+			return nil, refusedGone, err
 		case taken == accepted:
-			return cid, nil
+			return ci, accepted, nil
 		case taken == refusedFull:
 			full = true
 		}
-		if target, _ = s.next(); target == nil {
-			break
-		}
+		target, _ = s.next()
 	}
 	if full {
-		return id.CallId{}, status.Errorf(status.ResourceExhausted, "%s has as many calls waiting as it may", s.name)
+		return nil, refusedFull, status.Errorf(status.ResourceExhausted, "%s has as many calls waiting as it may", s.name)
 	}
-	return id.CallId{}, status.Errorf(syscallpb.KernelErr_CallerUnavailable, "nobody serves %s now", s.name)
+	return nil, refusedGone, nil
 }
 
 // callee checks what a call names.
@@ -135,7 +146,7 @@ func (k *kernel) send(ci *CallInfo) (accept, error) {
 	if err := ci.caller.begin(ci); err != nil {
 		return refusedGone, err
 	}
-	if code := k.matcher.Dispatch(ci.caller.id, ci.id); code != syscallpb.KernelErr_NoError {
+	if code := k.expect(ci); code != syscallpb.KernelErr_NoError {
 		ci.caller.forget(ci)
 		return refusedGone, refuse(syscallpb.KernelErr_ChannelClosed, "the guest has ended")
 	}
@@ -145,10 +156,17 @@ func (k *kernel) send(ci *CallInfo) (accept, error) {
 		ci.caller.forget(ci)
 		return taken, nil
 	}
-	if !ci.deadline.IsZero() {
+	if !ci.deadline.IsZero() && ci.reply == nil { // the host looks at its context
 		ci.caller.endAt(ci, k.deadlinePassed)
 	}
 	return accepted, nil
+}
+
+func (k *kernel) expect(ci *CallInfo) syscallpb.KernelErr {
+	if ci.reply != nil {
+		return k.matcher.expect(ci.id, &promise{reply: ci.reply})
+	}
+	return k.matcher.Dispatch(ci.caller.id, ci.id)
 }
 
 // resolve gives a call its result, unless it has one.
@@ -194,12 +212,21 @@ func (k *kernel) returnValue(h *hostInfo, req *syscallpb.ReturnValueRequest) err
 // cancel forgets a call of h that has no result.
 func (k *kernel) cancel(h *hostInfo, cid id.CallId) error {
 	ci := h.inFlight(cid)
-	if ci == nil || !k.matcher.drop(cid) {
+	if ci == nil || !k.giveUp(ci) {
 		return refuse(syscallpb.KernelErr_BadCallId, "the call is not this guest's, or it has its result")
 	}
-	h.forget(ci)
-	ci.target.abandon(ci)
 	return nil
+}
+
+// giveUp ends a call that its caller does not wait for any longer. It is false when
+// the call has its result.
+func (k *kernel) giveUp(ci *CallInfo) bool {
+	if !k.matcher.drop(ci.id) {
+		return false
+	}
+	ci.caller.forget(ci)
+	ci.target.abandon(ci)
+	return true
 }
 
 // readOne waits until there is something for h, and moves it to resp.

@@ -7,6 +7,16 @@
 //
 //	err := pluginsdk.Start(ctx, engine, syscall.ParigotInitialize)
 //
+// Code of the host calls what guests serve through a [pluginsdk.Dispatcher], which
+// [pluginsdk.WithDispatcher] gets when the host starts the plugin:
+//
+//	var guests pluginsdk.Dispatcher
+//	err := pluginsdk.Start(ctx, engine, syscall.ParigotInitialize, pluginsdk.WithDispatcher(&guests))
+//	greeting := greetingv1parigot.NewGreetingHostClient(guests)
+//
+// To the guests the host is a caller without id and name, which no guest can be;
+// for the limits it counts as one guest.
+//
 // What the calls do and which errors they have is written in
 // pluginsdk/proto/syscall/v1/syscall.proto, what the plugin guarantees in
 // README.md. A plugin is a part of the host, so for guests (GOOS=wasip1) this

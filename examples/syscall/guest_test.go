@@ -78,11 +78,11 @@ func (b *hostBundle) serve(ctx context.Context, name string) <-chan outcome {
 		_ = w.Close() // never fails
 		done <- outcome{code, err}
 	}()
-	printed := bufio.NewReader(stdout)
-	line, err := printed.ReadString('\n')
+	out := bufio.NewReader(stdout)
+	line, err := out.ReadString('\n')
 	require.NoError(b.t, err)
 	require.Equal(b.t, "serving\n", line)
-	go func() { _, _ = io.Copy(io.Discard, printed) }() // or its last words would hold it up
+	go func() { _, _ = io.Copy(io.Discard, out) }() // a guest that writes waits for who reads
 	return done
 }
 
@@ -117,17 +117,21 @@ func TestGuestThatIsStopped(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := b.serve(ctx, "greeting")
 	stop()
-	requireStopped(t, <-done)
+	requireStopped(t, <-done, context.Canceled)
 	done = b.serve(t.Context(), "somebody else")
 	require.NoError(t, b.host.Close(t.Context()), "guests that wait do not hold it up")
-	requireStopped(t, <-done)
+	requireStopped(t, <-done, status.Of(status.Unavailable))
 }
 
-// requireStopped wants a guest that did not end well: it was cut off, or was quick
-// enough to see that its ReadOne was.
-func requireStopped(t *testing.T, o outcome) {
+// requireStopped wants a guest that was stopped, or that saw its call end and was
+// faster: it exits with 1.
+func requireStopped(t *testing.T, got outcome, want error) {
 	t.Helper()
-	require.True(t, o.err != nil || o.code == 1, "%v", o)
+	if got.err == nil {
+		require.Equal(t, uint32(1), got.code)
+		return
+	}
+	require.ErrorIs(t, got.err, want)
 }
 
 func TestInitExplainsItsFailures(t *testing.T) {

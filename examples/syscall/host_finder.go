@@ -34,7 +34,8 @@ type HostFinder interface {
 	AddHost(name string, hid id.HostId) syscallpb.KernelErr
 }
 
-// hostInfo is what the kernel knows of one running guest.
+// hostInfo is what the kernel knows of one running guest. One without id and name
+// stands for the host, which is none of the hosts that are found: it only calls.
 type hostInfo struct {
 	id   id.HostId
 	name string
@@ -54,6 +55,14 @@ type hostInfo struct {
 	located atomic.Pointer[map[id.ServiceId]*service]
 
 	inbox
+}
+
+// label names the caller to people.
+func (h *hostInfo) label() string {
+	if h.id.IsZero() {
+		return "the host"
+	}
+	return h.name
 }
 
 // hostFinder implements [HostFinder].

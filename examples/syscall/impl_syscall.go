@@ -50,6 +50,7 @@ func (*SyscallPlugin) Init(ctx context.Context, e eng.Engine) bool {
 	if err := syscallpbparigot.RegisterSyscall(ctx, e, p); err != nil {
 		return false // the engine has kept why
 	}
+	pluginsdk.OfferDispatcher(ctx, dispatcher{p.kernel})
 	e.OnGuestExit(func(_ context.Context, c eng.Caller) { p.kernel.ended(c) })
 	return true
 }

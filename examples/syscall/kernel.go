@@ -35,6 +35,7 @@ type kernel struct {
 	hosts   *hostFinder
 	data    *syscallData
 	matcher *callMatcher
+	native  *hostInfo // the host itself, as a caller
 	lastID  atomic.Uint64
 }
 
@@ -43,6 +44,8 @@ func newKernel(s settings, log *slog.Logger) *kernel {
 	k.hosts = newHostFinder(&k.settings, k.notRead)
 	k.matcher = newCallMatcher(k.hosts)
 	k.data = newSyscallData(&k.settings, k.matcher.pending)
+	k.native = new(hostInfo)
+	k.native.init(&k.settings, k.notRead)
 	return k
 }
 

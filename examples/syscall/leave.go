@@ -57,6 +57,8 @@ func (d *syscallData) askExit() bool {
 func (d *syscallData) endLaunches(code syscallpb.KernelErr, reason string) {
 	for _, s := range d.byID {
 		s.wake(code, reason)
+		s.wakeHost(code, reason)
+		d.free(s)
 	}
 }
 
@@ -94,6 +96,10 @@ func (k *kernel) close() {
 	k.data.close()
 	for _, h := range k.hosts.all() {
 		k.ended(eng.Caller{ID: h.id, Name: h.name})
+	}
+	_, unresolved := k.native.close()
+	for _, ci := range unresolved {
+		k.fail(ci, syscallpb.KernelErr_ChannelClosed, "the engine is closing")
 	}
 }
 

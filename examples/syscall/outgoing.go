@@ -21,10 +21,10 @@ func (b *inbox) begin(ci *CallInfo) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return status.Error(syscallpb.KernelErr_ChannelClosed, "the guest has ended")
+		return status.Error(syscallpb.KernelErr_ChannelClosed, "the caller has ended")
 	}
 	if n := b.outgoing.size + b.resolved.len(); n >= b.limits.maxCallsInFlight {
-		return status.Errorf(status.ResourceExhausted, "the guest has %d calls in flight: read their results first", n)
+		return status.Errorf(status.ResourceExhausted, "the caller has %d calls in flight: read their results first", n)
 	}
 	b.outgoing.pushBack(ci)
 	return nil

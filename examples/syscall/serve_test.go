@@ -14,9 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	kerneltestv1 "github.com/iansmith/parigot/examples/syscall/testdata/gen/kerneltest/v1"
+	"github.com/iansmith/parigot/examples/syscall/testdata/gen/kerneltest/v1/kerneltestv1parigot"
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/future"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
@@ -38,7 +41,7 @@ func setupServe(t *testing.T, opts ...pluginsdk.StartOption) *serveBundle {
 // running is a guest that runs.
 type running struct {
 	t      *testing.T
-	lines  *bufio.Reader // its output
+	lines  chan string // its output
 	in     io.WriteCloser
 	stderr bytes.Buffer // until it has ended
 	done   chan outcome
@@ -50,8 +53,14 @@ func (b *serveBundle) start(ctx context.Context, name string, args ...string) *r
 	guest := b.compile(name)
 	stdout, out := io.Pipe()
 	in, stdin := io.Pipe()
-	r := &running{t: b.t, lines: bufio.NewReader(stdout), in: stdin, done: make(chan outcome, 1)}
+	r := &running{t: b.t, lines: make(chan string, 1000), in: stdin, done: make(chan outcome, 1)}
 	b.t.Cleanup(func() { _, _ = stdin.Close(), stdout.Close() }) // never fail
+	go func() {                                                  // a guest that writes waits for who reads
+		defer close(r.lines)
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			r.lines <- lines.Text()
+		}
+	}()
 	go func() {
 		code, err := guest.Run(ctx, eng.WithArgs(args...), eng.WithStdin(in), eng.WithStdout(out), eng.WithStderr(&r.stderr))
 		_ = out.Close() // never fails
@@ -63,9 +72,9 @@ func (b *serveBundle) start(ctx context.Context, name string, args ...string) *r
 // line returns the next line that the guest prints.
 func (r *running) line() string {
 	r.t.Helper()
-	text, err := r.lines.ReadString('\n')
-	require.NoError(r.t, err)
-	return strings.TrimSuffix(text, "\n")
+	text, ok := <-r.lines
+	require.True(r.t, ok, "the guest prints no more")
+	return text
 }
 
 // serving runs a guest that serves, and returns when it does.
@@ -181,7 +190,7 @@ func TestCallsEndWithTheirCallers(t *testing.T) {
 	gone := b.start(ctx, "gone", "ask", "relay block")
 	require.Equal(t, "5", client.ask("do wait blocked 5"))
 	stop()
-	require.ErrorIs(t, (<-gone.done).err, context.Canceled)
+	requireStopped(t, <-gone.done, context.Canceled)
 	require.Equal(t, "5", client.ask("do wait ended 5"))
 	require.Empty(t, b.run("third", "exit", "0"))
 	worker.requireEnd(0)
@@ -240,7 +249,7 @@ func TestServerThatTraps(t *testing.T) {
 		again := b.serving(ctx, "worker")
 		require.Equal(t, "hi", client.ask("do echo hi"), "without another Locate")
 		stop()
-		require.ErrorIs(t, (<-again.done).err, context.Canceled)
+		requireStopped(t, <-again.done, context.Canceled)
 		require.Equal(t, "UNAVAILABLE: nobody serves kerneltest.v1.Worker now: CallerUnavailable", client.ask("do echo hi"))
 	}
 }
@@ -284,16 +293,17 @@ func TestServeThatFails(t *testing.T) {
 	b := setupServe(t, pluginsdk.WithConfig(&syscallpb.SyscallConfig{ExitGuests: []string{"client"}}))
 	worker := b.serving(t.Context(), "worker")
 	for _, c := range []struct{ name, arg, want string }{
-		{"another", "worker", "serve kerneltest.v1.Worker: ServiceAlreadyClosedOrExported: kerneltest.v1.Worker is exported by the guest worker\n"},
-		{"worker", "twice", "serve kerneltest.v1.Worker: ALREADY_EXISTS: this guest serves it already\n"},
-		{"worker", "nil", "serve kerneltest.v1.Worker: FAILED_PRECONDITION: the implementation is nil\n"},
-		{"other", "exit", "ask all guests to end: PERMISSION_DENIED: the host does not let this guest end the others\n"},
+		{"another", "worker", "serve kerneltest.v1.Worker: ServiceAlreadyClosedOrExported: kerneltest.v1.Worker is exported by the guest worker"},
+		{"worker", "twice", "serve kerneltest.v1.Worker: ALREADY_EXISTS: this guest serves it already"},
+		{"worker", "nil", "serve kerneltest.v1.Worker: FAILED_PRECONDITION: the implementation is nil"},
+		{"other", "exit", "ask all guests to end: PERMISSION_DENIED: the host does not let this guest end the others"},
 	} {
 		r := b.start(t.Context(), c.name, c.arg, "0")
-		out, err := io.ReadAll(r.lines)
-		require.NoError(t, err)
-		require.Equal(t, c.want, strings.TrimPrefix(string(out), "serving\n"))
 		r.requireEnd(1)
+		if c.arg == "twice" {
+			require.Equal(t, "serving", r.line())
+		}
+		require.Equal(t, c.want, r.line())
 	}
 	b.run("client", "exit", "0")
 	worker.requireEnd(0)
@@ -325,4 +335,25 @@ func TestLocateWaits(t *testing.T) {
 	b = setupServe(t, pluginsdk.WithConfig(&syscallpb.SyscallConfig{LaunchTimeout: durationpb.New(time.Millisecond)}))
 	require.Equal(t, "locate kerneltest.v1.Worker: RunTimeout: @guest.client requires kerneltest.v1.Worker, which has not started\n",
 		b.run("client", "ask", "do echo hi"))
+}
+
+// TestHostCallsGuests: the client of native code gets what a guest's does.
+func TestHostCallsGuests(t *testing.T) {
+	t.Parallel()
+	var guests pluginsdk.Dispatcher
+	b := setupServe(t, pluginsdk.WithDispatcher(&guests))
+	client := kerneltestv1parigot.NewRelayHostClient(guests)
+	b.serving(t.Context(), "both")
+	ctx := pluginsdk.WithMetadata(t.Context(), "traceparent", "00-def")
+	do := func(what, with string) (string, error) {
+		resp, err := future.Await(ctx, client.DoAsync(ctx, &kerneltestv1.DoRequest{What: what, With: with}))
+		return resp.GetText(), err
+	}
+	got, err := do("metadata", "traceparent")
+	require.NoError(t, err)
+	require.Equal(t, "relayed 00-def", got)
+	_, err = do("own", "")
+	require.ErrorIs(t, err, status.Of(kerneltestv1.WorkerErr_WORKER_ERR_AS_ASKED))
+	_, err = do("panic", "")
+	require.ErrorIs(t, err, status.Of(status.Internal))
 }

@@ -67,6 +67,7 @@ type service struct {
 	started    bool
 	launched   []*hostInfo // guests that have launched it
 	waiting    []*waiter   // calls of Run that wait
+	awaited    []*waiter   // calls of the host that wait until somebody serves it
 	requires   []*edge
 	requiredBy []*edge
 
@@ -227,7 +228,7 @@ func (s *service) missing() *service {
 
 // unused reports whether nobody refers to s any longer.
 func (s *service) unused() bool {
-	return s.pins == 0 && s.registered == 0 && len(s.requires) == 0 && len(s.requiredBy) == 0
+	return s.pins == 0 && s.registered == 0 && len(s.requires) == 0 && len(s.requiredBy) == 0 && len(s.awaited) == 0
 }
 
 // next returns whose turn it is to get a call, and how many there are. Asking
@@ -246,4 +247,7 @@ func (s *service) next() (*hostInfo, int) {
 func (s *service) publish() {
 	ready := slices.Clone(s.launched)
 	s.ready.Store(&ready)
+	if len(ready) > 0 {
+		s.wakeHost(syscallpb.KernelErr_NoError, "")
+	}
 }

@@ -5,6 +5,7 @@ package syscall
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -236,12 +237,18 @@ func requireErr(t require.TestingT, err error, want syscallpb.KernelErr, words .
 // empty wants the kernel to hold nothing of any guest.
 func (b *bundle) empty() {
 	k := b.kernel
+	// A timer that was stopped too late may still find that there is nothing to do.
+	for _, l := range []sync.Locker{k.hosts.mu.RLocker(), &k.matcher.mu, &k.data.mu, &k.native.mu} {
+		l.Lock()
+		defer l.Unlock()
+	}
 	require.Empty(b.t, k.hosts.byID)
 	require.Empty(b.t, k.hosts.byName)
 	require.Empty(b.t, k.matcher.promises)
 	require.Empty(b.t, k.data.byID)
 	require.Empty(b.t, k.data.byName)
 	require.Zero(b.t, k.data.methods)
+	require.Zero(b.t, k.native.outgoing.size)
 }
 
 // pair is a guest that serves greeting.v1.Greeting, and one that has located it.

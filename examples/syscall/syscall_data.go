@@ -171,13 +171,10 @@ func (d *syscallData) SetService(ctx context.Context, package_, name string, cli
 	s := d.byName[full]
 	added := s == nil
 	if added {
-		if len(d.byName) >= d.limits.maxServices {
-			because(ctx, "the engine knows as many services as it may")
+		if s = d.add(full, client); s == nil {
+			because(ctx, tooManyServices)
 			return nil, false
 		}
-		d.lastID++
-		s = &service{data: d, id: id.From[id.ServiceKind](d.nonce, d.lastID), name: full, client: client}
-		d.byName[full], d.byID[s.id] = s, s
 	}
 	if a := askerOf(ctx); a.host != nil {
 		a.pinned = append(a.pinned, s)
@@ -186,6 +183,19 @@ func (d *syscallData) SetService(ctx context.Context, package_, name string, cli
 		s.pins++
 	}
 	return s, added
+}
+
+const tooManyServices = "the engine knows as many services as it may"
+
+// add returns a new service, or nil when there are as many as there may be.
+func (d *syscallData) add(name serviceName, client bool) *service {
+	if len(d.byName) >= d.limits.maxServices {
+		return nil
+	}
+	d.lastID++
+	s := &service{data: d, id: id.From[id.ServiceKind](d.nonce, d.lastID), name: name, client: client}
+	d.byName[name], d.byID[s.id] = s, s
+	return s
 }
 
 // Export implements [SyscallData]. When guests of another entry export the
@@ -257,7 +267,7 @@ func (d *syscallData) start(ctx context.Context, s *service) (code syscallpb.Ker
 	return syscallpb.KernelErr_NoError, true
 }
 
-// waiter is a call of Run that waits.
+// waiter is a call of Run that waits, or one of the host for who serves it.
 type waiter struct {
 	host   *hostInfo // nil when nobody asked
 	wake   chan struct{}

@@ -1305,9 +1305,10 @@ type IncomingCall struct {
 	MethodId *parigotpb.Id `protobuf:"bytes,2,opt,name=method_id,json=methodId,proto3" json:"method_id,omitempty"`
 	// The request, as its caller sent it.
 	Param *anypb.Any `protobuf:"bytes,3,opt,name=param,proto3" json:"param,omitempty"`
-	// The guest that calls: its instance.
+	// The guest that calls: its instance. Not set when the host itself does.
 	Caller *parigotpb.Id `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
-	// The guest that calls: the name that it was compiled under.
+	// The guest that calls: the name that it was compiled under. Empty when the host
+	// itself does.
 	CallerName string `protobuf:"bytes,5,opt,name=caller_name,json=callerName,proto3" json:"caller_name,omitempty"`
 	// The time until the caller's deadline, in nanoseconds. 0 means none.
 	TimeoutNs int64 `protobuf:"varint,6,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`

@@ -380,20 +380,3 @@ func TestCancelsWhatNobodyWaitsFor(t *testing.T) {
 	require.ErrorIs(t, m.Call(ctx, 0, bytesOf(1), new(wrapperspb.BytesValue)), context.Canceled)
 	require.EqualValues(t, 1, k.lastCall, "a context that has ended makes no call")
 }
-
-// TestErrorsOfTheKernel: callers of a service need not know that there is a kernel.
-func TestErrorsOfTheKernel(t *testing.T) {
-	t.Parallel()
-	for number, name := range syscallpb.KernelErr_name {
-		code := syscallpb.KernelErr(number)
-		if code == syscallpb.KernelErr_NoError {
-			continue
-		}
-		err := canonical(status.Error(code, "why"))
-		require.NotEqual(t, status.Unknown, status.CodeOf(err), name)
-		require.ErrorIs(t, err, status.Of(code))
-		require.ErrorContains(t, err, ": why: "+name)
-	}
-	own := status.Error(status.NotFound, "mine")
-	require.Equal(t, own, canonical(own))
-}

@@ -118,7 +118,7 @@ func (m *Remote) method(ctx context.Context, index int) (*parigotpb.Id, error) {
 	}
 	found, err := m.runtime.kernel.Locate(ctx, &syscallpb.LocateRequest{Service: qualified(m.name)})
 	if err != nil {
-		return nil, canonical(err)
+		return nil, syscallpb.Canonical(err)
 	}
 	m.bind(found)
 	if mid := (*m.methods.Load())[index]; mid != nil {
@@ -183,7 +183,7 @@ func (r *runtime) dispatch(ctx context.Context, d *syscallpb.DispatchRequest) (*
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.broken != nil {
-		return nil, canonical(r.broken)
+		return nil, syscallpb.Canonical(r.broken)
 	}
 	if parent := callOf(ctx); parent != nil && !parent.over {
 		d.Parent = parent.key
@@ -196,7 +196,7 @@ func (r *runtime) dispatch(ctx context.Context, d *syscallpb.DispatchRequest) (*
 		sent, err = r.kernel.Dispatch(context.WithoutCancel(ctx), d)
 	}
 	if err != nil {
-		return nil, canonical(err)
+		return nil, syscallpb.Canonical(err)
 	}
 	key := sent.GetCallId()
 	c := &outgoing{id: id.FromProto[id.CallKind](key), key: key, done: make(chan struct{})}
@@ -239,7 +239,7 @@ func (r *runtime) finishCall(ctx context.Context, c *outgoing, resp proto.Messag
 
 func (c *outgoing) decode(resp proto.Message) error {
 	if c.err != nil {
-		return canonical(c.err)
+		return syscallpb.Canonical(c.err)
 	}
 	value := c.result.GetResult().GetValue()
 	code := c.result.GetResultError()
@@ -253,36 +253,5 @@ func (c *outgoing) decode(resp proto.Message) error {
 	if err := proto.Unmarshal(value, p); err != nil {
 		p = nil // the code is what counts
 	}
-	return canonical(status.FromProto(code, p))
-}
-
-// canonicalOf is what the errors of the kernel are to who calls a service, and would
-// be if a plugin served it. The others cannot be, and are INTERNAL.
-var canonicalOf = map[syscallpb.KernelErr]status.Code{
-	syscallpb.KernelErr_LocateError:        status.Unavailable,
-	syscallpb.KernelErr_UnmarshalFailed:    status.InvalidArgument,
-	syscallpb.KernelErr_NamespaceExhausted: status.ResourceExhausted,
-	syscallpb.KernelErr_NotFound:           status.Unimplemented,
-	syscallpb.KernelErr_DataTooLarge:       status.ResourceExhausted,
-	syscallpb.KernelErr_CallerUnavailable:  status.Unavailable,
-	syscallpb.KernelErr_DependencyCycle:    status.ResourceExhausted, // calls on behalf of calls
-	syscallpb.KernelErr_NotReady:           status.Unavailable,
-	syscallpb.KernelErr_WriteTimeout:       status.Unavailable,
-	syscallpb.KernelErr_ChannelClosed:      status.Unavailable,
-	syscallpb.KernelErr_AbortRequest:       status.Unavailable,
-}
-
-// canonical gives an error of the kernel a canonical code, and keeps what the kernel
-// called it as its cause.
-func canonical(err error) error {
-	s, ok := status.From(err)
-	if !ok || s.Enum() != syscallpb.KernelErr_NoError.Descriptor().FullName() {
-		return codeOf(err)
-	}
-	own := syscallpb.KernelErr(s.Number())
-	code, ok := canonicalOf[own]
-	if !ok {
-		code = status.Internal
-	}
-	return status.Wrap(code, status.Of(own), s.Message())
+	return syscallpb.Canonical(status.FromProto(code, p))
 }

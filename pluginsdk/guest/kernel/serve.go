@@ -252,7 +252,7 @@ func (r *runtime) answer(c *incoming, value []byte, err error) {
 		if err = r.send(c, value, 0); err == nil {
 			return
 		}
-		err = canonical(err) // it is too large: then that is the outcome
+		err = syscallpb.Canonical(err) // it is too large: then that is the outcome
 	}
 	s := r.coded(c, err)
 	code, _ := s.WireCode()
@@ -263,7 +263,7 @@ func (r *runtime) answer(c *incoming, value []byte, err error) {
 		err = r.sendStatus(c, p, code)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(r.stderr, "kernel: a call of %s cannot be answered: %v\n", c.caller.Name, err)
+		_, _ = fmt.Fprintf(r.stderr, "kernel: a call of %s cannot be answered: %v\n", c.caller, err)
 	}
 }
 
@@ -297,7 +297,7 @@ func (r *runtime) coded(c *incoming, err error) *status.Status {
 	}
 	incident := id.New[id.IncidentKind]()
 	method := c.method.by.Name + "." + c.method.Name
-	_, _ = fmt.Fprintf(r.stderr, "kernel: incident %s: %s, called by %s: %v\n", incident, method, c.caller.Name, err)
+	_, _ = fmt.Fprintf(r.stderr, "kernel: incident %s: %s, called by %s: %v\n", incident, method, c.caller, err)
 	s, _ := status.From(status.Errorf(status.Internal, "%s: internal error, incident %s", method, incident))
 	return s
 }
