@@ -37,6 +37,12 @@ demo: generate ## Generate, build plugins and guests, run them: the examples end
 		echo "==> building the host and running the guest on it: examples/$$name/demo" && \
 		go run ./examples/$$name/demo -guest build/$$name-guest.wasm -cache build/cache || exit 1; \
 	done
+	@for name in greeting hello; do \
+		echo "==> building the guest: examples/syscall/guest/$$name for GOOS=wasip1" && \
+		$(WASIP1) go build -o build/$$name-guest.wasm ./examples/syscall/guest/$$name || exit 1; \
+	done
+	@echo "==> building the host and running the guests on it: examples/syscall/demo"
+	@go run ./examples/syscall/demo -greeting build/greeting-guest.wasm -hello build/hello-guest.wasm -cache build/cache
 
 tools:
 	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"
@@ -58,7 +64,7 @@ vet: ## Vet and build for the host and for wasip1
 	@echo "==> go vet, for the host and for wasip1"
 	@go vet ./...
 	@$(WASIP1) go vet $(GUEST_PACKAGES)
-	@$(WASIP1) go build -o /dev/null ./examples/file/guest ./examples/queue/guest
+	@$(WASIP1) go build -o /dev/null ./examples/file/guest ./examples/queue/guest ./examples/syscall/guest/...
 
 test: check-generated vet ## Run everything: stale code, vet, all tests with the race detector
 	@$(if $(RACE),echo "==> go test -race",echo "==> go test, WITHOUT the race detector: it needs cgo and a C compiler")

@@ -42,7 +42,7 @@ func main() {
 		name := strings.Join(args, " ")
 		end(kerneltestv1parigot.ServeWorker(ctx, newWorker(name)))
 	case "relay":
-		end(kerneltestv1parigot.ServeRelay(ctx, relay{}, kerneltestv1parigot.WorkerServiceName))
+		end(serveRelay(ctx))
 	case "both":
 		both(ctx)
 	case "twice":
@@ -79,7 +79,7 @@ func end(err error) {
 // both serves two services, of which one requires the other.
 func both(ctx context.Context) {
 	ended := make(chan error, 2)
-	go func() { ended <- kerneltestv1parigot.ServeRelay(ctx, relay{}, kerneltestv1parigot.WorkerServiceName) }()
+	go func() { ended <- serveRelay(ctx) }()
 	go func() { ended <- kerneltestv1parigot.ServeWorker(ctx, newWorker("")) }()
 	end(errors.Join(<-ended, <-ended))
 }
@@ -200,6 +200,10 @@ func fail(how string) error {
 		return status.Error(kerneltestv1.WorkerErr_WORKER_ERR_AS_ASKED, strings.Repeat("x", 32<<20))
 	}
 	return status.Error(status.Unimplemented, how)
+}
+
+func serveRelay(ctx context.Context) error {
+	return kerneltestv1parigot.ServeRelay(ctx, relay{}, kerneltestv1parigot.WorkerServiceName)
 }
 
 // relay has a worker do what it is told.
