@@ -29,13 +29,18 @@ type CallInfo struct {
 
 	links [2]links // of the lists that it is in
 
-	// What ReadOne returns, in one piece of memory. Nobody changes it once it is
-	// delivered.
-	incoming  syscallpb.IncomingCall
+	incoming *incoming // nil once it is delivered
+	bytes    int       // of the request and what came beside it
+}
+
+// incoming is what ReadOne returns, in one piece of memory. It is apart from the
+// CallInfo, which stays until the call is over: a guest that does not answer would
+// have the host keep payloads that the guest itself has forgotten.
+type incoming struct {
+	syscallpb.IncomingCall
 	callKey   parigotpb.Id
 	methodKey parigotpb.Id
 	callerKey parigotpb.Id
-	bytes     int // of the request and what came beside it
 }
 
 // call is what a caller asks for.
@@ -56,29 +61,32 @@ func newCallInfo(cid id.CallId, c *call, target *hostInfo) *CallInfo {
 		id: cid, caller: c.caller, target: target, reply: c.reply,
 		parent: c.parent, depth: c.depth, deadline: c.deadline,
 	}
-	ci.callKey.High, ci.callKey.Low = cid.High(), cid.Low()
-	ci.methodKey.High, ci.methodKey.Low = c.method.High(), c.method.Low()
-	in := &ci.incoming
-	in.CallId, in.MethodId, in.CallerName, in.Metadata = &ci.callKey, &ci.methodKey, c.caller.name, c.metadata
+	in := new(incoming)
+	in.callKey.High, in.callKey.Low = cid.High(), cid.Low()
+	in.methodKey.High, in.methodKey.Low = c.method.High(), c.method.Low()
+	in.CallId, in.MethodId, in.CallerName, in.Metadata = &in.callKey, &in.methodKey, c.caller.name, c.metadata
 	if !c.caller.id.IsZero() {
-		ci.callerKey.High, ci.callerKey.Low = c.caller.id.High(), c.caller.id.Low()
-		in.Caller = &ci.callerKey
+		in.callerKey.High, in.callerKey.Low = c.caller.id.High(), c.caller.id.Low()
+		in.Caller = &in.callerKey
 	}
 	for key, value := range c.metadata {
 		ci.bytes += len(key) + len(value)
 	}
 	in.Param = c.param
 	ci.bytes += sizeOf(c.param)
+	ci.incoming = in
 	return ci
 }
 
-// deliver returns the call for a response of ReadOne.
+// deliver returns the call for a response of ReadOne, once.
 func (ci *CallInfo) deliver() *syscallpb.IncomingCall {
+	in := &ci.incoming.IncomingCall
+	ci.incoming = nil
 	if !ci.deadline.IsZero() {
 		// A call that is late is about to be cancelled. 0 would mean any time.
-		ci.incoming.TimeoutNs = max(1, int64(time.Until(ci.deadline)))
+		in.TimeoutNs = max(1, int64(time.Until(ci.deadline)))
 	}
-	return &ci.incoming
+	return in
 }
 
 // path names the guests from the first call on whose behalf ci is made to the

@@ -55,9 +55,9 @@ func (k *kernel) dispatch(ctx context.Context, h *hostInfo, req *syscallpb.Dispa
 // refusedGone when nobody serves s now.
 func (k *kernel) route(s *service, c *call) (*CallInfo, accept, error) {
 	full := false
-	target, n := s.next()
-	for ; n > 0 && target != nil; n-- {
-		ci := newCallInfo(id.From[id.CallKind](k.data.nonce, k.lastID.Add(1)), c, target)
+	replicas, first := s.turns()
+	for i := range replicas {
+		ci := newCallInfo(id.From[id.CallKind](k.data.nonce, k.lastID.Add(1)), c, replicas[(first+i)%len(replicas)])
 		if c.depth > k.maxCallDepth {
 			return nil, refusedGone, k.tooDeep(ci)
 		}
@@ -69,10 +69,12 @@ func (k *kernel) route(s *service, c *call) (*CallInfo, accept, error) {
 		case taken == refusedFull:
 			full = true
 		}
-		target, _ = s.next()
 	}
-	if full {
+	switch {
+	case full:
 		return nil, refusedFull, status.Errorf(status.ResourceExhausted, "%s has as many calls waiting as it may", s.name)
+	case s.isReady():
+		return k.route(s, c) // others took their place: who leaves is no longer ready
 	}
 	return nil, refusedGone, nil
 }

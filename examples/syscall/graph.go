@@ -18,6 +18,13 @@ type edge struct {
 	holders   []*hostInfo // nil for an edge that nobody asked for
 }
 
+// needed reports whether h, which may be nil, has to wait for e. What replicas
+// serve needs the same for all of them. A client stands for one guest: those
+// of one name need not do the same.
+func (e *edge) needed(h *hostInfo) bool {
+	return h == nil || !e.src.client || slices.Contains(e.holders, h)
+}
+
 // Import implements [SyscallData].
 func (d *syscallData) Import(ctx context.Context, src, dest id.ServiceId) syscallpb.KernelErr {
 	d.mu.Lock()

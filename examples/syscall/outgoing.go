@@ -3,6 +3,7 @@
 package syscall
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -39,13 +40,29 @@ func (b *inbox) endAt(ci *CallInfo, late func(*CallInfo)) {
 	}
 }
 
-// forget removes a call that has its result.
+// forget removes a call that has its result, or will have none. Those that still
+// wait for it find that out.
 func (b *inbox) forget(ci *CallInfo) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.outgoing.remove(ci)
 	stopTimer(ci)
+	for b.wakeReaderOf(ci.id) {
+	}
 	b.wakeDrained()
+}
+
+// wakeReaderOf wakes a reader that waits for one call, and reports whether there was
+// one.
+func (b *inbox) wakeReaderOf(cid id.CallId) bool {
+	i := slices.IndexFunc(b.readers, func(r *reader) bool { return r.only == cid })
+	if i < 0 {
+		return false
+	}
+	r := b.readers[i]
+	b.readers = slices.Delete(b.readers, i, i+1)
+	r.ch <- nil
+	return true
 }
 
 func stopTimer(ci *CallInfo) {
@@ -74,14 +91,9 @@ func (b *inbox) pushResult(call *syscallpb.ResolvedCall) {
 	b.resolvedBytes += sizeOf(call.GetResult())
 	b.resolved.push(call)
 	cid := id.FromProto[id.CallKind](call.GetCallId())
-	for i, r := range b.readers {
-		if r.only == cid {
-			b.readers = append(b.readers[:i], b.readers[i+1:]...)
-			r.ch <- nil
-			return
-		}
+	if !b.wakeReaderOf(cid) {
+		b.wakeOne()
 	}
-	b.wakeOne()
 }
 
 // takeResult returns the first result, or nil.

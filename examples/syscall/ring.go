@@ -148,7 +148,7 @@ func (d *syscallData) waitsFor(h *hostInfo) [][]*hostInfo {
 	}
 	var all [][]*hostInfo
 	for _, e := range h.launching.requires {
-		if !e.dest.started && len(e.dest.exporters) > 0 {
+		if !e.dest.started && len(e.dest.exporters) > 0 && e.needed(h) {
 			all = append(all, e.dest.exporters)
 		}
 	}

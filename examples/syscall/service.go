@@ -216,10 +216,11 @@ func (s *service) Run(ctx context.Context) syscallpb.KernelErr {
 	}
 }
 
-// missing returns a service that s requires and that has not started, or nil.
-func (s *service) missing() *service {
+// missing returns a service that s requires for h, see needed, and that has not
+// started, or nil.
+func (s *service) missing(h *hostInfo) *service {
 	for _, e := range s.requires {
-		if !e.dest.started {
+		if !e.dest.started && e.needed(h) {
 			return e.dest
 		}
 	}
@@ -231,15 +232,13 @@ func (s *service) unused() bool {
 	return s.pins == 0 && s.registered == 0 && len(s.requires) == 0 && len(s.requiredBy) == 0 && len(s.awaited) == 0
 }
 
-// next returns whose turn it is to get a call, and how many there are. Asking
-// again returns the next one.
-func (s *service) next() (*hostInfo, int) {
+// turns returns who gets calls, and the index of the one whose turn it is.
+func (s *service) turns() ([]*hostInfo, int) {
 	ready := s.ready.Load()
 	if ready == nil || len(*ready) == 0 {
 		return nil, 0
 	}
-	n := uint32(len(*ready))
-	return (*ready)[s.turn.Add(1)%n], int(n)
+	return *ready, int(s.turn.Add(1) % uint32(len(*ready)))
 }
 
 // publish lets calls see who gets them: those who have launched s, which they can

@@ -283,7 +283,7 @@ func TestCallInfoIsSentToChannels(t *testing.T) {
 	cid := greeting.mustCall("first")
 	ci := <-r.ch
 	require.Equal(t, id.FromProto[id.CallKind](cid), ci.id)
-	require.Equal(t, "first", string(ci.incoming.GetParam().GetValue()))
+	require.Equal(t, "first", string(ci.deliver().GetParam().GetValue()))
 	greeting.mustCall("second")
 	require.Empty(t, r.ch)
 	require.Equal(t, "second", string(server.incoming().GetParam().GetValue()))

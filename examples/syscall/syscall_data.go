@@ -247,7 +247,7 @@ func (d *syscallData) start(ctx context.Context, s *service) (code syscallpb.Ker
 	defer d.mu.Unlock()
 	h := askerOf(ctx).host
 	switch {
-	case s.missing() != nil:
+	case s.missing(h) != nil:
 		return 0, false
 	case h != nil && h.left:
 		return syscallpb.KernelErr_ChannelClosed, true
@@ -302,7 +302,7 @@ func (d *syscallData) await(ctx context.Context, s *service) (*waiter, syscallpb
 		return nil, syscallpb.KernelErr_ChannelClosed
 	case d.exitAsked.Load():
 		return nil, syscallpb.KernelErr_AbortRequest
-	case s.missing() == nil:
+	case s.missing(h) == nil:
 		return nil, syscallpb.KernelErr_NoError
 	}
 	w := &waiter{host: h, wake: make(chan struct{})}
@@ -324,7 +324,7 @@ func (d *syscallData) stopWaiting(ctx context.Context, s *service, w *waiter) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.remove(s, w)
-	if m := s.missing(); m != nil {
+	if m := s.missing(w.host); m != nil {
 		because(ctx, s.name.String()+" requires "+m.name.String()+", which has not started")
 	}
 }
