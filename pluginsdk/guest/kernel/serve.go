@@ -192,8 +192,8 @@ func (r *runtime) admit(c *incoming, mid id.MethodId) error {
 // context returns the context of a call.
 func (c *incoming) context(in *syscallpb.IncomingCall) context.Context {
 	ctx := context.WithValue(c.method.by.ctx, callKey{}, c)
-	if m := in.GetMetadata(); len(m) > 0 {
-		ctx = parigot.WithAllMetadata(ctx, m)
+	if m := in.GetMetadata(); len(m) > 0 || parigot.Metadata(ctx) != nil {
+		ctx = parigot.WithAllMetadata(ctx, m) // the caller's, and none of who serves
 	}
 	limit := time.Duration(in.GetTimeoutNs())
 	if b := c.method.Budget; b > 0 && (limit <= 0 || b < limit) {
