@@ -34,6 +34,8 @@ type fakeKernel struct {
 	answer   func(*syscallpb.ReturnValueRequest) error
 	methods  []*syscallpb.MethodBinding
 
+	launches, requires, locates []error // what these calls return, one after the other
+
 	mu        sync.Mutex
 	lastCall  uint64
 	cancelled []uint64
@@ -65,7 +67,19 @@ func (k *fakeKernel) Export(context.Context, *syscallpb.ExportRequest, *syscallp
 }
 
 func (k *fakeKernel) Launch(context.Context, *syscallpb.LaunchRequest, *syscallpb.LaunchResponse) error {
-	return nil
+	return next(&k.launches)
+}
+
+func (k *fakeKernel) Require(context.Context, *syscallpb.RequireRequest, *syscallpb.RequireResponse) error {
+	return next(&k.requires)
+}
+
+// next returns the first of some errors, and takes it from them; nil after the last.
+func next(errs *[]error) (err error) {
+	if len(*errs) > 0 {
+		err, *errs = (*errs)[0], (*errs)[1:]
+	}
+	return err
 }
 
 func (k *fakeKernel) Exit(context.Context, *syscallpb.ExitRequest, *syscallpb.ExitResponse) error {
@@ -79,7 +93,7 @@ func (k *fakeKernel) Locate(_ context.Context, _ *syscallpb.LocateRequest, resp 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	resp.ServiceId, resp.Binding = number(1), k.methods
-	return nil
+	return next(&k.locates)
 }
 
 func (k *fakeKernel) Dispatch(_ context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
@@ -379,4 +393,38 @@ func TestCancelsWhatNobodyWaitsFor(t *testing.T) {
 	require.Equal(t, []uint64{1}, k.cancelled)
 	require.ErrorIs(t, m.Call(ctx, 0, bytesOf(1), new(wrapperspb.BytesValue)), context.Canceled)
 	require.EqualValues(t, 1, k.lastCall, "a context that has ended makes no call")
+}
+
+// TestLocate: it waits, by launching, until the service is there.
+func TestLocate(t *testing.T) {
+	t.Parallel()
+	fail := func(code syscallpb.KernelErr) error { return status.Error(code, "as told") }
+	unknown, notReady := fail(syscallpb.KernelErr_BadId), fail(syscallpb.KernelErr_NotReady)
+	nobody, late := fail(syscallpb.KernelErr_LocateError), fail(syscallpb.KernelErr_RunTimeout)
+	already, full := fail(syscallpb.KernelErr_ServiceAlreadyRequired), fail(syscallpb.KernelErr_NamespaceExhausted)
+	for name, c := range map[string]struct {
+		launches, requires, locates []error
+		want                        error
+	}{
+		"required by a service":     {},
+		"there":                     {locates: []error{unknown}},
+		"required before":           {locates: []error{unknown}, requires: []error{already}},
+		"comes":                     {locates: []error{unknown, notReady}},
+		"goes again, and comes":     {locates: []error{unknown, notReady, nobody}},
+		"another one does not come": {locates: []error{unknown, notReady}, launches: []error{nil, late}},
+		"does not come":             {locates: []error{unknown, notReady, notReady}, launches: []error{nil, late}, want: late},
+		"cannot be required":        {locates: []error{unknown}, requires: []error{full}, want: full},
+		"cannot be located":         {locates: []error{unknown, full}, want: full},
+		"cannot be a client":        {locates: []error{unknown}, launches: []error{full}, want: full},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newFake()
+			k.launches, k.requires, k.locates = c.launches, c.requires, c.locates
+			_, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", nil)
+			require.ErrorIs(t, err, c.want)
+			require.Equal(t, c.want == nil, err == nil)
+			require.Empty(t, append(append(k.launches, k.requires...), k.locates...), "all that was to happen has")
+		})
+	}
 }
