@@ -54,10 +54,14 @@ func (k *kernel) dispatch(ctx context.Context, h *hostInfo, req *syscallpb.Dispa
 // route sends a call to the first guest that serves s and has room. It is
 // refusedGone when nobody serves s now.
 func (k *kernel) route(s *service, c *call) (*CallInfo, accept, error) {
-	full := false
-	replicas, first := s.turns()
+	ready := s.ready.Load()
+	if ready == nil {
+		return nil, refusedGone, nil
+	}
+	full, replicas, turn := false, *ready, int(s.turn.Add(1))
 	for i := range replicas {
-		ci := newCallInfo(id.From[id.CallKind](k.data.nonce, k.lastID.Add(1)), c, replicas[(first+i)%len(replicas)])
+		target := replicas[(turn+i)%len(replicas)]
+		ci := newCallInfo(id.From[id.CallKind](k.data.nonce, k.lastID.Add(1)), c, target)
 		if c.depth > k.maxCallDepth {
 			return nil, refusedGone, k.tooDeep(ci)
 		}
@@ -73,8 +77,8 @@ func (k *kernel) route(s *service, c *call) (*CallInfo, accept, error) {
 	switch {
 	case full:
 		return nil, refusedFull, status.Errorf(status.ResourceExhausted, "%s has as many calls waiting as it may", s.name)
-	case s.isReady():
-		return k.route(s, c) // others took their place: who leaves is no longer ready
+	case s.ready.Load() != ready:
+		return k.route(s, c) // others may have taken their place
 	}
 	return nil, refusedGone, nil
 }

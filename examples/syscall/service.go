@@ -232,15 +232,6 @@ func (s *service) unused() bool {
 	return s.pins == 0 && s.registered == 0 && len(s.requires) == 0 && len(s.requiredBy) == 0 && len(s.awaited) == 0
 }
 
-// turns returns who gets calls, and the index of the one whose turn it is.
-func (s *service) turns() ([]*hostInfo, int) {
-	ready := s.ready.Load()
-	if ready == nil || len(*ready) == 0 {
-		return nil, 0
-	}
-	return *ready, int(s.turn.Add(1) % uint32(len(*ready)))
-}
-
 // publish lets calls see who gets them: those who have launched s, which they can
 // only when they export it. Nobody calls a client.
 func (s *service) publish() {

@@ -149,6 +149,8 @@ func (w *worker) do(ctx context.Context, what, with string) (string, error) {
 	case "wait":
 		what, with, _ = strings.Cut(with, " ")
 		return w.wait(what, with)
+	case "settle":
+		return w.settle(), nil
 	case "size":
 		n, err := strconv.Atoi(with)
 		return strings.Repeat("x", n), err
@@ -173,6 +175,16 @@ func (w *worker) wait(what, n string) (string, error) {
 		w.changed.Wait()
 	}
 	return n, err
+}
+
+// settle waits until all calls have ended that waited for their end.
+func (w *worker) settle() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.counts["ended"] < w.counts["blocked"] {
+		w.changed.Wait()
+	}
+	return "settled"
 }
 
 // fail fails in one of the ways there are.
@@ -245,14 +257,22 @@ func ask(ctx context.Context, line string) string {
 	switch how {
 	case "hurry":
 		return call(ctx, client.Hurry, req)
-	case "within":
-		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	case "within", "soon":
+		limit := time.Minute
+		if how == "soon" {
+			limit = 50 * time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		return call(ctx, client.Do, req)
 	case "cancel":
-		ctx, cancel := context.WithCancel(ctx)
-		time.AfterFunc(10*time.Millisecond, cancel)
-		return call(ctx, client.Do, req)
+		// The line is when to cancel.
+		cancelled, cancel := context.WithCancel(ctx)
+		go func() {
+			defer cancel()
+			_ = call(ctx, client.Do, req)
+		}()
+		return call(cancelled, client.Do, &kerneltestv1.DoRequest{What: "block"})
 	case "forget":
 		// The line is when to forget it.
 		f := client.DoAsync(ctx, &kerneltestv1.DoRequest{What: "block"})
