@@ -4,6 +4,7 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/future"
+	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
 )
@@ -84,7 +86,10 @@ func CallAsync[R proto.Message](ctx context.Context, r *Remote, method int, req 
 func Exit(ctx context.Context, code int) error {
 	r := self()
 	_, err := r.asClient(ctx)
-	if err == nil {
+	switch {
+	case errors.Is(err, status.Of(syscallpb.KernelErr_AbortRequest)):
+		return nil // another guest was faster, before this one used the kernel
+	case err == nil:
 		// The kernel refuses what no int32 holds, as it does any code above 255.
 		_, err = r.kernel.Exit(ctx, &syscallpb.ExitRequest{Code: int32(min(max(code, -1), math.MaxInt32)), Everyone: true})
 	}
