@@ -28,11 +28,11 @@ func await(ctx context.Context, m api.Module, stack []uint64) {
 	case !ok || size < abi.RecordSize:
 		stack[0] = abi.Result(-int32(status.OutOfRange), 0)
 		return
-	case s.Calls.Closed():
-		limit = -1 // the end of ctx is near, and the guest is not to go on without its calls
-	case s.Calls.Empty():
+	case s.Calls.Empty() && !s.Calls.Closed(): // in this order: closing empties it
 		stack[0] = abi.Result(-int32(status.FailedPrecondition), 0)
 		return
+	case s.Calls.Closed():
+		limit = -1 // the end of ctx is near, and the guest is not to go on without its calls
 	}
 	var n uint32
 	if waitForCalls(ctx, s.Calls, limit) {

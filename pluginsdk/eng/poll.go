@@ -120,6 +120,7 @@ func poll(ctx context.Context, mem api.Memory, in, out, count, result uint32) ui
 // poller is one poll_oneoff.
 type poller struct {
 	calls *instance.Calls // nil when the guest can have none
+	watch bool            // a subscription is for finished calls
 	limit time.Duration   // of the clock that rings first; negative without a clock
 	now   bool            // something has happened already
 	awake bool            // a call has finished
@@ -140,7 +141,9 @@ func (p *poller) look(sub []byte) (errno uint64) {
 		}
 	case kind > eventFDWrite:
 		return wasiInval
-	case !p.awaited(kind, fd):
+	case p.awaited(kind, fd):
+		p.watch = true
+	default:
 		p.now = true
 	}
 	return wasiOK
@@ -159,9 +162,9 @@ func (p *poller) wait(ctx context.Context) {
 	if p.limit > 0 {
 		began = time.Now()
 	}
-	calls := p.calls
-	if calls == nil {
-		calls = noCalls
+	calls := noCalls
+	if p.watch {
+		calls = p.calls
 	}
 	p.awake = waitForCalls(ctx, calls, p.limit)
 	if p.limit > 0 {
@@ -170,7 +173,7 @@ func (p *poller) wait(ctx context.Context) {
 }
 
 // noCalls never has anything to deliver.
-var noCalls = instance.NewCalls(0, 0, nil)
+var noCalls = new(instance.Calls)
 
 // happened writes the event of a subscription, if there is one.
 func (p *poller) happened(sub, event []byte) bool {

@@ -93,6 +93,7 @@ func TestPoll(t *testing.T) {
 		took(59*time.Minute, [][3]uint64{{4, 0, eventFDRead}}, results, forever)
 		took(0, [][3]uint64{{4, 0, eventFDRead}}, minute, results) // it is ready until await
 		took(0, [][3]uint64{{5, 0, eventFDRead}, {4, 0, eventFDRead}}, stdin, results)
+		took(time.Second, [][3]uint64{{2, 0, eventClock}}, second) // who sleeps is not woken by it
 		_, _ = calls.Deliver(make([]byte, abi.RecordSize))
 
 		time.AfterFunc(time.Hour, cancel)
