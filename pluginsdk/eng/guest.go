@@ -243,8 +243,15 @@ func (i *Instance) cancelCallsAfter(ctx context.Context) func() {
 	if i.state.Calls == nil {
 		return func() {}
 	}
-	stop := context.AfterFunc(ctx, func() { i.state.Calls.Close() })
+	stop := context.AfterFunc(ctx, i.cancelCalls)
 	return func() { stop() }
+}
+
+// cancelCalls cancels the calls that go on while the guest runs. It waits for none.
+func (i *Instance) cancelCalls() {
+	if i.state.Calls != nil {
+		i.state.Calls.Close()
+	}
 }
 
 // launch runs the function that starts the instance.
@@ -352,7 +359,8 @@ func (i *Instance) Caller() Caller { return Caller{ID: i.state.ID, Name: i.state
 // waits for calls that others make, even when ctx ends meanwhile, so an
 // implementation must not call the instance that is calling it. After a trap, an exit or a call
 // that was cut off by its context, the instance is of no use any more: that call
-// and all later ones fail with ABORTED or the context's code. An unknown
+// and all later ones fail with ABORTED or the context's code, and its calls that are
+// pending are cancelled. An unknown
 // function is NOT_FOUND.
 func (i *Instance) Call(ctx context.Context, function string, params ...uint64) ([]uint64, error) {
 	i.mu.Lock()
@@ -370,6 +378,7 @@ func (i *Instance) Call(ctx context.Context, function string, params ...uint64) 
 	if err != nil {
 		err = i.guest.explain(ctx, err)
 		i.broken = status.Wrap(status.Aborted, err, "the instance ended in an earlier call")
+		i.cancelCalls()
 		return nil, err
 	}
 	return results, nil

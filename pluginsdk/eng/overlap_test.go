@@ -401,6 +401,20 @@ func TestLibraryCollectsLater(t *testing.T) {
 	<-b.impl.entered
 	require.NoError(t, i.Close(t.Context()))
 	require.EqualValues(t, 1, b.impl.ended.Load())
+
+	// One that is broken waits to be closed. Its calls do not.
+	i, err = g.Instantiate(t.Context())
+	require.NoError(t, err)
+	_, err = i.Call(t.Context(), "begin", 0)
+	require.NoError(t, err)
+	<-b.impl.entered
+	<-b.impl.endings // of the call above
+	ctx, cancel = context.WithCancel(t.Context())
+	time.AfterFunc(time.Millisecond, cancel)
+	_, err = i.Call(ctx, "collect")
+	require.ErrorIs(t, err, status.Of(status.Cancelled))
+	<-b.impl.endings
+	require.NoError(t, i.Close(t.Context()))
 }
 
 // TestGuestThatDoesNotAwait: one that does not import await never gets PENDING.
