@@ -26,15 +26,16 @@ func (d *descriptor) open() {
 	d.raw, d.err = d.file.SyscallConn()
 }
 
-func (d *descriptor) wait(limit time.Duration, ready func() bool) (bool, error) {
+// limit leaves it to wait to say that the descriptor cannot be polled.
+func (d *descriptor) limit(limit time.Duration) {
+	d.once.Do(d.open)
+	_ = d.file.SetReadDeadline(time.Now().Add(limit))
+}
+
+func (d *descriptor) wait(ready func() bool) (bool, error) {
 	d.once.Do(d.open)
 	if d.err != nil {
 		return false, d.err
-	}
-	if limit > 0 {
-		if err := d.file.SetReadDeadline(time.Now().Add(limit)); err != nil {
-			return false, err
-		}
 	}
 	err := d.raw.Read(func(uintptr) bool { return ready() })
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -25,8 +25,10 @@ const (
 type poller interface {
 	// wait calls ready, and again each time that the host may have results,
 	// until it returns true or the time is over; it returns whether it was the
-	// former. A new time counts from now, 0 keeps the one that runs.
-	wait(limit time.Duration, ready func() bool) (bool, error)
+	// former.
+	wait(ready func() bool) (bool, error)
+	// limit sets that time, from now, for the wait that goes on as well.
+	limit(d time.Duration)
 }
 
 // pendingCall is a call that goes on in the host.
@@ -45,6 +47,7 @@ func (w *wire) pend(handle uint32, resp proto.Message) *pendingCall {
 		w.pending = map[uint32]*pendingCall{}
 	}
 	w.pending[handle] = p
+	w.lookSoon()
 	if w.pumping {
 		return p
 	}
@@ -82,37 +85,48 @@ func (w *wire) finish(ctx context.Context, p *pendingCall) error {
 // runs: so then it waits like any other goroutine.
 //
 // The poller wakes it when no other goroutine can run. Should the others never rest,
-// it looks by itself now and then: the longer there was no result that way, the
-// later.
+// it looks by itself now and then: the longer there was no result that way, and no new
+// call, the later.
 func (w *wire) pump() {
-	tick, limit := firstTick, firstTick
 	for range w.resume {
 		for open := true; open; {
-			got := 0
-			ready, err := w.poll.wait(limit, func() bool {
-				got, open = w.collect(0)
-				return got > 0 || !open
+			ready, err := w.poll.wait(func() (stop bool) {
+				stop, open = w.collect(0)
+				return stop
 			})
-			limit = 0
 			switch {
 			case err != nil:
 				// Nothing to poll: the guest has to stand still.
 				_, open = w.collect(-1)
 			case !ready:
-				got, open = w.collect(0)
-				tick = min(2*tick, lastTick)
-				limit = tick
-			}
-			if got > 0 && tick > firstTick {
-				tick, limit = firstTick, firstTick
+				w.lookLater()
+				_, open = w.collect(0)
 			}
 		}
 	}
 }
 
-// collect gives finished calls their results. It returns how many there were, and
-// whether calls are still pending; if not, the pump has to stop.
-func (w *wire) collect(timeoutNs int64) (got int, open bool) {
+// lookSoon has the pump look for results by itself after the first tick again. The
+// caller holds w.mu.
+func (w *wire) lookSoon() {
+	if w.tick != firstTick {
+		w.tick = firstTick
+		w.poll.limit(firstTick)
+	}
+}
+
+// lookLater has it look after twice the time.
+func (w *wire) lookLater() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tick = min(2*w.tick, lastTick)
+	w.poll.limit(w.tick)
+}
+
+// collect gives finished calls their results. It returns whether there were some or
+// there will be none, and whether calls are still pending; if not, the pump has to
+// stop.
+func (w *wire) collect(timeoutNs int64) (stop, open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.results == nil {
@@ -123,7 +137,7 @@ func (w *wire) collect(timeoutNs int64) (got int, open bool) {
 		w.fail(code)
 	}
 	defer w.trim()
-	for rest := w.results[:min(n, resultsSize)]; len(rest) >= abi.RecordSize; got++ {
+	for rest := w.results[:min(n, resultsSize)]; len(rest) >= abi.RecordSize; {
 		r := abi.ReadRecord(rest)
 		rest = rest[abi.RecordSize:]
 		if uint64(r.Size) <= uint64(len(rest)) {
@@ -135,8 +149,11 @@ func (w *wire) collect(timeoutNs int64) (got int, open bool) {
 		w.deliver(r, w.resp, err)
 		rest = nil
 	}
+	if n > 0 {
+		w.lookSoon()
+	}
 	w.pumping = len(w.pending) > 0
-	return got, w.pumping
+	return n > 0 || !w.pumping, w.pumping
 }
 
 // deliver gives a call its result. The messages own their data.

@@ -26,13 +26,14 @@ type slowHost struct {
 	cancelled []uint32
 	code      int32 // of await
 	wake      chan struct{}
+	late      *time.Timer
 	asleep    bool // the guest never rests, so that nothing polls
 	pollErr   error
 	waits     []time.Duration // the time limits that the poller got
 }
 
 func newSlowHost(t *testing.T) *slowHost {
-	return &slowHost{fakeHost: fakeHost{t: t}, wake: make(chan struct{}, 1)}
+	return &slowHost{fakeHost: fakeHost{t: t}, wake: make(chan struct{}, 1), late: time.NewTimer(0)}
 }
 
 func (h *slowHost) wire() *wire {
@@ -82,32 +83,33 @@ func (h *slowHost) finish(handle uint32, code int32, body []byte) {
 	}
 }
 
-func (h *slowHost) wait(limit time.Duration, ready func() bool) (bool, error) {
+func (h *slowHost) limit(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waits = append(h.waits, d)
+	h.late.Reset(d)
+}
+
+func (h *slowHost) wait(ready func() bool) (bool, error) {
 	if h.pollErr != nil {
 		return false, h.pollErr
 	}
-	h.mu.Lock()
-	if limit > 0 {
-		h.waits = append(h.waits, limit)
-	}
-	h.mu.Unlock()
 	wake := h.wake
 	if h.asleep {
 		wake = nil
 	}
-	late := time.After(h.limit(-1))
 	for !ready() {
 		select {
 		case <-wake:
-		case <-late:
+		case <-h.late.C:
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// limit returns one of the time limits that the poller got; -1 is the last.
-func (h *slowHost) limit(i int) time.Duration {
+// limitAt returns one of the time limits that the poller got; -1 is the last.
+func (h *slowHost) limitAt(i int) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.waits[(i+len(h.waits))%len(h.waits)]
@@ -204,13 +206,19 @@ func TestBusyGuest(t *testing.T) {
 		<-a
 		require.LessOrEqual(t, time.Since(begin), time.Second)
 		synctest.Wait()
-		require.Equal(t, firstTick, h.limit(0))
-		require.Equal(t, 2*firstTick, h.limit(1))
+		require.Equal(t, firstTick, h.limitAt(0))
+		require.Equal(t, 2*firstTick, h.limitAt(1))
 
 		b := h.begin(t.Context(), w)
-		require.Equal(t, firstTick, h.limit(-1), "once there are some, soon again")
+		require.Equal(t, firstTick, h.limitAt(-1), "once there are some, soon again")
 		time.Sleep(24 * time.Hour)
-		require.Equal(t, lastTick, h.limit(-1))
+		require.Equal(t, lastTick, h.limitAt(-1))
+		c := h.begin(t.Context(), w)
+		require.Equal(t, firstTick, h.limitAt(-1), "a new call may be done soon")
+		h.finish(3, 0, nil)
+		begin = time.Now()
+		<-c
+		require.LessOrEqual(t, time.Since(begin), firstTick)
 		h.finish(2, 0, nil)
 		<-b
 		close(w.resume)

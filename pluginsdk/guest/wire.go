@@ -45,6 +45,7 @@ type wire struct {
 	pending map[uint32]*pendingCall
 	pumping bool
 	resume  chan struct{} // made with the pump, tells it that calls are pending
+	tick    time.Duration // until the pump looks for results by itself
 }
 
 // call makes one call. Messages own their data afterwards: they do not alias
