@@ -71,7 +71,6 @@ func TestPayloadsAreNotKept(t *testing.T) {
 		ServiceId: greeting.service, MethodId: greeting.method, Param: param,
 	})
 	require.NoError(t, err)
-	param = nil
 	require.Equal(t, "large", string(server.incoming().GetParam().GetValue()))
 	require.Eventually(t, func() bool {
 		runtime.GC()
