@@ -12,14 +12,18 @@ WASIP1 := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC) 2>/dev/null),-race))
 
 # What guests link, and guests.
-GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
-	./pluginsdk/parigotpb/... ./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/reactor \
-	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest
+GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
+	./pluginsdk/parigotpb/... ./pluginsdk/syscallpb/... \
+	./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/overlaplib \
+	./pluginsdk/eng/testdata/reactor \
+	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest \
+	./examples/syscall/gen/... ./examples/syscall/guest/... ./examples/syscall/testdata/gen/... \
+	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest ./examples/syscall/testdata/node
 
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test soak corpus vet lint lintfix bench bench-gen bench-queue fuzz tools clean
+.PHONY: help demo generate check-generated test soak chaos corpus vet lint lintfix bench bench-gen bench-queue bench-syscall fuzz tools clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -33,6 +37,12 @@ demo: generate ## Generate, build plugins and guests, run them: the examples end
 		echo "==> building the host and running the guest on it: examples/$$name/demo" && \
 		go run ./examples/$$name/demo -guest build/$$name-guest.wasm -cache build/cache || exit 1; \
 	done
+	@for name in greeting hello; do \
+		echo "==> building the guest: examples/syscall/guest/$$name for GOOS=wasip1" && \
+		$(WASIP1) go build -o build/$$name-guest.wasm ./examples/syscall/guest/$$name || exit 1; \
+	done
+	@echo "==> building the host and running the guests on it: examples/syscall/demo"
+	@go run ./examples/syscall/demo -greeting build/greeting-guest.wasm -hello build/hello-guest.wasm -cache build/cache
 
 tools:
 	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"
@@ -54,7 +64,7 @@ vet: ## Vet and build for the host and for wasip1
 	@echo "==> go vet, for the host and for wasip1"
 	@go vet ./...
 	@$(WASIP1) go vet $(GUEST_PACKAGES)
-	@$(WASIP1) go build -o /dev/null ./examples/file/guest ./examples/queue/guest
+	@$(WASIP1) go build -o /dev/null ./examples/file/guest ./examples/queue/guest ./examples/syscall/guest/...
 
 test: check-generated vet ## Run everything: stale code, vet, all tests with the race detector
 	@$(if $(RACE),echo "==> go test -race",echo "==> go test, WITHOUT the race detector: it needs cgo and a C compiler")
@@ -65,6 +75,9 @@ test: check-generated vet ## Run everything: stale code, vet, all tests with the
 
 soak: ## Kill the queue's host 200 times while its guests work
 	@go test $(RACE) -run '^TestCrash$$' -v -timeout 30m ./examples/queue -kills 200
+
+chaos: ## End 50 guests that call each other, in all ways there are, for a minute
+	@go test ./examples/syscall -run '^TestGuestChaos$$' -v -timeout 30m -chaos.guests 50 -chaos.time 1m
 
 corpus: ## Generate and compile the services of all corpus modules, and print the scoreboard
 	@cd internal/corpus && go test -tags corpusfull -run Grouping -timeout 60m . && go run -tags corpusfull ./cmd/corpus
@@ -95,6 +108,10 @@ bench-gen: ## Measure the generator beside those of grpc and connect, into docs/
 bench-queue: ## Measure the queue plugin beside goqite, into docs/benchmarks.md: 4 minutes
 	@mkdir -p build
 	@cd bench && go run ./queue -dir ../build -doc ../docs/benchmarks.md
+
+bench-syscall: ## Measure calls from guest to guest beside gRPC, into docs/benchmarks.md: 4 minutes
+	@mkdir -p build
+	@cd bench && go run ./syscall -dir ../build -doc ../docs/benchmarks.md
 
 fuzz: ## Run each fuzz target for FUZZTIME (60s)
 	@for t in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | sort); do \

@@ -2,6 +2,7 @@ package pluginsdk
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -45,11 +46,24 @@ func ContextSource(ctx context.Context) Source {
 // "traceparent". It is nil when there is none. It comes from the guest: treat it
 // as hostile, and do not change it.
 func Metadata(ctx context.Context) map[string]string {
-	if c := callFromContext(ctx); c != nil {
-		return c.metadata
-	}
-	return nil
+	m, _ := ctx.Value(metadataKey{}).(map[string]string)
+	return m
 }
+
+// WithMetadata returns a context whose calls, through a [Dispatcher] or a local
+// client, send key and value beside their requests, and all that is in
+// [Metadata] of ctx. Keys are in lower case. A key that ctx has already gets the new
+// value.
+func WithMetadata(ctx context.Context, key, value string) context.Context {
+	m := maps.Clone(Metadata(ctx))
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return context.WithValue(ctx, metadataKey{}, m)
+}
+
+type metadataKey struct{}
 
 // callContext is the context of one call. Its timer starts when somebody asks
 // for Done, because most implementations never do, and a timer costs more than
@@ -57,7 +71,8 @@ func Metadata(ctx context.Context) map[string]string {
 type callContext struct {
 	context.Context
 	name     string
-	deadline time.Time // zero: that of the parent
+	deadline time.Time     // zero: that of the parent
+	budget   time.Duration // not positive: none
 	metadata map[string]string
 
 	// failure is why the implementation failed. Adapt sets it, invoke reads it,
@@ -126,8 +141,11 @@ func (c *callContext) Err() error {
 // Value hands on to the timed context once there is one, so that contexts made
 // from this one find it there and need no goroutine of their own.
 func (c *callContext) Value(key any) any {
-	if key == (callKey{}) {
+	switch key {
+	case callKey{}:
 		return c
+	case metadataKey{}:
+		return c.metadata // what the host runs the guest with is not the guest's
 	}
 	if timed := c.timer(); timed != nil {
 		return timed.Value(key)

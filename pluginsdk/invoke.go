@@ -33,12 +33,21 @@ var NoReturnedStruct = uint64(0)
 // The guest is not trusted. Requests outside of its memory, over the limits or
 // not decodable, and whatever goes wrong in fn, a panic included, become codes;
 // nothing is written outside of the response buffer, and the guest can go on.
+//
+// A method that was registered with MayBlock runs on a goroutine of its own, and
+// may outlive this call: see [Method].
 func InvokeImplFromStack[T proto.Message, U proto.Message](ctx context.Context, name string, m api.Module, stack []uint64, fn func(context.Context, T, U) int32, t T, u U) {
 	x := exchange{
 		name: name,
+		inst: stateOf(ctx),
 		mem:  m.Memory(),
 		req:  buffer{api.DecodeU32(stack[0]), api.DecodeU32(stack[1])},
 		resp: buffer{api.DecodeU32(stack[2]), api.DecodeU32(stack[3])},
+	}
+	if x.overlaps(ctx) {
+		// What the goroutine needs is moved to the heap here, and only here.
+		stack[0] = overlap(ctx, x, t, u, func(ctx context.Context) int32 { return fn(ctx, t, u) })
+		return
 	}
 	stack[0] = x.serve(ctx, t, u, func(ctx context.Context) int32 { return fn(ctx, t, u) })
 }
@@ -46,9 +55,10 @@ func InvokeImplFromStack[T proto.Message, U proto.Message](ctx context.Context, 
 // exchange is one call: the buffers that the guest named, and who it is.
 type exchange struct {
 	name      string
+	inst      *instance.State
 	mem       api.Memory
 	req, resp buffer
-	inst      *instance.State
+	parked    []byte // an answer that does not fit into resp
 }
 
 // buffer is a part of the guest's memory.
@@ -77,29 +87,49 @@ func stateOf(ctx context.Context) *instance.State {
 // serve runs the call and returns its result. The request is decoded before
 // anything is written, so that the buffers may overlap.
 func (x *exchange) serve(ctx context.Context, t, u proto.Message, run func(context.Context) int32) (result uint64) {
-	x.inst = stateOf(ctx)
-	x.inst.Parked = nil
-	header := x.inst.TakeHeader()
 	call := newCallContext(ctx, x.name)
 	defer func() {
 		if p := recover(); p != nil {
 			result = x.failAfterPanic(panicStatus(call, x.inst, p))
 		}
+		x.inst.Parked = x.parked
 	}()
+	start, s, ok := x.open(call, t)
+	if !ok {
+		return x.refuse(s)
+	}
+	code := run(call)
+	finish(call, x.inst, start)
+	return x.answer(call, code, u)
+}
+
+// open takes the request of the call and gives the call its deadline. When it is
+// false, the call is over: with s, or with no status when there is no place for one.
+func (x *exchange) open(call *callContext, t proto.Message) (start time.Time, s *status.Status, ok bool) {
+	x.inst.Parked = nil
+	header := x.inst.TakeHeader()
 	if _, ok := x.resp.view(x.mem); !ok {
+		return start, nil, false
+	}
+	if s := x.decode(t); s != nil {
+		return start, s, false
+	}
+	start, s = begin(call, x.inst, header)
+	return start, s, s == nil
+}
+
+// refuse answers a call that open did not let through.
+func (x *exchange) refuse(s *status.Status) uint64 {
+	if s == nil {
 		// There is no place for a status, and taking one would not fit
 		// the rule that what is not longer than resp_cap lies at resp_ptr.
 		return abi.Result(-int32(status.InvalidArgument), 0)
 	}
-	if s := x.decode(t); s != nil {
-		return x.fail(s)
-	}
-	start, s := begin(call, x.inst, header)
-	if s != nil {
-		return x.fail(s)
-	}
-	code := run(call)
-	finish(call, x.inst, start)
+	return x.fail(s)
+}
+
+// answer gives the guest what the implementation returned.
+func (x *exchange) answer(call *callContext, code int32, u proto.Message) uint64 {
 	if code == 0 {
 		return x.succeed(call, u)
 	}
@@ -144,7 +174,7 @@ func (x *exchange) succeed(call *callContext, u proto.Message) uint64 {
 		return x.fail(internal(call, x.inst, fmt.Errorf("encode the response: %w", err)))
 	}
 	if uint32(size) > x.resp.size {
-		x.inst.Parked = out
+		x.parked = out
 	}
 	return abi.Result(0, uint32(size))
 }
@@ -187,7 +217,7 @@ func (x *exchange) fail(s *status.Status) uint64 {
 	case len(b) <= len(dst):
 		copy(dst, b)
 	default:
-		x.inst.Parked = b
+		x.parked = b
 	}
 	return abi.Result(code, uint32(len(b)))
 }
@@ -212,8 +242,8 @@ func begin(call *callContext, inst *instance.State, h instance.Header) (time.Tim
 		return time.Time{}, refuse(status.Unavailable, "%s: the guest that calls has ended", call.name)
 	}
 	now := time.Now()
-	if budget := budgetOf(call, inst); budget > 0 {
-		call.limit(now.Add(budget))
+	if call.budget = budgetOf(call.Context, inst); call.budget > 0 {
+		call.limit(now.Add(call.budget))
 	}
 	if h.Call != nil {
 		call.metadata = h.Call.GetMetadata()
@@ -235,25 +265,26 @@ func begin(call *callContext, inst *instance.State, h instance.Header) (time.Tim
 // that comes late is still a result: the work is done.
 func finish(call *callContext, inst *instance.State, start time.Time) {
 	call.end()
-	budget := budgetOf(call, inst)
-	if budget <= 0 {
+	if call.budget <= 0 {
 		return
 	}
-	if took := time.Since(start); took > budget {
+	if took := time.Since(start); took > call.budget {
 		inst.Counters.Slow.Add(1)
-		inst.Logger.Warn("slow call", "call", call.name, "guest", inst.Name, "took", took, "budget", budget)
+		inst.Logger.Warn("slow call", "call", call.name, "guest", inst.Name, "took", took, "budget", call.budget)
 	}
 }
 
-type budgetContext struct {
+// methodContext carries what was registered for a method to its calls.
+type methodContext struct {
 	context.Context
-	budget time.Duration
+	budget   time.Duration
+	mayBlock bool
 }
 
 // budgetOf returns what the method allows, and else what the engine does.
-func budgetOf(call *callContext, inst *instance.State) time.Duration {
-	if b, ok := call.Context.(*budgetContext); ok {
-		return b.budget
+func budgetOf(ctx context.Context, inst *instance.State) time.Duration {
+	if m, ok := ctx.(*methodContext); ok {
+		return m.budget
 	}
 	return inst.Limits.Budget
 }

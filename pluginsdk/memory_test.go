@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,7 +60,9 @@ type bench struct {
 	ctx   context.Context
 	log   bytes.Buffer
 
-	budget time.Duration // of the method; 0 is that of the state
+	budget   time.Duration // of the method; 0 is that of the state
+	mayBlock bool
+	busy     sync.WaitGroup // implementations of calls that may block
 }
 
 func newBench(tb testing.TB) *bench {
@@ -71,6 +74,7 @@ func newBench(tb testing.TB) *bench {
 		Logger:   slog.New(slog.NewTextHandler(&b.log, nil)),
 		Counters: new(instance.Counters),
 	}
+	b.state.Calls = instance.NewCalls(10, 64<<10, &b.busy)
 	b.ctx = instance.NewContext(context.Background(), b.state)
 	return b
 }
@@ -91,10 +95,10 @@ func (b *bench) invoke(impl func(context.Context, bytesValue, bytesValue) error,
 	fn := Adapt(impl, func(impl func(context.Context, bytesValue, bytesValue) error, ctx context.Context, t, u bytesValue) error {
 		return impl(ctx, t, u)
 	})
-	bridge := withBudget(func(ctx context.Context, m api.Module, stack []uint64) {
+	method := Method{Budget: b.budget, MayBlock: b.mayBlock, Bridge: func(ctx context.Context, m api.Module, stack []uint64) {
 		InvokeImplFromStack(ctx, "test.v1.Test.Call", m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
-	}, b.budget)
-	bridge(b.ctx, b.m, stack)
+	}}
+	method.call()(b.ctx, b.m, stack)
 	return abi.Split(stack[0])
 }
 

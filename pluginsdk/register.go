@@ -34,7 +34,8 @@ type Method struct {
 	Name string
 	// Func is the name of the imported function; "" means Name.
 	Func string
-	// Budget is how long a call may take; 0 means the budget of the engine.
+	// Budget is how long a call may take; 0 means the budget of the engine, or
+	// none for a method that may block.
 	Budget time.Duration
 	// Bridge calls the implementation through [InvokeImplFromStack].
 	Bridge eng.HostFunc
@@ -51,7 +52,10 @@ type Method struct {
 	// Parigot logs none.
 	Redacted bool
 	// MayBlock says that the method has the option may_block: a call may wait for
-	// something other than the processor. It blocks its guest all the same.
+	// something other than the processor. The implementation then runs on a
+	// goroutine of its own, and the guest goes on when the call is not done soon.
+	// That goes for guests that import parigot.await; calls of others block
+	// them. [eng.WithMaxPending] bounds such calls.
 	MayBlock bool
 }
 
@@ -103,7 +107,7 @@ func RegisterService(ctx context.Context, e eng.Engine, s Service) error {
 	for _, method := range s.Methods {
 		m.Functions = append(m.Functions, eng.Function{
 			Name:       orElse(method.Func, method.Name),
-			Call:       withBudget(method.Bridge, method.Budget),
+			Call:       method.call(),
 			Deprecated: method.Deprecated,
 		})
 	}
@@ -123,22 +127,33 @@ func orElse(name, fallback string) string {
 	return name
 }
 
-func withBudget(f eng.HostFunc, budget time.Duration) eng.HostFunc {
-	if f == nil || budget == 0 {
+// call returns the bridge, with a context that says what its calls may do. The
+// bridge of a method without options runs as it is.
+func (m Method) call() eng.HostFunc {
+	f, c := m.Bridge, methodContext{budget: m.Budget, mayBlock: m.MayBlock}
+	switch {
+	case f == nil || c.budget == 0 && !c.mayBlock:
 		return f
+	case c.budget == 0:
+		c.budget = NoBudget
 	}
 	return func(ctx context.Context, m api.Module, stack []uint64) {
-		f(WithBudget(ctx, budget), m, stack)
+		with := c
+		with.Context = ctx
+		f(&with, m, stack)
 	}
 }
+
+// NoBudget lets a call take as long as it wants, see [WithBudget].
+const NoBudget time.Duration = -1
 
 // WithBudget returns a context in which the next call through [CallLocal] or
 // [InvokeImplFromStack] has the given budget, instead of that of the engine. It
 // counts for that call only, not for calls that the implementation makes with the
-// context it gets. Not positive means none. Generated code uses it for the
-// option budget.
+// context it gets. [NoBudget], and what is not positive, mean none. Generated code
+// uses it for the options budget and may_block.
 func WithBudget(ctx context.Context, budget time.Duration) context.Context {
-	return &budgetContext{Context: ctx, budget: budget}
+	return &methodContext{Context: ctx, budget: budget}
 }
 
 // Adapt makes of an implementation's method, such as FileImpl.Open, the function

@@ -67,7 +67,10 @@ func InitError(e eng.Engine, err error) bool {
 // StartOption changes how [Start] starts a plugin.
 type StartOption interface{ applyStart(*startOptions) }
 
-type startOptions struct{ config proto.Message }
+type startOptions struct {
+	config     proto.Message
+	dispatcher *Dispatcher
+}
 
 type configOption struct{ config proto.Message }
 
@@ -76,6 +79,26 @@ func (o configOption) applyStart(s *startOptions) { s.config = o.config }
 // WithConfig gives the plugin its configuration, a message of the plugin's own
 // type, which it reads with [ReadConfig]. The default and nil mean none.
 func WithConfig(config proto.Message) StartOption { return configOption{config} }
+
+type dispatcherOption struct{ into *Dispatcher }
+
+func (o dispatcherOption) applyStart(s *startOptions) { s.dispatcher = o.into }
+
+// WithDispatcher has Start store in into what the plugin offers for native code to
+// call guests with: on this engine, until it closes. It is an error when the plugin
+// offers none; of several plugins in one, see [InitAll], the last one's counts. into
+// is set only when Start succeeds. The default and nil mean that nobody asks.
+func WithDispatcher(into *Dispatcher) StartOption { return dispatcherOption{into} }
+
+type dispatcherKey struct{}
+
+// OfferDispatcher gives d to a host that asks for it, see [WithDispatcher]. A plugin
+// calls it in Init, with the context that it got.
+func OfferDispatcher(ctx context.Context, d Dispatcher) {
+	if offered, ok := ctx.Value(dispatcherKey{}).(*Dispatcher); ok {
+		*offered = d
+	}
+}
 
 type configKey struct{}
 
@@ -114,7 +137,9 @@ func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartO
 	for _, opt := range opts {
 		opt.applyStart(&o)
 	}
+	var offered Dispatcher
 	ctx = context.WithValue(ctx, configKey{}, o.config)
+	ctx = context.WithValue(ctx, dispatcherKey{}, &offered)
 	_ = e.Failures() // of registrations before: their callers have them
 	ok := initialise(ctx, e, plugin)
 	if err := e.Failures(); err != nil {
@@ -123,6 +148,13 @@ func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartO
 	if !ok {
 		return status.Errorf(status.Internal, "start plugin %T: Init returned false and gave no reason: it should call pluginsdk.InitError", plugin)
 	}
+	if o.dispatcher == nil {
+		return nil
+	}
+	if offered == nil {
+		return status.Errorf(status.FailedPrecondition, "start plugin %T: it offers no way to call guests: start it without WithDispatcher", plugin)
+	}
+	*o.dispatcher = offered
 	return nil
 }
 

@@ -94,6 +94,38 @@ func TestReadConfig(t *testing.T) {
 	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
 }
 
+type testDispatcher struct{ pluginsdk.Dispatcher }
+
+func TestWithDispatcher(t *testing.T) {
+	t.Parallel()
+	works := func(works bool) pluginsdk.ParigotInit {
+		return pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
+			pluginsdk.OfferDispatcher(ctx, testDispatcher{})
+			return works || pluginsdk.InitError(e, errors.New("no"))
+		})
+	}
+	var got pluginsdk.Dispatcher
+	require.ErrorContains(t, pluginsdk.Start(t.Context(), newHost(t), works(false), pluginsdk.WithDispatcher(&got)), "no")
+	require.Nil(t, got)
+	err := pluginsdk.Start(t.Context(), newHost(t), pluginsdk.InitAll(), pluginsdk.WithDispatcher(&got))
+	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+	require.Nil(t, got)
+	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), works(true), pluginsdk.WithDispatcher(nil)))
+	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), works(true), pluginsdk.WithDispatcher(&got)))
+	require.Equal(t, testDispatcher{}, got)
+	require.NotPanics(t, func() { pluginsdk.OfferDispatcher(t.Context(), got) }, "nobody asks")
+}
+
+func TestWithMetadata(t *testing.T) {
+	t.Parallel()
+	one := pluginsdk.WithMetadata(t.Context(), "a", "1")
+	two := pluginsdk.WithMetadata(pluginsdk.WithMetadata(one, "b", "2"), "a", "3")
+	require.Nil(t, pluginsdk.Metadata(t.Context()))
+	require.Equal(t, map[string]string{"a": "1"}, pluginsdk.Metadata(one))
+	require.Equal(t, map[string]string{"a": "3", "b": "2"}, pluginsdk.Metadata(two))
+	require.Nil(t, pluginsdk.Metadata(pluginsdk.ManufactureHostContext(one, "f")), "a call has what came with it")
+}
+
 type closingImpl struct{ closed *[]string }
 
 func (c closingImpl) Close(context.Context) error {

@@ -9,6 +9,7 @@ import (
 type Method struct {
 	FullName      string
 	GoName        string
+	AsyncName     string
 	Input, Output protogen.GoIdent
 }
 
@@ -18,7 +19,9 @@ type Service struct {
 	Impl, Register      protogen.GoIdent
 	NewLocal, NewClient protogen.GoIdent
 	HasHost, HasGuest   bool
-	Methods             []Method
+	// Zero for a native service.
+	Server, Serve, Locate, NewHostClient protogen.GoIdent
+	Methods                              []Method
 }
 
 // Services returns the services that Generate writes code for.
@@ -40,9 +43,13 @@ func Services(request *pluginpb.CodeGeneratorRequest) ([]Service, error) {
 				HasHost:   params.side != sideGuest,
 				HasGuest:  params.side != sideHost,
 			}
+			if !s.IsNative {
+				one.Server, one.Serve = file.ImportPath.Ident(s.ServerName), file.ImportPath.Ident(s.ServeName)
+				one.Locate, one.NewHostClient = file.ImportPath.Ident(s.LocateName), file.ImportPath.Ident(s.NewHostClientName)
+			}
 			for _, m := range s.Methods {
 				one.Methods = append(one.Methods, Method{
-					FullName: m.FullName, GoName: m.GoName,
+					FullName: m.FullName, GoName: m.GoName, AsyncName: m.AsyncName,
 					Input: m.Input.GoIdent, Output: m.Output.GoIdent,
 				})
 			}

@@ -96,9 +96,9 @@ func TestAnnotations(t *testing.T) {
 	files, text := generateText(t, "annotate_code,versions=false", map[string]string{"a.proto": service("a", "ex.com/a", "Foo", "Call")}, "a.proto")
 	require.Empty(t, text)
 	for name, symbols := range map[string][]string{
-		"a_parigot.pb.go":       {"FooServiceName", "FooImpl", "UnimplementedFooImpl", "FooClient", "Foo_Call_FullName", "Call", "Call", "Call"},
-		"a_host_parigot.pb.go":  {"RegisterFoo", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call"},
-		"a_guest_parigot.pb.go": {"NewFooClient", "guestFooClient", "importFoo_Call", "Call"},
+		"a_parigot.pb.go":       {"FooServiceName", "FooImpl", "UnimplementedFooImpl", "FooClient", "Foo_Call_FullName", "Call", "Call", "Call", "CallAsync", "FooServer", "Call"},
+		"a_host_parigot.pb.go":  {"RegisterFoo", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call", "CallAsync", "NewFooHostClient", "hostFooClient", "Call", "CallAsync"},
+		"a_guest_parigot.pb.go": {"NewFooClient", "guestFooClient", "importFoo_Call", "Call", "CallAsync", "ServeFoo", "LocateFoo", "locatedFooClient", "Call", "CallAsync"},
 	} {
 		info := new(descriptorpb.GeneratedCodeInfo)
 		require.NoError(t, prototext.Unmarshal([]byte(files[name+".meta"]), info))
@@ -198,6 +198,21 @@ func TestClashes(t *testing.T) {
 			name:  "a service like the type of another",
 			files: map[string]string{"a.proto": service("a", "ex.com/x", "UnimplementedFoo") + "service Foo {}\n"},
 			want:  "a.proto:7:1: service a.Foo and service a.UnimplementedFoo (a.proto:4:1) both need the Go name UnimplementedFooImpl; rename one of them",
+		},
+		{
+			name:  "a function that serves, and an interface to serve",
+			files: map[string]string{"a.proto": service("a", "ex.com/x", "ServeFoo") + "service FooServer {}\n"},
+			want:  "a.proto:7:1: service a.FooServer and service a.ServeFoo (a.proto:4:1) both need the Go name ServeFooServer; rename one of them",
+		},
+		{
+			name:  "a function that locates, and a client",
+			files: map[string]string{"a.proto": service("a", "ex.com/x", "LocateFoo") + "service FooClient {}\n"},
+			want:  "a.proto:7:1: service a.FooClient and service a.LocateFoo (a.proto:4:1) both need the Go name LocateFooClient; rename one of them",
+		},
+		{
+			name:  "a local client, and one of the host",
+			files: map[string]string{"a.proto": service("a", "ex.com/x", "LocalFoo") + "service FooHost {}\n"},
+			want:  "a.proto:7:1: service a.FooHost and service a.LocalFoo (a.proto:4:1) both need the Go name NewLocalFooHostClient; rename one of them",
 		},
 		{
 			name:  "an imported package like a type",

@@ -21,6 +21,14 @@ type serviceNames struct {
 	LocalType         string // what it returns
 	NewClientName     string // guest function that makes a client
 	GuestType         string // what it returns
+
+	// Of services that are not native.
+	ServerName        string // interface that a guest implements
+	ServeName         string // guest function that serves an implementation
+	LocateName        string // guest function that finds one that serves
+	LocatedType       string // the client that it returns
+	NewHostClientName string // host function that makes a client of what guests serve
+	HostClientType    string // what it returns
 }
 
 // methodNames are all Go identifiers of a method besides its own name.
@@ -42,6 +50,12 @@ func namesOfService(goName string) serviceNames {
 		LocalType:         "local" + goName + "Client",
 		NewClientName:     "New" + goName + "Client",
 		GuestType:         "guest" + goName + "Client",
+		ServerName:        goName + "Server",
+		ServeName:         "Serve" + goName,
+		LocateName:        "Locate" + goName,
+		LocatedType:       "located" + goName + "Client",
+		NewHostClientName: "New" + goName + "HostClient",
+		HostClientType:    "host" + goName + "Client",
 	}
 }
 
@@ -56,17 +70,43 @@ func namesOfMethod(service, method string) methodNames {
 	}
 }
 
+// nameTwins names the async twins of a service's methods. An rpc has the better
+// right to its name: where SendAsync is one, the twin of Send is SendAsync_.
+func nameTwins(methods []*methodView) {
+	rpcs := make(map[string]bool, len(methods))
+	for _, m := range methods {
+		rpcs[m.GoName] = true
+	}
+	for _, m := range methods {
+		m.AsyncName = m.GoName + "Async"
+		for rpcs[m.AsyncName] {
+			m.AsyncName += "_"
+		}
+	}
+}
+
 // shared, host and guest return the package-level names of each file.
-func (n serviceNames) shared() []string {
-	return []string{n.ServiceNameConst, n.ImplName, n.UnimplementedName, n.ClientName}
+func (s *serviceView) shared() []string {
+	names := []string{s.ServiceNameConst, s.ImplName, s.UnimplementedName, s.ClientName}
+	return s.unlessNative(names, s.ServerName)
 }
 
-func (n serviceNames) host() []string {
-	return []string{n.RegisterName, n.NewLocalName, n.LocalType}
+func (s *serviceView) host() []string {
+	names := []string{s.RegisterName, s.NewLocalName, s.LocalType}
+	return s.unlessNative(names, s.NewHostClientName, s.HostClientType)
 }
 
-func (n serviceNames) guest() []string {
-	return []string{n.NewClientName, n.GuestType}
+func (s *serviceView) guest() []string {
+	names := []string{s.NewClientName, s.GuestType}
+	return s.unlessNative(names, s.ServeName, s.LocateName, s.LocatedType)
+}
+
+// unlessNative adds the names of what lets guests serve.
+func (s *serviceView) unlessNative(names []string, more ...string) []string {
+	if s.IsNative {
+		return names
+	}
+	return append(names, more...)
 }
 
 // owner is what has claimed an identifier.

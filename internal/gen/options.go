@@ -37,8 +37,7 @@ var reservedModules = map[string]string{
 // moduleOf returns the wasm import module of a service.
 func moduleOf(p *problems, service protoreflect.ServiceDescriptor) string {
 	module, at := string(service.FullName()), positionOf(service)
-	if proto.HasExtension(service.Options(), optionspb.E_Service) {
-		options := proto.GetExtension(service.Options(), optionspb.E_Service).(*optionspb.ServiceOptions)
+	if options := serviceOptions(service); options != nil && options.Module != nil {
 		at = positionOfOption(service, optionsOfService, extensionNumber, 1)
 		module = options.GetModule()
 	}
@@ -50,6 +49,13 @@ func moduleOf(p *problems, service protoreflect.ServiceDescriptor) string {
 			module, service.FullName(), user)
 	}
 	return module
+}
+
+func serviceOptions(service protoreflect.ServiceDescriptor) *optionspb.ServiceOptions {
+	if !proto.HasExtension(service.Options(), optionspb.E_Service) {
+		return nil
+	}
+	return proto.GetExtension(service.Options(), optionspb.E_Service).(*optionspb.ServiceOptions)
 }
 
 // badWasmName says why a name cannot stand in a go:wasmimport directive, or

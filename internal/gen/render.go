@@ -20,8 +20,10 @@ var packages = map[string]protogen.GoImportPath{
 	"api":       "github.com/tetratelabs/wazero/api",
 	"context":   "context",
 	"eng":       sdkPath + "/eng",
+	"future":    sdkPath + "/future",
 	"guest":     sdkPath + "/guest",
 	"id":        sdkPath + "/id",
+	"kernel":    sdkPath + "/guest/kernel",
 	"parigotpb": sdkPath + "/parigotpb",
 	"pluginsdk": sdkPath,
 	"status":    sdkPath + "/status",
@@ -205,11 +207,14 @@ func annotate(out *protogen.GeneratedFile, file *fileView, tmpl string) {
 		for _, m := range s.Methods {
 			switch tmpl {
 			case sharedTemplate:
-				mark(m.Location, m.FullNameConst, s.ImplName+"."+m.GoName, s.ClientName+"."+m.GoName, s.UnimplementedName+"."+m.GoName)
+				mark(m.Location, m.FullNameConst, s.ImplName+"."+m.GoName, s.ClientName+"."+m.GoName, s.ClientName+"."+m.AsyncName, s.UnimplementedName+"."+m.GoName)
+				mark(m.Location, s.unlessNative(nil, s.ServerName+"."+m.GoName)...)
 			case hostTemplate:
-				mark(m.Location, m.BridgeName, s.LocalType+"."+m.GoName)
+				mark(m.Location, m.BridgeName, s.LocalType+"."+m.GoName, s.LocalType+"."+m.AsyncName)
+				mark(m.Location, s.unlessNative(nil, s.HostClientType+"."+m.GoName, s.HostClientType+"."+m.AsyncName)...)
 			case guestTemplate:
-				mark(m.Location, m.ImportName, s.GuestType+"."+m.GoName)
+				mark(m.Location, m.ImportName, s.GuestType+"."+m.GoName, s.GuestType+"."+m.AsyncName)
+				mark(m.Location, s.unlessNative(nil, s.LocatedType+"."+m.GoName, s.LocatedType+"."+m.AsyncName)...)
 			}
 		}
 	}

@@ -49,6 +49,7 @@ type serviceView struct {
 	serviceNames
 	FullName    string
 	Module      string // wasm import module
+	IsNative    bool   // guests do not serve it
 	Detached    string // comments that stand alone above the service
 	Carried     string // its comment
 	Deprecation string // empty, or why it is deprecated
@@ -60,6 +61,7 @@ type methodView struct {
 	*protogen.Method
 	methodNames
 	Name        string // as in the proto file
+	AsyncName   string // of the twin that returns a future
 	FullName    string
 	Func        string // wasm function name
 	Carried     string
@@ -113,6 +115,7 @@ func (v *viewer) service(file *fileView, s *protogen.Service) *serviceView {
 		serviceNames: namesOfService(s.GoName),
 		FullName:     string(s.Desc.FullName()),
 		Module:       moduleOf(v.problems, s.Desc),
+		IsNative:     serviceOptions(s.Desc).GetNative(),
 		Detached:     detached(s.Comments.LeadingDetached),
 		Carried:      commentOf(s.Comments),
 	}
@@ -128,6 +131,7 @@ func (v *viewer) service(file *fileView, s *protogen.Service) *serviceView {
 		}
 		view.Methods = append(view.Methods, v.method(file, view, m))
 	}
+	nameTwins(view.Methods)
 	return view
 }
 

@@ -68,21 +68,23 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 }
 
 func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*program, error) {
+	if p := h.known(key); p != nil {
+		return p, nil
+	}
+	confined, outline, err := confine(wasm)
+	if err != nil {
+		return nil, status.Error(status.InvalidArgument, err.Error())
+	}
 	h.mu.Lock()
-	b, err := h.box(ctx, key.trusted)
-	p := h.programs[key]
-	if err != nil || p != nil {
+	b, err := h.box(ctx, boxKind{trusted: key.trusted, overlaps: outline.overlaps})
+	if err != nil {
 		h.mu.Unlock()
-		return p, err
+		return nil, err
 	}
 	h.busy.Add(1) // Close does not free the runtime under a compilation
 	defer h.busy.Done()
 	h.mu.Unlock()
 	start := time.Now()
-	confined, outline, err := confine(wasm)
-	if err != nil {
-		return nil, status.Error(status.InvalidArgument, err.Error())
-	}
 	compiled, err := b.runtime.CompileModule(ctx, confined)
 	if err != nil {
 		return nil, status.Wrap(status.InvalidArgument, err, "the module does not compile")
@@ -93,9 +95,19 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if h.closed {
 		return nil, errors.Join(errClosed(), compiled.Close(ctx))
 	}
-	p = &program{box: b, compiled: compiled, outline: outline}
+	p := &program{box: b, compiled: compiled, outline: outline}
 	h.programs[key] = p
 	return p, nil
+}
+
+// known returns a program that was compiled before, or nil.
+func (h *Host) known(key programKey) *program {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil
+	}
+	return h.programs[key]
 }
 
 // Name returns the name that the guest was compiled under.
@@ -159,6 +171,7 @@ func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, er
 	// Deferred, for an implementation may end this goroutine with
 	// runtime.Goexit, as a failing test does.
 	defer func() { err = errors.Join(err, i.end(ctx)) }()
+	defer i.cancelCallsAfter(ctx)()
 	err = i.launch(ctx, "_start")
 	exit, exited := errors.AsType[*sys.ExitError](err)
 	switch {
@@ -215,11 +228,30 @@ func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) 
 	if err := g.prepare(ctx); err != nil {
 		return nil, err
 	}
-	state, err := g.host.enter(g.name)
+	state, err := g.host.enter(g)
 	if err != nil {
 		return nil, err
 	}
-	return &Instance{guest: g, state: state, config: c}, nil
+	i := &Instance{guest: g, state: state, config: c}
+	i.unhook = i.cancelCallsAfter(g.host.alive)
+	return i, nil
+}
+
+// cancelCallsAfter cancels the calls that go on while the guest runs when ctx ends,
+// however long it takes the guest to notice. The function it returns undoes that.
+func (i *Instance) cancelCallsAfter(ctx context.Context) func() {
+	if i.state.Calls == nil {
+		return func() {}
+	}
+	stop := context.AfterFunc(ctx, i.cancelCalls)
+	return func() { stop() }
+}
+
+// cancelCalls cancels the calls that go on while the guest runs. It waits for none.
+func (i *Instance) cancelCalls() {
+	if i.state.Calls != nil {
+		i.state.Calls.Close()
+	}
 }
 
 // launch runs the function that starts the instance.
@@ -299,6 +331,7 @@ type Instance struct {
 	module      api.Module
 	running     context.Context // of the call that runs, on the goroutine that runs it
 	interrupted bool
+	unhook      func() // from the engine's life
 
 	mu     sync.Mutex
 	broken error
@@ -326,7 +359,8 @@ func (i *Instance) Caller() Caller { return Caller{ID: i.state.ID, Name: i.state
 // waits for calls that others make, even when ctx ends meanwhile, so an
 // implementation must not call the instance that is calling it. After a trap, an exit or a call
 // that was cut off by its context, the instance is of no use any more: that call
-// and all later ones fail with ABORTED or the context's code. An unknown
+// and all later ones fail with ABORTED or the context's code, and its calls that are
+// pending are cancelled. An unknown
 // function is NOT_FOUND.
 func (i *Instance) Call(ctx context.Context, function string, params ...uint64) ([]uint64, error) {
 	i.mu.Lock()
@@ -344,6 +378,7 @@ func (i *Instance) Call(ctx context.Context, function string, params ...uint64) 
 	if err != nil {
 		err = i.guest.explain(ctx, err)
 		i.broken = status.Wrap(status.Aborted, err, "the instance ended in an earlier call")
+		i.cancelCalls()
 		return nil, err
 	}
 	return results, nil
@@ -365,6 +400,7 @@ func (i *Instance) end(ctx context.Context) error {
 	}
 	i.ended = true
 	defer i.guest.host.leave(ctx, i)
+	i.unhook()
 	if i.module == nil {
 		return nil
 	}

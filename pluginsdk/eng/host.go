@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"golang.org/x/sync/singleflight"
@@ -38,7 +39,7 @@ type Host struct {
 	closed   bool // Close has begun
 	freed    bool // Close has freed everything
 	modules  map[string]*hostModule
-	boxes    map[bool]*sandbox      // by "trusted"
+	boxes    map[boxKind]*sandbox
 	kept     map[*Instance]struct{} // libraries, which wait for calls
 	programs map[programKey]*program
 	onExit   []func(context.Context, Caller)
@@ -77,7 +78,7 @@ func New(_ context.Context, opts ...Option) (*Host, error) {
 	return &Host{
 		config: c, cache: cache, alive: alive, kill: kill,
 		modules:  map[string]*hostModule{},
-		boxes:    map[bool]*sandbox{},
+		boxes:    map[boxKind]*sandbox{},
 		kept:     map[*Instance]struct{}{},
 		programs: map[programKey]*program{},
 	}, nil
@@ -191,8 +192,9 @@ func (h *Host) Stats() Stats {
 // Close ends all guests, closes the plugins, last in first out, and frees the
 // engine. It waits for guests to end: at once for those that can be stopped,
 // which are all but the trusted ones and those in a call that does not
-// watch its context. When ctx ends before they do, Close returns its error
-// and frees nothing; it may be called again. Once closed, a further Close does
+// watch its context. It waits for calls that went on while their guests ran, too, so
+// that no plugin is closed under one. When ctx ends before they do, Close returns its
+// error and frees nothing; it may be called again. Once closed, a further Close does
 // nothing, and does not wait for one that is under way.
 //
 // A plugin must not call it from a host function or from OnGuestExit, as it would
@@ -245,10 +247,8 @@ func (h *Host) free(ctx context.Context) error {
 	for _, fn := range slices.Backward(onClose) {
 		errs = append(errs, h.guard("OnClose", func() error { return fn(ctx) }))
 	}
-	for _, trusted := range []bool{false, true} {
-		if b := boxes[trusted]; b != nil {
-			errs = append(errs, b.runtime.Close(ctx))
-		}
+	for _, b := range boxes {
+		errs = append(errs, b.runtime.Close(ctx))
 	}
 	errs = append(errs, h.cache.Close(ctx))
 	return errors.Join(errs...)
@@ -267,22 +267,26 @@ func (h *Host) guard(what string, fn func() error) (err error) {
 
 // enter counts a new instance in, so that Close waits for it. leave counts it
 // out and tells the plugins.
-func (h *Host) enter(name string) (*instance.State, error) {
+func (h *Host) enter(g *Guest) (*instance.State, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return nil, errClosed()
 	}
 	h.busy.Add(1)
-	return &instance.State{
+	s := &instance.State{
 		ID:   id.New[id.HostKind](),
-		Name: name,
+		Name: g.name,
 		Limits: instance.Limits{
 			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, Budget: h.config.budget,
 		},
 		Logger:   h.config.logger,
 		Counters: &h.counters,
-	}, nil
+	}
+	if g.outline.overlaps && h.config.maxPending > 0 {
+		s.Calls = instance.NewCalls(h.config.maxPending, h.config.memoryLimit, &h.busy)
+	}
+	return s, nil
 }
 
 // keep has Close end an instance that nobody closed. It is false once Close has
@@ -301,6 +305,7 @@ func (h *Host) leave(ctx context.Context, i *Instance) {
 	defer h.busy.Done()
 	s := i.state
 	s.Ended.Store(true)
+	h.endCalls(s)
 	h.mu.Lock()
 	delete(h.kept, i)
 	onExit := slices.Clone(h.onExit)
@@ -312,6 +317,28 @@ func (h *Host) leave(ctx context.Context, i *Instance) {
 			fn(ctx, Caller{ID: s.ID, Name: s.Name})
 			return nil
 		})
+	}
+}
+
+// endCalls cancels the calls that went on while the instance ran, and lets those
+// return that watch their context, so that plugins are told of its end after its
+// last call. It does not wait for others longer than a call may take.
+func (h *Host) endCalls(s *instance.State) {
+	if s.Calls == nil {
+		return
+	}
+	grace := h.config.budget
+	if grace < 0 {
+		grace = DefaultCallBudget
+	}
+	quiet := s.Calls.Close()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-quiet:
+	case <-timer.C:
+		h.config.logger.Warn("calls of a guest that has ended go on: their implementations do not watch their context",
+			"guest", s.Name, "waited", grace)
 	}
 }
 

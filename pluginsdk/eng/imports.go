@@ -83,6 +83,10 @@ func (h *Host) checkImport(b *sandbox, module, name string, d api.FunctionDefini
 			return mismatch(d, takeSignature)
 		case abi.Header:
 			return mismatch(d, headerSignature)
+		case abi.Await:
+			return mismatch(d, awaitSignature)
+		case abi.Cancel:
+			return mismatch(d, cancelSignature)
 		}
 		return "no such function in ABI v1"
 	}

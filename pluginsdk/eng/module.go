@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 )
 
 // maxTableEntries bounds the tables of a guest, all together. An entry takes 8
@@ -31,6 +33,8 @@ type outline struct {
 	foreign []foreignImport
 	// hasMemory tells whether the module has a memory.
 	hasMemory bool
+	// overlaps tells whether the module imports parigot.await.
+	overlaps bool
 }
 
 type foreignImport struct{ module, name, kind string }
@@ -52,7 +56,7 @@ func confine(wasm []byte) ([]byte, outline, error) {
 		content := body.rest
 		switch id {
 		case sectionImport:
-			o.foreign = body.imports()
+			body.imports(&o)
 		case sectionTable:
 			content = body.tables()
 		case sectionMemory:
@@ -70,13 +74,14 @@ func confine(wasm []byte) ([]byte, outline, error) {
 }
 
 // imports reads the import section.
-func (r *reader) imports() (foreign []foreignImport) {
+func (r *reader) imports(o *outline) {
 	for n := r.u32(); n > 0 && r.err == nil; n-- {
 		module, name := string(r.take(r.u32())), string(r.take(r.u32()))
 		kind := r.byte()
 		switch kind {
 		case kindFunction:
 			r.u32()
+			o.overlaps = o.overlaps || module == abi.Module && name == abi.Await
 			continue
 		case kindTable:
 			r.byte()
@@ -88,9 +93,8 @@ func (r *reader) imports() (foreign []foreignImport) {
 		default:
 			r.fail("an import of kind %d", kind)
 		}
-		foreign = append(foreign, foreignImport{module, name, kindNames[kind]})
+		o.foreign = append(o.foreign, foreignImport{module, name, kindNames[kind]})
 	}
-	return foreign
 }
 
 // tables reads the table section and returns it with tables that cannot grow.

@@ -18,6 +18,8 @@ const (
 	DefaultMaxMessage = 64 << 20
 	// DefaultCallBudget is how long one call may take.
 	DefaultCallBudget = 200 * time.Millisecond
+	// DefaultMaxPending bounds the calls that one guest instance has pending.
+	DefaultMaxPending = 1024
 )
 
 // Option changes how [New] makes a [Host].
@@ -30,6 +32,7 @@ type hostConfig struct {
 	maxRequest  uint32
 	maxResponse uint32
 	budget      time.Duration
+	maxPending  int
 }
 
 type hostOption func(*hostConfig)
@@ -68,9 +71,19 @@ func WithMaxMessage(request, response uint32) Option {
 // WithCallBudget sets how long a call may take when its method does not say: the
 // deadline of the implementation's context. A call that takes longer is logged
 // and counted. The default, and 0, is [DefaultCallBudget]; a negative budget means
-// that calls may take for ever.
+// that calls may take for ever. Methods that may block have no budget but their own.
 func WithCallBudget(d time.Duration) Option {
 	return hostOption(func(c *hostConfig) { c.budget = d })
+}
+
+// WithMaxPending bounds the calls that one guest instance has pending at a time:
+// those of methods that may block, from their start until the guest has collected
+// their results. Past it, such a call gets RESOURCE_EXHAUSTED. So does one whose
+// request or response would make those of all pending calls of the instance larger
+// than the memory limit of a guest. The default, and 0, is [DefaultMaxPending]; with
+// a negative number no call is ever pending, and all of them block their guest.
+func WithMaxPending(calls int) Option {
+	return hostOption(func(c *hostConfig) { c.maxPending = calls })
 }
 
 func newHostConfig(opts []Option) hostConfig {
@@ -92,6 +105,9 @@ func newHostConfig(opts []Option) hostConfig {
 	}
 	if c.budget == 0 {
 		c.budget = DefaultCallBudget
+	}
+	if c.maxPending == 0 {
+		c.maxPending = DefaultMaxPending
 	}
 	return c
 }

@@ -27,6 +27,8 @@ var (
 	callSignature   = signature{params: []api.ValueType{i32, i32, i32, i32}, results: []api.ValueType{i64}}
 	takeSignature   = signature{params: []api.ValueType{i32, i32}, results: []api.ValueType{i64}}
 	headerSignature = signature{params: []api.ValueType{i32, i32}}
+	awaitSignature  = signature{params: []api.ValueType{i64, i32, i32}, results: []api.ValueType{i64}}
+	cancelSignature = signature{params: []api.ValueType{i32}, results: []api.ValueType{i64}}
 )
 
 type signature struct{ params, results []api.ValueType }
@@ -47,20 +49,26 @@ func signatureText(types []api.ValueType) string {
 	return "(" + strings.Join(names, ", ") + ")"
 }
 
-// sandbox is a wazero runtime. There are up to two in a Host, since whether a
-// guest can be interrupted is a property of its runtime.
+// boxKind tells sandboxes apart.
+type boxKind struct {
+	trusted  bool // its guests cannot be interrupted
+	overlaps bool // its guests import parigot.await
+}
+
+// sandbox is a wazero runtime. There are up to four in a Host, since whether a
+// guest can be interrupted is a property of its runtime, and what WASI it gets is
+// one of the modules in it.
 type sandbox struct {
 	runtime wazero.Runtime
 	wasi    map[string]api.FunctionDefinition
 }
 
-// box returns the sandbox for trusted guests or for the others. The caller
-// holds h.mu.
-func (h *Host) box(ctx context.Context, trusted bool) (*sandbox, error) {
+// box returns the sandbox of a kind. The caller holds h.mu.
+func (h *Host) box(ctx context.Context, kind boxKind) (*sandbox, error) {
 	if h.closed {
 		return nil, errClosed()
 	}
-	if b := h.boxes[trusted]; b != nil {
+	if b := h.boxes[kind]; b != nil {
 		return b, nil
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -68,24 +76,31 @@ func (h *Host) box(ctx context.Context, trusted bool) (*sandbox, error) {
 	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(h.cache).
 		WithMemoryLimitPages(uint32(pages)).
-		WithCloseOnContextDone(!trusted))
+		WithCloseOnContextDone(!kind.trusted))
 	b := &sandbox{runtime: runtime}
-	if err := b.furnish(ctx); err != nil {
+	if err := b.furnish(ctx, kind.overlaps); err != nil {
 		return nil, fmt.Errorf("make a sandbox: %w", err)
 	}
-	h.boxes[trusted] = b
+	h.boxes[kind] = b
 	return b, nil
 }
 
 // furnish adds the modules that every guest may import.
-func (b *sandbox) furnish(ctx context.Context) error {
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, b.runtime); err != nil {
+func (b *sandbox) furnish(ctx context.Context, overlaps bool) error {
+	wasi := b.runtime.NewHostModuleBuilder(wasiModule)
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(wasi)
+	if overlaps {
+		exportPolling(wasi)
+	}
+	if _, err := wasi.Instantiate(ctx); err != nil {
 		return err
 	}
 	b.wasi = b.runtime.Module(wasiModule).ExportedFunctionDefinitions()
 	m := b.runtime.NewHostModuleBuilder(abi.Module)
 	export(m, abi.Take, take, takeSignature, []string{"ptr", "cap"})
 	export(m, abi.Header, header, headerSignature, []string{"ptr", "len"})
+	export(m, abi.Await, await, awaitSignature, []string{"timeout_ns", "ptr", "cap"})
+	export(m, abi.Cancel, cancel, cancelSignature, []string{"handle"})
 	_, err := m.Instantiate(ctx)
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/pluginsdk/future"
 )
 
 //go:wasmimport parigot take
@@ -17,16 +19,49 @@ func hostTake(ptr unsafe.Pointer, size uint32) int64
 //go:noescape
 func hostHeader(ptr unsafe.Pointer, size uint32)
 
-var host = wire{take: hostTake, header: hostHeader}
+//go:wasmimport parigot await
+//go:noescape
+func hostAwait(timeoutNs int64, ptr unsafe.Pointer, size uint32) int64
+
+//go:wasmimport parigot cancel
+func hostCancel(handle uint32) int64
+
+var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: hostCancel, poll: new(descriptor)}
 
 // Call calls an imported method with req and decodes the answer into resp, which
 // is empty. Generated clients call it. It sends the deadline and the metadata of
-// ctx along when it has any. A call cannot be cancelled once the host has
-// it, and stops all goroutines of the guest until the host returns.
+// ctx along when it has any.
+//
+// A call of a method that may block stops no goroutine but its own, and ends when
+// ctx does; the implementation's context ends then, too. Any other call stops all
+// goroutines of the guest until the host returns, and cannot be cancelled once the
+// host has it.
 //
 // Errors are a [status.Status]: the service's own, or the bridge's. A context
 // that has ended already gives CANCELLED or DEADLINE_EXCEEDED without a call. Safe
-// for concurrent use; req must not change during the call.
+// for concurrent use; req must not change until the host has it, which is before
+// any other goroutine of the guest runs.
 func Call(ctx context.Context, method Import, req, resp proto.Message) error {
 	return host.call(ctx, method, req, resp)
+}
+
+// CallAsync is [Call] that does not wait: the host has the request when it returns,
+// and the future becomes resp or the error. The future of a method that cannot block
+// is complete then. Cancelling it cancels the call.
+func CallAsync[R proto.Message](ctx context.Context, method Import, req proto.Message, resp R) *future.Method[R, error] {
+	ctx, cancel := context.WithCancel(ctx)
+	f := new(future.Method[R, error])
+	f.OnCancel(cancel)
+	p, err := host.start(ctx, method, req, resp)
+	if p == nil {
+		cancel()
+		future.Settle(f, resp, err)
+		return f
+	}
+	go func() {
+		defer cancel()
+		err := host.finish(ctx, p)
+		future.Settle(f, resp, err)
+	}()
+	return f
 }

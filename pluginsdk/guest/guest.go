@@ -8,6 +8,9 @@
 //
 // The host gets the deadline of ctx. What comes back as err is a
 // [status.Status]; ask it with [errors.Is] and [status.Of].
+//
+// A call of a method that may block stops the goroutine that makes it and no other.
+// In a library, goroutines run while one of its exports does.
 package guest
 
 import (
@@ -27,8 +30,7 @@ type metadataKey struct{}
 // requests, such as a "traceparent". Keys are in lower case. A key that ctx has
 // already gets the new value. The host bounds all metadata of a call to 64 KiB.
 func WithMetadata(ctx context.Context, key, value string) context.Context {
-	old, _ := ctx.Value(metadataKey{}).(map[string]string)
-	m := maps.Clone(old)
+	m := maps.Clone(Metadata(ctx))
 	if m == nil {
 		m = map[string]string{}
 	}
@@ -36,10 +38,25 @@ func WithMetadata(ctx context.Context, key, value string) context.Context {
 	return context.WithValue(ctx, metadataKey{}, m)
 }
 
+// WithAllMetadata returns a context whose calls send m and nothing else, whatever
+// ctx had. It keeps m, which must not change; nil is none.
+func WithAllMetadata(ctx context.Context, m map[string]string) context.Context {
+	return context.WithValue(ctx, metadataKey{}, m)
+}
+
+// Metadata returns what calls with ctx send beside their requests. In a method that
+// the guest serves that is what its own caller sent, unless [WithMetadata] added to
+// it: so it is passed on. It is nil when there is none. What a caller sent is
+// hostile. Do not change it.
+func Metadata(ctx context.Context) map[string]string {
+	m, _ := ctx.Value(metadataKey{}).(map[string]string)
+	return m
+}
+
 // headerOf returns what the host has to know of ctx, or nil when that is nothing.
 func headerOf(ctx context.Context) *parigotpb.CallHeader {
 	deadline, ok := ctx.Deadline()
-	metadata, _ := ctx.Value(metadataKey{}).(map[string]string)
+	metadata := Metadata(ctx)
 	if !ok && metadata == nil {
 		return nil
 	}

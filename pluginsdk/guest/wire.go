@@ -26,39 +26,55 @@ const (
 	keep = 1 << 20
 )
 
-// wire is the guest's end of the calls. Its lock is held for a whole call: from
-// the header to the take nothing else may call the host, as both belong to the
-// instance and not to a goroutine; and so the buffers can be reused. A call
-// stops the whole guest anyway.
+// wire is the guest's end of the calls. Its lock is held from the header to the
+// take: nothing else may call the host then, as both belong to the instance and
+// not to a goroutine; and so the buffers can be reused. It is not held while a call
+// is pending.
 type wire struct {
 	take   func(ptr unsafe.Pointer, size uint32) int64
 	header func(ptr unsafe.Pointer, size uint32)
+	await  func(timeoutNs int64, ptr unsafe.Pointer, size uint32) int64
+	cancel func(handle uint32) int64
+	poll   poller
 
 	mu        sync.Mutex
 	req, resp []byte
+	results   []byte // what await delivers
+	// pending has the calls that go on by their handles, and nil for those that
+	// nobody waits for. pumping says whether the pump knows that there are some.
+	pending map[uint32]*pendingCall
+	pumping bool
+	resume  chan struct{} // made with the pump, tells it that calls are pending
+	tick    time.Duration // until the pump looks for results by itself
 }
 
 // call makes one call. Messages own their data afterwards: they do not alias
 // the buffers.
 func (w *wire) call(ctx context.Context, method Import, req, resp proto.Message) error {
+	p, err := w.start(ctx, method, req, resp)
+	if p == nil {
+		return err
+	}
+	return w.finish(ctx, p)
+}
+
+// start makes a call, up to where it is over or pending. Without an error it is
+// over when what it returns is nil.
+func (w *wire) start(ctx context.Context, method Import, req, resp proto.Message) (*pendingCall, error) {
 	if err := ctx.Err(); err != nil {
-		s, ok := status.From(err)
-		if !ok {
-			return err
-		}
-		return s
+		return nil, statusOf(err)
 	}
 	header := headerOf(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var err error
 	if w.req, err = (proto.MarshalOptions{}).MarshalAppend(w.req[:0], req); err != nil {
-		return status.Wrap(status.InvalidArgument, err, "encode the request")
+		return nil, status.Wrap(status.InvalidArgument, err, "encode the request")
 	}
 	if header != nil {
 		b, err := proto.Marshal(header)
 		if err != nil {
-			return status.Wrap(status.InvalidArgument, err, "encode the call's metadata")
+			return nil, status.Wrap(status.InvalidArgument, err, "encode the call's metadata")
 		}
 		w.header(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b)))
 	}
@@ -69,12 +85,23 @@ func (w *wire) call(ctx context.Context, method Import, req, resp proto.Message)
 		unsafe.Pointer(unsafe.SliceData(w.req)), uint32(len(w.req)),
 		unsafe.Pointer(unsafe.SliceData(w.resp)), uint32(len(w.resp)))))
 	defer w.trim()
+	if code == abi.Pending {
+		return w.pend(n, resp), nil
+	}
 	if uint64(n) > uint64(len(w.resp)) {
 		if err := w.takeParked(n); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return decode(code, w.resp[:n], resp)
+	return nil, decode(code, w.resp[:n], resp)
+}
+
+// statusOf gives the error of a context its code.
+func statusOf(err error) error {
+	if s, ok := status.From(err); ok {
+		return s
+	}
+	return err
 }
 
 // takeParked gets a response that did not fit, into a buffer that does.

@@ -4,7 +4,9 @@ package calltest
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +15,24 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/iansmith/parigot/examples/syscall"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens"
+	"github.com/iansmith/parigot/internal/guesttest"
+	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
+
+// eachTwice returns the methods as a log has them when each was called, and then its
+// async twin.
+func eachTwice(methods []string) (all []string) {
+	for _, m := range methods {
+		all = append(all, m, m)
+	}
+	return all
+}
 
 // log remembers which methods were called.
 type log struct {
@@ -31,29 +46,66 @@ func (l *log) add(method string) {
 	l.methods = append(l.methods, method)
 }
 
-// TestEveryMethodFromGuest runs one guest that calls every golden method once,
-// through stub, bridge and implementation. Both ends check what they get.
+// TestEveryMethodFromGuest runs one guest that calls every golden method, and its
+// async twin, through stub, bridge and implementation. Both ends check what they get.
 func TestEveryMethodFromGuest(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
-	wasm := filepath.Join(t.TempDir(), "guest.wasm")
-	goTool(t, []string{"GOOS=wasip1", "GOARCH=wasm"}, "build", "-o", wasm, "../testdata/allgoldens/guest")
-	program, err := os.ReadFile(wasm)
-	require.NoError(t, err)
-
-	host, err := eng.New(ctx)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, host.Close(ctx)) }()
 	var calls log
-	require.NoError(t, allgoldens.Register(ctx, host, calls.add))
-	guest, err := host.Compile(ctx, "allgoldens", program)
-	require.NoError(t, err)
+	host, guest := setup(t, calls.add)
 	require.NoError(t, guest.CheckImports())
+	require.Empty(t, run(t, guest))
+	require.NoError(t, host.Close(t.Context()))
+	require.Equal(t, eachTwice(allgoldens.Methods), calls.methods)
+}
+
+// setup makes an engine with all golden services and the kernel, and the guest that
+// calls and serves them.
+func setup(t *testing.T, seen allgoldens.Seen) (*eng.Host, *eng.Guest) {
+	t.Helper()
+	ctx := t.Context()
+	host, err := eng.New(ctx, eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
+	require.NoError(t, allgoldens.Register(ctx, host, seen))
+	require.NoError(t, pluginsdk.Start(ctx, host, syscall.ParigotInitialize))
+	guest, err := host.Compile(ctx, "allgoldens", guesttest.Build(t, "../testdata/allgoldens/guest"))
+	require.NoError(t, err)
+	return host, guest
+}
+
+// run runs a guest, which has to end well, and returns what it says.
+func run(t *testing.T, guest *eng.Guest, args ...string) string {
+	t.Helper()
 	var out bytes.Buffer
-	code, err := guest.Run(ctx, eng.WithStdout(&out), eng.WithStderr(&out))
+	code, err := guest.Run(t.Context(), eng.WithArgs(args...), eng.WithStdout(&out), eng.WithStderr(&out))
 	require.NoError(t, err, out.String())
 	require.Zero(t, code, out.String())
-	require.Equal(t, allgoldens.Methods, calls.methods)
+	return out.String()
+}
+
+// TestEveryMethodBetweenGuests runs one guest that serves every golden service, and one
+// that calls every method, and its twin. Both check what they get.
+func TestEveryMethodBetweenGuests(t *testing.T) {
+	t.Parallel()
+	_, guest := setup(t, func(method string) { t.Errorf("%s was called in the host", method) })
+	served := make(chan uint32)
+	go func() {
+		code, err := guest.Run(t.Context(), eng.WithArgs("serve"))
+		assert.NoError(t, err)
+		served <- code
+	}()
+	require.Empty(t, run(t, guest, "locate"))
+	require.Zero(t, <-served)
+}
+
+// TestEveryMethodFromHost calls every golden method that guests may serve through its
+// host client.
+func TestEveryMethodFromHost(t *testing.T) {
+	t.Parallel()
+	var calls log
+	require.NoError(t, allgoldens.CallGuests(t.Context(), allgoldens.Seen(calls.add)))
+	require.Equal(t, eachTwice(allgoldens.Served), calls.methods)
+	require.Less(t, len(allgoldens.Served), len(allgoldens.Methods), "some services are native")
 }
 
 // TestEveryMethodLocally calls every golden method through its local client.
@@ -61,7 +113,7 @@ func TestEveryMethodLocally(t *testing.T) {
 	t.Parallel()
 	var calls log
 	require.NoError(t, allgoldens.CallLocal(t.Context(), calls.add))
-	require.Equal(t, allgoldens.Methods, calls.methods)
+	require.Equal(t, eachTwice(allgoldens.Methods), calls.methods)
 }
 
 // TestGoldensVet builds and vets all golden packages, for the host and for the

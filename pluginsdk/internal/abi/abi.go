@@ -2,15 +2,31 @@
 // description.
 package abi
 
+import (
+	"encoding/binary"
+	"math"
+)
+
 // The import module of the functions that every guest may use, and their names.
 const (
 	Module = "parigot"
 	Take   = "take"
 	Header = "header"
+	Await  = "await"
+	Cancel = "cancel"
 )
 
 // MaxHeader is the size limit of an encoded call header, in bytes.
 const MaxHeader = 64 << 10
+
+// Pending is the code of a call that goes on in the host. The length beside it
+// is the call's handle.
+const Pending int32 = math.MinInt32
+
+// Completions is the file descriptor that a guest may poll for reading: it is
+// readable while a finished call waits for await. It is far from the numbers that
+// descriptors get otherwise.
+const Completions = 1 << 30
 
 // Result packs what a host function returns: a code, 0 for success, and the
 // number of bytes of the response or of the status.
@@ -21,4 +37,31 @@ func Result(code int32, n uint32) uint64 {
 // Split is the inverse of [Result].
 func Split(result uint64) (code int32, n uint32) {
 	return int32(uint32(result >> 32)), uint32(result)
+}
+
+// RecordSize is the number of bytes that a [Record] takes before its body.
+const RecordSize = 12
+
+// Record tells of one finished call in what await delivers: the call's handle,
+// its code, and the length of the response or the status that follows.
+type Record struct {
+	Handle uint32
+	Code   int32
+	Size   uint32
+}
+
+// Put writes r to the start of b, which has at least [RecordSize] bytes.
+func (r Record) Put(b []byte) {
+	binary.LittleEndian.PutUint32(b, r.Handle)
+	binary.LittleEndian.PutUint32(b[4:], uint32(r.Code))
+	binary.LittleEndian.PutUint32(b[8:], r.Size)
+}
+
+// ReadRecord is the inverse of [Record.Put].
+func ReadRecord(b []byte) Record {
+	return Record{
+		Handle: binary.LittleEndian.Uint32(b),
+		Code:   int32(binary.LittleEndian.Uint32(b[4:])),
+		Size:   binary.LittleEndian.Uint32(b[8:]),
+	}
 }

@@ -26,9 +26,9 @@ type Counters struct {
 	Incidents atomic.Uint64
 }
 
-// State belongs to one guest instance. ID to Counters are set once, before the
-// first call. The rest is touched only by the goroutine that runs the instance,
-// and one runs it at a time.
+// State belongs to one guest instance. ID to Counters and Calls are set once,
+// before the first call. The rest, but for Ended, is touched only by the goroutine
+// that runs the instance, and one runs it at a time.
 type State struct {
 	ID       id.HostId
 	Name     string
@@ -45,6 +45,10 @@ type State struct {
 
 	// Next belongs to the next call: what parigot.header brought.
 	Next Header
+
+	// Calls are the calls that go on while the instance runs. It is nil when
+	// the guest does not import parigot.await, so that its calls all block.
+	Calls *Calls
 }
 
 // Header is a received call header. The zero value is a call without one.

@@ -147,7 +147,11 @@ type ServiceOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The WebAssembly import module that the service's functions belong to. The
 	// default is the full name of the service, such as "file.v1.File".
-	Module        string `protobuf:"bytes,1,opt,name=module,proto3" json:"module,omitempty"`
+	Module *string `protobuf:"bytes,1,opt,name=module,proto3,oneof" json:"module,omitempty"`
+	// Only hosts implement the service: there is no code by which guests serve it,
+	// find one that does, or native code calls a guest. Guests that use nothing but
+	// native services are smaller by what that code links.
+	Native        bool `protobuf:"varint,2,opt,name=native,proto3" json:"native,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -183,10 +187,17 @@ func (*ServiceOptions) Descriptor() ([]byte, []int) {
 }
 
 func (x *ServiceOptions) GetModule() string {
-	if x != nil {
-		return x.Module
+	if x != nil && x.Module != nil {
+		return *x.Module
 	}
 	return ""
+}
+
+func (x *ServiceOptions) GetNative() bool {
+	if x != nil {
+		return x.Native
+	}
+	return false
 }
 
 // MethodOptions are the options of one method, set with
@@ -197,13 +208,14 @@ type MethodOptions struct {
 	// method as the proto file spells it.
 	HostFuncName string `protobuf:"bytes,1,opt,name=host_func_name,json=hostFuncName,proto3" json:"host_func_name,omitempty"`
 	// How long a call may take: the deadline of the context that the
-	// implementation gets. The default is the budget of the engine.
+	// implementation gets. The default is the budget of the engine, and none for
+	// a method that may block.
 	Budget *durationpb.Duration `protobuf:"bytes,2,opt,name=budget,proto3" json:"budget,omitempty"`
 	// Marks a method that may wait for something other than the processor, such
-	// as a message or a timer. The host may then answer a call before it is done,
-	// so that the other goroutines of the guest run in the meantime. In this
-	// version it never does: the call blocks the guest, and nothing on the wire
-	// is different.
+	// as a message or a timer. Its implementation runs on a goroutine of its own.
+	// A call that is not done soon goes on while the other goroutines of the guest
+	// run, and ends with the caller's context. Guests that do not import
+	// parigot.await wait for it as for any other call.
 	MayBlock      bool `protobuf:"varint,3,opt,name=may_block,json=mayBlock,proto3" json:"may_block,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -388,9 +400,11 @@ const file_parigot_v1_options_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"short_name\x18\x02 \x01(\tR\tshortName\x12\x16\n" +
-	"\x06letter\x18\x03 \x01(\tR\x06letter\"(\n" +
-	"\x0eServiceOptions\x12\x16\n" +
-	"\x06module\x18\x01 \x01(\tR\x06module\"\x85\x01\n" +
+	"\x06letter\x18\x03 \x01(\tR\x06letter\"P\n" +
+	"\x0eServiceOptions\x12\x1b\n" +
+	"\x06module\x18\x01 \x01(\tH\x00R\x06module\x88\x01\x01\x12\x16\n" +
+	"\x06native\x18\x02 \x01(\bR\x06nativeB\t\n" +
+	"\a_module\"\x85\x01\n" +
 	"\rMethodOptions\x12$\n" +
 	"\x0ehost_func_name\x18\x01 \x01(\tR\fhostFuncName\x121\n" +
 	"\x06budget\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06budget\x12\x1b\n" +
@@ -451,6 +465,7 @@ func file_parigot_v1_options_proto_init() {
 	if File_parigot_v1_options_proto != nil {
 		return
 	}
+	file_parigot_v1_options_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -9,169 +9,190 @@ import (
 	"context"
 	"errors"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
-	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
-	p1 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
-	p2 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
-	p3 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
-	p4 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
-	p5 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p6 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
+	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p3 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	p4 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p5 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p6 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p162 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p164 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p165 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p166 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/future"
 	"google.golang.org/protobuf/proto"
-	p76 "google.golang.org/protobuf/types/known/anypb"
-	p53 "google.golang.org/protobuf/types/known/emptypb"
-	p77 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p78 "google.golang.org/protobuf/types/known/structpb"
-	p39 "google.golang.org/protobuf/types/known/timestamppb"
-	p79 "google.golang.org/protobuf/types/known/wrapperspb"
+	p83 "google.golang.org/protobuf/types/known/anypb"
+	p59 "google.golang.org/protobuf/types/known/emptypb"
+	p84 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p85 "google.golang.org/protobuf/types/known/structpb"
+	p45 "google.golang.org/protobuf/types/known/timestamppb"
+	p86 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
 type Seen func(method string)
+
+// Dispatch makes Seen a kernel in which guests answer.
+func (s Seen) Dispatch(_ context.Context, service, method string, req, resp proto.Message) error {
+	return s.answer(service+"."+method, req, resp)
+}
 
 func (s Seen) answer(method string, req, resp proto.Message) error {
 	s(method)
@@ -179,10 +200,16 @@ func (s Seen) answer(method string, req, resp proto.Message) error {
 	return fill.Check(req)
 }
 
-func check[T, U proto.Message](ctx context.Context, call func(context.Context, T) (U, error), req T) error {
+func check[T, U proto.Message](ctx context.Context, call func(context.Context, T) (U, error), twin func(context.Context, T) *future.Method[U, error], req T) error {
 	fill.Fill(req)
 	resp, err := call(ctx, req)
+	if err == nil {
+		err = fill.Check(resp)
+	}
 	if err != nil {
+		return err
+	}
+	if resp, err = future.Await(ctx, twin(ctx, req)); err != nil {
 		return err
 	}
 	return fill.Check(resp)
@@ -190,842 +217,914 @@ func check[T, U proto.Message](ctx context.Context, call func(context.Context, T
 
 type impl0 struct{ seen Seen }
 
-func (i impl0) Call(_ context.Context, req *p0.Word, resp *p0.Word) error {
-	return i.seen.answer("comment_bytes.Odd.Call", req, resp)
+func (i impl0) Send(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
+	return i.seen.answer("async_names.Mail.Send", req, resp)
+}
+
+func (i impl0) SendAsync(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
+	return i.seen.answer("async_names.Mail.SendAsync", req, resp)
+}
+
+func (i impl0) SendAsync_(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
+	return i.seen.answer("async_names.Mail.SendAsync_", req, resp)
+}
+
+func (i impl0) Receive(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
+	return i.seen.answer("async_names.Mail.Receive", req, resp)
 }
 
 type impl1 struct{ seen Seen }
 
-func (i impl1) Say(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Say", req, resp)
-}
-
-func (i impl1) Whisper(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Whisper", req, resp)
-}
-
-func (i impl1) Shout(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Shout", req, resp)
-}
-
-func (i impl1) Mumble(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Mumble", req, resp)
-}
-
-func (i impl1) Speak(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comments.Talk.Speak", req, resp)
+func (i impl1) Call(_ context.Context, req *p1.Word, resp *p1.Word) error {
+	return i.seen.answer("comment_bytes.Odd.Call", req, resp)
 }
 
 type impl2 struct{ seen Seen }
 
-func (i impl2) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n3.Svc.Call", req, resp)
+func (i impl2) Say(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Say", req, resp)
+}
+
+func (i impl2) Whisper(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Whisper", req, resp)
+}
+
+func (i impl2) Shout(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Shout", req, resp)
+}
+
+func (i impl2) Mumble(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Mumble", req, resp)
+}
+
+func (i impl2) Speak(_ context.Context, req *p2.Word, resp *p2.Word) error {
+	return i.seen.answer("comments.Talk.Speak", req, resp)
 }
 
 type impl3 struct{ seen Seen }
 
-func (i impl3) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n5.Svc.Call", req, resp)
+func (i impl3) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n3.Svc.Call", req, resp)
 }
 
 type impl4 struct{ seen Seen }
 
-func (i impl4) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n0.Svc.Call", req, resp)
+func (i impl4) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n5.Svc.Call", req, resp)
 }
 
 type impl5 struct{ seen Seen }
 
-func (i impl5) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n2.Svc.Call", req, resp)
+func (i impl5) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n0.Svc.Call", req, resp)
 }
 
 type impl6 struct{ seen Seen }
 
-func (i impl6) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n1.Svc.Call", req, resp)
+func (i impl6) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n2.Svc.Call", req, resp)
 }
 
 type impl7 struct{ seen Seen }
 
-func (i impl7) Call(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("constrained_names.n4.Svc.Call", req, resp)
+func (i impl7) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n1.Svc.Call", req, resp)
 }
 
 type impl8 struct{ seen Seen }
 
-func (i impl8) Dive(_ context.Context, req *p3.DiveRequest, resp *p3.DiveResponse) error {
-	return i.seen.answer("acme.team.svc.x.v1.Deep.Dive", req, resp)
+func (i impl8) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
+	return i.seen.answer("constrained_names.n4.Svc.Call", req, resp)
 }
 
 type impl9 struct{ seen Seen }
 
-func (i impl9) Keep(_ context.Context, req *p4.Word, resp *p4.Word) error {
-	return i.seen.answer("deprecated.Fresh.Keep", req, resp)
-}
-
-func (i impl9) Drop(_ context.Context, req *p4.Word, resp *p4.Word) error {
-	return i.seen.answer("deprecated.Fresh.Drop", req, resp)
+func (i impl9) Dive(_ context.Context, req *p4.DiveRequest, resp *p4.DiveResponse) error {
+	return i.seen.answer("acme.team.svc.x.v1.Deep.Dive", req, resp)
 }
 
 type impl10 struct{ seen Seen }
 
-func (i impl10) Call(_ context.Context, req *p4.Word, resp *p4.Word) error {
-	return i.seen.answer("deprecated.Stale.Call", req, resp)
+func (i impl10) Keep(_ context.Context, req *p5.Word, resp *p5.Word) error {
+	return i.seen.answer("deprecated.Fresh.Keep", req, resp)
+}
+
+func (i impl10) Drop(_ context.Context, req *p5.Word, resp *p5.Word) error {
+	return i.seen.answer("deprecated.Fresh.Drop", req, resp)
 }
 
 type impl11 struct{ seen Seen }
 
-func (i impl11) Call(_ context.Context, req *p4.Word, resp *p4.Word) error {
-	return i.seen.answer("deprecated.Whole.Call", req, resp)
+func (i impl11) Call(_ context.Context, req *p5.Word, resp *p5.Word) error {
+	return i.seen.answer("deprecated.Stale.Call", req, resp)
 }
 
 type impl12 struct{ seen Seen }
 
 func (i impl12) Call(_ context.Context, req *p5.Word, resp *p5.Word) error {
-	return i.seen.answer("directives.Run.Call", req, resp)
-}
-
-func (i impl12) Block(_ context.Context, req *p5.Word, resp *p5.Word) error {
-	return i.seen.answer("directives.Run.Block", req, resp)
+	return i.seen.answer("deprecated.Whole.Call", req, resp)
 }
 
 type impl13 struct{ seen Seen }
 
-func (i impl13) Send(_ context.Context, req *p6.SendRequest, resp *p6.SendResponse) error {
-	return i.seen.answer("queue.v1.Queue.Send", req, resp)
+func (i impl13) Call(_ context.Context, req *p6.Word, resp *p6.Word) error {
+	return i.seen.answer("directives.Run.Call", req, resp)
 }
 
-func (i impl13) Receive(_ context.Context, req *p6.ReceiveRequest, resp *p6.ReceiveResponse) error {
-	return i.seen.answer("queue.v1.Queue.Receive", req, resp)
-}
-
-func (i impl13) Length(_ context.Context, req *p6.LengthRequest, resp *p6.LengthResponse) error {
-	return i.seen.answer("queue.v1.Queue.Length", req, resp)
+func (i impl13) Block(_ context.Context, req *p6.Word, resp *p6.Word) error {
+	return i.seen.answer("directives.Run.Block", req, resp)
 }
 
 type impl14 struct{ seen Seen }
 
-func (i impl14) Edit(_ context.Context, req *p7.EditRequest, resp *p7.EditResponse) error {
-	return i.seen.answer("edition2023.Editor.Edit", req, resp)
+func (i impl14) Send(_ context.Context, req *p7.SendRequest, resp *p7.SendResponse) error {
+	return i.seen.answer("queue.v1.Queue.Send", req, resp)
+}
+
+func (i impl14) Receive(_ context.Context, req *p7.ReceiveRequest, resp *p7.ReceiveResponse) error {
+	return i.seen.answer("queue.v1.Queue.Receive", req, resp)
+}
+
+func (i impl14) Length(_ context.Context, req *p7.LengthRequest, resp *p7.LengthResponse) error {
+	return i.seen.answer("queue.v1.Queue.Length", req, resp)
 }
 
 type impl15 struct{ seen Seen }
 
 func (i impl15) Edit(_ context.Context, req *p8.EditRequest, resp *p8.EditResponse) error {
-	return i.seen.answer("edition2024.Editor.Edit", req, resp)
+	return i.seen.answer("edition2023.Editor.Edit", req, resp)
 }
 
 type impl16 struct{ seen Seen }
 
-func (i impl16) Happens(_ context.Context, req *p9.HappensRequest, resp *p9.HappensResponse) error {
-	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
+func (i impl16) Edit(_ context.Context, req *p9.EditRequest, resp *p9.EditResponse) error {
+	return i.seen.answer("edition2024.Editor.Edit", req, resp)
 }
 
 type impl17 struct{ seen Seen }
 
-type impl18 struct{ seen Seen }
-
-func (i impl18) Call(_ context.Context, req *p10.Word, resp *p10.Word) error {
-	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
+func (i impl17) Happens(_ context.Context, req *p10.HappensRequest, resp *p10.HappensResponse) error {
+	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
 }
+
+type impl18 struct{ seen Seen }
 
 type impl19 struct{ seen Seen }
 
 func (i impl19) Call(_ context.Context, req *p11.Word, resp *p11.Word) error {
-	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
+	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
 }
 
 type impl20 struct{ seen Seen }
 
 func (i impl20) Call(_ context.Context, req *p12.Word, resp *p12.Word) error {
-	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
+	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
 }
 
 type impl21 struct{ seen Seen }
 
 func (i impl21) Call(_ context.Context, req *p13.Word, resp *p13.Word) error {
-	return i.seen.answer("file_names.space.Svc.Call", req, resp)
+	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
 }
 
 type impl22 struct{ seen Seen }
 
-func (i impl22) Versions(_ context.Context, req *p14.In, resp *p15.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
-}
-
-func (i impl22) Locals(_ context.Context, req *p16.In, resp *p17.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
-}
-
-func (i impl22) Packages(_ context.Context, req *p16.In, resp *p18.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
+func (i impl22) Call(_ context.Context, req *p14.Word, resp *p14.Word) error {
+	return i.seen.answer("file_names.space.Svc.Call", req, resp)
 }
 
 type impl23 struct{ seen Seen }
 
-func (i impl23) Go(_ context.Context, req *p19.Thing, resp *p19.Thing) error {
-	return i.seen.answer("go_package_name.Named.Go", req, resp)
+func (i impl23) Versions(_ context.Context, req *p15.In, resp *p16.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
+}
+
+func (i impl23) Locals(_ context.Context, req *p17.In, resp *p18.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
+}
+
+func (i impl23) Packages(_ context.Context, req *p17.In, resp *p19.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
 }
 
 type impl24 struct{ seen Seen }
 
-func (i impl24) Call(_ context.Context, req *p20.Word, resp *p20.Word) error {
-	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
+func (i impl24) Go(_ context.Context, req *p20.Thing, resp *p20.Thing) error {
+	return i.seen.answer("go_package_name.Named.Go", req, resp)
 }
 
 type impl25 struct{ seen Seen }
 
 func (i impl25) Call(_ context.Context, req *p21.Word, resp *p21.Word) error {
-	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
 }
 
 type impl26 struct{ seen Seen }
 
 func (i impl26) Call(_ context.Context, req *p22.Word, resp *p22.Word) error {
-	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
 }
 
 type impl27 struct{ seen Seen }
 
 func (i impl27) Call(_ context.Context, req *p23.Word, resp *p23.Word) error {
-	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
 }
 
 type impl28 struct{ seen Seen }
 
 func (i impl28) Call(_ context.Context, req *p24.Word, resp *p24.Word) error {
-	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
 }
 
 type impl29 struct{ seen Seen }
 
 func (i impl29) Call(_ context.Context, req *p25.Word, resp *p25.Word) error {
-	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
 }
 
 type impl30 struct{ seen Seen }
 
 func (i impl30) Call(_ context.Context, req *p26.Word, resp *p26.Word) error {
-	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nd.Svc.Call", req, resp)
 }
 
 type impl31 struct{ seen Seen }
 
 func (i impl31) Call(_ context.Context, req *p27.Word, resp *p27.Word) error {
-	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
 }
 
 type impl32 struct{ seen Seen }
 
 func (i impl32) Call(_ context.Context, req *p28.Word, resp *p28.Word) error {
-	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
 }
 
 type impl33 struct{ seen Seen }
 
 func (i impl33) Call(_ context.Context, req *p29.Word, resp *p29.Word) error {
-	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
 }
 
 type impl34 struct{ seen Seen }
 
 func (i impl34) Call(_ context.Context, req *p30.Word, resp *p30.Word) error {
-	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
 }
 
 type impl35 struct{ seen Seen }
 
 func (i impl35) Call(_ context.Context, req *p31.Word, resp *p31.Word) error {
-	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfuture.Svc.Call", req, resp)
 }
 
 type impl36 struct{ seen Seen }
 
 func (i impl36) Call(_ context.Context, req *p32.Word, resp *p32.Word) error {
-	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
 }
 
 type impl37 struct{ seen Seen }
 
 func (i impl37) Call(_ context.Context, req *p33.Word, resp *p33.Word) error {
-	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
 }
 
 type impl38 struct{ seen Seen }
 
 func (i impl38) Call(_ context.Context, req *p34.Word, resp *p34.Word) error {
-	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nkernel.Svc.Call", req, resp)
 }
 
 type impl39 struct{ seen Seen }
 
 func (i impl39) Call(_ context.Context, req *p35.Word, resp *p35.Word) error {
-	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
 }
 
 type impl40 struct{ seen Seen }
 
 func (i impl40) Call(_ context.Context, req *p36.Word, resp *p36.Word) error {
-	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
 }
 
 type impl41 struct{ seen Seen }
 
 func (i impl41) Call(_ context.Context, req *p37.Word, resp *p37.Word) error {
-	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
 }
 
 type impl42 struct{ seen Seen }
 
-func (i impl42) Now(_ context.Context, req *p38.NowRequest, resp *p38.NowResponse) error {
-	return i.seen.answer("grown.Clock.Now", req, resp)
-}
-
-func (i impl42) Alarm(_ context.Context, req *p39.Timestamp, resp *p38.NowResponse) error {
-	return i.seen.answer("grown.Clock.Alarm", req, resp)
+func (i impl42) Call(_ context.Context, req *p38.Word, resp *p38.Word) error {
+	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
 }
 
 type impl43 struct{ seen Seen }
 
-func (i impl43) Today(_ context.Context, req *p38.NowRequest, resp *p38.NowResponse) error {
-	return i.seen.answer("grown.Calendar.Today", req, resp)
+func (i impl43) Call(_ context.Context, req *p39.Word, resp *p39.Word) error {
+	return i.seen.answer("go_package_names.nremote.Svc.Call", req, resp)
 }
 
 type impl44 struct{ seen Seen }
 
 func (i impl44) Call(_ context.Context, req *p40.Word, resp *p40.Word) error {
-	return i.seen.answer("header.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nrequires.Svc.Call", req, resp)
 }
 
 type impl45 struct{ seen Seen }
 
-func (i impl45) Send(_ context.Context, req *p41.SendRequest, resp *p41.SendResponse) error {
-	return i.seen.answer("ids.Queue.Send", req, resp)
+func (i impl45) Call(_ context.Context, req *p41.Word, resp *p41.Word) error {
+	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
 }
 
 type impl46 struct{ seen Seen }
 
-func (i impl46) Find(_ context.Context, req *p42.FindRequest, resp *p42.FindResponse) error {
-	return i.seen.answer("import_path.Finder.Find", req, resp)
+func (i impl46) Call(_ context.Context, req *p42.Word, resp *p42.Word) error {
+	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
 }
 
 type impl47 struct{ seen Seen }
 
-func (i impl47) BarBaz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
-	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
+func (i impl47) Call(_ context.Context, req *p43.Word, resp *p43.Word) error {
+	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
 }
 
 type impl48 struct{ seen Seen }
 
-func (i impl48) Baz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
-	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
+func (i impl48) Now(_ context.Context, req *p44.NowRequest, resp *p44.NowResponse) error {
+	return i.seen.answer("grown.Clock.Now", req, resp)
+}
+
+func (i impl48) Alarm(_ context.Context, req *p45.Timestamp, resp *p44.NowResponse) error {
+	return i.seen.answer("grown.Clock.Alarm", req, resp)
 }
 
 type impl49 struct{ seen Seen }
 
-func (i impl49) Baz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
-	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
+func (i impl49) Today(_ context.Context, req *p44.NowRequest, resp *p44.NowResponse) error {
+	return i.seen.answer("grown.Calendar.Today", req, resp)
 }
 
 type impl50 struct{ seen Seen }
 
-func (i impl50) BarBaz(_ context.Context, req *p43.FooBar, resp *p43.FooBar) error {
-	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
+func (i impl50) Call(_ context.Context, req *p46.Word, resp *p46.Word) error {
+	return i.seen.answer("header.Svc.Call", req, resp)
 }
 
 type impl51 struct{ seen Seen }
 
-func (i impl51) SayHello(_ context.Context, req *p44.HelloRequest, resp *p44.HelloResponse) error {
-	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
+func (i impl51) Send(_ context.Context, req *p47.SendRequest, resp *p47.SendResponse) error {
+	return i.seen.answer("ids.Queue.Send", req, resp)
 }
 
 type impl52 struct{ seen Seen }
 
-func (i impl52) Count(_ context.Context, req *p44.HelloRequest, resp *p44.HelloResponse) error {
-	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
+func (i impl52) Find(_ context.Context, req *p48.FindRequest, resp *p48.FindResponse) error {
+	return i.seen.answer("import_path.Finder.Find", req, resp)
 }
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) Weigh(_ context.Context, req *p45.WeighRequest, resp *p46.Mass) error {
-	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
+func (i impl53) BarBaz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
+	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) Bar(_ context.Context, req *p47.BarRequest, resp *p47.BarResponse) error {
-	return i.seen.answer("m_override.Foo.Bar", req, resp)
+func (i impl54) Baz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
+	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) Do(_ context.Context, req *p48.Request, resp *p48.Response) error {
-	return i.seen.answer("many_packages.a.A.Do", req, resp)
+func (i impl55) Baz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
+	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) Do(_ context.Context, req *p48.Request, resp *p49.Response) error {
-	return i.seen.answer("many_packages.b.B.Do", req, resp)
+func (i impl56) BarBaz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
+	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
 }
 
 type impl57 struct{ seen Seen }
 
-func (i impl57) Clients(_ context.Context, req *p50.GreeterClient, resp *p50.GreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Clients", req, resp)
-}
-
-func (i impl57) Plugins(_ context.Context, req *p50.GreeterPlugin, resp *p50.UnimplementedGreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
-}
-
-func (i impl57) Joined(_ context.Context, req *p50.GreeterClients, resp *p50.RegisterGreeter) error {
-	return i.seen.answer("message_names.Greeter.Joined", req, resp)
-}
-
-func (i impl57) Predeclared(_ context.Context, req *p50.Error, resp *p50.String_) error {
-	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
-}
-
-func (i impl57) Packages(_ context.Context, req *p50.Context, resp *p50.Any) error {
-	return i.seen.answer("message_names.Greeter.Packages", req, resp)
+func (i impl57) SayHello(_ context.Context, req *p50.HelloRequest, resp *p50.HelloResponse) error {
+	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) Import(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Import", req, resp)
-}
-
-func (i impl58) Type(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Type", req, resp)
-}
-
-func (i impl58) Range(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Range", req, resp)
-}
-
-func (i impl58) Func(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Func", req, resp)
-}
-
-func (i impl58) Go(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Go", req, resp)
-}
-
-func (i impl58) Select(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Select", req, resp)
-}
-
-func (i impl58) Close(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Close", req, resp)
-}
-
-func (i impl58) Ready(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Ready", req, resp)
-}
-
-func (i impl58) Init(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Init", req, resp)
-}
-
-func (i impl58) String(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.String", req, resp)
-}
-
-func (i impl58) Error(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Error", req, resp)
-}
-
-func (i impl58) Context(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Context", req, resp)
-}
-
-func (i impl58) Module(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Module", req, resp)
-}
-
-func (i impl58) Call(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Call", req, resp)
-}
-
-func (i impl58) Impl(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Impl", req, resp)
-}
-
-func (i impl58) New(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.New", req, resp)
-}
-
-func (i impl58) Register(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Register", req, resp)
-}
-
-func (i impl58) Delete(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Delete", req, resp)
-}
-
-func (i impl58) Panic(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Panic", req, resp)
-}
-
-func (i impl58) Recover(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Recover", req, resp)
-}
-
-func (i impl58) Complex(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Complex", req, resp)
-}
-
-func (i impl58) Append(_ context.Context, req *p51.Word, resp *p51.Word) error {
-	return i.seen.answer("method_names.Words.Append", req, resp)
+func (i impl58) Count(_ context.Context, req *p50.HelloRequest, resp *p50.HelloResponse) error {
+	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) Nothing(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Nothing", req, resp)
-}
-
-func (i impl59) Look(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Look", req, resp)
-}
-
-func (i impl59) Put(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Put", req, resp)
-}
-
-func (i impl59) Unknown(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Unknown", req, resp)
-}
-
-func (i impl59) Old(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Old", req, resp)
-}
-
-func (i impl59) Wait(_ context.Context, req *p52.Plain, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.Wait", req, resp)
-}
-
-func (i impl59) RedactedRequest(_ context.Context, req *p52.Secret, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
-}
-
-func (i impl59) RedactedResponse(_ context.Context, req *p52.Plain, resp *p52.Deep) error {
-	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
-}
-
-func (i impl59) RedactedInLoop(_ context.Context, req *p52.LoopA, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
-}
-
-func (i impl59) RedactedInMap(_ context.Context, req *p52.InMap, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
-}
-
-func (i impl59) RedactedInOneof(_ context.Context, req *p52.InOneof, resp *p52.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
-}
-
-func (i impl59) NotRedacted(_ context.Context, req *p52.Harmless, resp *p53.Empty) error {
-	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
-}
-
-func (i impl59) Everything(_ context.Context, req *p52.Secret, resp *p52.LoopB) error {
-	return i.seen.answer("method_table.Table.Everything", req, resp)
+func (i impl59) Weigh(_ context.Context, req *p51.WeighRequest, resp *p52.Mass) error {
+	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Put(_ context.Context, req *p54.Thing, resp *p54.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl60) Bar(_ context.Context, req *p53.BarRequest, resp *p53.BarResponse) error {
+	return i.seen.answer("m_override.Foo.Bar", req, resp)
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Lay(_ context.Context, req *p55.Outer_Inner, resp *p55.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl61) Do(_ context.Context, req *p54.Request, resp *p54.Response) error {
+	return i.seen.answer("many_packages.a.A.Do", req, resp)
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Call(_ context.Context, req *p56.NoPackageRequest, resp *p56.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl62) Do(_ context.Context, req *p54.Request, resp *p55.Response) error {
+	return i.seen.answer("many_packages.b.B.Do", req, resp)
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Call(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl63) Clients(_ context.Context, req *p56.GreeterClient, resp *p56.GreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Clients", req, resp)
+}
+
+func (i impl63) Plugins(_ context.Context, req *p56.GreeterPlugin, resp *p56.UnimplementedGreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
+}
+
+func (i impl63) Joined(_ context.Context, req *p56.GreeterClients, resp *p56.RegisterGreeter) error {
+	return i.seen.answer("message_names.Greeter.Joined", req, resp)
+}
+
+func (i impl63) Predeclared(_ context.Context, req *p56.Error, resp *p56.String_) error {
+	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
+}
+
+func (i impl63) Packages(_ context.Context, req *p56.Context, resp *p56.Any) error {
+	return i.seen.answer("message_names.Greeter.Packages", req, resp)
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Open(_ context.Context, req *p58.Combination, resp *p58.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl64) Import(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Import", req, resp)
+}
+
+func (i impl64) Type(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Type", req, resp)
+}
+
+func (i impl64) Range(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Range", req, resp)
+}
+
+func (i impl64) Func(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Func", req, resp)
+}
+
+func (i impl64) Go(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Go", req, resp)
+}
+
+func (i impl64) Select(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Select", req, resp)
+}
+
+func (i impl64) Close(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Close", req, resp)
+}
+
+func (i impl64) Ready(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Ready", req, resp)
+}
+
+func (i impl64) Init(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Init", req, resp)
+}
+
+func (i impl64) String(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.String", req, resp)
+}
+
+func (i impl64) Error(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Error", req, resp)
+}
+
+func (i impl64) Context(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Context", req, resp)
+}
+
+func (i impl64) Module(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Module", req, resp)
+}
+
+func (i impl64) Call(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Call", req, resp)
+}
+
+func (i impl64) Impl(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Impl", req, resp)
+}
+
+func (i impl64) New(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.New", req, resp)
+}
+
+func (i impl64) Register(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Register", req, resp)
+}
+
+func (i impl64) Delete(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Delete", req, resp)
+}
+
+func (i impl64) Panic(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Panic", req, resp)
+}
+
+func (i impl64) Recover(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Recover", req, resp)
+}
+
+func (i impl64) Complex(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Complex", req, resp)
+}
+
+func (i impl64) Append(_ context.Context, req *p57.Word, resp *p57.Word) error {
+	return i.seen.answer("method_names.Words.Append", req, resp)
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Slow(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
+func (i impl65) Nothing(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Nothing", req, resp)
 }
 
-func (i impl65) Slower(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
+func (i impl65) Look(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Look", req, resp)
 }
 
-func (i impl65) Quick(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
+func (i impl65) Put(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Put", req, resp)
 }
 
-func (i impl65) Renamed(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
+func (i impl65) Unknown(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Unknown", req, resp)
 }
 
-func (i impl65) Plain(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl65) Old(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Old", req, resp)
+}
+
+func (i impl65) Wait(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.Wait", req, resp)
+}
+
+func (i impl65) RedactedRequest(_ context.Context, req *p58.Secret, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+}
+
+func (i impl65) RedactedResponse(_ context.Context, req *p58.Plain, resp *p58.Deep) error {
+	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+}
+
+func (i impl65) RedactedInLoop(_ context.Context, req *p58.LoopA, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+}
+
+func (i impl65) RedactedInMap(_ context.Context, req *p58.InMap, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+}
+
+func (i impl65) RedactedInOneof(_ context.Context, req *p58.InOneof, resp *p58.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+}
+
+func (i impl65) NotRedacted(_ context.Context, req *p58.Harmless, resp *p59.Empty) error {
+	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+}
+
+func (i impl65) Everything(_ context.Context, req *p58.Secret, resp *p58.LoopB) error {
+	return i.seen.answer("method_table.Table.Everything", req, resp)
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Call(_ context.Context, req *p60.Request, resp *p60.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl66) Put(_ context.Context, req *p60.Thing, resp *p60.Place) error {
+	return i.seen.answer("module.Box.Put", req, resp)
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Call(_ context.Context, req *p61.OldRequest, resp *p61.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
+func (i impl67) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
+	return i.seen.answer("native.Disk.Read", req, resp)
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Get(_ context.Context, req *p62.Query, resp *p62.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl68) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
+	return i.seen.answer("native.Drive.Read", req, resp)
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Enter(_ context.Context, req *p63.Home, resp *p63.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
-}
-
 type impl70 struct{ seen Seen }
 
-func (i impl70) Call(_ context.Context, req *p64.Request, resp *p64.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl70) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
+	return i.seen.answer("native.ServeDisk.Read", req, resp)
 }
 
 type impl71 struct{ seen Seen }
 
-func (i impl71) Turn(_ context.Context, req *p65.Degrees, resp *p65.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl71) Lay(_ context.Context, req *p62.Outer_Inner, resp *p62.Outer_Inner_Innermost) error {
+	return i.seen.answer("nested.Nest.Lay", req, resp)
 }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Turn(_ context.Context, req *p65.Degrees, resp *p65.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl72) Call(_ context.Context, req *p63.NoPackageRequest, resp *p63.NoPackageResponse) error {
+	return i.seen.answer("NoPackageService.Call", req, resp)
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Call(_ context.Context, req *p66.Request, resp *p66.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl73) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
+	return i.seen.answer("no_source_info.Bare.Call", req, resp)
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Plant(_ context.Context, req *p67.Tree, resp *p67.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl74) Open(_ context.Context, req *p65.Combination, resp *p65.Content) error {
+	return i.seen.answer("opaque.Safe.Open", req, resp)
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl75) Slow(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Slow", req, resp)
+}
+
+func (i impl75) Slower(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Slower", req, resp)
+}
+
+func (i impl75) Quick(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Quick", req, resp)
+}
+
+func (i impl75) Renamed(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Renamed", req, resp)
+}
+
+func (i impl75) Plain(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("options.Tuned.Plain", req, resp)
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl76) Call(_ context.Context, req *p67.Request, resp *p67.Request) error {
+	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl77) Call(_ context.Context, req *p68.OldRequest, resp *p68.OldResponse) error {
+	return i.seen.answer("proto2_case.Old.Call", req, resp)
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl78) Get(_ context.Context, req *p69.Query, resp *p69.Answer) error {
+	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl79) Enter(_ context.Context, req *p70.Home, resp *p70.Home) error {
+	return i.seen.answer("public_import.Guest.Enter", req, resp)
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl80) Call(_ context.Context, req *p71.Request, resp *p71.Response) error {
+	return i.seen.answer("rootfile.Root.Call", req, resp)
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl81) Turn(_ context.Context, req *p72.Degrees, resp *p72.Degrees) error {
+	return i.seen.answer("same_method.Left.Turn", req, resp)
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl82) Turn(_ context.Context, req *p72.Degrees, resp *p72.Degrees) error {
+	return i.seen.answer("same_method.Right.Turn", req, resp)
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl83) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
+	return i.seen.answer("same_package.Same.Call", req, resp)
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl84) Plant(_ context.Context, req *p74.Tree, resp *p74.Tree) error {
+	return i.seen.answer("same_type.Forest.Plant", req, resp)
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl85) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Type.Call", req, resp)
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl86) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Interface.Call", req, resp)
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl87) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Map.Call", req, resp)
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Call(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl88) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.A.Call", req, resp)
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Get(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
-}
-
-func (i impl89) Purge(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl89) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Ctx.Call", req, resp)
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Boot(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
-}
-
-func (i impl90) UnimplementedLinuxImpl(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl90) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Req.Call", req, resp)
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Init(_ context.Context, req *p69.GetRequest, resp *p69.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl91) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Resp.Call", req, resp)
 }
 
 type impl92 struct{ seen Seen }
 
-func (i impl92) Greet(_ context.Context, req *p70.GreetRequest, resp *p70.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl92) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Err.Call", req, resp)
 }
 
 type impl93 struct{ seen Seen }
 
-func (i impl93) Once(_ context.Context, req *p71.Word, resp *p71.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl93) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Impl.Call", req, resp)
 }
 
 type impl94 struct{ seen Seen }
 
+func (i impl94) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Client.Call", req, resp)
+}
+
 type impl95 struct{ seen Seen }
 
-func (i impl95) Call(_ context.Context, req *p72.OneRequest, resp *p72.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl95) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Error.Call", req, resp)
 }
 
 type impl96 struct{ seen Seen }
 
-func (i impl96) Call(_ context.Context, req *p72.OneResponse, resp *p72.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl96) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Context.Call", req, resp)
 }
 
 type impl97 struct{ seen Seen }
 
-func (i impl97) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl97) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Engine.Call", req, resp)
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Call(_ context.Context, req *p74.Request, resp *p74.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+func (i impl98) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
+	return i.seen.answer("service_names.Names.Call", req, resp)
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl99) Get(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
+}
+
+func (i impl99) Purge(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
+	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
 }
 
 type impl100 struct{ seen Seen }
 
-func (i impl100) Empty(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
+func (i impl100) Boot(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.Boot", req, resp)
 }
 
-func (i impl100) Any(_ context.Context, req *p76.Any, resp *p39.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl100) Mask(_ context.Context, req *p77.FieldMask, resp *p78.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl100) Wrapper(_ context.Context, req *p79.StringValue, resp *p79.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl100) UnimplementedLinuxImpl(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
 }
 
 type impl101 struct{ seen Seen }
 
-func (i impl101) Ping(_ context.Context, req *p53.Empty, resp *p53.Empty) error {
+func (i impl101) Init(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
+}
+
+type impl102 struct{ seen Seen }
+
+func (i impl102) Greet(_ context.Context, req *p77.GreetRequest, resp *p77.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+}
+
+type impl103 struct{ seen Seen }
+
+func (i impl103) Once(_ context.Context, req *p78.Word, resp *p78.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+}
+
+type impl104 struct{ seen Seen }
+
+type impl105 struct{ seen Seen }
+
+func (i impl105) Call(_ context.Context, req *p79.OneRequest, resp *p79.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
+}
+
+type impl106 struct{ seen Seen }
+
+func (i impl106) Call(_ context.Context, req *p79.OneResponse, resp *p79.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
+}
+
+type impl107 struct{ seen Seen }
+
+func (i impl107) Call(_ context.Context, req *p80.Request, resp *p80.Response) error {
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+}
+
+type impl108 struct{ seen Seen }
+
+func (i impl108) Call(_ context.Context, req *p81.Request, resp *p81.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+}
+
+type impl109 struct{ seen Seen }
+
+func (i impl109) Call(_ context.Context, req *p82.Word, resp *p82.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+}
+
+type impl110 struct{ seen Seen }
+
+func (i impl110) Empty(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl110) Any(_ context.Context, req *p83.Any, resp *p45.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl110) Mask(_ context.Context, req *p84.FieldMask, resp *p85.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl110) Wrapper(_ context.Context, req *p86.StringValue, resp *p86.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl111 struct{ seen Seen }
+
+func (i impl111) Ping(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl101) Wrap(_ context.Context, req *p53.Empty, resp *p80.Wrapped) error {
+func (i impl111) Wrap(_ context.Context, req *p59.Empty, resp *p87.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
 // Methods are the full names of all methods.
 var Methods = []string{
+	"async_names.Mail.Send",
+	"async_names.Mail.SendAsync",
+	"async_names.Mail.SendAsync_",
+	"async_names.Mail.Receive",
 	"comment_bytes.Odd.Call",
 	"comments.Talk.Say",
 	"comments.Talk.Whisper",
@@ -1064,16 +1163,21 @@ var Methods = []string{
 	"go_package_names.ncall.Svc.Call",
 	"go_package_names.ncontext.Svc.Call",
 	"go_package_names.nctx.Svc.Call",
+	"go_package_names.nd.Svc.Call",
 	"go_package_names.ne.Svc.Call",
 	"go_package_names.neng.Svc.Call",
 	"go_package_names.nerr.Svc.Call",
 	"go_package_names.nfmt.Svc.Call",
+	"go_package_names.nfuture.Svc.Call",
 	"go_package_names.nguest.Svc.Call",
 	"go_package_names.nimpl.Svc.Call",
+	"go_package_names.nkernel.Svc.Call",
 	"go_package_names.nm.Svc.Call",
 	"go_package_names.nparigot.Svc.Call",
 	"go_package_names.npluginsdk.Svc.Call",
 	"go_package_names.nproto.Svc.Call",
+	"go_package_names.nremote.Svc.Call",
+	"go_package_names.nrequires.Svc.Call",
 	"go_package_names.nstack.Svc.Call",
 	"go_package_names.ntype.Svc.Call",
 	"go_package_names.nunsafe.Svc.Call",
@@ -1134,6 +1238,181 @@ var Methods = []string{
 	"method_table.Table.NotRedacted",
 	"method_table.Table.Everything",
 	"module.Box.Put",
+	"native.Disk.Read",
+	"native.Drive.Read",
+	"native.ServeDisk.Read",
+	"nested.Nest.Lay",
+	"NoPackageService.Call",
+	"no_source_info.Bare.Call",
+	"opaque.Safe.Open",
+	"options.Tuned.Slow",
+	"options.Tuned.Slower",
+	"options.Tuned.Quick",
+	"options.Tuned.Renamed",
+	"options.Tuned.Plain",
+	"package_suffix.Suffix.Call",
+	"proto2_case.Old.Call",
+	"proto3_optional.Maybe.Get",
+	"public_import.Guest.Enter",
+	"rootfile.Root.Call",
+	"same_method.Left.Turn",
+	"same_method.Right.Turn",
+	"same_package.Same.Call",
+	"same_type.Forest.Plant",
+	"service_names.Type.Call",
+	"service_names.Interface.Call",
+	"service_names.Map.Call",
+	"service_names.A.Call",
+	"service_names.Ctx.Call",
+	"service_names.Req.Call",
+	"service_names.Resp.Call",
+	"service_names.Err.Call",
+	"service_names.Impl.Call",
+	"service_names.Client.Call",
+	"service_names.Error.Call",
+	"service_names.Context.Call",
+	"service_names.Engine.Call",
+	"service_names.Names.Call",
+	"skeleton.HTTPFiles.Get",
+	"skeleton.HTTPFiles.Purge",
+	"skeleton.Linux.Boot",
+	"skeleton.Linux.UnimplementedLinuxImpl",
+	"skeleton.Test.Init",
+	"source_relative.v1.Greeter.Greet",
+	"streaming_skip.Some.Once",
+	"two_files.One.Call",
+	"two_files.Two.Call",
+	"two_versions.x.v1.X.Call",
+	"two_versions.x.v2.X.Call",
+	"unknown_options.Owned.Call",
+	"well_known.Well.Empty",
+	"well_known.Well.Any",
+	"well_known.Well.Mask",
+	"well_known.Well.Wrapper",
+	"wkt_listed.Ping.Ping",
+	"wkt_listed.Ping.Wrap",
+}
+
+// Served are those of the services that guests may serve.
+var Served = []string{
+	"async_names.Mail.Send",
+	"async_names.Mail.SendAsync",
+	"async_names.Mail.SendAsync_",
+	"async_names.Mail.Receive",
+	"comment_bytes.Odd.Call",
+	"comments.Talk.Say",
+	"comments.Talk.Whisper",
+	"comments.Talk.Shout",
+	"comments.Talk.Mumble",
+	"comments.Talk.Speak",
+	"constrained_names.n3.Svc.Call",
+	"constrained_names.n5.Svc.Call",
+	"constrained_names.n0.Svc.Call",
+	"constrained_names.n2.Svc.Call",
+	"constrained_names.n1.Svc.Call",
+	"constrained_names.n4.Svc.Call",
+	"acme.team.svc.x.v1.Deep.Dive",
+	"deprecated.Fresh.Keep",
+	"deprecated.Fresh.Drop",
+	"deprecated.Stale.Call",
+	"deprecated.Whole.Call",
+	"directives.Run.Call",
+	"directives.Run.Block",
+	"queue.v1.Queue.Send",
+	"queue.v1.Queue.Receive",
+	"queue.v1.Queue.Length",
+	"edition2023.Editor.Edit",
+	"edition2024.Editor.Edit",
+	"empty_messages.Nothing.Happens",
+	"file_names.upper.Svc.Call",
+	"file_names.ab.Svc.Call",
+	"file_names.dot.Svc.Call",
+	"file_names.space.Svc.Call",
+	"foreign_messages.Caller.Versions",
+	"foreign_messages.Caller.Locals",
+	"foreign_messages.Caller.Packages",
+	"go_package_name.Named.Go",
+	"go_package_names.napi.Svc.Call",
+	"go_package_names.nc.Svc.Call",
+	"go_package_names.ncall.Svc.Call",
+	"go_package_names.ncontext.Svc.Call",
+	"go_package_names.nctx.Svc.Call",
+	"go_package_names.nd.Svc.Call",
+	"go_package_names.ne.Svc.Call",
+	"go_package_names.neng.Svc.Call",
+	"go_package_names.nerr.Svc.Call",
+	"go_package_names.nfmt.Svc.Call",
+	"go_package_names.nfuture.Svc.Call",
+	"go_package_names.nguest.Svc.Call",
+	"go_package_names.nimpl.Svc.Call",
+	"go_package_names.nkernel.Svc.Call",
+	"go_package_names.nm.Svc.Call",
+	"go_package_names.nparigot.Svc.Call",
+	"go_package_names.npluginsdk.Svc.Call",
+	"go_package_names.nproto.Svc.Call",
+	"go_package_names.nremote.Svc.Call",
+	"go_package_names.nrequires.Svc.Call",
+	"go_package_names.nstack.Svc.Call",
+	"go_package_names.ntype.Svc.Call",
+	"go_package_names.nunsafe.Svc.Call",
+	"grown.Clock.Now",
+	"grown.Clock.Alarm",
+	"grown.Calendar.Today",
+	"header.Svc.Call",
+	"ids.Queue.Send",
+	"import_path.Finder.Find",
+	"joined_names.Foo.BarBaz",
+	"joined_names.FooBar3.Baz",
+	"joined_names.Foo_BarBaz.Baz",
+	"joined_names.LocalFoo.BarBaz",
+	"lower_case.greeter.say_hello",
+	"lower_case.word_counter_v2.count",
+	"m_dependency.Scale.Weigh",
+	"m_override.Foo.Bar",
+	"many_packages.a.A.Do",
+	"many_packages.b.B.Do",
+	"message_names.Greeter.Clients",
+	"message_names.Greeter.Plugins",
+	"message_names.Greeter.Joined",
+	"message_names.Greeter.Predeclared",
+	"message_names.Greeter.Packages",
+	"method_names.Words.Import",
+	"method_names.Words.Type",
+	"method_names.Words.Range",
+	"method_names.Words.Func",
+	"method_names.Words.Go",
+	"method_names.Words.Select",
+	"method_names.Words.Close",
+	"method_names.Words.Ready",
+	"method_names.Words.Init",
+	"method_names.Words.String",
+	"method_names.Words.Error",
+	"method_names.Words.Context",
+	"method_names.Words.Module",
+	"method_names.Words.Call",
+	"method_names.Words.Impl",
+	"method_names.Words.New",
+	"method_names.Words.Register",
+	"method_names.Words.Delete",
+	"method_names.Words.Panic",
+	"method_names.Words.Recover",
+	"method_names.Words.Complex",
+	"method_names.Words.Append",
+	"method_table.Table.Nothing",
+	"method_table.Table.Look",
+	"method_table.Table.Put",
+	"method_table.Table.Unknown",
+	"method_table.Table.Old",
+	"method_table.Table.Wait",
+	"method_table.Table.RedactedRequest",
+	"method_table.Table.RedactedResponse",
+	"method_table.Table.RedactedInLoop",
+	"method_table.Table.RedactedInMap",
+	"method_table.Table.RedactedInOneof",
+	"method_table.Table.NotRedacted",
+	"method_table.Table.Everything",
+	"module.Box.Put",
+	"native.ServeDisk.Read",
 	"nested.Nest.Lay",
 	"NoPackageService.Call",
 	"no_source_info.Bare.Call",
@@ -1189,271 +1468,467 @@ var Methods = []string{
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen) error {
 	return errors.Join(
-		p81.RegisterOdd(ctx, e, impl0{seen}),
-		p82.RegisterTalk(ctx, e, impl1{seen}),
-		p83.RegisterSvc(ctx, e, impl2{seen}),
-		p84.RegisterSvc(ctx, e, impl3{seen}),
-		p85.RegisterSvc(ctx, e, impl4{seen}),
-		p86.RegisterSvc(ctx, e, impl5{seen}),
-		p87.RegisterSvc(ctx, e, impl6{seen}),
-		p88.RegisterSvc(ctx, e, impl7{seen}),
-		p89.RegisterDeep(ctx, e, impl8{seen}),
-		p90.RegisterFresh(ctx, e, impl9{seen}),
-		p90.RegisterStale(ctx, e, impl10{seen}),
-		p90.RegisterWhole(ctx, e, impl11{seen}),
-		p91.RegisterRun(ctx, e, impl12{seen}),
-		p92.RegisterQueue(ctx, e, impl13{seen}),
-		p93.RegisterEditor(ctx, e, impl14{seen}),
-		p94.RegisterEditor(ctx, e, impl15{seen}),
-		p95.RegisterNothing(ctx, e, impl16{seen}),
-		p96.RegisterIdle(ctx, e, impl17{seen}),
-		p97.RegisterSvc(ctx, e, impl18{seen}),
-		p98.RegisterSvc(ctx, e, impl19{seen}),
-		p99.RegisterSvc(ctx, e, impl20{seen}),
-		p100.RegisterSvc(ctx, e, impl21{seen}),
-		p101.RegisterCaller(ctx, e, impl22{seen}),
-		p102.RegisterNamed(ctx, e, impl23{seen}),
-		p103.RegisterSvc(ctx, e, impl24{seen}),
-		p104.RegisterSvc(ctx, e, impl25{seen}),
-		p105.RegisterSvc(ctx, e, impl26{seen}),
-		p106.RegisterSvc(ctx, e, impl27{seen}),
-		p107.RegisterSvc(ctx, e, impl28{seen}),
-		p108.RegisterSvc(ctx, e, impl29{seen}),
-		p109.RegisterSvc(ctx, e, impl30{seen}),
-		p110.RegisterSvc(ctx, e, impl31{seen}),
-		p111.RegisterSvc(ctx, e, impl32{seen}),
-		p112.RegisterSvc(ctx, e, impl33{seen}),
-		p113.RegisterSvc(ctx, e, impl34{seen}),
-		p114.RegisterSvc(ctx, e, impl35{seen}),
-		p115.RegisterSvc(ctx, e, impl36{seen}),
-		p116.RegisterSvc(ctx, e, impl37{seen}),
-		p117.RegisterSvc(ctx, e, impl38{seen}),
-		p118.RegisterSvc(ctx, e, impl39{seen}),
-		p119.RegisterSvc(ctx, e, impl40{seen}),
-		p120.RegisterSvc(ctx, e, impl41{seen}),
-		p121.RegisterClock(ctx, e, impl42{seen}),
-		p121.RegisterCalendar(ctx, e, impl43{seen}),
-		p122.RegisterSvc(ctx, e, impl44{seen}),
-		p123.RegisterQueue(ctx, e, impl45{seen}),
-		p124.RegisterFinder(ctx, e, impl46{seen}),
-		p125.RegisterFoo(ctx, e, impl47{seen}),
-		p125.RegisterFooBar3(ctx, e, impl48{seen}),
-		p125.RegisterFoo_BarBaz(ctx, e, impl49{seen}),
-		p125.RegisterLocalFoo(ctx, e, impl50{seen}),
-		p126.RegisterGreeter(ctx, e, impl51{seen}),
-		p126.RegisterWordCounterV2(ctx, e, impl52{seen}),
-		p127.RegisterScale(ctx, e, impl53{seen}),
-		p128.RegisterFoo(ctx, e, impl54{seen}),
-		p129.RegisterA(ctx, e, impl55{seen}),
-		p130.RegisterB(ctx, e, impl56{seen}),
-		p131.RegisterGreeter(ctx, e, impl57{seen}),
-		p132.RegisterWords(ctx, e, impl58{seen}),
-		p133.RegisterTable(ctx, e, impl59{seen}),
-		p134.RegisterBox(ctx, e, impl60{seen}),
-		p135.RegisterNest(ctx, e, impl61{seen}),
-		p136.RegisterNoPackageService(ctx, e, impl62{seen}),
-		p137.RegisterBare(ctx, e, impl63{seen}),
-		p138.RegisterSafe(ctx, e, impl64{seen}),
-		p139.RegisterTuned(ctx, e, impl65{seen}),
-		p140.RegisterSuffix(ctx, e, impl66{seen}),
-		p141.RegisterOld(ctx, e, impl67{seen}),
-		p142.RegisterMaybe(ctx, e, impl68{seen}),
-		p143.RegisterGuest(ctx, e, impl69{seen}),
-		p144.RegisterRoot(ctx, e, impl70{seen}),
-		p145.RegisterLeft(ctx, e, impl71{seen}),
-		p145.RegisterRight(ctx, e, impl72{seen}),
-		p66.RegisterSame(ctx, e, impl73{seen}),
-		p146.RegisterForest(ctx, e, impl74{seen}),
-		p147.RegisterType(ctx, e, impl75{seen}),
-		p147.RegisterInterface(ctx, e, impl76{seen}),
-		p147.RegisterMap(ctx, e, impl77{seen}),
-		p147.RegisterA(ctx, e, impl78{seen}),
-		p147.RegisterCtx(ctx, e, impl79{seen}),
-		p147.RegisterReq(ctx, e, impl80{seen}),
-		p147.RegisterResp(ctx, e, impl81{seen}),
-		p147.RegisterErr(ctx, e, impl82{seen}),
-		p147.RegisterImpl(ctx, e, impl83{seen}),
-		p147.RegisterClient(ctx, e, impl84{seen}),
-		p147.RegisterError(ctx, e, impl85{seen}),
-		p147.RegisterContext(ctx, e, impl86{seen}),
-		p147.RegisterEngine(ctx, e, impl87{seen}),
-		p147.RegisterNames(ctx, e, impl88{seen}),
-		p148.RegisterHTTPFiles(ctx, e, impl89{seen}),
-		p148.RegisterLinux(ctx, e, impl90{seen}),
-		p148.RegisterTest(ctx, e, impl91{seen}),
-		p149.RegisterGreeter(ctx, e, impl92{seen}),
-		p150.RegisterSome(ctx, e, impl93{seen}),
-		p150.RegisterAll(ctx, e, impl94{seen}),
-		p151.RegisterOne(ctx, e, impl95{seen}),
-		p151.RegisterTwo(ctx, e, impl96{seen}),
-		p152.RegisterX(ctx, e, impl97{seen}),
-		p153.RegisterX(ctx, e, impl98{seen}),
-		p154.RegisterOwned(ctx, e, impl99{seen}),
-		p155.RegisterWell(ctx, e, impl100{seen}),
-		p156.RegisterPing(ctx, e, impl101{seen}),
+		p88.RegisterMail(ctx, e, impl0{seen}),
+		p89.RegisterOdd(ctx, e, impl1{seen}),
+		p90.RegisterTalk(ctx, e, impl2{seen}),
+		p91.RegisterSvc(ctx, e, impl3{seen}),
+		p92.RegisterSvc(ctx, e, impl4{seen}),
+		p93.RegisterSvc(ctx, e, impl5{seen}),
+		p94.RegisterSvc(ctx, e, impl6{seen}),
+		p95.RegisterSvc(ctx, e, impl7{seen}),
+		p96.RegisterSvc(ctx, e, impl8{seen}),
+		p97.RegisterDeep(ctx, e, impl9{seen}),
+		p98.RegisterFresh(ctx, e, impl10{seen}),
+		p98.RegisterStale(ctx, e, impl11{seen}),
+		p98.RegisterWhole(ctx, e, impl12{seen}),
+		p99.RegisterRun(ctx, e, impl13{seen}),
+		p100.RegisterQueue(ctx, e, impl14{seen}),
+		p101.RegisterEditor(ctx, e, impl15{seen}),
+		p102.RegisterEditor(ctx, e, impl16{seen}),
+		p103.RegisterNothing(ctx, e, impl17{seen}),
+		p104.RegisterIdle(ctx, e, impl18{seen}),
+		p105.RegisterSvc(ctx, e, impl19{seen}),
+		p106.RegisterSvc(ctx, e, impl20{seen}),
+		p107.RegisterSvc(ctx, e, impl21{seen}),
+		p108.RegisterSvc(ctx, e, impl22{seen}),
+		p109.RegisterCaller(ctx, e, impl23{seen}),
+		p110.RegisterNamed(ctx, e, impl24{seen}),
+		p111.RegisterSvc(ctx, e, impl25{seen}),
+		p112.RegisterSvc(ctx, e, impl26{seen}),
+		p113.RegisterSvc(ctx, e, impl27{seen}),
+		p114.RegisterSvc(ctx, e, impl28{seen}),
+		p115.RegisterSvc(ctx, e, impl29{seen}),
+		p116.RegisterSvc(ctx, e, impl30{seen}),
+		p117.RegisterSvc(ctx, e, impl31{seen}),
+		p118.RegisterSvc(ctx, e, impl32{seen}),
+		p119.RegisterSvc(ctx, e, impl33{seen}),
+		p120.RegisterSvc(ctx, e, impl34{seen}),
+		p121.RegisterSvc(ctx, e, impl35{seen}),
+		p122.RegisterSvc(ctx, e, impl36{seen}),
+		p123.RegisterSvc(ctx, e, impl37{seen}),
+		p124.RegisterSvc(ctx, e, impl38{seen}),
+		p125.RegisterSvc(ctx, e, impl39{seen}),
+		p126.RegisterSvc(ctx, e, impl40{seen}),
+		p127.RegisterSvc(ctx, e, impl41{seen}),
+		p128.RegisterSvc(ctx, e, impl42{seen}),
+		p129.RegisterSvc(ctx, e, impl43{seen}),
+		p130.RegisterSvc(ctx, e, impl44{seen}),
+		p131.RegisterSvc(ctx, e, impl45{seen}),
+		p132.RegisterSvc(ctx, e, impl46{seen}),
+		p133.RegisterSvc(ctx, e, impl47{seen}),
+		p134.RegisterClock(ctx, e, impl48{seen}),
+		p134.RegisterCalendar(ctx, e, impl49{seen}),
+		p135.RegisterSvc(ctx, e, impl50{seen}),
+		p136.RegisterQueue(ctx, e, impl51{seen}),
+		p137.RegisterFinder(ctx, e, impl52{seen}),
+		p138.RegisterFoo(ctx, e, impl53{seen}),
+		p138.RegisterFooBar3(ctx, e, impl54{seen}),
+		p138.RegisterFoo_BarBaz(ctx, e, impl55{seen}),
+		p138.RegisterLocalFoo(ctx, e, impl56{seen}),
+		p139.RegisterGreeter(ctx, e, impl57{seen}),
+		p139.RegisterWordCounterV2(ctx, e, impl58{seen}),
+		p140.RegisterScale(ctx, e, impl59{seen}),
+		p141.RegisterFoo(ctx, e, impl60{seen}),
+		p142.RegisterA(ctx, e, impl61{seen}),
+		p143.RegisterB(ctx, e, impl62{seen}),
+		p144.RegisterGreeter(ctx, e, impl63{seen}),
+		p145.RegisterWords(ctx, e, impl64{seen}),
+		p146.RegisterTable(ctx, e, impl65{seen}),
+		p147.RegisterBox(ctx, e, impl66{seen}),
+		p148.RegisterDisk(ctx, e, impl67{seen}),
+		p148.RegisterDrive(ctx, e, impl68{seen}),
+		p148.RegisterDiskServer(ctx, e, impl69{seen}),
+		p148.RegisterServeDisk(ctx, e, impl70{seen}),
+		p149.RegisterNest(ctx, e, impl71{seen}),
+		p150.RegisterNoPackageService(ctx, e, impl72{seen}),
+		p151.RegisterBare(ctx, e, impl73{seen}),
+		p152.RegisterSafe(ctx, e, impl74{seen}),
+		p153.RegisterTuned(ctx, e, impl75{seen}),
+		p154.RegisterSuffix(ctx, e, impl76{seen}),
+		p155.RegisterOld(ctx, e, impl77{seen}),
+		p156.RegisterMaybe(ctx, e, impl78{seen}),
+		p157.RegisterGuest(ctx, e, impl79{seen}),
+		p158.RegisterRoot(ctx, e, impl80{seen}),
+		p159.RegisterLeft(ctx, e, impl81{seen}),
+		p159.RegisterRight(ctx, e, impl82{seen}),
+		p73.RegisterSame(ctx, e, impl83{seen}),
+		p160.RegisterForest(ctx, e, impl84{seen}),
+		p161.RegisterType(ctx, e, impl85{seen}),
+		p161.RegisterInterface(ctx, e, impl86{seen}),
+		p161.RegisterMap(ctx, e, impl87{seen}),
+		p161.RegisterA(ctx, e, impl88{seen}),
+		p161.RegisterCtx(ctx, e, impl89{seen}),
+		p161.RegisterReq(ctx, e, impl90{seen}),
+		p161.RegisterResp(ctx, e, impl91{seen}),
+		p161.RegisterErr(ctx, e, impl92{seen}),
+		p161.RegisterImpl(ctx, e, impl93{seen}),
+		p161.RegisterClient(ctx, e, impl94{seen}),
+		p161.RegisterError(ctx, e, impl95{seen}),
+		p161.RegisterContext(ctx, e, impl96{seen}),
+		p161.RegisterEngine(ctx, e, impl97{seen}),
+		p161.RegisterNames(ctx, e, impl98{seen}),
+		p162.RegisterHTTPFiles(ctx, e, impl99{seen}),
+		p162.RegisterLinux(ctx, e, impl100{seen}),
+		p162.RegisterTest(ctx, e, impl101{seen}),
+		p163.RegisterGreeter(ctx, e, impl102{seen}),
+		p164.RegisterSome(ctx, e, impl103{seen}),
+		p164.RegisterAll(ctx, e, impl104{seen}),
+		p165.RegisterOne(ctx, e, impl105{seen}),
+		p165.RegisterTwo(ctx, e, impl106{seen}),
+		p166.RegisterX(ctx, e, impl107{seen}),
+		p167.RegisterX(ctx, e, impl108{seen}),
+		p168.RegisterOwned(ctx, e, impl109{seen}),
+		p169.RegisterWell(ctx, e, impl110{seen}),
+		p170.RegisterPing(ctx, e, impl111{seen}),
 	)
 }
 
-// CallLocal calls every method through its local client.
+// CallLocal calls every method through its local client, and its twin.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p81.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
-		check(ctx, p82.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
-		check(ctx, p83.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
-		check(ctx, p84.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
-		check(ctx, p85.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
-		check(ctx, p86.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
-		check(ctx, p87.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
-		check(ctx, p88.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
-		check(ctx, p89.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
-		check(ctx, p90.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
-		check(ctx, p90.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
-		check(ctx, p90.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
-		check(ctx, p90.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
-		check(ctx, p91.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
-		check(ctx, p91.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
-		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Send, new(p6.SendRequest)),
-		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Receive, new(p6.ReceiveRequest)),
-		check(ctx, p92.NewLocalQueueClient(impl13{seen}).Length, new(p6.LengthRequest)),
-		check(ctx, p93.NewLocalEditorClient(impl14{seen}).Edit, new(p7.EditRequest)),
-		check(ctx, p94.NewLocalEditorClient(impl15{seen}).Edit, new(p8.EditRequest)),
-		check(ctx, p95.NewLocalNothingClient(impl16{seen}).Happens, new(p9.HappensRequest)),
-		check(ctx, p97.NewLocalSvcClient(impl18{seen}).Call, new(p10.Word)),
-		check(ctx, p98.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
-		check(ctx, p99.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
-		check(ctx, p100.NewLocalSvcClient(impl21{seen}).Call, new(p13.Word)),
-		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Versions, new(p14.In)),
-		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Locals, new(p16.In)),
-		check(ctx, p101.NewLocalCallerClient(impl22{seen}).Packages, new(p16.In)),
-		check(ctx, p102.NewLocalNamedClient(impl23{seen}).Go, new(p19.Thing)),
-		check(ctx, p103.NewLocalSvcClient(impl24{seen}).Call, new(p20.Word)),
-		check(ctx, p104.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
-		check(ctx, p105.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
-		check(ctx, p106.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
-		check(ctx, p107.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
-		check(ctx, p111.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
-		check(ctx, p112.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
-		check(ctx, p113.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
-		check(ctx, p118.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
-		check(ctx, p119.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
-		check(ctx, p120.NewLocalSvcClient(impl41{seen}).Call, new(p37.Word)),
-		check(ctx, p121.NewLocalClockClient(impl42{seen}).Now, new(p38.NowRequest)),
-		check(ctx, p121.NewLocalClockClient(impl42{seen}).Alarm, new(p39.Timestamp)),
-		check(ctx, p121.NewLocalCalendarClient(impl43{seen}).Today, new(p38.NowRequest)),
-		check(ctx, p122.NewLocalSvcClient(impl44{seen}).Call, new(p40.Word)),
-		check(ctx, p123.NewLocalQueueClient(impl45{seen}).Send, new(p41.SendRequest)),
-		check(ctx, p124.NewLocalFinderClient(impl46{seen}).Find, new(p42.FindRequest)),
-		check(ctx, p125.NewLocalFooClient(impl47{seen}).BarBaz, new(p43.FooBar)),
-		check(ctx, p125.NewLocalFooBar3Client(impl48{seen}).Baz, new(p43.FooBar)),
-		check(ctx, p125.NewLocalFoo_BarBazClient(impl49{seen}).Baz, new(p43.FooBar)),
-		check(ctx, p125.NewLocalLocalFooClient(impl50{seen}).BarBaz, new(p43.FooBar)),
-		check(ctx, p126.NewLocalGreeterClient(impl51{seen}).SayHello, new(p44.HelloRequest)),
-		check(ctx, p126.NewLocalWordCounterV2Client(impl52{seen}).Count, new(p44.HelloRequest)),
-		check(ctx, p127.NewLocalScaleClient(impl53{seen}).Weigh, new(p45.WeighRequest)),
-		check(ctx, p128.NewLocalFooClient(impl54{seen}).Bar, new(p47.BarRequest)),
-		check(ctx, p129.NewLocalAClient(impl55{seen}).Do, new(p48.Request)),
-		check(ctx, p130.NewLocalBClient(impl56{seen}).Do, new(p48.Request)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Clients, new(p50.GreeterClient)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Plugins, new(p50.GreeterPlugin)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Joined, new(p50.GreeterClients)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Predeclared, new(p50.Error)),
-		check(ctx, p131.NewLocalGreeterClient(impl57{seen}).Packages, new(p50.Context)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Import, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Type, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Range, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Func, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Go, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Select, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Close, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Ready, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Init, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).String, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Error, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Context, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Module, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Call, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Impl, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).New, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Register, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Delete, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Panic, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Recover, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Complex, new(p51.Word)),
-		check(ctx, p132.NewLocalWordsClient(impl58{seen}).Append, new(p51.Word)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Nothing, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Look, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Put, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Unknown, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Old, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Wait, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedRequest, new(p52.Secret)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedResponse, new(p52.Plain)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInLoop, new(p52.LoopA)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInMap, new(p52.InMap)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).RedactedInOneof, new(p52.InOneof)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).NotRedacted, new(p52.Harmless)),
-		check(ctx, p133.NewLocalTableClient(impl59{seen}).Everything, new(p52.Secret)),
-		check(ctx, p134.NewLocalBoxClient(impl60{seen}).Put, new(p54.Thing)),
-		check(ctx, p135.NewLocalNestClient(impl61{seen}).Lay, new(p55.Outer_Inner)),
-		check(ctx, p136.NewLocalNoPackageServiceClient(impl62{seen}).Call, new(p56.NoPackageRequest)),
-		check(ctx, p137.NewLocalBareClient(impl63{seen}).Call, new(p57.Word)),
-		check(ctx, p138.NewLocalSafeClient(impl64{seen}).Open, new(p58.Combination)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Slow, new(p59.Word)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Slower, new(p59.Word)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Quick, new(p59.Word)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Renamed, new(p59.Word)),
-		check(ctx, p139.NewLocalTunedClient(impl65{seen}).Plain, new(p59.Word)),
-		check(ctx, p140.NewLocalSuffixClient(impl66{seen}).Call, new(p60.Request)),
-		check(ctx, p141.NewLocalOldClient(impl67{seen}).Call, new(p61.OldRequest)),
-		check(ctx, p142.NewLocalMaybeClient(impl68{seen}).Get, new(p62.Query)),
-		check(ctx, p143.NewLocalGuestClient(impl69{seen}).Enter, new(p63.Home)),
-		check(ctx, p144.NewLocalRootClient(impl70{seen}).Call, new(p64.Request)),
-		check(ctx, p145.NewLocalLeftClient(impl71{seen}).Turn, new(p65.Degrees)),
-		check(ctx, p145.NewLocalRightClient(impl72{seen}).Turn, new(p65.Degrees)),
-		check(ctx, p66.NewLocalSameClient(impl73{seen}).Call, new(p66.Request)),
-		check(ctx, p146.NewLocalForestClient(impl74{seen}).Plant, new(p67.Tree)),
-		check(ctx, p147.NewLocalTypeClient(impl75{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalInterfaceClient(impl76{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalMapClient(impl77{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalAClient(impl78{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalCtxClient(impl79{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalReqClient(impl80{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalRespClient(impl81{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalErrClient(impl82{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalImplClient(impl83{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalClientClient(impl84{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalErrorClient(impl85{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalContextClient(impl86{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalEngineClient(impl87{seen}).Call, new(p68.Word)),
-		check(ctx, p147.NewLocalNamesClient(impl88{seen}).Call, new(p68.Word)),
-		check(ctx, p148.NewLocalHTTPFilesClient(impl89{seen}).Get, new(p69.GetRequest)),
-		check(ctx, p148.NewLocalHTTPFilesClient(impl89{seen}).Purge, new(p53.Empty)),
-		check(ctx, p148.NewLocalLinuxClient(impl90{seen}).Boot, new(p69.GetRequest)),
-		check(ctx, p148.NewLocalLinuxClient(impl90{seen}).UnimplementedLinuxImpl, new(p69.GetRequest)),
-		check(ctx, p148.NewLocalTestClient(impl91{seen}).Init, new(p69.GetRequest)),
-		check(ctx, p149.NewLocalGreeterClient(impl92{seen}).Greet, new(p70.GreetRequest)),
-		check(ctx, p150.NewLocalSomeClient(impl93{seen}).Once, new(p71.Word)),
-		check(ctx, p151.NewLocalOneClient(impl95{seen}).Call, new(p72.OneRequest)),
-		check(ctx, p151.NewLocalTwoClient(impl96{seen}).Call, new(p72.OneResponse)),
-		check(ctx, p152.NewLocalXClient(impl97{seen}).Call, new(p73.Request)),
-		check(ctx, p153.NewLocalXClient(impl98{seen}).Call, new(p74.Request)),
-		check(ctx, p154.NewLocalOwnedClient(impl99{seen}).Call, new(p75.Word)),
-		check(ctx, p155.NewLocalWellClient(impl100{seen}).Empty, new(p53.Empty)),
-		check(ctx, p155.NewLocalWellClient(impl100{seen}).Any, new(p76.Any)),
-		check(ctx, p155.NewLocalWellClient(impl100{seen}).Mask, new(p77.FieldMask)),
-		check(ctx, p155.NewLocalWellClient(impl100{seen}).Wrapper, new(p79.StringValue)),
-		check(ctx, p156.NewLocalPingClient(impl101{seen}).Ping, new(p53.Empty)),
-		check(ctx, p156.NewLocalPingClient(impl101{seen}).Wrap, new(p53.Empty)),
+		check(ctx, p88.NewLocalMailClient(impl0{seen}).Send, p88.NewLocalMailClient(impl0{seen}).SendAsync__, new(p0.Letter)),
+		check(ctx, p88.NewLocalMailClient(impl0{seen}).SendAsync, p88.NewLocalMailClient(impl0{seen}).SendAsyncAsync, new(p0.Letter)),
+		check(ctx, p88.NewLocalMailClient(impl0{seen}).SendAsync_, p88.NewLocalMailClient(impl0{seen}).SendAsync_Async, new(p0.Letter)),
+		check(ctx, p88.NewLocalMailClient(impl0{seen}).Receive, p88.NewLocalMailClient(impl0{seen}).ReceiveAsync, new(p0.Letter)),
+		check(ctx, p89.NewLocalOddClient(impl1{seen}).Call, p89.NewLocalOddClient(impl1{seen}).CallAsync, new(p1.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Say, p90.NewLocalTalkClient(impl2{seen}).SayAsync, new(p2.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Whisper, p90.NewLocalTalkClient(impl2{seen}).WhisperAsync, new(p2.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Shout, p90.NewLocalTalkClient(impl2{seen}).ShoutAsync, new(p2.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Mumble, p90.NewLocalTalkClient(impl2{seen}).MumbleAsync, new(p2.Word)),
+		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Speak, p90.NewLocalTalkClient(impl2{seen}).SpeakAsync, new(p2.Word)),
+		check(ctx, p91.NewLocalSvcClient(impl3{seen}).Call, p91.NewLocalSvcClient(impl3{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p92.NewLocalSvcClient(impl4{seen}).Call, p92.NewLocalSvcClient(impl4{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p93.NewLocalSvcClient(impl5{seen}).Call, p93.NewLocalSvcClient(impl5{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p94.NewLocalSvcClient(impl6{seen}).Call, p94.NewLocalSvcClient(impl6{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p95.NewLocalSvcClient(impl7{seen}).Call, p95.NewLocalSvcClient(impl7{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p96.NewLocalSvcClient(impl8{seen}).Call, p96.NewLocalSvcClient(impl8{seen}).CallAsync, new(p3.Word)),
+		check(ctx, p97.NewLocalDeepClient(impl9{seen}).Dive, p97.NewLocalDeepClient(impl9{seen}).DiveAsync, new(p4.DiveRequest)),
+		check(ctx, p98.NewLocalFreshClient(impl10{seen}).Keep, p98.NewLocalFreshClient(impl10{seen}).KeepAsync, new(p5.Word)),
+		check(ctx, p98.NewLocalFreshClient(impl10{seen}).Drop, p98.NewLocalFreshClient(impl10{seen}).DropAsync, new(p5.Word)),
+		check(ctx, p98.NewLocalStaleClient(impl11{seen}).Call, p98.NewLocalStaleClient(impl11{seen}).CallAsync, new(p5.Word)),
+		check(ctx, p98.NewLocalWholeClient(impl12{seen}).Call, p98.NewLocalWholeClient(impl12{seen}).CallAsync, new(p5.Word)),
+		check(ctx, p99.NewLocalRunClient(impl13{seen}).Call, p99.NewLocalRunClient(impl13{seen}).CallAsync, new(p6.Word)),
+		check(ctx, p99.NewLocalRunClient(impl13{seen}).Block, p99.NewLocalRunClient(impl13{seen}).BlockAsync, new(p6.Word)),
+		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Send, p100.NewLocalQueueClient(impl14{seen}).SendAsync, new(p7.SendRequest)),
+		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Receive, p100.NewLocalQueueClient(impl14{seen}).ReceiveAsync, new(p7.ReceiveRequest)),
+		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Length, p100.NewLocalQueueClient(impl14{seen}).LengthAsync, new(p7.LengthRequest)),
+		check(ctx, p101.NewLocalEditorClient(impl15{seen}).Edit, p101.NewLocalEditorClient(impl15{seen}).EditAsync, new(p8.EditRequest)),
+		check(ctx, p102.NewLocalEditorClient(impl16{seen}).Edit, p102.NewLocalEditorClient(impl16{seen}).EditAsync, new(p9.EditRequest)),
+		check(ctx, p103.NewLocalNothingClient(impl17{seen}).Happens, p103.NewLocalNothingClient(impl17{seen}).HappensAsync, new(p10.HappensRequest)),
+		check(ctx, p105.NewLocalSvcClient(impl19{seen}).Call, p105.NewLocalSvcClient(impl19{seen}).CallAsync, new(p11.Word)),
+		check(ctx, p106.NewLocalSvcClient(impl20{seen}).Call, p106.NewLocalSvcClient(impl20{seen}).CallAsync, new(p12.Word)),
+		check(ctx, p107.NewLocalSvcClient(impl21{seen}).Call, p107.NewLocalSvcClient(impl21{seen}).CallAsync, new(p13.Word)),
+		check(ctx, p108.NewLocalSvcClient(impl22{seen}).Call, p108.NewLocalSvcClient(impl22{seen}).CallAsync, new(p14.Word)),
+		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Versions, p109.NewLocalCallerClient(impl23{seen}).VersionsAsync, new(p15.In)),
+		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Locals, p109.NewLocalCallerClient(impl23{seen}).LocalsAsync, new(p17.In)),
+		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Packages, p109.NewLocalCallerClient(impl23{seen}).PackagesAsync, new(p17.In)),
+		check(ctx, p110.NewLocalNamedClient(impl24{seen}).Go, p110.NewLocalNamedClient(impl24{seen}).GoAsync, new(p20.Thing)),
+		check(ctx, p111.NewLocalSvcClient(impl25{seen}).Call, p111.NewLocalSvcClient(impl25{seen}).CallAsync, new(p21.Word)),
+		check(ctx, p112.NewLocalSvcClient(impl26{seen}).Call, p112.NewLocalSvcClient(impl26{seen}).CallAsync, new(p22.Word)),
+		check(ctx, p113.NewLocalSvcClient(impl27{seen}).Call, p113.NewLocalSvcClient(impl27{seen}).CallAsync, new(p23.Word)),
+		check(ctx, p114.NewLocalSvcClient(impl28{seen}).Call, p114.NewLocalSvcClient(impl28{seen}).CallAsync, new(p24.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl29{seen}).Call, p115.NewLocalSvcClient(impl29{seen}).CallAsync, new(p25.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl30{seen}).Call, p116.NewLocalSvcClient(impl30{seen}).CallAsync, new(p26.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl31{seen}).Call, p117.NewLocalSvcClient(impl31{seen}).CallAsync, new(p27.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl32{seen}).Call, p118.NewLocalSvcClient(impl32{seen}).CallAsync, new(p28.Word)),
+		check(ctx, p119.NewLocalSvcClient(impl33{seen}).Call, p119.NewLocalSvcClient(impl33{seen}).CallAsync, new(p29.Word)),
+		check(ctx, p120.NewLocalSvcClient(impl34{seen}).Call, p120.NewLocalSvcClient(impl34{seen}).CallAsync, new(p30.Word)),
+		check(ctx, p121.NewLocalSvcClient(impl35{seen}).Call, p121.NewLocalSvcClient(impl35{seen}).CallAsync, new(p31.Word)),
+		check(ctx, p122.NewLocalSvcClient(impl36{seen}).Call, p122.NewLocalSvcClient(impl36{seen}).CallAsync, new(p32.Word)),
+		check(ctx, p123.NewLocalSvcClient(impl37{seen}).Call, p123.NewLocalSvcClient(impl37{seen}).CallAsync, new(p33.Word)),
+		check(ctx, p124.NewLocalSvcClient(impl38{seen}).Call, p124.NewLocalSvcClient(impl38{seen}).CallAsync, new(p34.Word)),
+		check(ctx, p125.NewLocalSvcClient(impl39{seen}).Call, p125.NewLocalSvcClient(impl39{seen}).CallAsync, new(p35.Word)),
+		check(ctx, p126.NewLocalSvcClient(impl40{seen}).Call, p126.NewLocalSvcClient(impl40{seen}).CallAsync, new(p36.Word)),
+		check(ctx, p127.NewLocalSvcClient(impl41{seen}).Call, p127.NewLocalSvcClient(impl41{seen}).CallAsync, new(p37.Word)),
+		check(ctx, p128.NewLocalSvcClient(impl42{seen}).Call, p128.NewLocalSvcClient(impl42{seen}).CallAsync, new(p38.Word)),
+		check(ctx, p129.NewLocalSvcClient(impl43{seen}).Call, p129.NewLocalSvcClient(impl43{seen}).CallAsync, new(p39.Word)),
+		check(ctx, p130.NewLocalSvcClient(impl44{seen}).Call, p130.NewLocalSvcClient(impl44{seen}).CallAsync, new(p40.Word)),
+		check(ctx, p131.NewLocalSvcClient(impl45{seen}).Call, p131.NewLocalSvcClient(impl45{seen}).CallAsync, new(p41.Word)),
+		check(ctx, p132.NewLocalSvcClient(impl46{seen}).Call, p132.NewLocalSvcClient(impl46{seen}).CallAsync, new(p42.Word)),
+		check(ctx, p133.NewLocalSvcClient(impl47{seen}).Call, p133.NewLocalSvcClient(impl47{seen}).CallAsync, new(p43.Word)),
+		check(ctx, p134.NewLocalClockClient(impl48{seen}).Now, p134.NewLocalClockClient(impl48{seen}).NowAsync, new(p44.NowRequest)),
+		check(ctx, p134.NewLocalClockClient(impl48{seen}).Alarm, p134.NewLocalClockClient(impl48{seen}).AlarmAsync, new(p45.Timestamp)),
+		check(ctx, p134.NewLocalCalendarClient(impl49{seen}).Today, p134.NewLocalCalendarClient(impl49{seen}).TodayAsync, new(p44.NowRequest)),
+		check(ctx, p135.NewLocalSvcClient(impl50{seen}).Call, p135.NewLocalSvcClient(impl50{seen}).CallAsync, new(p46.Word)),
+		check(ctx, p136.NewLocalQueueClient(impl51{seen}).Send, p136.NewLocalQueueClient(impl51{seen}).SendAsync, new(p47.SendRequest)),
+		check(ctx, p137.NewLocalFinderClient(impl52{seen}).Find, p137.NewLocalFinderClient(impl52{seen}).FindAsync, new(p48.FindRequest)),
+		check(ctx, p138.NewLocalFooClient(impl53{seen}).BarBaz, p138.NewLocalFooClient(impl53{seen}).BarBazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewLocalFooBar3Client(impl54{seen}).Baz, p138.NewLocalFooBar3Client(impl54{seen}).BazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewLocalFoo_BarBazClient(impl55{seen}).Baz, p138.NewLocalFoo_BarBazClient(impl55{seen}).BazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewLocalLocalFooClient(impl56{seen}).BarBaz, p138.NewLocalLocalFooClient(impl56{seen}).BarBazAsync, new(p49.FooBar)),
+		check(ctx, p139.NewLocalGreeterClient(impl57{seen}).SayHello, p139.NewLocalGreeterClient(impl57{seen}).SayHelloAsync, new(p50.HelloRequest)),
+		check(ctx, p139.NewLocalWordCounterV2Client(impl58{seen}).Count, p139.NewLocalWordCounterV2Client(impl58{seen}).CountAsync, new(p50.HelloRequest)),
+		check(ctx, p140.NewLocalScaleClient(impl59{seen}).Weigh, p140.NewLocalScaleClient(impl59{seen}).WeighAsync, new(p51.WeighRequest)),
+		check(ctx, p141.NewLocalFooClient(impl60{seen}).Bar, p141.NewLocalFooClient(impl60{seen}).BarAsync, new(p53.BarRequest)),
+		check(ctx, p142.NewLocalAClient(impl61{seen}).Do, p142.NewLocalAClient(impl61{seen}).DoAsync, new(p54.Request)),
+		check(ctx, p143.NewLocalBClient(impl62{seen}).Do, p143.NewLocalBClient(impl62{seen}).DoAsync, new(p54.Request)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Clients, p144.NewLocalGreeterClient(impl63{seen}).ClientsAsync, new(p56.GreeterClient)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Plugins, p144.NewLocalGreeterClient(impl63{seen}).PluginsAsync, new(p56.GreeterPlugin)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Joined, p144.NewLocalGreeterClient(impl63{seen}).JoinedAsync, new(p56.GreeterClients)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Predeclared, p144.NewLocalGreeterClient(impl63{seen}).PredeclaredAsync, new(p56.Error)),
+		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Packages, p144.NewLocalGreeterClient(impl63{seen}).PackagesAsync, new(p56.Context)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Import, p145.NewLocalWordsClient(impl64{seen}).ImportAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Type, p145.NewLocalWordsClient(impl64{seen}).TypeAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Range, p145.NewLocalWordsClient(impl64{seen}).RangeAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Func, p145.NewLocalWordsClient(impl64{seen}).FuncAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Go, p145.NewLocalWordsClient(impl64{seen}).GoAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Select, p145.NewLocalWordsClient(impl64{seen}).SelectAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Close, p145.NewLocalWordsClient(impl64{seen}).CloseAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Ready, p145.NewLocalWordsClient(impl64{seen}).ReadyAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Init, p145.NewLocalWordsClient(impl64{seen}).InitAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).String, p145.NewLocalWordsClient(impl64{seen}).StringAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Error, p145.NewLocalWordsClient(impl64{seen}).ErrorAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Context, p145.NewLocalWordsClient(impl64{seen}).ContextAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Module, p145.NewLocalWordsClient(impl64{seen}).ModuleAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Call, p145.NewLocalWordsClient(impl64{seen}).CallAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Impl, p145.NewLocalWordsClient(impl64{seen}).ImplAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).New, p145.NewLocalWordsClient(impl64{seen}).NewAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Register, p145.NewLocalWordsClient(impl64{seen}).RegisterAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Delete, p145.NewLocalWordsClient(impl64{seen}).DeleteAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Panic, p145.NewLocalWordsClient(impl64{seen}).PanicAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Recover, p145.NewLocalWordsClient(impl64{seen}).RecoverAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Complex, p145.NewLocalWordsClient(impl64{seen}).ComplexAsync, new(p57.Word)),
+		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Append, p145.NewLocalWordsClient(impl64{seen}).AppendAsync, new(p57.Word)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Nothing, p146.NewLocalTableClient(impl65{seen}).NothingAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Look, p146.NewLocalTableClient(impl65{seen}).LookAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Put, p146.NewLocalTableClient(impl65{seen}).PutAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Unknown, p146.NewLocalTableClient(impl65{seen}).UnknownAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Old, p146.NewLocalTableClient(impl65{seen}).OldAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Wait, p146.NewLocalTableClient(impl65{seen}).WaitAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedRequest, p146.NewLocalTableClient(impl65{seen}).RedactedRequestAsync, new(p58.Secret)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedResponse, p146.NewLocalTableClient(impl65{seen}).RedactedResponseAsync, new(p58.Plain)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInLoop, p146.NewLocalTableClient(impl65{seen}).RedactedInLoopAsync, new(p58.LoopA)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInMap, p146.NewLocalTableClient(impl65{seen}).RedactedInMapAsync, new(p58.InMap)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInOneof, p146.NewLocalTableClient(impl65{seen}).RedactedInOneofAsync, new(p58.InOneof)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).NotRedacted, p146.NewLocalTableClient(impl65{seen}).NotRedactedAsync, new(p58.Harmless)),
+		check(ctx, p146.NewLocalTableClient(impl65{seen}).Everything, p146.NewLocalTableClient(impl65{seen}).EverythingAsync, new(p58.Secret)),
+		check(ctx, p147.NewLocalBoxClient(impl66{seen}).Put, p147.NewLocalBoxClient(impl66{seen}).PutAsync, new(p60.Thing)),
+		check(ctx, p148.NewLocalDiskClient(impl67{seen}).Read, p148.NewLocalDiskClient(impl67{seen}).ReadAsync, new(p61.Block)),
+		check(ctx, p148.NewLocalDriveClient(impl68{seen}).Read, p148.NewLocalDriveClient(impl68{seen}).ReadAsync, new(p61.Block)),
+		check(ctx, p148.NewLocalServeDiskClient(impl70{seen}).Read, p148.NewLocalServeDiskClient(impl70{seen}).ReadAsync, new(p61.Block)),
+		check(ctx, p149.NewLocalNestClient(impl71{seen}).Lay, p149.NewLocalNestClient(impl71{seen}).LayAsync, new(p62.Outer_Inner)),
+		check(ctx, p150.NewLocalNoPackageServiceClient(impl72{seen}).Call, p150.NewLocalNoPackageServiceClient(impl72{seen}).CallAsync, new(p63.NoPackageRequest)),
+		check(ctx, p151.NewLocalBareClient(impl73{seen}).Call, p151.NewLocalBareClient(impl73{seen}).CallAsync, new(p64.Word)),
+		check(ctx, p152.NewLocalSafeClient(impl74{seen}).Open, p152.NewLocalSafeClient(impl74{seen}).OpenAsync, new(p65.Combination)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Slow, p153.NewLocalTunedClient(impl75{seen}).SlowAsync, new(p66.Word)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Slower, p153.NewLocalTunedClient(impl75{seen}).SlowerAsync, new(p66.Word)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Quick, p153.NewLocalTunedClient(impl75{seen}).QuickAsync, new(p66.Word)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Renamed, p153.NewLocalTunedClient(impl75{seen}).RenamedAsync, new(p66.Word)),
+		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Plain, p153.NewLocalTunedClient(impl75{seen}).PlainAsync, new(p66.Word)),
+		check(ctx, p154.NewLocalSuffixClient(impl76{seen}).Call, p154.NewLocalSuffixClient(impl76{seen}).CallAsync, new(p67.Request)),
+		check(ctx, p155.NewLocalOldClient(impl77{seen}).Call, p155.NewLocalOldClient(impl77{seen}).CallAsync, new(p68.OldRequest)),
+		check(ctx, p156.NewLocalMaybeClient(impl78{seen}).Get, p156.NewLocalMaybeClient(impl78{seen}).GetAsync, new(p69.Query)),
+		check(ctx, p157.NewLocalGuestClient(impl79{seen}).Enter, p157.NewLocalGuestClient(impl79{seen}).EnterAsync, new(p70.Home)),
+		check(ctx, p158.NewLocalRootClient(impl80{seen}).Call, p158.NewLocalRootClient(impl80{seen}).CallAsync, new(p71.Request)),
+		check(ctx, p159.NewLocalLeftClient(impl81{seen}).Turn, p159.NewLocalLeftClient(impl81{seen}).TurnAsync, new(p72.Degrees)),
+		check(ctx, p159.NewLocalRightClient(impl82{seen}).Turn, p159.NewLocalRightClient(impl82{seen}).TurnAsync, new(p72.Degrees)),
+		check(ctx, p73.NewLocalSameClient(impl83{seen}).Call, p73.NewLocalSameClient(impl83{seen}).CallAsync, new(p73.Request)),
+		check(ctx, p160.NewLocalForestClient(impl84{seen}).Plant, p160.NewLocalForestClient(impl84{seen}).PlantAsync, new(p74.Tree)),
+		check(ctx, p161.NewLocalTypeClient(impl85{seen}).Call, p161.NewLocalTypeClient(impl85{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalInterfaceClient(impl86{seen}).Call, p161.NewLocalInterfaceClient(impl86{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalMapClient(impl87{seen}).Call, p161.NewLocalMapClient(impl87{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalAClient(impl88{seen}).Call, p161.NewLocalAClient(impl88{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalCtxClient(impl89{seen}).Call, p161.NewLocalCtxClient(impl89{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalReqClient(impl90{seen}).Call, p161.NewLocalReqClient(impl90{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalRespClient(impl91{seen}).Call, p161.NewLocalRespClient(impl91{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalErrClient(impl92{seen}).Call, p161.NewLocalErrClient(impl92{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalImplClient(impl93{seen}).Call, p161.NewLocalImplClient(impl93{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalClientClient(impl94{seen}).Call, p161.NewLocalClientClient(impl94{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalErrorClient(impl95{seen}).Call, p161.NewLocalErrorClient(impl95{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalContextClient(impl96{seen}).Call, p161.NewLocalContextClient(impl96{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalEngineClient(impl97{seen}).Call, p161.NewLocalEngineClient(impl97{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewLocalNamesClient(impl98{seen}).Call, p161.NewLocalNamesClient(impl98{seen}).CallAsync, new(p75.Word)),
+		check(ctx, p162.NewLocalHTTPFilesClient(impl99{seen}).Get, p162.NewLocalHTTPFilesClient(impl99{seen}).GetAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLocalHTTPFilesClient(impl99{seen}).Purge, p162.NewLocalHTTPFilesClient(impl99{seen}).PurgeAsync, new(p59.Empty)),
+		check(ctx, p162.NewLocalLinuxClient(impl100{seen}).Boot, p162.NewLocalLinuxClient(impl100{seen}).BootAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImpl, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImplAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLocalTestClient(impl101{seen}).Init, p162.NewLocalTestClient(impl101{seen}).InitAsync, new(p76.GetRequest)),
+		check(ctx, p163.NewLocalGreeterClient(impl102{seen}).Greet, p163.NewLocalGreeterClient(impl102{seen}).GreetAsync, new(p77.GreetRequest)),
+		check(ctx, p164.NewLocalSomeClient(impl103{seen}).Once, p164.NewLocalSomeClient(impl103{seen}).OnceAsync, new(p78.Word)),
+		check(ctx, p165.NewLocalOneClient(impl105{seen}).Call, p165.NewLocalOneClient(impl105{seen}).CallAsync, new(p79.OneRequest)),
+		check(ctx, p165.NewLocalTwoClient(impl106{seen}).Call, p165.NewLocalTwoClient(impl106{seen}).CallAsync, new(p79.OneResponse)),
+		check(ctx, p166.NewLocalXClient(impl107{seen}).Call, p166.NewLocalXClient(impl107{seen}).CallAsync, new(p80.Request)),
+		check(ctx, p167.NewLocalXClient(impl108{seen}).Call, p167.NewLocalXClient(impl108{seen}).CallAsync, new(p81.Request)),
+		check(ctx, p168.NewLocalOwnedClient(impl109{seen}).Call, p168.NewLocalOwnedClient(impl109{seen}).CallAsync, new(p82.Word)),
+		check(ctx, p169.NewLocalWellClient(impl110{seen}).Empty, p169.NewLocalWellClient(impl110{seen}).EmptyAsync, new(p59.Empty)),
+		check(ctx, p169.NewLocalWellClient(impl110{seen}).Any, p169.NewLocalWellClient(impl110{seen}).AnyAsync, new(p83.Any)),
+		check(ctx, p169.NewLocalWellClient(impl110{seen}).Mask, p169.NewLocalWellClient(impl110{seen}).MaskAsync, new(p84.FieldMask)),
+		check(ctx, p169.NewLocalWellClient(impl110{seen}).Wrapper, p169.NewLocalWellClient(impl110{seen}).WrapperAsync, new(p86.StringValue)),
+		check(ctx, p170.NewLocalPingClient(impl111{seen}).Ping, p170.NewLocalPingClient(impl111{seen}).PingAsync, new(p59.Empty)),
+		check(ctx, p170.NewLocalPingClient(impl111{seen}).Wrap, p170.NewLocalPingClient(impl111{seen}).WrapAsync, new(p59.Empty)),
+	)
+}
+
+// CallGuests calls every method that guests may serve, and its twin.
+func CallGuests(ctx context.Context, d pluginsdk.Dispatcher) error {
+	return errors.Join(
+		check(ctx, p88.NewMailHostClient(d).Send, p88.NewMailHostClient(d).SendAsync__, new(p0.Letter)),
+		check(ctx, p88.NewMailHostClient(d).SendAsync, p88.NewMailHostClient(d).SendAsyncAsync, new(p0.Letter)),
+		check(ctx, p88.NewMailHostClient(d).SendAsync_, p88.NewMailHostClient(d).SendAsync_Async, new(p0.Letter)),
+		check(ctx, p88.NewMailHostClient(d).Receive, p88.NewMailHostClient(d).ReceiveAsync, new(p0.Letter)),
+		check(ctx, p89.NewOddHostClient(d).Call, p89.NewOddHostClient(d).CallAsync, new(p1.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Say, p90.NewTalkHostClient(d).SayAsync, new(p2.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Whisper, p90.NewTalkHostClient(d).WhisperAsync, new(p2.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Shout, p90.NewTalkHostClient(d).ShoutAsync, new(p2.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Mumble, p90.NewTalkHostClient(d).MumbleAsync, new(p2.Word)),
+		check(ctx, p90.NewTalkHostClient(d).Speak, p90.NewTalkHostClient(d).SpeakAsync, new(p2.Word)),
+		check(ctx, p91.NewSvcHostClient(d).Call, p91.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p92.NewSvcHostClient(d).Call, p92.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p93.NewSvcHostClient(d).Call, p93.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p94.NewSvcHostClient(d).Call, p94.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p95.NewSvcHostClient(d).Call, p95.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p96.NewSvcHostClient(d).Call, p96.NewSvcHostClient(d).CallAsync, new(p3.Word)),
+		check(ctx, p97.NewDeepHostClient(d).Dive, p97.NewDeepHostClient(d).DiveAsync, new(p4.DiveRequest)),
+		check(ctx, p98.NewFreshHostClient(d).Keep, p98.NewFreshHostClient(d).KeepAsync, new(p5.Word)),
+		check(ctx, p98.NewFreshHostClient(d).Drop, p98.NewFreshHostClient(d).DropAsync, new(p5.Word)),
+		check(ctx, p98.NewStaleHostClient(d).Call, p98.NewStaleHostClient(d).CallAsync, new(p5.Word)),
+		check(ctx, p98.NewWholeHostClient(d).Call, p98.NewWholeHostClient(d).CallAsync, new(p5.Word)),
+		check(ctx, p99.NewRunHostClient(d).Call, p99.NewRunHostClient(d).CallAsync, new(p6.Word)),
+		check(ctx, p99.NewRunHostClient(d).Block, p99.NewRunHostClient(d).BlockAsync, new(p6.Word)),
+		check(ctx, p100.NewQueueHostClient(d).Send, p100.NewQueueHostClient(d).SendAsync, new(p7.SendRequest)),
+		check(ctx, p100.NewQueueHostClient(d).Receive, p100.NewQueueHostClient(d).ReceiveAsync, new(p7.ReceiveRequest)),
+		check(ctx, p100.NewQueueHostClient(d).Length, p100.NewQueueHostClient(d).LengthAsync, new(p7.LengthRequest)),
+		check(ctx, p101.NewEditorHostClient(d).Edit, p101.NewEditorHostClient(d).EditAsync, new(p8.EditRequest)),
+		check(ctx, p102.NewEditorHostClient(d).Edit, p102.NewEditorHostClient(d).EditAsync, new(p9.EditRequest)),
+		check(ctx, p103.NewNothingHostClient(d).Happens, p103.NewNothingHostClient(d).HappensAsync, new(p10.HappensRequest)),
+		check(ctx, p105.NewSvcHostClient(d).Call, p105.NewSvcHostClient(d).CallAsync, new(p11.Word)),
+		check(ctx, p106.NewSvcHostClient(d).Call, p106.NewSvcHostClient(d).CallAsync, new(p12.Word)),
+		check(ctx, p107.NewSvcHostClient(d).Call, p107.NewSvcHostClient(d).CallAsync, new(p13.Word)),
+		check(ctx, p108.NewSvcHostClient(d).Call, p108.NewSvcHostClient(d).CallAsync, new(p14.Word)),
+		check(ctx, p109.NewCallerHostClient(d).Versions, p109.NewCallerHostClient(d).VersionsAsync, new(p15.In)),
+		check(ctx, p109.NewCallerHostClient(d).Locals, p109.NewCallerHostClient(d).LocalsAsync, new(p17.In)),
+		check(ctx, p109.NewCallerHostClient(d).Packages, p109.NewCallerHostClient(d).PackagesAsync, new(p17.In)),
+		check(ctx, p110.NewNamedHostClient(d).Go, p110.NewNamedHostClient(d).GoAsync, new(p20.Thing)),
+		check(ctx, p111.NewSvcHostClient(d).Call, p111.NewSvcHostClient(d).CallAsync, new(p21.Word)),
+		check(ctx, p112.NewSvcHostClient(d).Call, p112.NewSvcHostClient(d).CallAsync, new(p22.Word)),
+		check(ctx, p113.NewSvcHostClient(d).Call, p113.NewSvcHostClient(d).CallAsync, new(p23.Word)),
+		check(ctx, p114.NewSvcHostClient(d).Call, p114.NewSvcHostClient(d).CallAsync, new(p24.Word)),
+		check(ctx, p115.NewSvcHostClient(d).Call, p115.NewSvcHostClient(d).CallAsync, new(p25.Word)),
+		check(ctx, p116.NewSvcHostClient(d).Call, p116.NewSvcHostClient(d).CallAsync, new(p26.Word)),
+		check(ctx, p117.NewSvcHostClient(d).Call, p117.NewSvcHostClient(d).CallAsync, new(p27.Word)),
+		check(ctx, p118.NewSvcHostClient(d).Call, p118.NewSvcHostClient(d).CallAsync, new(p28.Word)),
+		check(ctx, p119.NewSvcHostClient(d).Call, p119.NewSvcHostClient(d).CallAsync, new(p29.Word)),
+		check(ctx, p120.NewSvcHostClient(d).Call, p120.NewSvcHostClient(d).CallAsync, new(p30.Word)),
+		check(ctx, p121.NewSvcHostClient(d).Call, p121.NewSvcHostClient(d).CallAsync, new(p31.Word)),
+		check(ctx, p122.NewSvcHostClient(d).Call, p122.NewSvcHostClient(d).CallAsync, new(p32.Word)),
+		check(ctx, p123.NewSvcHostClient(d).Call, p123.NewSvcHostClient(d).CallAsync, new(p33.Word)),
+		check(ctx, p124.NewSvcHostClient(d).Call, p124.NewSvcHostClient(d).CallAsync, new(p34.Word)),
+		check(ctx, p125.NewSvcHostClient(d).Call, p125.NewSvcHostClient(d).CallAsync, new(p35.Word)),
+		check(ctx, p126.NewSvcHostClient(d).Call, p126.NewSvcHostClient(d).CallAsync, new(p36.Word)),
+		check(ctx, p127.NewSvcHostClient(d).Call, p127.NewSvcHostClient(d).CallAsync, new(p37.Word)),
+		check(ctx, p128.NewSvcHostClient(d).Call, p128.NewSvcHostClient(d).CallAsync, new(p38.Word)),
+		check(ctx, p129.NewSvcHostClient(d).Call, p129.NewSvcHostClient(d).CallAsync, new(p39.Word)),
+		check(ctx, p130.NewSvcHostClient(d).Call, p130.NewSvcHostClient(d).CallAsync, new(p40.Word)),
+		check(ctx, p131.NewSvcHostClient(d).Call, p131.NewSvcHostClient(d).CallAsync, new(p41.Word)),
+		check(ctx, p132.NewSvcHostClient(d).Call, p132.NewSvcHostClient(d).CallAsync, new(p42.Word)),
+		check(ctx, p133.NewSvcHostClient(d).Call, p133.NewSvcHostClient(d).CallAsync, new(p43.Word)),
+		check(ctx, p134.NewClockHostClient(d).Now, p134.NewClockHostClient(d).NowAsync, new(p44.NowRequest)),
+		check(ctx, p134.NewClockHostClient(d).Alarm, p134.NewClockHostClient(d).AlarmAsync, new(p45.Timestamp)),
+		check(ctx, p134.NewCalendarHostClient(d).Today, p134.NewCalendarHostClient(d).TodayAsync, new(p44.NowRequest)),
+		check(ctx, p135.NewSvcHostClient(d).Call, p135.NewSvcHostClient(d).CallAsync, new(p46.Word)),
+		check(ctx, p136.NewQueueHostClient(d).Send, p136.NewQueueHostClient(d).SendAsync, new(p47.SendRequest)),
+		check(ctx, p137.NewFinderHostClient(d).Find, p137.NewFinderHostClient(d).FindAsync, new(p48.FindRequest)),
+		check(ctx, p138.NewFooHostClient(d).BarBaz, p138.NewFooHostClient(d).BarBazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewFooBar3HostClient(d).Baz, p138.NewFooBar3HostClient(d).BazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewFoo_BarBazHostClient(d).Baz, p138.NewFoo_BarBazHostClient(d).BazAsync, new(p49.FooBar)),
+		check(ctx, p138.NewLocalFooHostClient(d).BarBaz, p138.NewLocalFooHostClient(d).BarBazAsync, new(p49.FooBar)),
+		check(ctx, p139.NewGreeterHostClient(d).SayHello, p139.NewGreeterHostClient(d).SayHelloAsync, new(p50.HelloRequest)),
+		check(ctx, p139.NewWordCounterV2HostClient(d).Count, p139.NewWordCounterV2HostClient(d).CountAsync, new(p50.HelloRequest)),
+		check(ctx, p140.NewScaleHostClient(d).Weigh, p140.NewScaleHostClient(d).WeighAsync, new(p51.WeighRequest)),
+		check(ctx, p141.NewFooHostClient(d).Bar, p141.NewFooHostClient(d).BarAsync, new(p53.BarRequest)),
+		check(ctx, p142.NewAHostClient(d).Do, p142.NewAHostClient(d).DoAsync, new(p54.Request)),
+		check(ctx, p143.NewBHostClient(d).Do, p143.NewBHostClient(d).DoAsync, new(p54.Request)),
+		check(ctx, p144.NewGreeterHostClient(d).Clients, p144.NewGreeterHostClient(d).ClientsAsync, new(p56.GreeterClient)),
+		check(ctx, p144.NewGreeterHostClient(d).Plugins, p144.NewGreeterHostClient(d).PluginsAsync, new(p56.GreeterPlugin)),
+		check(ctx, p144.NewGreeterHostClient(d).Joined, p144.NewGreeterHostClient(d).JoinedAsync, new(p56.GreeterClients)),
+		check(ctx, p144.NewGreeterHostClient(d).Predeclared, p144.NewGreeterHostClient(d).PredeclaredAsync, new(p56.Error)),
+		check(ctx, p144.NewGreeterHostClient(d).Packages, p144.NewGreeterHostClient(d).PackagesAsync, new(p56.Context)),
+		check(ctx, p145.NewWordsHostClient(d).Import, p145.NewWordsHostClient(d).ImportAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Type, p145.NewWordsHostClient(d).TypeAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Range, p145.NewWordsHostClient(d).RangeAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Func, p145.NewWordsHostClient(d).FuncAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Go, p145.NewWordsHostClient(d).GoAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Select, p145.NewWordsHostClient(d).SelectAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Close, p145.NewWordsHostClient(d).CloseAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Ready, p145.NewWordsHostClient(d).ReadyAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Init, p145.NewWordsHostClient(d).InitAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).String, p145.NewWordsHostClient(d).StringAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Error, p145.NewWordsHostClient(d).ErrorAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Context, p145.NewWordsHostClient(d).ContextAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Module, p145.NewWordsHostClient(d).ModuleAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Call, p145.NewWordsHostClient(d).CallAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Impl, p145.NewWordsHostClient(d).ImplAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).New, p145.NewWordsHostClient(d).NewAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Register, p145.NewWordsHostClient(d).RegisterAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Delete, p145.NewWordsHostClient(d).DeleteAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Panic, p145.NewWordsHostClient(d).PanicAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Recover, p145.NewWordsHostClient(d).RecoverAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Complex, p145.NewWordsHostClient(d).ComplexAsync, new(p57.Word)),
+		check(ctx, p145.NewWordsHostClient(d).Append, p145.NewWordsHostClient(d).AppendAsync, new(p57.Word)),
+		check(ctx, p146.NewTableHostClient(d).Nothing, p146.NewTableHostClient(d).NothingAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Look, p146.NewTableHostClient(d).LookAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Put, p146.NewTableHostClient(d).PutAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Unknown, p146.NewTableHostClient(d).UnknownAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Old, p146.NewTableHostClient(d).OldAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).Wait, p146.NewTableHostClient(d).WaitAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).RedactedRequest, p146.NewTableHostClient(d).RedactedRequestAsync, new(p58.Secret)),
+		check(ctx, p146.NewTableHostClient(d).RedactedResponse, p146.NewTableHostClient(d).RedactedResponseAsync, new(p58.Plain)),
+		check(ctx, p146.NewTableHostClient(d).RedactedInLoop, p146.NewTableHostClient(d).RedactedInLoopAsync, new(p58.LoopA)),
+		check(ctx, p146.NewTableHostClient(d).RedactedInMap, p146.NewTableHostClient(d).RedactedInMapAsync, new(p58.InMap)),
+		check(ctx, p146.NewTableHostClient(d).RedactedInOneof, p146.NewTableHostClient(d).RedactedInOneofAsync, new(p58.InOneof)),
+		check(ctx, p146.NewTableHostClient(d).NotRedacted, p146.NewTableHostClient(d).NotRedactedAsync, new(p58.Harmless)),
+		check(ctx, p146.NewTableHostClient(d).Everything, p146.NewTableHostClient(d).EverythingAsync, new(p58.Secret)),
+		check(ctx, p147.NewBoxHostClient(d).Put, p147.NewBoxHostClient(d).PutAsync, new(p60.Thing)),
+		check(ctx, p148.NewServeDiskHostClient(d).Read, p148.NewServeDiskHostClient(d).ReadAsync, new(p61.Block)),
+		check(ctx, p149.NewNestHostClient(d).Lay, p149.NewNestHostClient(d).LayAsync, new(p62.Outer_Inner)),
+		check(ctx, p150.NewNoPackageServiceHostClient(d).Call, p150.NewNoPackageServiceHostClient(d).CallAsync, new(p63.NoPackageRequest)),
+		check(ctx, p151.NewBareHostClient(d).Call, p151.NewBareHostClient(d).CallAsync, new(p64.Word)),
+		check(ctx, p152.NewSafeHostClient(d).Open, p152.NewSafeHostClient(d).OpenAsync, new(p65.Combination)),
+		check(ctx, p153.NewTunedHostClient(d).Slow, p153.NewTunedHostClient(d).SlowAsync, new(p66.Word)),
+		check(ctx, p153.NewTunedHostClient(d).Slower, p153.NewTunedHostClient(d).SlowerAsync, new(p66.Word)),
+		check(ctx, p153.NewTunedHostClient(d).Quick, p153.NewTunedHostClient(d).QuickAsync, new(p66.Word)),
+		check(ctx, p153.NewTunedHostClient(d).Renamed, p153.NewTunedHostClient(d).RenamedAsync, new(p66.Word)),
+		check(ctx, p153.NewTunedHostClient(d).Plain, p153.NewTunedHostClient(d).PlainAsync, new(p66.Word)),
+		check(ctx, p154.NewSuffixHostClient(d).Call, p154.NewSuffixHostClient(d).CallAsync, new(p67.Request)),
+		check(ctx, p155.NewOldHostClient(d).Call, p155.NewOldHostClient(d).CallAsync, new(p68.OldRequest)),
+		check(ctx, p156.NewMaybeHostClient(d).Get, p156.NewMaybeHostClient(d).GetAsync, new(p69.Query)),
+		check(ctx, p157.NewGuestHostClient(d).Enter, p157.NewGuestHostClient(d).EnterAsync, new(p70.Home)),
+		check(ctx, p158.NewRootHostClient(d).Call, p158.NewRootHostClient(d).CallAsync, new(p71.Request)),
+		check(ctx, p159.NewLeftHostClient(d).Turn, p159.NewLeftHostClient(d).TurnAsync, new(p72.Degrees)),
+		check(ctx, p159.NewRightHostClient(d).Turn, p159.NewRightHostClient(d).TurnAsync, new(p72.Degrees)),
+		check(ctx, p73.NewSameHostClient(d).Call, p73.NewSameHostClient(d).CallAsync, new(p73.Request)),
+		check(ctx, p160.NewForestHostClient(d).Plant, p160.NewForestHostClient(d).PlantAsync, new(p74.Tree)),
+		check(ctx, p161.NewTypeHostClient(d).Call, p161.NewTypeHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewInterfaceHostClient(d).Call, p161.NewInterfaceHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewMapHostClient(d).Call, p161.NewMapHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewAHostClient(d).Call, p161.NewAHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewCtxHostClient(d).Call, p161.NewCtxHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewReqHostClient(d).Call, p161.NewReqHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewRespHostClient(d).Call, p161.NewRespHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewErrHostClient(d).Call, p161.NewErrHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewImplHostClient(d).Call, p161.NewImplHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewClientHostClient(d).Call, p161.NewClientHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewErrorHostClient(d).Call, p161.NewErrorHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewContextHostClient(d).Call, p161.NewContextHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewEngineHostClient(d).Call, p161.NewEngineHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p161.NewNamesHostClient(d).Call, p161.NewNamesHostClient(d).CallAsync, new(p75.Word)),
+		check(ctx, p162.NewHTTPFilesHostClient(d).Get, p162.NewHTTPFilesHostClient(d).GetAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewHTTPFilesHostClient(d).Purge, p162.NewHTTPFilesHostClient(d).PurgeAsync, new(p59.Empty)),
+		check(ctx, p162.NewLinuxHostClient(d).Boot, p162.NewLinuxHostClient(d).BootAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLinuxHostClient(d).UnimplementedLinuxImpl, p162.NewLinuxHostClient(d).UnimplementedLinuxImplAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewTestHostClient(d).Init, p162.NewTestHostClient(d).InitAsync, new(p76.GetRequest)),
+		check(ctx, p163.NewGreeterHostClient(d).Greet, p163.NewGreeterHostClient(d).GreetAsync, new(p77.GreetRequest)),
+		check(ctx, p164.NewSomeHostClient(d).Once, p164.NewSomeHostClient(d).OnceAsync, new(p78.Word)),
+		check(ctx, p165.NewOneHostClient(d).Call, p165.NewOneHostClient(d).CallAsync, new(p79.OneRequest)),
+		check(ctx, p165.NewTwoHostClient(d).Call, p165.NewTwoHostClient(d).CallAsync, new(p79.OneResponse)),
+		check(ctx, p166.NewXHostClient(d).Call, p166.NewXHostClient(d).CallAsync, new(p80.Request)),
+		check(ctx, p167.NewXHostClient(d).Call, p167.NewXHostClient(d).CallAsync, new(p81.Request)),
+		check(ctx, p168.NewOwnedHostClient(d).Call, p168.NewOwnedHostClient(d).CallAsync, new(p82.Word)),
+		check(ctx, p169.NewWellHostClient(d).Empty, p169.NewWellHostClient(d).EmptyAsync, new(p59.Empty)),
+		check(ctx, p169.NewWellHostClient(d).Any, p169.NewWellHostClient(d).AnyAsync, new(p83.Any)),
+		check(ctx, p169.NewWellHostClient(d).Mask, p169.NewWellHostClient(d).MaskAsync, new(p84.FieldMask)),
+		check(ctx, p169.NewWellHostClient(d).Wrapper, p169.NewWellHostClient(d).WrapperAsync, new(p86.StringValue)),
+		check(ctx, p170.NewPingHostClient(d).Ping, p170.NewPingHostClient(d).PingAsync, new(p59.Empty)),
+		check(ctx, p170.NewPingHostClient(d).Wrap, p170.NewPingHostClient(d).WrapAsync, new(p59.Empty)),
 	)
 }

@@ -1069,7 +1069,7 @@ const file_queue_v1_queue_proto_rawDesc = "" +
 	"\tNoPayload\x10\x03\x12\f\n" +
 	"\bNotFound\x10\x04\x12\x11\n" +
 	"\rAlreadyExists\x10\x05\x12\x13\n" +
-	"\x0fUnmarshalFailed\x10\x06\x1a\x06\xea\xc4\x19\x02\b\x012\x99\x04\n" +
+	"\x0fUnmarshalFailed\x10\x06\x1a\x06\xea\xc4\x19\x02\b\x012\xa1\x04\n" +
 	"\x05Queue\x12T\n" +
 	"\vCreateQueue\x12\x1c.queue.v1.CreateQueueRequest\x1a\x1d.queue.v1.CreateQueueResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
 	"\x12E\n" +
@@ -1084,7 +1084,7 @@ const file_queue_v1_queue_proto_rawDesc = "" +
 	"\bMarkDone\x12\x19.queue.v1.MarkDoneRequest\x1a\x1a.queue.v1.MarkDoneResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
 	"\x12E\n" +
 	"\x06Length\x12\x17.queue.v1.LengthRequest\x1a\x18.queue.v1.LengthResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
-	"B\x80\x01\xea\xc4\x19;\n" +
+	"\x1a\x06\xea\xc4\x19\x02\x10\x01B\x80\x01\xea\xc4\x19;\n" +
 	"\x11\n" +
 	"\x05queue\x12\x05queue\x1a\x01q\n" +
 	"\x17\n" +

@@ -2,170 +2,202 @@
 
 //go:build wasip1
 
-// This program is the guest's half of a test that calls every golden method.
+// This program is the guest's half of a test that calls every golden method: those
+// of the host or, with the argument "locate", those of a guest with the argument
+// "serve".
 package main
 
 import (
 	"context"
 	"fmt"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
-	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
-	p3 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p4 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p6 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
-	p5 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
-	p16 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p1 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
+	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
+	p3 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	p2 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p5 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	p4 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p6 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p16 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p164 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p165 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p166 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	"github.com/iansmith/parigot/pluginsdk/future"
+	"github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	"google.golang.org/protobuf/proto"
-	p146 "google.golang.org/protobuf/types/known/anypb"
-	p132 "google.golang.org/protobuf/types/known/emptypb"
-	p147 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p77 "google.golang.org/protobuf/types/known/timestamppb"
-	p148 "google.golang.org/protobuf/types/known/wrapperspb"
+	p160 "google.golang.org/protobuf/types/known/anypb"
+	p146 "google.golang.org/protobuf/types/known/emptypb"
+	p161 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p169 "google.golang.org/protobuf/types/known/structpb"
+	p89 "google.golang.org/protobuf/types/known/timestamppb"
+	p162 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
-func check[T, U proto.Message](method string, call func(context.Context, T) (U, error), req T) {
+func check[T, U proto.Message](method string, call func(context.Context, T) (U, error), twin func(context.Context, T) *future.Method[U, error], req T) {
+	ctx := context.Background()
 	fill.Fill(req)
-	resp, err := call(context.Background(), req)
+	resp, err := call(ctx, req)
+	if err == nil {
+		err = fill.Check(resp)
+	}
+	if err == nil {
+		resp, err = future.Await(ctx, twin(ctx, req))
+	}
 	if err == nil {
 		err = fill.Check(resp)
 	}
@@ -175,165 +207,1392 @@ func check[T, U proto.Message](method string, call func(context.Context, T) (U, 
 	}
 }
 
+func answer[U proto.Message](req proto.Message, resp U) (U, error) {
+	fill.Fill(resp)
+	return resp, fill.Check(req)
+}
+
+func located[C any](locate func(context.Context) (C, error)) C {
+	client, err := locate(context.Background())
+	end(err)
+	return client
+}
+
+func end(err error) {
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
 func main() {
-	check("comment_bytes.Odd.Call", p0.NewOddClient().Call, new(p1.Word))
-	check("comments.Talk.Say", p2.NewTalkClient().Say, new(p3.Word))
-	check("comments.Talk.Whisper", p2.NewTalkClient().Whisper, new(p3.Word))
-	check("comments.Talk.Shout", p2.NewTalkClient().Shout, new(p3.Word))
-	check("comments.Talk.Mumble", p2.NewTalkClient().Mumble, new(p3.Word))
-	check("comments.Talk.Speak", p2.NewTalkClient().Speak, new(p3.Word))
-	check("constrained_names.n3.Svc.Call", p4.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n5.Svc.Call", p6.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n0.Svc.Call", p7.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n2.Svc.Call", p8.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n1.Svc.Call", p9.NewSvcClient().Call, new(p5.Word))
-	check("constrained_names.n4.Svc.Call", p10.NewSvcClient().Call, new(p5.Word))
-	check("acme.team.svc.x.v1.Deep.Dive", p11.NewDeepClient().Dive, new(p12.DiveRequest))
-	check("deprecated.Fresh.Keep", p13.NewFreshClient().Keep, new(p14.Word))
-	check("deprecated.Fresh.Drop", p13.NewFreshClient().Drop, new(p14.Word))
-	check("deprecated.Stale.Call", p13.NewStaleClient().Call, new(p14.Word))
-	check("deprecated.Whole.Call", p13.NewWholeClient().Call, new(p14.Word))
-	check("directives.Run.Call", p15.NewRunClient().Call, new(p16.Word))
-	check("directives.Run.Block", p15.NewRunClient().Block, new(p16.Word))
-	check("queue.v1.Queue.Send", p17.NewQueueClient().Send, new(p18.SendRequest))
-	check("queue.v1.Queue.Receive", p17.NewQueueClient().Receive, new(p18.ReceiveRequest))
-	check("queue.v1.Queue.Length", p17.NewQueueClient().Length, new(p18.LengthRequest))
-	check("edition2023.Editor.Edit", p19.NewEditorClient().Edit, new(p20.EditRequest))
-	check("edition2024.Editor.Edit", p21.NewEditorClient().Edit, new(p22.EditRequest))
-	check("empty_messages.Nothing.Happens", p23.NewNothingClient().Happens, new(p24.HappensRequest))
-	_ = p25.NewIdleClient()
-	check("file_names.upper.Svc.Call", p26.NewSvcClient().Call, new(p27.Word))
-	check("file_names.ab.Svc.Call", p28.NewSvcClient().Call, new(p29.Word))
-	check("file_names.dot.Svc.Call", p30.NewSvcClient().Call, new(p31.Word))
-	check("file_names.space.Svc.Call", p32.NewSvcClient().Call, new(p33.Word))
-	check("foreign_messages.Caller.Versions", p34.NewCallerClient().Versions, new(p35.In))
-	check("foreign_messages.Caller.Locals", p34.NewCallerClient().Locals, new(p36.In))
-	check("foreign_messages.Caller.Packages", p34.NewCallerClient().Packages, new(p36.In))
-	check("go_package_name.Named.Go", p37.NewNamedClient().Go, new(p38.Thing))
-	check("go_package_names.napi.Svc.Call", p39.NewSvcClient().Call, new(p40.Word))
-	check("go_package_names.nc.Svc.Call", p41.NewSvcClient().Call, new(p42.Word))
-	check("go_package_names.ncall.Svc.Call", p43.NewSvcClient().Call, new(p44.Word))
-	check("go_package_names.ncontext.Svc.Call", p45.NewSvcClient().Call, new(p46.Word))
-	check("go_package_names.nctx.Svc.Call", p47.NewSvcClient().Call, new(p48.Word))
-	check("go_package_names.ne.Svc.Call", p49.NewSvcClient().Call, new(p50.Word))
-	check("go_package_names.neng.Svc.Call", p51.NewSvcClient().Call, new(p52.Word))
-	check("go_package_names.nerr.Svc.Call", p53.NewSvcClient().Call, new(p54.Word))
-	check("go_package_names.nfmt.Svc.Call", p55.NewSvcClient().Call, new(p56.Word))
-	check("go_package_names.nguest.Svc.Call", p57.NewSvcClient().Call, new(p58.Word))
-	check("go_package_names.nimpl.Svc.Call", p59.NewSvcClient().Call, new(p60.Word))
-	check("go_package_names.nm.Svc.Call", p61.NewSvcClient().Call, new(p62.Word))
-	check("go_package_names.nparigot.Svc.Call", p63.NewSvcClient().Call, new(p64.Word))
-	check("go_package_names.npluginsdk.Svc.Call", p65.NewSvcClient().Call, new(p66.Word))
-	check("go_package_names.nproto.Svc.Call", p67.NewSvcClient().Call, new(p68.Word))
-	check("go_package_names.nstack.Svc.Call", p69.NewSvcClient().Call, new(p70.Word))
-	check("go_package_names.ntype.Svc.Call", p71.NewSvcClient().Call, new(p72.Word))
-	check("go_package_names.nunsafe.Svc.Call", p73.NewSvcClient().Call, new(p74.Word))
-	check("grown.Clock.Now", p75.NewClockClient().Now, new(p76.NowRequest))
-	check("grown.Clock.Alarm", p75.NewClockClient().Alarm, new(p77.Timestamp))
-	check("grown.Calendar.Today", p75.NewCalendarClient().Today, new(p76.NowRequest))
-	check("header.Svc.Call", p78.NewSvcClient().Call, new(p79.Word))
-	check("ids.Queue.Send", p80.NewQueueClient().Send, new(p81.SendRequest))
-	check("import_path.Finder.Find", p82.NewFinderClient().Find, new(p83.FindRequest))
-	check("joined_names.Foo.BarBaz", p84.NewFooClient().BarBaz, new(p85.FooBar))
-	check("joined_names.FooBar3.Baz", p84.NewFooBar3Client().Baz, new(p85.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p84.NewFoo_BarBazClient().Baz, new(p85.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p84.NewLocalFooClient().BarBaz, new(p85.FooBar))
-	check("lower_case.greeter.say_hello", p86.NewGreeterClient().SayHello, new(p87.HelloRequest))
-	check("lower_case.word_counter_v2.count", p86.NewWordCounterV2Client().Count, new(p87.HelloRequest))
-	check("m_dependency.Scale.Weigh", p88.NewScaleClient().Weigh, new(p89.WeighRequest))
-	check("m_override.Foo.Bar", p90.NewFooClient().Bar, new(p91.BarRequest))
-	check("many_packages.a.A.Do", p92.NewAClient().Do, new(p93.Request))
-	check("many_packages.b.B.Do", p94.NewBClient().Do, new(p93.Request))
-	check("message_names.Greeter.Clients", p95.NewGreeterClient().Clients, new(p96.GreeterClient))
-	check("message_names.Greeter.Plugins", p95.NewGreeterClient().Plugins, new(p96.GreeterPlugin))
-	check("message_names.Greeter.Joined", p95.NewGreeterClient().Joined, new(p96.GreeterClients))
-	check("message_names.Greeter.Predeclared", p95.NewGreeterClient().Predeclared, new(p96.Error))
-	check("message_names.Greeter.Packages", p95.NewGreeterClient().Packages, new(p96.Context))
-	check("method_names.Words.Import", p97.NewWordsClient().Import, new(p98.Word))
-	check("method_names.Words.Type", p97.NewWordsClient().Type, new(p98.Word))
-	check("method_names.Words.Range", p97.NewWordsClient().Range, new(p98.Word))
-	check("method_names.Words.Func", p97.NewWordsClient().Func, new(p98.Word))
-	check("method_names.Words.Go", p97.NewWordsClient().Go, new(p98.Word))
-	check("method_names.Words.Select", p97.NewWordsClient().Select, new(p98.Word))
-	check("method_names.Words.Close", p97.NewWordsClient().Close, new(p98.Word))
-	check("method_names.Words.Ready", p97.NewWordsClient().Ready, new(p98.Word))
-	check("method_names.Words.Init", p97.NewWordsClient().Init, new(p98.Word))
-	check("method_names.Words.String", p97.NewWordsClient().String, new(p98.Word))
-	check("method_names.Words.Error", p97.NewWordsClient().Error, new(p98.Word))
-	check("method_names.Words.Context", p97.NewWordsClient().Context, new(p98.Word))
-	check("method_names.Words.Module", p97.NewWordsClient().Module, new(p98.Word))
-	check("method_names.Words.Call", p97.NewWordsClient().Call, new(p98.Word))
-	check("method_names.Words.Impl", p97.NewWordsClient().Impl, new(p98.Word))
-	check("method_names.Words.New", p97.NewWordsClient().New, new(p98.Word))
-	check("method_names.Words.Register", p97.NewWordsClient().Register, new(p98.Word))
-	check("method_names.Words.Delete", p97.NewWordsClient().Delete, new(p98.Word))
-	check("method_names.Words.Panic", p97.NewWordsClient().Panic, new(p98.Word))
-	check("method_names.Words.Recover", p97.NewWordsClient().Recover, new(p98.Word))
-	check("method_names.Words.Complex", p97.NewWordsClient().Complex, new(p98.Word))
-	check("method_names.Words.Append", p97.NewWordsClient().Append, new(p98.Word))
-	check("method_table.Table.Nothing", p99.NewTableClient().Nothing, new(p100.Plain))
-	check("method_table.Table.Look", p99.NewTableClient().Look, new(p100.Plain))
-	check("method_table.Table.Put", p99.NewTableClient().Put, new(p100.Plain))
-	check("method_table.Table.Unknown", p99.NewTableClient().Unknown, new(p100.Plain))
-	check("method_table.Table.Old", p99.NewTableClient().Old, new(p100.Plain))
-	check("method_table.Table.Wait", p99.NewTableClient().Wait, new(p100.Plain))
-	check("method_table.Table.RedactedRequest", p99.NewTableClient().RedactedRequest, new(p100.Secret))
-	check("method_table.Table.RedactedResponse", p99.NewTableClient().RedactedResponse, new(p100.Plain))
-	check("method_table.Table.RedactedInLoop", p99.NewTableClient().RedactedInLoop, new(p100.LoopA))
-	check("method_table.Table.RedactedInMap", p99.NewTableClient().RedactedInMap, new(p100.InMap))
-	check("method_table.Table.RedactedInOneof", p99.NewTableClient().RedactedInOneof, new(p100.InOneof))
-	check("method_table.Table.NotRedacted", p99.NewTableClient().NotRedacted, new(p100.Harmless))
-	check("method_table.Table.Everything", p99.NewTableClient().Everything, new(p100.Secret))
-	check("module.Box.Put", p101.NewBoxClient().Put, new(p102.Thing))
-	check("nested.Nest.Lay", p103.NewNestClient().Lay, new(p104.Outer_Inner))
-	check("NoPackageService.Call", p105.NewNoPackageServiceClient().Call, new(p106.NoPackageRequest))
-	check("no_source_info.Bare.Call", p107.NewBareClient().Call, new(p108.Word))
-	check("opaque.Safe.Open", p109.NewSafeClient().Open, new(p110.Combination))
-	check("options.Tuned.Slow", p111.NewTunedClient().Slow, new(p112.Word))
-	check("options.Tuned.Slower", p111.NewTunedClient().Slower, new(p112.Word))
-	check("options.Tuned.Quick", p111.NewTunedClient().Quick, new(p112.Word))
-	check("options.Tuned.Renamed", p111.NewTunedClient().Renamed, new(p112.Word))
-	check("options.Tuned.Plain", p111.NewTunedClient().Plain, new(p112.Word))
-	check("package_suffix.Suffix.Call", p113.NewSuffixClient().Call, new(p114.Request))
-	check("proto2_case.Old.Call", p115.NewOldClient().Call, new(p116.OldRequest))
-	check("proto3_optional.Maybe.Get", p117.NewMaybeClient().Get, new(p118.Query))
-	check("public_import.Guest.Enter", p119.NewGuestClient().Enter, new(p120.Home))
-	check("rootfile.Root.Call", p121.NewRootClient().Call, new(p122.Request))
-	check("same_method.Left.Turn", p123.NewLeftClient().Turn, new(p124.Degrees))
-	check("same_method.Right.Turn", p123.NewRightClient().Turn, new(p124.Degrees))
-	check("same_package.Same.Call", p125.NewSameClient().Call, new(p125.Request))
-	check("same_type.Forest.Plant", p126.NewForestClient().Plant, new(p127.Tree))
-	check("service_names.Type.Call", p128.NewTypeClient().Call, new(p129.Word))
-	check("service_names.Interface.Call", p128.NewInterfaceClient().Call, new(p129.Word))
-	check("service_names.Map.Call", p128.NewMapClient().Call, new(p129.Word))
-	check("service_names.A.Call", p128.NewAClient().Call, new(p129.Word))
-	check("service_names.Ctx.Call", p128.NewCtxClient().Call, new(p129.Word))
-	check("service_names.Req.Call", p128.NewReqClient().Call, new(p129.Word))
-	check("service_names.Resp.Call", p128.NewRespClient().Call, new(p129.Word))
-	check("service_names.Err.Call", p128.NewErrClient().Call, new(p129.Word))
-	check("service_names.Impl.Call", p128.NewImplClient().Call, new(p129.Word))
-	check("service_names.Client.Call", p128.NewClientClient().Call, new(p129.Word))
-	check("service_names.Error.Call", p128.NewErrorClient().Call, new(p129.Word))
-	check("service_names.Context.Call", p128.NewContextClient().Call, new(p129.Word))
-	check("service_names.Engine.Call", p128.NewEngineClient().Call, new(p129.Word))
-	check("service_names.Names.Call", p128.NewNamesClient().Call, new(p129.Word))
-	check("skeleton.HTTPFiles.Get", p130.NewHTTPFilesClient().Get, new(p131.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p130.NewHTTPFilesClient().Purge, new(p132.Empty))
-	check("skeleton.Linux.Boot", p130.NewLinuxClient().Boot, new(p131.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p130.NewLinuxClient().UnimplementedLinuxImpl, new(p131.GetRequest))
-	check("skeleton.Test.Init", p130.NewTestClient().Init, new(p131.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p133.NewGreeterClient().Greet, new(p134.GreetRequest))
-	check("streaming_skip.Some.Once", p135.NewSomeClient().Once, new(p136.Word))
-	_ = p135.NewAllClient()
-	check("two_files.One.Call", p137.NewOneClient().Call, new(p138.OneRequest))
-	check("two_files.Two.Call", p137.NewTwoClient().Call, new(p138.OneResponse))
-	check("two_versions.x.v1.X.Call", p139.NewXClient().Call, new(p140.Request))
-	check("two_versions.x.v2.X.Call", p141.NewXClient().Call, new(p142.Request))
-	check("unknown_options.Owned.Call", p143.NewOwnedClient().Call, new(p144.Word))
-	check("well_known.Well.Empty", p145.NewWellClient().Empty, new(p132.Empty))
-	check("well_known.Well.Any", p145.NewWellClient().Any, new(p146.Any))
-	check("well_known.Well.Mask", p145.NewWellClient().Mask, new(p147.FieldMask))
-	check("well_known.Well.Wrapper", p145.NewWellClient().Wrapper, new(p148.StringValue))
-	check("wkt_listed.Ping.Ping", p149.NewPingClient().Ping, new(p132.Empty))
-	check("wkt_listed.Ping.Wrap", p149.NewPingClient().Wrap, new(p132.Empty))
+	switch {
+	case len(os.Args) == 1:
+		callHost()
+	case os.Args[1] == "serve":
+		serve()
+	default:
+		callGuests()
+		end(kernel.Exit(context.Background(), 0))
+	}
+}
+
+func callHost() {
+	check("async_names.Mail.Send", p0.NewMailClient().Send, p0.NewMailClient().SendAsync__, new(p1.Letter))
+	check("async_names.Mail.SendAsync", p0.NewMailClient().SendAsync, p0.NewMailClient().SendAsyncAsync, new(p1.Letter))
+	check("async_names.Mail.SendAsync_", p0.NewMailClient().SendAsync_, p0.NewMailClient().SendAsync_Async, new(p1.Letter))
+	check("async_names.Mail.Receive", p0.NewMailClient().Receive, p0.NewMailClient().ReceiveAsync, new(p1.Letter))
+	check("comment_bytes.Odd.Call", p2.NewOddClient().Call, p2.NewOddClient().CallAsync, new(p3.Word))
+	check("comments.Talk.Say", p4.NewTalkClient().Say, p4.NewTalkClient().SayAsync, new(p5.Word))
+	check("comments.Talk.Whisper", p4.NewTalkClient().Whisper, p4.NewTalkClient().WhisperAsync, new(p5.Word))
+	check("comments.Talk.Shout", p4.NewTalkClient().Shout, p4.NewTalkClient().ShoutAsync, new(p5.Word))
+	check("comments.Talk.Mumble", p4.NewTalkClient().Mumble, p4.NewTalkClient().MumbleAsync, new(p5.Word))
+	check("comments.Talk.Speak", p4.NewTalkClient().Speak, p4.NewTalkClient().SpeakAsync, new(p5.Word))
+	check("constrained_names.n3.Svc.Call", p6.NewSvcClient().Call, p6.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n5.Svc.Call", p8.NewSvcClient().Call, p8.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n0.Svc.Call", p9.NewSvcClient().Call, p9.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n2.Svc.Call", p10.NewSvcClient().Call, p10.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n1.Svc.Call", p11.NewSvcClient().Call, p11.NewSvcClient().CallAsync, new(p7.Word))
+	check("constrained_names.n4.Svc.Call", p12.NewSvcClient().Call, p12.NewSvcClient().CallAsync, new(p7.Word))
+	check("acme.team.svc.x.v1.Deep.Dive", p13.NewDeepClient().Dive, p13.NewDeepClient().DiveAsync, new(p14.DiveRequest))
+	check("deprecated.Fresh.Keep", p15.NewFreshClient().Keep, p15.NewFreshClient().KeepAsync, new(p16.Word))
+	check("deprecated.Fresh.Drop", p15.NewFreshClient().Drop, p15.NewFreshClient().DropAsync, new(p16.Word))
+	check("deprecated.Stale.Call", p15.NewStaleClient().Call, p15.NewStaleClient().CallAsync, new(p16.Word))
+	check("deprecated.Whole.Call", p15.NewWholeClient().Call, p15.NewWholeClient().CallAsync, new(p16.Word))
+	check("directives.Run.Call", p17.NewRunClient().Call, p17.NewRunClient().CallAsync, new(p18.Word))
+	check("directives.Run.Block", p17.NewRunClient().Block, p17.NewRunClient().BlockAsync, new(p18.Word))
+	check("queue.v1.Queue.Send", p19.NewQueueClient().Send, p19.NewQueueClient().SendAsync, new(p20.SendRequest))
+	check("queue.v1.Queue.Receive", p19.NewQueueClient().Receive, p19.NewQueueClient().ReceiveAsync, new(p20.ReceiveRequest))
+	check("queue.v1.Queue.Length", p19.NewQueueClient().Length, p19.NewQueueClient().LengthAsync, new(p20.LengthRequest))
+	check("edition2023.Editor.Edit", p21.NewEditorClient().Edit, p21.NewEditorClient().EditAsync, new(p22.EditRequest))
+	check("edition2024.Editor.Edit", p23.NewEditorClient().Edit, p23.NewEditorClient().EditAsync, new(p24.EditRequest))
+	check("empty_messages.Nothing.Happens", p25.NewNothingClient().Happens, p25.NewNothingClient().HappensAsync, new(p26.HappensRequest))
+	_ = p27.NewIdleClient()
+	check("file_names.upper.Svc.Call", p28.NewSvcClient().Call, p28.NewSvcClient().CallAsync, new(p29.Word))
+	check("file_names.ab.Svc.Call", p30.NewSvcClient().Call, p30.NewSvcClient().CallAsync, new(p31.Word))
+	check("file_names.dot.Svc.Call", p32.NewSvcClient().Call, p32.NewSvcClient().CallAsync, new(p33.Word))
+	check("file_names.space.Svc.Call", p34.NewSvcClient().Call, p34.NewSvcClient().CallAsync, new(p35.Word))
+	check("foreign_messages.Caller.Versions", p36.NewCallerClient().Versions, p36.NewCallerClient().VersionsAsync, new(p37.In))
+	check("foreign_messages.Caller.Locals", p36.NewCallerClient().Locals, p36.NewCallerClient().LocalsAsync, new(p38.In))
+	check("foreign_messages.Caller.Packages", p36.NewCallerClient().Packages, p36.NewCallerClient().PackagesAsync, new(p38.In))
+	check("go_package_name.Named.Go", p39.NewNamedClient().Go, p39.NewNamedClient().GoAsync, new(p40.Thing))
+	check("go_package_names.napi.Svc.Call", p41.NewSvcClient().Call, p41.NewSvcClient().CallAsync, new(p42.Word))
+	check("go_package_names.nc.Svc.Call", p43.NewSvcClient().Call, p43.NewSvcClient().CallAsync, new(p44.Word))
+	check("go_package_names.ncall.Svc.Call", p45.NewSvcClient().Call, p45.NewSvcClient().CallAsync, new(p46.Word))
+	check("go_package_names.ncontext.Svc.Call", p47.NewSvcClient().Call, p47.NewSvcClient().CallAsync, new(p48.Word))
+	check("go_package_names.nctx.Svc.Call", p49.NewSvcClient().Call, p49.NewSvcClient().CallAsync, new(p50.Word))
+	check("go_package_names.nd.Svc.Call", p51.NewSvcClient().Call, p51.NewSvcClient().CallAsync, new(p52.Word))
+	check("go_package_names.ne.Svc.Call", p53.NewSvcClient().Call, p53.NewSvcClient().CallAsync, new(p54.Word))
+	check("go_package_names.neng.Svc.Call", p55.NewSvcClient().Call, p55.NewSvcClient().CallAsync, new(p56.Word))
+	check("go_package_names.nerr.Svc.Call", p57.NewSvcClient().Call, p57.NewSvcClient().CallAsync, new(p58.Word))
+	check("go_package_names.nfmt.Svc.Call", p59.NewSvcClient().Call, p59.NewSvcClient().CallAsync, new(p60.Word))
+	check("go_package_names.nfuture.Svc.Call", p61.NewSvcClient().Call, p61.NewSvcClient().CallAsync, new(p62.Word))
+	check("go_package_names.nguest.Svc.Call", p63.NewSvcClient().Call, p63.NewSvcClient().CallAsync, new(p64.Word))
+	check("go_package_names.nimpl.Svc.Call", p65.NewSvcClient().Call, p65.NewSvcClient().CallAsync, new(p66.Word))
+	check("go_package_names.nkernel.Svc.Call", p67.NewSvcClient().Call, p67.NewSvcClient().CallAsync, new(p68.Word))
+	check("go_package_names.nm.Svc.Call", p69.NewSvcClient().Call, p69.NewSvcClient().CallAsync, new(p70.Word))
+	check("go_package_names.nparigot.Svc.Call", p71.NewSvcClient().Call, p71.NewSvcClient().CallAsync, new(p72.Word))
+	check("go_package_names.npluginsdk.Svc.Call", p73.NewSvcClient().Call, p73.NewSvcClient().CallAsync, new(p74.Word))
+	check("go_package_names.nproto.Svc.Call", p75.NewSvcClient().Call, p75.NewSvcClient().CallAsync, new(p76.Word))
+	check("go_package_names.nremote.Svc.Call", p77.NewSvcClient().Call, p77.NewSvcClient().CallAsync, new(p78.Word))
+	check("go_package_names.nrequires.Svc.Call", p79.NewSvcClient().Call, p79.NewSvcClient().CallAsync, new(p80.Word))
+	check("go_package_names.nstack.Svc.Call", p81.NewSvcClient().Call, p81.NewSvcClient().CallAsync, new(p82.Word))
+	check("go_package_names.ntype.Svc.Call", p83.NewSvcClient().Call, p83.NewSvcClient().CallAsync, new(p84.Word))
+	check("go_package_names.nunsafe.Svc.Call", p85.NewSvcClient().Call, p85.NewSvcClient().CallAsync, new(p86.Word))
+	check("grown.Clock.Now", p87.NewClockClient().Now, p87.NewClockClient().NowAsync, new(p88.NowRequest))
+	check("grown.Clock.Alarm", p87.NewClockClient().Alarm, p87.NewClockClient().AlarmAsync, new(p89.Timestamp))
+	check("grown.Calendar.Today", p87.NewCalendarClient().Today, p87.NewCalendarClient().TodayAsync, new(p88.NowRequest))
+	check("header.Svc.Call", p90.NewSvcClient().Call, p90.NewSvcClient().CallAsync, new(p91.Word))
+	check("ids.Queue.Send", p92.NewQueueClient().Send, p92.NewQueueClient().SendAsync, new(p93.SendRequest))
+	check("import_path.Finder.Find", p94.NewFinderClient().Find, p94.NewFinderClient().FindAsync, new(p95.FindRequest))
+	check("joined_names.Foo.BarBaz", p96.NewFooClient().BarBaz, p96.NewFooClient().BarBazAsync, new(p97.FooBar))
+	check("joined_names.FooBar3.Baz", p96.NewFooBar3Client().Baz, p96.NewFooBar3Client().BazAsync, new(p97.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p96.NewFoo_BarBazClient().Baz, p96.NewFoo_BarBazClient().BazAsync, new(p97.FooBar))
+	check("joined_names.LocalFoo.BarBaz", p96.NewLocalFooClient().BarBaz, p96.NewLocalFooClient().BarBazAsync, new(p97.FooBar))
+	check("lower_case.greeter.say_hello", p98.NewGreeterClient().SayHello, p98.NewGreeterClient().SayHelloAsync, new(p99.HelloRequest))
+	check("lower_case.word_counter_v2.count", p98.NewWordCounterV2Client().Count, p98.NewWordCounterV2Client().CountAsync, new(p99.HelloRequest))
+	check("m_dependency.Scale.Weigh", p100.NewScaleClient().Weigh, p100.NewScaleClient().WeighAsync, new(p101.WeighRequest))
+	check("m_override.Foo.Bar", p102.NewFooClient().Bar, p102.NewFooClient().BarAsync, new(p103.BarRequest))
+	check("many_packages.a.A.Do", p104.NewAClient().Do, p104.NewAClient().DoAsync, new(p105.Request))
+	check("many_packages.b.B.Do", p106.NewBClient().Do, p106.NewBClient().DoAsync, new(p105.Request))
+	check("message_names.Greeter.Clients", p107.NewGreeterClient().Clients, p107.NewGreeterClient().ClientsAsync, new(p108.GreeterClient))
+	check("message_names.Greeter.Plugins", p107.NewGreeterClient().Plugins, p107.NewGreeterClient().PluginsAsync, new(p108.GreeterPlugin))
+	check("message_names.Greeter.Joined", p107.NewGreeterClient().Joined, p107.NewGreeterClient().JoinedAsync, new(p108.GreeterClients))
+	check("message_names.Greeter.Predeclared", p107.NewGreeterClient().Predeclared, p107.NewGreeterClient().PredeclaredAsync, new(p108.Error))
+	check("message_names.Greeter.Packages", p107.NewGreeterClient().Packages, p107.NewGreeterClient().PackagesAsync, new(p108.Context))
+	check("method_names.Words.Import", p109.NewWordsClient().Import, p109.NewWordsClient().ImportAsync, new(p110.Word))
+	check("method_names.Words.Type", p109.NewWordsClient().Type, p109.NewWordsClient().TypeAsync, new(p110.Word))
+	check("method_names.Words.Range", p109.NewWordsClient().Range, p109.NewWordsClient().RangeAsync, new(p110.Word))
+	check("method_names.Words.Func", p109.NewWordsClient().Func, p109.NewWordsClient().FuncAsync, new(p110.Word))
+	check("method_names.Words.Go", p109.NewWordsClient().Go, p109.NewWordsClient().GoAsync, new(p110.Word))
+	check("method_names.Words.Select", p109.NewWordsClient().Select, p109.NewWordsClient().SelectAsync, new(p110.Word))
+	check("method_names.Words.Close", p109.NewWordsClient().Close, p109.NewWordsClient().CloseAsync, new(p110.Word))
+	check("method_names.Words.Ready", p109.NewWordsClient().Ready, p109.NewWordsClient().ReadyAsync, new(p110.Word))
+	check("method_names.Words.Init", p109.NewWordsClient().Init, p109.NewWordsClient().InitAsync, new(p110.Word))
+	check("method_names.Words.String", p109.NewWordsClient().String, p109.NewWordsClient().StringAsync, new(p110.Word))
+	check("method_names.Words.Error", p109.NewWordsClient().Error, p109.NewWordsClient().ErrorAsync, new(p110.Word))
+	check("method_names.Words.Context", p109.NewWordsClient().Context, p109.NewWordsClient().ContextAsync, new(p110.Word))
+	check("method_names.Words.Module", p109.NewWordsClient().Module, p109.NewWordsClient().ModuleAsync, new(p110.Word))
+	check("method_names.Words.Call", p109.NewWordsClient().Call, p109.NewWordsClient().CallAsync, new(p110.Word))
+	check("method_names.Words.Impl", p109.NewWordsClient().Impl, p109.NewWordsClient().ImplAsync, new(p110.Word))
+	check("method_names.Words.New", p109.NewWordsClient().New, p109.NewWordsClient().NewAsync, new(p110.Word))
+	check("method_names.Words.Register", p109.NewWordsClient().Register, p109.NewWordsClient().RegisterAsync, new(p110.Word))
+	check("method_names.Words.Delete", p109.NewWordsClient().Delete, p109.NewWordsClient().DeleteAsync, new(p110.Word))
+	check("method_names.Words.Panic", p109.NewWordsClient().Panic, p109.NewWordsClient().PanicAsync, new(p110.Word))
+	check("method_names.Words.Recover", p109.NewWordsClient().Recover, p109.NewWordsClient().RecoverAsync, new(p110.Word))
+	check("method_names.Words.Complex", p109.NewWordsClient().Complex, p109.NewWordsClient().ComplexAsync, new(p110.Word))
+	check("method_names.Words.Append", p109.NewWordsClient().Append, p109.NewWordsClient().AppendAsync, new(p110.Word))
+	check("method_table.Table.Nothing", p111.NewTableClient().Nothing, p111.NewTableClient().NothingAsync, new(p112.Plain))
+	check("method_table.Table.Look", p111.NewTableClient().Look, p111.NewTableClient().LookAsync, new(p112.Plain))
+	check("method_table.Table.Put", p111.NewTableClient().Put, p111.NewTableClient().PutAsync, new(p112.Plain))
+	check("method_table.Table.Unknown", p111.NewTableClient().Unknown, p111.NewTableClient().UnknownAsync, new(p112.Plain))
+	check("method_table.Table.Old", p111.NewTableClient().Old, p111.NewTableClient().OldAsync, new(p112.Plain))
+	check("method_table.Table.Wait", p111.NewTableClient().Wait, p111.NewTableClient().WaitAsync, new(p112.Plain))
+	check("method_table.Table.RedactedRequest", p111.NewTableClient().RedactedRequest, p111.NewTableClient().RedactedRequestAsync, new(p112.Secret))
+	check("method_table.Table.RedactedResponse", p111.NewTableClient().RedactedResponse, p111.NewTableClient().RedactedResponseAsync, new(p112.Plain))
+	check("method_table.Table.RedactedInLoop", p111.NewTableClient().RedactedInLoop, p111.NewTableClient().RedactedInLoopAsync, new(p112.LoopA))
+	check("method_table.Table.RedactedInMap", p111.NewTableClient().RedactedInMap, p111.NewTableClient().RedactedInMapAsync, new(p112.InMap))
+	check("method_table.Table.RedactedInOneof", p111.NewTableClient().RedactedInOneof, p111.NewTableClient().RedactedInOneofAsync, new(p112.InOneof))
+	check("method_table.Table.NotRedacted", p111.NewTableClient().NotRedacted, p111.NewTableClient().NotRedactedAsync, new(p112.Harmless))
+	check("method_table.Table.Everything", p111.NewTableClient().Everything, p111.NewTableClient().EverythingAsync, new(p112.Secret))
+	check("module.Box.Put", p113.NewBoxClient().Put, p113.NewBoxClient().PutAsync, new(p114.Thing))
+	check("native.Disk.Read", p115.NewDiskClient().Read, p115.NewDiskClient().ReadAsync, new(p116.Block))
+	check("native.Drive.Read", p115.NewDriveClient().Read, p115.NewDriveClient().ReadAsync, new(p116.Block))
+	_ = p115.NewDiskServerClient()
+	check("native.ServeDisk.Read", p115.NewServeDiskClient().Read, p115.NewServeDiskClient().ReadAsync, new(p116.Block))
+	check("nested.Nest.Lay", p117.NewNestClient().Lay, p117.NewNestClient().LayAsync, new(p118.Outer_Inner))
+	check("NoPackageService.Call", p119.NewNoPackageServiceClient().Call, p119.NewNoPackageServiceClient().CallAsync, new(p120.NoPackageRequest))
+	check("no_source_info.Bare.Call", p121.NewBareClient().Call, p121.NewBareClient().CallAsync, new(p122.Word))
+	check("opaque.Safe.Open", p123.NewSafeClient().Open, p123.NewSafeClient().OpenAsync, new(p124.Combination))
+	check("options.Tuned.Slow", p125.NewTunedClient().Slow, p125.NewTunedClient().SlowAsync, new(p126.Word))
+	check("options.Tuned.Slower", p125.NewTunedClient().Slower, p125.NewTunedClient().SlowerAsync, new(p126.Word))
+	check("options.Tuned.Quick", p125.NewTunedClient().Quick, p125.NewTunedClient().QuickAsync, new(p126.Word))
+	check("options.Tuned.Renamed", p125.NewTunedClient().Renamed, p125.NewTunedClient().RenamedAsync, new(p126.Word))
+	check("options.Tuned.Plain", p125.NewTunedClient().Plain, p125.NewTunedClient().PlainAsync, new(p126.Word))
+	check("package_suffix.Suffix.Call", p127.NewSuffixClient().Call, p127.NewSuffixClient().CallAsync, new(p128.Request))
+	check("proto2_case.Old.Call", p129.NewOldClient().Call, p129.NewOldClient().CallAsync, new(p130.OldRequest))
+	check("proto3_optional.Maybe.Get", p131.NewMaybeClient().Get, p131.NewMaybeClient().GetAsync, new(p132.Query))
+	check("public_import.Guest.Enter", p133.NewGuestClient().Enter, p133.NewGuestClient().EnterAsync, new(p134.Home))
+	check("rootfile.Root.Call", p135.NewRootClient().Call, p135.NewRootClient().CallAsync, new(p136.Request))
+	check("same_method.Left.Turn", p137.NewLeftClient().Turn, p137.NewLeftClient().TurnAsync, new(p138.Degrees))
+	check("same_method.Right.Turn", p137.NewRightClient().Turn, p137.NewRightClient().TurnAsync, new(p138.Degrees))
+	check("same_package.Same.Call", p139.NewSameClient().Call, p139.NewSameClient().CallAsync, new(p139.Request))
+	check("same_type.Forest.Plant", p140.NewForestClient().Plant, p140.NewForestClient().PlantAsync, new(p141.Tree))
+	check("service_names.Type.Call", p142.NewTypeClient().Call, p142.NewTypeClient().CallAsync, new(p143.Word))
+	check("service_names.Interface.Call", p142.NewInterfaceClient().Call, p142.NewInterfaceClient().CallAsync, new(p143.Word))
+	check("service_names.Map.Call", p142.NewMapClient().Call, p142.NewMapClient().CallAsync, new(p143.Word))
+	check("service_names.A.Call", p142.NewAClient().Call, p142.NewAClient().CallAsync, new(p143.Word))
+	check("service_names.Ctx.Call", p142.NewCtxClient().Call, p142.NewCtxClient().CallAsync, new(p143.Word))
+	check("service_names.Req.Call", p142.NewReqClient().Call, p142.NewReqClient().CallAsync, new(p143.Word))
+	check("service_names.Resp.Call", p142.NewRespClient().Call, p142.NewRespClient().CallAsync, new(p143.Word))
+	check("service_names.Err.Call", p142.NewErrClient().Call, p142.NewErrClient().CallAsync, new(p143.Word))
+	check("service_names.Impl.Call", p142.NewImplClient().Call, p142.NewImplClient().CallAsync, new(p143.Word))
+	check("service_names.Client.Call", p142.NewClientClient().Call, p142.NewClientClient().CallAsync, new(p143.Word))
+	check("service_names.Error.Call", p142.NewErrorClient().Call, p142.NewErrorClient().CallAsync, new(p143.Word))
+	check("service_names.Context.Call", p142.NewContextClient().Call, p142.NewContextClient().CallAsync, new(p143.Word))
+	check("service_names.Engine.Call", p142.NewEngineClient().Call, p142.NewEngineClient().CallAsync, new(p143.Word))
+	check("service_names.Names.Call", p142.NewNamesClient().Call, p142.NewNamesClient().CallAsync, new(p143.Word))
+	check("skeleton.HTTPFiles.Get", p144.NewHTTPFilesClient().Get, p144.NewHTTPFilesClient().GetAsync, new(p145.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p144.NewHTTPFilesClient().Purge, p144.NewHTTPFilesClient().PurgeAsync, new(p146.Empty))
+	check("skeleton.Linux.Boot", p144.NewLinuxClient().Boot, p144.NewLinuxClient().BootAsync, new(p145.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p144.NewLinuxClient().UnimplementedLinuxImpl, p144.NewLinuxClient().UnimplementedLinuxImplAsync, new(p145.GetRequest))
+	check("skeleton.Test.Init", p144.NewTestClient().Init, p144.NewTestClient().InitAsync, new(p145.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p147.NewGreeterClient().Greet, p147.NewGreeterClient().GreetAsync, new(p148.GreetRequest))
+	check("streaming_skip.Some.Once", p149.NewSomeClient().Once, p149.NewSomeClient().OnceAsync, new(p150.Word))
+	_ = p149.NewAllClient()
+	check("two_files.One.Call", p151.NewOneClient().Call, p151.NewOneClient().CallAsync, new(p152.OneRequest))
+	check("two_files.Two.Call", p151.NewTwoClient().Call, p151.NewTwoClient().CallAsync, new(p152.OneResponse))
+	check("two_versions.x.v1.X.Call", p153.NewXClient().Call, p153.NewXClient().CallAsync, new(p154.Request))
+	check("two_versions.x.v2.X.Call", p155.NewXClient().Call, p155.NewXClient().CallAsync, new(p156.Request))
+	check("unknown_options.Owned.Call", p157.NewOwnedClient().Call, p157.NewOwnedClient().CallAsync, new(p158.Word))
+	check("well_known.Well.Empty", p159.NewWellClient().Empty, p159.NewWellClient().EmptyAsync, new(p146.Empty))
+	check("well_known.Well.Any", p159.NewWellClient().Any, p159.NewWellClient().AnyAsync, new(p160.Any))
+	check("well_known.Well.Mask", p159.NewWellClient().Mask, p159.NewWellClient().MaskAsync, new(p161.FieldMask))
+	check("well_known.Well.Wrapper", p159.NewWellClient().Wrapper, p159.NewWellClient().WrapperAsync, new(p162.StringValue))
+	check("wkt_listed.Ping.Ping", p163.NewPingClient().Ping, p163.NewPingClient().PingAsync, new(p146.Empty))
+	check("wkt_listed.Ping.Wrap", p163.NewPingClient().Wrap, p163.NewPingClient().WrapAsync, new(p146.Empty))
+}
+
+func callGuests() {
+	check("async_names.Mail.Send", located(p0.LocateMail).Send, located(p0.LocateMail).SendAsync__, new(p1.Letter))
+	check("async_names.Mail.SendAsync", located(p0.LocateMail).SendAsync, located(p0.LocateMail).SendAsyncAsync, new(p1.Letter))
+	check("async_names.Mail.SendAsync_", located(p0.LocateMail).SendAsync_, located(p0.LocateMail).SendAsync_Async, new(p1.Letter))
+	check("async_names.Mail.Receive", located(p0.LocateMail).Receive, located(p0.LocateMail).ReceiveAsync, new(p1.Letter))
+	check("comment_bytes.Odd.Call", located(p2.LocateOdd).Call, located(p2.LocateOdd).CallAsync, new(p3.Word))
+	check("comments.Talk.Say", located(p4.LocateTalk).Say, located(p4.LocateTalk).SayAsync, new(p5.Word))
+	check("comments.Talk.Whisper", located(p4.LocateTalk).Whisper, located(p4.LocateTalk).WhisperAsync, new(p5.Word))
+	check("comments.Talk.Shout", located(p4.LocateTalk).Shout, located(p4.LocateTalk).ShoutAsync, new(p5.Word))
+	check("comments.Talk.Mumble", located(p4.LocateTalk).Mumble, located(p4.LocateTalk).MumbleAsync, new(p5.Word))
+	check("comments.Talk.Speak", located(p4.LocateTalk).Speak, located(p4.LocateTalk).SpeakAsync, new(p5.Word))
+	check("constrained_names.n3.Svc.Call", located(p6.LocateSvc).Call, located(p6.LocateSvc).CallAsync, new(p7.Word))
+	check("constrained_names.n5.Svc.Call", located(p8.LocateSvc).Call, located(p8.LocateSvc).CallAsync, new(p7.Word))
+	check("constrained_names.n0.Svc.Call", located(p9.LocateSvc).Call, located(p9.LocateSvc).CallAsync, new(p7.Word))
+	check("constrained_names.n2.Svc.Call", located(p10.LocateSvc).Call, located(p10.LocateSvc).CallAsync, new(p7.Word))
+	check("constrained_names.n1.Svc.Call", located(p11.LocateSvc).Call, located(p11.LocateSvc).CallAsync, new(p7.Word))
+	check("constrained_names.n4.Svc.Call", located(p12.LocateSvc).Call, located(p12.LocateSvc).CallAsync, new(p7.Word))
+	check("acme.team.svc.x.v1.Deep.Dive", located(p13.LocateDeep).Dive, located(p13.LocateDeep).DiveAsync, new(p14.DiveRequest))
+	check("deprecated.Fresh.Keep", located(p15.LocateFresh).Keep, located(p15.LocateFresh).KeepAsync, new(p16.Word))
+	check("deprecated.Fresh.Drop", located(p15.LocateFresh).Drop, located(p15.LocateFresh).DropAsync, new(p16.Word))
+	check("deprecated.Stale.Call", located(p15.LocateStale).Call, located(p15.LocateStale).CallAsync, new(p16.Word))
+	check("deprecated.Whole.Call", located(p15.LocateWhole).Call, located(p15.LocateWhole).CallAsync, new(p16.Word))
+	check("directives.Run.Call", located(p17.LocateRun).Call, located(p17.LocateRun).CallAsync, new(p18.Word))
+	check("directives.Run.Block", located(p17.LocateRun).Block, located(p17.LocateRun).BlockAsync, new(p18.Word))
+	check("queue.v1.Queue.Send", located(p19.LocateQueue).Send, located(p19.LocateQueue).SendAsync, new(p20.SendRequest))
+	check("queue.v1.Queue.Receive", located(p19.LocateQueue).Receive, located(p19.LocateQueue).ReceiveAsync, new(p20.ReceiveRequest))
+	check("queue.v1.Queue.Length", located(p19.LocateQueue).Length, located(p19.LocateQueue).LengthAsync, new(p20.LengthRequest))
+	check("edition2023.Editor.Edit", located(p21.LocateEditor).Edit, located(p21.LocateEditor).EditAsync, new(p22.EditRequest))
+	check("edition2024.Editor.Edit", located(p23.LocateEditor).Edit, located(p23.LocateEditor).EditAsync, new(p24.EditRequest))
+	check("empty_messages.Nothing.Happens", located(p25.LocateNothing).Happens, located(p25.LocateNothing).HappensAsync, new(p26.HappensRequest))
+	_ = located(p27.LocateIdle)
+	check("file_names.upper.Svc.Call", located(p28.LocateSvc).Call, located(p28.LocateSvc).CallAsync, new(p29.Word))
+	check("file_names.ab.Svc.Call", located(p30.LocateSvc).Call, located(p30.LocateSvc).CallAsync, new(p31.Word))
+	check("file_names.dot.Svc.Call", located(p32.LocateSvc).Call, located(p32.LocateSvc).CallAsync, new(p33.Word))
+	check("file_names.space.Svc.Call", located(p34.LocateSvc).Call, located(p34.LocateSvc).CallAsync, new(p35.Word))
+	check("foreign_messages.Caller.Versions", located(p36.LocateCaller).Versions, located(p36.LocateCaller).VersionsAsync, new(p37.In))
+	check("foreign_messages.Caller.Locals", located(p36.LocateCaller).Locals, located(p36.LocateCaller).LocalsAsync, new(p38.In))
+	check("foreign_messages.Caller.Packages", located(p36.LocateCaller).Packages, located(p36.LocateCaller).PackagesAsync, new(p38.In))
+	check("go_package_name.Named.Go", located(p39.LocateNamed).Go, located(p39.LocateNamed).GoAsync, new(p40.Thing))
+	check("go_package_names.napi.Svc.Call", located(p41.LocateSvc).Call, located(p41.LocateSvc).CallAsync, new(p42.Word))
+	check("go_package_names.nc.Svc.Call", located(p43.LocateSvc).Call, located(p43.LocateSvc).CallAsync, new(p44.Word))
+	check("go_package_names.ncall.Svc.Call", located(p45.LocateSvc).Call, located(p45.LocateSvc).CallAsync, new(p46.Word))
+	check("go_package_names.ncontext.Svc.Call", located(p47.LocateSvc).Call, located(p47.LocateSvc).CallAsync, new(p48.Word))
+	check("go_package_names.nctx.Svc.Call", located(p49.LocateSvc).Call, located(p49.LocateSvc).CallAsync, new(p50.Word))
+	check("go_package_names.nd.Svc.Call", located(p51.LocateSvc).Call, located(p51.LocateSvc).CallAsync, new(p52.Word))
+	check("go_package_names.ne.Svc.Call", located(p53.LocateSvc).Call, located(p53.LocateSvc).CallAsync, new(p54.Word))
+	check("go_package_names.neng.Svc.Call", located(p55.LocateSvc).Call, located(p55.LocateSvc).CallAsync, new(p56.Word))
+	check("go_package_names.nerr.Svc.Call", located(p57.LocateSvc).Call, located(p57.LocateSvc).CallAsync, new(p58.Word))
+	check("go_package_names.nfmt.Svc.Call", located(p59.LocateSvc).Call, located(p59.LocateSvc).CallAsync, new(p60.Word))
+	check("go_package_names.nfuture.Svc.Call", located(p61.LocateSvc).Call, located(p61.LocateSvc).CallAsync, new(p62.Word))
+	check("go_package_names.nguest.Svc.Call", located(p63.LocateSvc).Call, located(p63.LocateSvc).CallAsync, new(p64.Word))
+	check("go_package_names.nimpl.Svc.Call", located(p65.LocateSvc).Call, located(p65.LocateSvc).CallAsync, new(p66.Word))
+	check("go_package_names.nkernel.Svc.Call", located(p67.LocateSvc).Call, located(p67.LocateSvc).CallAsync, new(p68.Word))
+	check("go_package_names.nm.Svc.Call", located(p69.LocateSvc).Call, located(p69.LocateSvc).CallAsync, new(p70.Word))
+	check("go_package_names.nparigot.Svc.Call", located(p71.LocateSvc).Call, located(p71.LocateSvc).CallAsync, new(p72.Word))
+	check("go_package_names.npluginsdk.Svc.Call", located(p73.LocateSvc).Call, located(p73.LocateSvc).CallAsync, new(p74.Word))
+	check("go_package_names.nproto.Svc.Call", located(p75.LocateSvc).Call, located(p75.LocateSvc).CallAsync, new(p76.Word))
+	check("go_package_names.nremote.Svc.Call", located(p77.LocateSvc).Call, located(p77.LocateSvc).CallAsync, new(p78.Word))
+	check("go_package_names.nrequires.Svc.Call", located(p79.LocateSvc).Call, located(p79.LocateSvc).CallAsync, new(p80.Word))
+	check("go_package_names.nstack.Svc.Call", located(p81.LocateSvc).Call, located(p81.LocateSvc).CallAsync, new(p82.Word))
+	check("go_package_names.ntype.Svc.Call", located(p83.LocateSvc).Call, located(p83.LocateSvc).CallAsync, new(p84.Word))
+	check("go_package_names.nunsafe.Svc.Call", located(p85.LocateSvc).Call, located(p85.LocateSvc).CallAsync, new(p86.Word))
+	check("grown.Clock.Now", located(p87.LocateClock).Now, located(p87.LocateClock).NowAsync, new(p88.NowRequest))
+	check("grown.Clock.Alarm", located(p87.LocateClock).Alarm, located(p87.LocateClock).AlarmAsync, new(p89.Timestamp))
+	check("grown.Calendar.Today", located(p87.LocateCalendar).Today, located(p87.LocateCalendar).TodayAsync, new(p88.NowRequest))
+	check("header.Svc.Call", located(p90.LocateSvc).Call, located(p90.LocateSvc).CallAsync, new(p91.Word))
+	check("ids.Queue.Send", located(p92.LocateQueue).Send, located(p92.LocateQueue).SendAsync, new(p93.SendRequest))
+	check("import_path.Finder.Find", located(p94.LocateFinder).Find, located(p94.LocateFinder).FindAsync, new(p95.FindRequest))
+	check("joined_names.Foo.BarBaz", located(p96.LocateFoo).BarBaz, located(p96.LocateFoo).BarBazAsync, new(p97.FooBar))
+	check("joined_names.FooBar3.Baz", located(p96.LocateFooBar3).Baz, located(p96.LocateFooBar3).BazAsync, new(p97.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", located(p96.LocateFoo_BarBaz).Baz, located(p96.LocateFoo_BarBaz).BazAsync, new(p97.FooBar))
+	check("joined_names.LocalFoo.BarBaz", located(p96.LocateLocalFoo).BarBaz, located(p96.LocateLocalFoo).BarBazAsync, new(p97.FooBar))
+	check("lower_case.greeter.say_hello", located(p98.LocateGreeter).SayHello, located(p98.LocateGreeter).SayHelloAsync, new(p99.HelloRequest))
+	check("lower_case.word_counter_v2.count", located(p98.LocateWordCounterV2).Count, located(p98.LocateWordCounterV2).CountAsync, new(p99.HelloRequest))
+	check("m_dependency.Scale.Weigh", located(p100.LocateScale).Weigh, located(p100.LocateScale).WeighAsync, new(p101.WeighRequest))
+	check("m_override.Foo.Bar", located(p102.LocateFoo).Bar, located(p102.LocateFoo).BarAsync, new(p103.BarRequest))
+	check("many_packages.a.A.Do", located(p104.LocateA).Do, located(p104.LocateA).DoAsync, new(p105.Request))
+	check("many_packages.b.B.Do", located(p106.LocateB).Do, located(p106.LocateB).DoAsync, new(p105.Request))
+	check("message_names.Greeter.Clients", located(p107.LocateGreeter).Clients, located(p107.LocateGreeter).ClientsAsync, new(p108.GreeterClient))
+	check("message_names.Greeter.Plugins", located(p107.LocateGreeter).Plugins, located(p107.LocateGreeter).PluginsAsync, new(p108.GreeterPlugin))
+	check("message_names.Greeter.Joined", located(p107.LocateGreeter).Joined, located(p107.LocateGreeter).JoinedAsync, new(p108.GreeterClients))
+	check("message_names.Greeter.Predeclared", located(p107.LocateGreeter).Predeclared, located(p107.LocateGreeter).PredeclaredAsync, new(p108.Error))
+	check("message_names.Greeter.Packages", located(p107.LocateGreeter).Packages, located(p107.LocateGreeter).PackagesAsync, new(p108.Context))
+	check("method_names.Words.Import", located(p109.LocateWords).Import, located(p109.LocateWords).ImportAsync, new(p110.Word))
+	check("method_names.Words.Type", located(p109.LocateWords).Type, located(p109.LocateWords).TypeAsync, new(p110.Word))
+	check("method_names.Words.Range", located(p109.LocateWords).Range, located(p109.LocateWords).RangeAsync, new(p110.Word))
+	check("method_names.Words.Func", located(p109.LocateWords).Func, located(p109.LocateWords).FuncAsync, new(p110.Word))
+	check("method_names.Words.Go", located(p109.LocateWords).Go, located(p109.LocateWords).GoAsync, new(p110.Word))
+	check("method_names.Words.Select", located(p109.LocateWords).Select, located(p109.LocateWords).SelectAsync, new(p110.Word))
+	check("method_names.Words.Close", located(p109.LocateWords).Close, located(p109.LocateWords).CloseAsync, new(p110.Word))
+	check("method_names.Words.Ready", located(p109.LocateWords).Ready, located(p109.LocateWords).ReadyAsync, new(p110.Word))
+	check("method_names.Words.Init", located(p109.LocateWords).Init, located(p109.LocateWords).InitAsync, new(p110.Word))
+	check("method_names.Words.String", located(p109.LocateWords).String, located(p109.LocateWords).StringAsync, new(p110.Word))
+	check("method_names.Words.Error", located(p109.LocateWords).Error, located(p109.LocateWords).ErrorAsync, new(p110.Word))
+	check("method_names.Words.Context", located(p109.LocateWords).Context, located(p109.LocateWords).ContextAsync, new(p110.Word))
+	check("method_names.Words.Module", located(p109.LocateWords).Module, located(p109.LocateWords).ModuleAsync, new(p110.Word))
+	check("method_names.Words.Call", located(p109.LocateWords).Call, located(p109.LocateWords).CallAsync, new(p110.Word))
+	check("method_names.Words.Impl", located(p109.LocateWords).Impl, located(p109.LocateWords).ImplAsync, new(p110.Word))
+	check("method_names.Words.New", located(p109.LocateWords).New, located(p109.LocateWords).NewAsync, new(p110.Word))
+	check("method_names.Words.Register", located(p109.LocateWords).Register, located(p109.LocateWords).RegisterAsync, new(p110.Word))
+	check("method_names.Words.Delete", located(p109.LocateWords).Delete, located(p109.LocateWords).DeleteAsync, new(p110.Word))
+	check("method_names.Words.Panic", located(p109.LocateWords).Panic, located(p109.LocateWords).PanicAsync, new(p110.Word))
+	check("method_names.Words.Recover", located(p109.LocateWords).Recover, located(p109.LocateWords).RecoverAsync, new(p110.Word))
+	check("method_names.Words.Complex", located(p109.LocateWords).Complex, located(p109.LocateWords).ComplexAsync, new(p110.Word))
+	check("method_names.Words.Append", located(p109.LocateWords).Append, located(p109.LocateWords).AppendAsync, new(p110.Word))
+	check("method_table.Table.Nothing", located(p111.LocateTable).Nothing, located(p111.LocateTable).NothingAsync, new(p112.Plain))
+	check("method_table.Table.Look", located(p111.LocateTable).Look, located(p111.LocateTable).LookAsync, new(p112.Plain))
+	check("method_table.Table.Put", located(p111.LocateTable).Put, located(p111.LocateTable).PutAsync, new(p112.Plain))
+	check("method_table.Table.Unknown", located(p111.LocateTable).Unknown, located(p111.LocateTable).UnknownAsync, new(p112.Plain))
+	check("method_table.Table.Old", located(p111.LocateTable).Old, located(p111.LocateTable).OldAsync, new(p112.Plain))
+	check("method_table.Table.Wait", located(p111.LocateTable).Wait, located(p111.LocateTable).WaitAsync, new(p112.Plain))
+	check("method_table.Table.RedactedRequest", located(p111.LocateTable).RedactedRequest, located(p111.LocateTable).RedactedRequestAsync, new(p112.Secret))
+	check("method_table.Table.RedactedResponse", located(p111.LocateTable).RedactedResponse, located(p111.LocateTable).RedactedResponseAsync, new(p112.Plain))
+	check("method_table.Table.RedactedInLoop", located(p111.LocateTable).RedactedInLoop, located(p111.LocateTable).RedactedInLoopAsync, new(p112.LoopA))
+	check("method_table.Table.RedactedInMap", located(p111.LocateTable).RedactedInMap, located(p111.LocateTable).RedactedInMapAsync, new(p112.InMap))
+	check("method_table.Table.RedactedInOneof", located(p111.LocateTable).RedactedInOneof, located(p111.LocateTable).RedactedInOneofAsync, new(p112.InOneof))
+	check("method_table.Table.NotRedacted", located(p111.LocateTable).NotRedacted, located(p111.LocateTable).NotRedactedAsync, new(p112.Harmless))
+	check("method_table.Table.Everything", located(p111.LocateTable).Everything, located(p111.LocateTable).EverythingAsync, new(p112.Secret))
+	check("module.Box.Put", located(p113.LocateBox).Put, located(p113.LocateBox).PutAsync, new(p114.Thing))
+	check("native.ServeDisk.Read", located(p115.LocateServeDisk).Read, located(p115.LocateServeDisk).ReadAsync, new(p116.Block))
+	check("nested.Nest.Lay", located(p117.LocateNest).Lay, located(p117.LocateNest).LayAsync, new(p118.Outer_Inner))
+	check("NoPackageService.Call", located(p119.LocateNoPackageService).Call, located(p119.LocateNoPackageService).CallAsync, new(p120.NoPackageRequest))
+	check("no_source_info.Bare.Call", located(p121.LocateBare).Call, located(p121.LocateBare).CallAsync, new(p122.Word))
+	check("opaque.Safe.Open", located(p123.LocateSafe).Open, located(p123.LocateSafe).OpenAsync, new(p124.Combination))
+	check("options.Tuned.Slow", located(p125.LocateTuned).Slow, located(p125.LocateTuned).SlowAsync, new(p126.Word))
+	check("options.Tuned.Slower", located(p125.LocateTuned).Slower, located(p125.LocateTuned).SlowerAsync, new(p126.Word))
+	check("options.Tuned.Quick", located(p125.LocateTuned).Quick, located(p125.LocateTuned).QuickAsync, new(p126.Word))
+	check("options.Tuned.Renamed", located(p125.LocateTuned).Renamed, located(p125.LocateTuned).RenamedAsync, new(p126.Word))
+	check("options.Tuned.Plain", located(p125.LocateTuned).Plain, located(p125.LocateTuned).PlainAsync, new(p126.Word))
+	check("package_suffix.Suffix.Call", located(p127.LocateSuffix).Call, located(p127.LocateSuffix).CallAsync, new(p128.Request))
+	check("proto2_case.Old.Call", located(p129.LocateOld).Call, located(p129.LocateOld).CallAsync, new(p130.OldRequest))
+	check("proto3_optional.Maybe.Get", located(p131.LocateMaybe).Get, located(p131.LocateMaybe).GetAsync, new(p132.Query))
+	check("public_import.Guest.Enter", located(p133.LocateGuest).Enter, located(p133.LocateGuest).EnterAsync, new(p134.Home))
+	check("rootfile.Root.Call", located(p135.LocateRoot).Call, located(p135.LocateRoot).CallAsync, new(p136.Request))
+	check("same_method.Left.Turn", located(p137.LocateLeft).Turn, located(p137.LocateLeft).TurnAsync, new(p138.Degrees))
+	check("same_method.Right.Turn", located(p137.LocateRight).Turn, located(p137.LocateRight).TurnAsync, new(p138.Degrees))
+	check("same_package.Same.Call", located(p139.LocateSame).Call, located(p139.LocateSame).CallAsync, new(p139.Request))
+	check("same_type.Forest.Plant", located(p140.LocateForest).Plant, located(p140.LocateForest).PlantAsync, new(p141.Tree))
+	check("service_names.Type.Call", located(p142.LocateType).Call, located(p142.LocateType).CallAsync, new(p143.Word))
+	check("service_names.Interface.Call", located(p142.LocateInterface).Call, located(p142.LocateInterface).CallAsync, new(p143.Word))
+	check("service_names.Map.Call", located(p142.LocateMap).Call, located(p142.LocateMap).CallAsync, new(p143.Word))
+	check("service_names.A.Call", located(p142.LocateA).Call, located(p142.LocateA).CallAsync, new(p143.Word))
+	check("service_names.Ctx.Call", located(p142.LocateCtx).Call, located(p142.LocateCtx).CallAsync, new(p143.Word))
+	check("service_names.Req.Call", located(p142.LocateReq).Call, located(p142.LocateReq).CallAsync, new(p143.Word))
+	check("service_names.Resp.Call", located(p142.LocateResp).Call, located(p142.LocateResp).CallAsync, new(p143.Word))
+	check("service_names.Err.Call", located(p142.LocateErr).Call, located(p142.LocateErr).CallAsync, new(p143.Word))
+	check("service_names.Impl.Call", located(p142.LocateImpl).Call, located(p142.LocateImpl).CallAsync, new(p143.Word))
+	check("service_names.Client.Call", located(p142.LocateClient).Call, located(p142.LocateClient).CallAsync, new(p143.Word))
+	check("service_names.Error.Call", located(p142.LocateError).Call, located(p142.LocateError).CallAsync, new(p143.Word))
+	check("service_names.Context.Call", located(p142.LocateContext).Call, located(p142.LocateContext).CallAsync, new(p143.Word))
+	check("service_names.Engine.Call", located(p142.LocateEngine).Call, located(p142.LocateEngine).CallAsync, new(p143.Word))
+	check("service_names.Names.Call", located(p142.LocateNames).Call, located(p142.LocateNames).CallAsync, new(p143.Word))
+	check("skeleton.HTTPFiles.Get", located(p144.LocateHTTPFiles).Get, located(p144.LocateHTTPFiles).GetAsync, new(p145.GetRequest))
+	check("skeleton.HTTPFiles.Purge", located(p144.LocateHTTPFiles).Purge, located(p144.LocateHTTPFiles).PurgeAsync, new(p146.Empty))
+	check("skeleton.Linux.Boot", located(p144.LocateLinux).Boot, located(p144.LocateLinux).BootAsync, new(p145.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", located(p144.LocateLinux).UnimplementedLinuxImpl, located(p144.LocateLinux).UnimplementedLinuxImplAsync, new(p145.GetRequest))
+	check("skeleton.Test.Init", located(p144.LocateTest).Init, located(p144.LocateTest).InitAsync, new(p145.GetRequest))
+	check("source_relative.v1.Greeter.Greet", located(p147.LocateGreeter).Greet, located(p147.LocateGreeter).GreetAsync, new(p148.GreetRequest))
+	check("streaming_skip.Some.Once", located(p149.LocateSome).Once, located(p149.LocateSome).OnceAsync, new(p150.Word))
+	_ = located(p149.LocateAll)
+	check("two_files.One.Call", located(p151.LocateOne).Call, located(p151.LocateOne).CallAsync, new(p152.OneRequest))
+	check("two_files.Two.Call", located(p151.LocateTwo).Call, located(p151.LocateTwo).CallAsync, new(p152.OneResponse))
+	check("two_versions.x.v1.X.Call", located(p153.LocateX).Call, located(p153.LocateX).CallAsync, new(p154.Request))
+	check("two_versions.x.v2.X.Call", located(p155.LocateX).Call, located(p155.LocateX).CallAsync, new(p156.Request))
+	check("unknown_options.Owned.Call", located(p157.LocateOwned).Call, located(p157.LocateOwned).CallAsync, new(p158.Word))
+	check("well_known.Well.Empty", located(p159.LocateWell).Empty, located(p159.LocateWell).EmptyAsync, new(p146.Empty))
+	check("well_known.Well.Any", located(p159.LocateWell).Any, located(p159.LocateWell).AnyAsync, new(p160.Any))
+	check("well_known.Well.Mask", located(p159.LocateWell).Mask, located(p159.LocateWell).MaskAsync, new(p161.FieldMask))
+	check("well_known.Well.Wrapper", located(p159.LocateWell).Wrapper, located(p159.LocateWell).WrapperAsync, new(p162.StringValue))
+	check("wkt_listed.Ping.Ping", located(p163.LocatePing).Ping, located(p163.LocatePing).PingAsync, new(p146.Empty))
+	check("wkt_listed.Ping.Wrap", located(p163.LocatePing).Wrap, located(p163.LocatePing).WrapAsync, new(p146.Empty))
+}
+
+func serve() {
+	ctx, ended := context.Background(), make(chan error)
+	all := []func(){
+		func() { ended <- p0.ServeMail(ctx, server0{}) },
+		func() { ended <- p2.ServeOdd(ctx, server1{}) },
+		func() { ended <- p4.ServeTalk(ctx, server2{}) },
+		func() { ended <- p6.ServeSvc(ctx, server3{}) },
+		func() { ended <- p8.ServeSvc(ctx, server4{}) },
+		func() { ended <- p9.ServeSvc(ctx, server5{}) },
+		func() { ended <- p10.ServeSvc(ctx, server6{}) },
+		func() { ended <- p11.ServeSvc(ctx, server7{}) },
+		func() { ended <- p12.ServeSvc(ctx, server8{}) },
+		func() { ended <- p13.ServeDeep(ctx, server9{}) },
+		func() { ended <- p15.ServeFresh(ctx, server10{}) },
+		func() { ended <- p15.ServeStale(ctx, server11{}) },
+		func() { ended <- p15.ServeWhole(ctx, server12{}) },
+		func() { ended <- p17.ServeRun(ctx, server13{}) },
+		func() { ended <- p19.ServeQueue(ctx, server14{}) },
+		func() { ended <- p21.ServeEditor(ctx, server15{}) },
+		func() { ended <- p23.ServeEditor(ctx, server16{}) },
+		func() { ended <- p25.ServeNothing(ctx, server17{}) },
+		func() { ended <- p27.ServeIdle(ctx, server18{}) },
+		func() { ended <- p28.ServeSvc(ctx, server19{}) },
+		func() { ended <- p30.ServeSvc(ctx, server20{}) },
+		func() { ended <- p32.ServeSvc(ctx, server21{}) },
+		func() { ended <- p34.ServeSvc(ctx, server22{}) },
+		func() { ended <- p36.ServeCaller(ctx, server23{}) },
+		func() { ended <- p39.ServeNamed(ctx, server24{}) },
+		func() { ended <- p41.ServeSvc(ctx, server25{}) },
+		func() { ended <- p43.ServeSvc(ctx, server26{}) },
+		func() { ended <- p45.ServeSvc(ctx, server27{}) },
+		func() { ended <- p47.ServeSvc(ctx, server28{}) },
+		func() { ended <- p49.ServeSvc(ctx, server29{}) },
+		func() { ended <- p51.ServeSvc(ctx, server30{}) },
+		func() { ended <- p53.ServeSvc(ctx, server31{}) },
+		func() { ended <- p55.ServeSvc(ctx, server32{}) },
+		func() { ended <- p57.ServeSvc(ctx, server33{}) },
+		func() { ended <- p59.ServeSvc(ctx, server34{}) },
+		func() { ended <- p61.ServeSvc(ctx, server35{}) },
+		func() { ended <- p63.ServeSvc(ctx, server36{}) },
+		func() { ended <- p65.ServeSvc(ctx, server37{}) },
+		func() { ended <- p67.ServeSvc(ctx, server38{}) },
+		func() { ended <- p69.ServeSvc(ctx, server39{}) },
+		func() { ended <- p71.ServeSvc(ctx, server40{}) },
+		func() { ended <- p73.ServeSvc(ctx, server41{}) },
+		func() { ended <- p75.ServeSvc(ctx, server42{}) },
+		func() { ended <- p77.ServeSvc(ctx, server43{}) },
+		func() { ended <- p79.ServeSvc(ctx, server44{}) },
+		func() { ended <- p81.ServeSvc(ctx, server45{}) },
+		func() { ended <- p83.ServeSvc(ctx, server46{}) },
+		func() { ended <- p85.ServeSvc(ctx, server47{}) },
+		func() { ended <- p87.ServeClock(ctx, server48{}) },
+		func() { ended <- p87.ServeCalendar(ctx, server49{}) },
+		func() { ended <- p90.ServeSvc(ctx, server50{}) },
+		func() { ended <- p92.ServeQueue(ctx, server51{}) },
+		func() { ended <- p94.ServeFinder(ctx, server52{}) },
+		func() { ended <- p96.ServeFoo(ctx, server53{}) },
+		func() { ended <- p96.ServeFooBar3(ctx, server54{}) },
+		func() { ended <- p96.ServeFoo_BarBaz(ctx, server55{}) },
+		func() { ended <- p96.ServeLocalFoo(ctx, server56{}) },
+		func() { ended <- p98.ServeGreeter(ctx, server57{}) },
+		func() { ended <- p98.ServeWordCounterV2(ctx, server58{}) },
+		func() { ended <- p100.ServeScale(ctx, server59{}) },
+		func() { ended <- p102.ServeFoo(ctx, server60{}) },
+		func() { ended <- p104.ServeA(ctx, server61{}) },
+		func() { ended <- p106.ServeB(ctx, server62{}) },
+		func() { ended <- p107.ServeGreeter(ctx, server63{}) },
+		func() { ended <- p109.ServeWords(ctx, server64{}) },
+		func() { ended <- p111.ServeTable(ctx, server65{}) },
+		func() { ended <- p113.ServeBox(ctx, server66{}) },
+		func() { ended <- p115.ServeServeDisk(ctx, server67{}) },
+		func() { ended <- p117.ServeNest(ctx, server68{}) },
+		func() { ended <- p119.ServeNoPackageService(ctx, server69{}) },
+		func() { ended <- p121.ServeBare(ctx, server70{}) },
+		func() { ended <- p123.ServeSafe(ctx, server71{}) },
+		func() { ended <- p125.ServeTuned(ctx, server72{}) },
+		func() { ended <- p127.ServeSuffix(ctx, server73{}) },
+		func() { ended <- p129.ServeOld(ctx, server74{}) },
+		func() { ended <- p131.ServeMaybe(ctx, server75{}) },
+		func() { ended <- p133.ServeGuest(ctx, server76{}) },
+		func() { ended <- p135.ServeRoot(ctx, server77{}) },
+		func() { ended <- p137.ServeLeft(ctx, server78{}) },
+		func() { ended <- p137.ServeRight(ctx, server79{}) },
+		func() { ended <- p139.ServeSame(ctx, server80{}) },
+		func() { ended <- p140.ServeForest(ctx, server81{}) },
+		func() { ended <- p142.ServeType(ctx, server82{}) },
+		func() { ended <- p142.ServeInterface(ctx, server83{}) },
+		func() { ended <- p142.ServeMap(ctx, server84{}) },
+		func() { ended <- p142.ServeA(ctx, server85{}) },
+		func() { ended <- p142.ServeCtx(ctx, server86{}) },
+		func() { ended <- p142.ServeReq(ctx, server87{}) },
+		func() { ended <- p142.ServeResp(ctx, server88{}) },
+		func() { ended <- p142.ServeErr(ctx, server89{}) },
+		func() { ended <- p142.ServeImpl(ctx, server90{}) },
+		func() { ended <- p142.ServeClient(ctx, server91{}) },
+		func() { ended <- p142.ServeError(ctx, server92{}) },
+		func() { ended <- p142.ServeContext(ctx, server93{}) },
+		func() { ended <- p142.ServeEngine(ctx, server94{}) },
+		func() { ended <- p142.ServeNames(ctx, server95{}) },
+		func() { ended <- p144.ServeHTTPFiles(ctx, server96{}) },
+		func() { ended <- p144.ServeLinux(ctx, server97{}) },
+		func() { ended <- p144.ServeTest(ctx, server98{}) },
+		func() { ended <- p147.ServeGreeter(ctx, server99{}) },
+		func() { ended <- p149.ServeSome(ctx, server100{}) },
+		func() { ended <- p149.ServeAll(ctx, server101{}) },
+		func() { ended <- p151.ServeOne(ctx, server102{}) },
+		func() { ended <- p151.ServeTwo(ctx, server103{}) },
+		func() { ended <- p153.ServeX(ctx, server104{}) },
+		func() { ended <- p155.ServeX(ctx, server105{}) },
+		func() { ended <- p157.ServeOwned(ctx, server106{}) },
+		func() { ended <- p159.ServeWell(ctx, server107{}) },
+		func() { ended <- p163.ServePing(ctx, server108{}) },
+	}
+	for _, one := range all {
+		go one()
+	}
+	for range all {
+		end(<-ended)
+	}
+}
+
+type server0 struct{}
+
+func (server0) Send(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
+	return answer(req, new(p1.Letter))
+}
+
+func (server0) SendAsync(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
+	return answer(req, new(p1.Letter))
+}
+
+func (server0) SendAsync_(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
+	return answer(req, new(p1.Letter))
+}
+
+func (server0) Receive(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
+	return answer(req, new(p1.Letter))
+}
+
+type server1 struct{}
+
+func (server1) Call(_ context.Context, req *p3.Word) (*p3.Word, error) {
+	return answer(req, new(p3.Word))
+}
+
+type server2 struct{}
+
+func (server2) Say(_ context.Context, req *p5.Word) (*p5.Word, error) {
+	return answer(req, new(p5.Word))
+}
+
+func (server2) Whisper(_ context.Context, req *p5.Word) (*p5.Word, error) {
+	return answer(req, new(p5.Word))
+}
+
+func (server2) Shout(_ context.Context, req *p5.Word) (*p5.Word, error) {
+	return answer(req, new(p5.Word))
+}
+
+func (server2) Mumble(_ context.Context, req *p5.Word) (*p5.Word, error) {
+	return answer(req, new(p5.Word))
+}
+
+func (server2) Speak(_ context.Context, req *p5.Word) (*p5.Word, error) {
+	return answer(req, new(p5.Word))
+}
+
+type server3 struct{}
+
+func (server3) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
+	return answer(req, new(p7.Word))
+}
+
+type server4 struct{}
+
+func (server4) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
+	return answer(req, new(p7.Word))
+}
+
+type server5 struct{}
+
+func (server5) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
+	return answer(req, new(p7.Word))
+}
+
+type server6 struct{}
+
+func (server6) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
+	return answer(req, new(p7.Word))
+}
+
+type server7 struct{}
+
+func (server7) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
+	return answer(req, new(p7.Word))
+}
+
+type server8 struct{}
+
+func (server8) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
+	return answer(req, new(p7.Word))
+}
+
+type server9 struct{}
+
+func (server9) Dive(_ context.Context, req *p14.DiveRequest) (*p14.DiveResponse, error) {
+	return answer(req, new(p14.DiveResponse))
+}
+
+type server10 struct{}
+
+func (server10) Keep(_ context.Context, req *p16.Word) (*p16.Word, error) {
+	return answer(req, new(p16.Word))
+}
+
+func (server10) Drop(_ context.Context, req *p16.Word) (*p16.Word, error) {
+	return answer(req, new(p16.Word))
+}
+
+type server11 struct{}
+
+func (server11) Call(_ context.Context, req *p16.Word) (*p16.Word, error) {
+	return answer(req, new(p16.Word))
+}
+
+type server12 struct{}
+
+func (server12) Call(_ context.Context, req *p16.Word) (*p16.Word, error) {
+	return answer(req, new(p16.Word))
+}
+
+type server13 struct{}
+
+func (server13) Call(_ context.Context, req *p18.Word) (*p18.Word, error) {
+	return answer(req, new(p18.Word))
+}
+
+func (server13) Block(_ context.Context, req *p18.Word) (*p18.Word, error) {
+	return answer(req, new(p18.Word))
+}
+
+type server14 struct{}
+
+func (server14) Send(_ context.Context, req *p20.SendRequest) (*p20.SendResponse, error) {
+	return answer(req, new(p20.SendResponse))
+}
+
+func (server14) Receive(_ context.Context, req *p20.ReceiveRequest) (*p20.ReceiveResponse, error) {
+	return answer(req, new(p20.ReceiveResponse))
+}
+
+func (server14) Length(_ context.Context, req *p20.LengthRequest) (*p20.LengthResponse, error) {
+	return answer(req, new(p20.LengthResponse))
+}
+
+type server15 struct{}
+
+func (server15) Edit(_ context.Context, req *p22.EditRequest) (*p22.EditResponse, error) {
+	return answer(req, new(p22.EditResponse))
+}
+
+type server16 struct{}
+
+func (server16) Edit(_ context.Context, req *p24.EditRequest) (*p24.EditResponse, error) {
+	return answer(req, new(p24.EditResponse))
+}
+
+type server17 struct{}
+
+func (server17) Happens(_ context.Context, req *p26.HappensRequest) (*p26.HappensResponse, error) {
+	return answer(req, new(p26.HappensResponse))
+}
+
+type server18 struct{}
+
+type server19 struct{}
+
+func (server19) Call(_ context.Context, req *p29.Word) (*p29.Word, error) {
+	return answer(req, new(p29.Word))
+}
+
+type server20 struct{}
+
+func (server20) Call(_ context.Context, req *p31.Word) (*p31.Word, error) {
+	return answer(req, new(p31.Word))
+}
+
+type server21 struct{}
+
+func (server21) Call(_ context.Context, req *p33.Word) (*p33.Word, error) {
+	return answer(req, new(p33.Word))
+}
+
+type server22 struct{}
+
+func (server22) Call(_ context.Context, req *p35.Word) (*p35.Word, error) {
+	return answer(req, new(p35.Word))
+}
+
+type server23 struct{}
+
+func (server23) Versions(_ context.Context, req *p37.In) (*p164.Out, error) {
+	return answer(req, new(p164.Out))
+}
+
+func (server23) Locals(_ context.Context, req *p38.In) (*p165.Out, error) {
+	return answer(req, new(p165.Out))
+}
+
+func (server23) Packages(_ context.Context, req *p38.In) (*p166.Out, error) {
+	return answer(req, new(p166.Out))
+}
+
+type server24 struct{}
+
+func (server24) Go(_ context.Context, req *p40.Thing) (*p40.Thing, error) {
+	return answer(req, new(p40.Thing))
+}
+
+type server25 struct{}
+
+func (server25) Call(_ context.Context, req *p42.Word) (*p42.Word, error) {
+	return answer(req, new(p42.Word))
+}
+
+type server26 struct{}
+
+func (server26) Call(_ context.Context, req *p44.Word) (*p44.Word, error) {
+	return answer(req, new(p44.Word))
+}
+
+type server27 struct{}
+
+func (server27) Call(_ context.Context, req *p46.Word) (*p46.Word, error) {
+	return answer(req, new(p46.Word))
+}
+
+type server28 struct{}
+
+func (server28) Call(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(req, new(p48.Word))
+}
+
+type server29 struct{}
+
+func (server29) Call(_ context.Context, req *p50.Word) (*p50.Word, error) {
+	return answer(req, new(p50.Word))
+}
+
+type server30 struct{}
+
+func (server30) Call(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(req, new(p52.Word))
+}
+
+type server31 struct{}
+
+func (server31) Call(_ context.Context, req *p54.Word) (*p54.Word, error) {
+	return answer(req, new(p54.Word))
+}
+
+type server32 struct{}
+
+func (server32) Call(_ context.Context, req *p56.Word) (*p56.Word, error) {
+	return answer(req, new(p56.Word))
+}
+
+type server33 struct{}
+
+func (server33) Call(_ context.Context, req *p58.Word) (*p58.Word, error) {
+	return answer(req, new(p58.Word))
+}
+
+type server34 struct{}
+
+func (server34) Call(_ context.Context, req *p60.Word) (*p60.Word, error) {
+	return answer(req, new(p60.Word))
+}
+
+type server35 struct{}
+
+func (server35) Call(_ context.Context, req *p62.Word) (*p62.Word, error) {
+	return answer(req, new(p62.Word))
+}
+
+type server36 struct{}
+
+func (server36) Call(_ context.Context, req *p64.Word) (*p64.Word, error) {
+	return answer(req, new(p64.Word))
+}
+
+type server37 struct{}
+
+func (server37) Call(_ context.Context, req *p66.Word) (*p66.Word, error) {
+	return answer(req, new(p66.Word))
+}
+
+type server38 struct{}
+
+func (server38) Call(_ context.Context, req *p68.Word) (*p68.Word, error) {
+	return answer(req, new(p68.Word))
+}
+
+type server39 struct{}
+
+func (server39) Call(_ context.Context, req *p70.Word) (*p70.Word, error) {
+	return answer(req, new(p70.Word))
+}
+
+type server40 struct{}
+
+func (server40) Call(_ context.Context, req *p72.Word) (*p72.Word, error) {
+	return answer(req, new(p72.Word))
+}
+
+type server41 struct{}
+
+func (server41) Call(_ context.Context, req *p74.Word) (*p74.Word, error) {
+	return answer(req, new(p74.Word))
+}
+
+type server42 struct{}
+
+func (server42) Call(_ context.Context, req *p76.Word) (*p76.Word, error) {
+	return answer(req, new(p76.Word))
+}
+
+type server43 struct{}
+
+func (server43) Call(_ context.Context, req *p78.Word) (*p78.Word, error) {
+	return answer(req, new(p78.Word))
+}
+
+type server44 struct{}
+
+func (server44) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(req, new(p80.Word))
+}
+
+type server45 struct{}
+
+func (server45) Call(_ context.Context, req *p82.Word) (*p82.Word, error) {
+	return answer(req, new(p82.Word))
+}
+
+type server46 struct{}
+
+func (server46) Call(_ context.Context, req *p84.Word) (*p84.Word, error) {
+	return answer(req, new(p84.Word))
+}
+
+type server47 struct{}
+
+func (server47) Call(_ context.Context, req *p86.Word) (*p86.Word, error) {
+	return answer(req, new(p86.Word))
+}
+
+type server48 struct{}
+
+func (server48) Now(_ context.Context, req *p88.NowRequest) (*p88.NowResponse, error) {
+	return answer(req, new(p88.NowResponse))
+}
+
+func (server48) Alarm(_ context.Context, req *p89.Timestamp) (*p88.NowResponse, error) {
+	return answer(req, new(p88.NowResponse))
+}
+
+type server49 struct{}
+
+func (server49) Today(_ context.Context, req *p88.NowRequest) (*p88.NowResponse, error) {
+	return answer(req, new(p88.NowResponse))
+}
+
+type server50 struct{}
+
+func (server50) Call(_ context.Context, req *p91.Word) (*p91.Word, error) {
+	return answer(req, new(p91.Word))
+}
+
+type server51 struct{}
+
+func (server51) Send(_ context.Context, req *p93.SendRequest) (*p93.SendResponse, error) {
+	return answer(req, new(p93.SendResponse))
+}
+
+type server52 struct{}
+
+func (server52) Find(_ context.Context, req *p95.FindRequest) (*p95.FindResponse, error) {
+	return answer(req, new(p95.FindResponse))
+}
+
+type server53 struct{}
+
+func (server53) BarBaz(_ context.Context, req *p97.FooBar) (*p97.FooBar, error) {
+	return answer(req, new(p97.FooBar))
+}
+
+type server54 struct{}
+
+func (server54) Baz(_ context.Context, req *p97.FooBar) (*p97.FooBar, error) {
+	return answer(req, new(p97.FooBar))
+}
+
+type server55 struct{}
+
+func (server55) Baz(_ context.Context, req *p97.FooBar) (*p97.FooBar, error) {
+	return answer(req, new(p97.FooBar))
+}
+
+type server56 struct{}
+
+func (server56) BarBaz(_ context.Context, req *p97.FooBar) (*p97.FooBar, error) {
+	return answer(req, new(p97.FooBar))
+}
+
+type server57 struct{}
+
+func (server57) SayHello(_ context.Context, req *p99.HelloRequest) (*p99.HelloResponse, error) {
+	return answer(req, new(p99.HelloResponse))
+}
+
+type server58 struct{}
+
+func (server58) Count(_ context.Context, req *p99.HelloRequest) (*p99.HelloResponse, error) {
+	return answer(req, new(p99.HelloResponse))
+}
+
+type server59 struct{}
+
+func (server59) Weigh(_ context.Context, req *p101.WeighRequest) (*p167.Mass, error) {
+	return answer(req, new(p167.Mass))
+}
+
+type server60 struct{}
+
+func (server60) Bar(_ context.Context, req *p103.BarRequest) (*p103.BarResponse, error) {
+	return answer(req, new(p103.BarResponse))
+}
+
+type server61 struct{}
+
+func (server61) Do(_ context.Context, req *p105.Request) (*p105.Response, error) {
+	return answer(req, new(p105.Response))
+}
+
+type server62 struct{}
+
+func (server62) Do(_ context.Context, req *p105.Request) (*p168.Response, error) {
+	return answer(req, new(p168.Response))
+}
+
+type server63 struct{}
+
+func (server63) Clients(_ context.Context, req *p108.GreeterClient) (*p108.GreeterImpl, error) {
+	return answer(req, new(p108.GreeterImpl))
+}
+
+func (server63) Plugins(_ context.Context, req *p108.GreeterPlugin) (*p108.UnimplementedGreeterImpl, error) {
+	return answer(req, new(p108.UnimplementedGreeterImpl))
+}
+
+func (server63) Joined(_ context.Context, req *p108.GreeterClients) (*p108.RegisterGreeter, error) {
+	return answer(req, new(p108.RegisterGreeter))
+}
+
+func (server63) Predeclared(_ context.Context, req *p108.Error) (*p108.String_, error) {
+	return answer(req, new(p108.String_))
+}
+
+func (server63) Packages(_ context.Context, req *p108.Context) (*p108.Any, error) {
+	return answer(req, new(p108.Any))
+}
+
+type server64 struct{}
+
+func (server64) Import(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Type(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Range(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Func(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Go(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Select(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Close(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Ready(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Init(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) String(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Error(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Context(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Module(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Call(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Impl(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) New(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Register(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Delete(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Panic(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Recover(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Complex(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+func (server64) Append(_ context.Context, req *p110.Word) (*p110.Word, error) {
+	return answer(req, new(p110.Word))
+}
+
+type server65 struct{}
+
+func (server65) Nothing(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) Look(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) Put(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) Unknown(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) Old(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) Wait(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) RedactedRequest(_ context.Context, req *p112.Secret) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) RedactedResponse(_ context.Context, req *p112.Plain) (*p112.Deep, error) {
+	return answer(req, new(p112.Deep))
+}
+
+func (server65) RedactedInLoop(_ context.Context, req *p112.LoopA) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) RedactedInMap(_ context.Context, req *p112.InMap) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) RedactedInOneof(_ context.Context, req *p112.InOneof) (*p112.Plain, error) {
+	return answer(req, new(p112.Plain))
+}
+
+func (server65) NotRedacted(_ context.Context, req *p112.Harmless) (*p146.Empty, error) {
+	return answer(req, new(p146.Empty))
+}
+
+func (server65) Everything(_ context.Context, req *p112.Secret) (*p112.LoopB, error) {
+	return answer(req, new(p112.LoopB))
+}
+
+type server66 struct{}
+
+func (server66) Put(_ context.Context, req *p114.Thing) (*p114.Place, error) {
+	return answer(req, new(p114.Place))
+}
+
+type server67 struct{}
+
+func (server67) Read(_ context.Context, req *p116.Block) (*p116.Block, error) {
+	return answer(req, new(p116.Block))
+}
+
+type server68 struct{}
+
+func (server68) Lay(_ context.Context, req *p118.Outer_Inner) (*p118.Outer_Inner_Innermost, error) {
+	return answer(req, new(p118.Outer_Inner_Innermost))
+}
+
+type server69 struct{}
+
+func (server69) Call(_ context.Context, req *p120.NoPackageRequest) (*p120.NoPackageResponse, error) {
+	return answer(req, new(p120.NoPackageResponse))
+}
+
+type server70 struct{}
+
+func (server70) Call(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+type server71 struct{}
+
+func (server71) Open(_ context.Context, req *p124.Combination) (*p124.Content, error) {
+	return answer(req, new(p124.Content))
+}
+
+type server72 struct{}
+
+func (server72) Slow(_ context.Context, req *p126.Word) (*p126.Word, error) {
+	return answer(req, new(p126.Word))
+}
+
+func (server72) Slower(_ context.Context, req *p126.Word) (*p126.Word, error) {
+	return answer(req, new(p126.Word))
+}
+
+func (server72) Quick(_ context.Context, req *p126.Word) (*p126.Word, error) {
+	return answer(req, new(p126.Word))
+}
+
+func (server72) Renamed(_ context.Context, req *p126.Word) (*p126.Word, error) {
+	return answer(req, new(p126.Word))
+}
+
+func (server72) Plain(_ context.Context, req *p126.Word) (*p126.Word, error) {
+	return answer(req, new(p126.Word))
+}
+
+type server73 struct{}
+
+func (server73) Call(_ context.Context, req *p128.Request) (*p128.Request, error) {
+	return answer(req, new(p128.Request))
+}
+
+type server74 struct{}
+
+func (server74) Call(_ context.Context, req *p130.OldRequest) (*p130.OldResponse, error) {
+	return answer(req, new(p130.OldResponse))
+}
+
+type server75 struct{}
+
+func (server75) Get(_ context.Context, req *p132.Query) (*p132.Answer, error) {
+	return answer(req, new(p132.Answer))
+}
+
+type server76 struct{}
+
+func (server76) Enter(_ context.Context, req *p134.Home) (*p134.Home, error) {
+	return answer(req, new(p134.Home))
+}
+
+type server77 struct{}
+
+func (server77) Call(_ context.Context, req *p136.Request) (*p136.Response, error) {
+	return answer(req, new(p136.Response))
+}
+
+type server78 struct{}
+
+func (server78) Turn(_ context.Context, req *p138.Degrees) (*p138.Degrees, error) {
+	return answer(req, new(p138.Degrees))
+}
+
+type server79 struct{}
+
+func (server79) Turn(_ context.Context, req *p138.Degrees) (*p138.Degrees, error) {
+	return answer(req, new(p138.Degrees))
+}
+
+type server80 struct{}
+
+func (server80) Call(_ context.Context, req *p139.Request) (*p139.Response, error) {
+	return answer(req, new(p139.Response))
+}
+
+type server81 struct{}
+
+func (server81) Plant(_ context.Context, req *p141.Tree) (*p141.Tree, error) {
+	return answer(req, new(p141.Tree))
+}
+
+type server82 struct{}
+
+func (server82) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server83 struct{}
+
+func (server83) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server84 struct{}
+
+func (server84) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server85 struct{}
+
+func (server85) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server86 struct{}
+
+func (server86) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server87 struct{}
+
+func (server87) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server88 struct{}
+
+func (server88) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server89 struct{}
+
+func (server89) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server90 struct{}
+
+func (server90) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server91 struct{}
+
+func (server91) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server92 struct{}
+
+func (server92) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server93 struct{}
+
+func (server93) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server94 struct{}
+
+func (server94) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server95 struct{}
+
+func (server95) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
+	return answer(req, new(p143.Word))
+}
+
+type server96 struct{}
+
+func (server96) Get(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
+	return answer(req, new(p145.GetResponse))
+}
+
+func (server96) Purge(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
+	return answer(req, new(p146.Empty))
+}
+
+type server97 struct{}
+
+func (server97) Boot(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
+	return answer(req, new(p145.GetResponse))
+}
+
+func (server97) UnimplementedLinuxImpl(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
+	return answer(req, new(p145.GetResponse))
+}
+
+type server98 struct{}
+
+func (server98) Init(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
+	return answer(req, new(p145.GetResponse))
+}
+
+type server99 struct{}
+
+func (server99) Greet(_ context.Context, req *p148.GreetRequest) (*p148.GreetResponse, error) {
+	return answer(req, new(p148.GreetResponse))
+}
+
+type server100 struct{}
+
+func (server100) Once(_ context.Context, req *p150.Word) (*p150.Word, error) {
+	return answer(req, new(p150.Word))
+}
+
+type server101 struct{}
+
+type server102 struct{}
+
+func (server102) Call(_ context.Context, req *p152.OneRequest) (*p152.OneResponse, error) {
+	return answer(req, new(p152.OneResponse))
+}
+
+type server103 struct{}
+
+func (server103) Call(_ context.Context, req *p152.OneResponse) (*p152.OneRequest, error) {
+	return answer(req, new(p152.OneRequest))
+}
+
+type server104 struct{}
+
+func (server104) Call(_ context.Context, req *p154.Request) (*p154.Response, error) {
+	return answer(req, new(p154.Response))
+}
+
+type server105 struct{}
+
+func (server105) Call(_ context.Context, req *p156.Request) (*p156.Response, error) {
+	return answer(req, new(p156.Response))
+}
+
+type server106 struct{}
+
+func (server106) Call(_ context.Context, req *p158.Word) (*p158.Word, error) {
+	return answer(req, new(p158.Word))
+}
+
+type server107 struct{}
+
+func (server107) Empty(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
+	return answer(req, new(p146.Empty))
+}
+
+func (server107) Any(_ context.Context, req *p160.Any) (*p89.Timestamp, error) {
+	return answer(req, new(p89.Timestamp))
+}
+
+func (server107) Mask(_ context.Context, req *p161.FieldMask) (*p169.Struct, error) {
+	return answer(req, new(p169.Struct))
+}
+
+func (server107) Wrapper(_ context.Context, req *p162.StringValue) (*p162.Int64Value, error) {
+	return answer(req, new(p162.Int64Value))
+}
+
+type server108 struct{}
+
+func (server108) Ping(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
+	return answer(req, new(p146.Empty))
+}
+
+func (server108) Wrap(_ context.Context, req *p146.Empty) (*p170.Wrapped, error) {
+	return answer(req, new(p170.Wrapped))
 }

@@ -9,7 +9,9 @@ package same
 
 import (
 	context "context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -42,4 +44,55 @@ func (guestSameClient) Call(ctx context.Context, req *Request) (*Response, error
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls same_package.Same.Call and returns its future.
+func (guestSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return guest.CallAsync(ctx, importSame_Call, req, new(Response))
+}
+
+// ServeSame serves impl as the service same_package.Same to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeSame(ctx context.Context, impl SameServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: SameServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, SameServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateSame returns a client of same_package.Same that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateSame(ctx context.Context) (SameClient, error) {
+	remote, err := kernel.Locate(ctx, SameServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedSameClient{remote: remote}, nil
+}
+
+// locatedSameClient is the client that LocateSame returns.
+type locatedSameClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls same_package.Same.Call.
+func (c locatedSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
+	resp := new(Response)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls same_package.Same.Call and returns its future.
+func (c locatedSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(Response))
 }

@@ -11,6 +11,7 @@ import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localSameClient) Call(ctx context.Context, req *Request) (*Response, err
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls same_package.Same.Call on a goroutine of its own and returns
+// its future.
+func (c localSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSameHostClient returns a client of same_package.Same that calls the
+// guests that serve it, through d.
+func NewSameHostClient(d pluginsdk.Dispatcher) SameClient {
+	return hostSameClient{dispatcher: d}
+}
+
+// hostSameClient is the client that NewSameHostClient returns.
+type hostSameClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls same_package.Same.Call.
+func (c hostSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
+	resp := new(Response)
+	if err := c.dispatcher.Dispatch(ctx, SameServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls same_package.Same.Call on a goroutine of its own and returns
+// its future.
+func (c hostSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return future.Go(ctx, c.Call, req)
 }

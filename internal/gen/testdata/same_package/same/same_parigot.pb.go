@@ -7,6 +7,7 @@ package same
 
 import (
 	context "context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -46,5 +47,18 @@ func (UnimplementedSameImpl) Call(context.Context, *Request, *Response) error {
 // Same has its code beside its messages.
 type SameClient interface {
 	// Call calls same_package.Same.Call.
+	Call(ctx context.Context, req *Request) (*Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error]
+}
+
+// SameServer is what an implementation of the service same_package.Same in a
+// guest provides, see ServeSame. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// Same has its code beside its messages.
+type SameServer interface {
+	// Call handles same_package.Same.Call.
 	Call(ctx context.Context, req *Request) (*Response, error)
 }

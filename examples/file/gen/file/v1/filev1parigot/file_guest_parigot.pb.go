@@ -13,6 +13,7 @@ package filev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -89,6 +90,11 @@ func (guestFileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenR
 	return resp, nil
 }
 
+// OpenAsync calls file.v1.File.Open and returns its future.
+func (guestFileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
+	return guest.CallAsync(ctx, importFile_Open, req, new(v1.OpenResponse))
+}
+
 // Create calls file.v1.File.Create.
 func (guestFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
 	resp := new(v1.CreateResponse)
@@ -96,6 +102,11 @@ func (guestFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.C
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CreateAsync calls file.v1.File.Create and returns its future.
+func (guestFileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
+	return guest.CallAsync(ctx, importFile_Create, req, new(v1.CreateResponse))
 }
 
 // Close calls file.v1.File.Close.
@@ -107,6 +118,11 @@ func (guestFileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.Clo
 	return resp, nil
 }
 
+// CloseAsync calls file.v1.File.Close and returns its future.
+func (guestFileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
+	return guest.CallAsync(ctx, importFile_Close, req, new(v1.CloseResponse))
+}
+
 // Read calls file.v1.File.Read.
 func (guestFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
 	resp := new(v1.ReadResponse)
@@ -114,6 +130,11 @@ func (guestFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadAsync calls file.v1.File.Read and returns its future.
+func (guestFileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
+	return guest.CallAsync(ctx, importFile_Read, req, new(v1.ReadResponse))
 }
 
 // Write calls file.v1.File.Write.
@@ -125,6 +146,11 @@ func (guestFileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.Wri
 	return resp, nil
 }
 
+// WriteAsync calls file.v1.File.Write and returns its future.
+func (guestFileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
+	return guest.CallAsync(ctx, importFile_Write, req, new(v1.WriteResponse))
+}
+
 // Delete calls file.v1.File.Delete.
 func (guestFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
 	resp := new(v1.DeleteResponse)
@@ -132,6 +158,11 @@ func (guestFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.D
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteAsync calls file.v1.File.Delete and returns its future.
+func (guestFileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
+	return guest.CallAsync(ctx, importFile_Delete, req, new(v1.DeleteResponse))
 }
 
 // Stat calls file.v1.File.Stat.
@@ -143,6 +174,11 @@ func (guestFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatR
 	return resp, nil
 }
 
+// StatAsync calls file.v1.File.Stat and returns its future.
+func (guestFileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
+	return guest.CallAsync(ctx, importFile_Stat, req, new(v1.StatResponse))
+}
+
 // LoadTestData calls file.v1.File.LoadTestData.
 func (guestFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
 	resp := new(v1.LoadTestDataResponse)
@@ -150,4 +186,9 @@ func (guestFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataReq
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LoadTestDataAsync calls file.v1.File.LoadTestData and returns its future.
+func (guestFileClient) LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
+	return guest.CallAsync(ctx, importFile_LoadTestData, req, new(v1.LoadTestDataResponse))
 }

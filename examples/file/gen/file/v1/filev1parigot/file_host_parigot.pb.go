@@ -15,6 +15,7 @@ import (
 	v1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	time "time"
 )
@@ -172,6 +173,12 @@ func (c localFileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.Ope
 	return resp, nil
 }
 
+// OpenAsync calls file.v1.File.Open on a goroutine of its own and returns its
+// future.
+func (c localFileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
+	return future.Go(ctx, c.Open, req)
+}
+
 // Create calls file.v1.File.Create.
 func (c localFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
 	resp := new(v1.CreateResponse)
@@ -179,6 +186,12 @@ func (c localFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CreateAsync calls file.v1.File.Create on a goroutine of its own and returns
+// its future.
+func (c localFileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
+	return future.Go(ctx, c.Create, req)
 }
 
 // Close calls file.v1.File.Close.
@@ -190,6 +203,12 @@ func (c localFileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.C
 	return resp, nil
 }
 
+// CloseAsync calls file.v1.File.Close on a goroutine of its own and returns
+// its future.
+func (c localFileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
+	return future.Go(ctx, c.Close, req)
+}
+
 // Read calls file.v1.File.Read.
 func (c localFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
 	resp := new(v1.ReadResponse)
@@ -197,6 +216,12 @@ func (c localFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.Rea
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadAsync calls file.v1.File.Read on a goroutine of its own and returns its
+// future.
+func (c localFileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
+	return future.Go(ctx, c.Read, req)
 }
 
 // Write calls file.v1.File.Write.
@@ -208,6 +233,12 @@ func (c localFileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.W
 	return resp, nil
 }
 
+// WriteAsync calls file.v1.File.Write on a goroutine of its own and returns
+// its future.
+func (c localFileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
+	return future.Go(ctx, c.Write, req)
+}
+
 // Delete calls file.v1.File.Delete.
 func (c localFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
 	resp := new(v1.DeleteResponse)
@@ -215,6 +246,12 @@ func (c localFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteAsync calls file.v1.File.Delete on a goroutine of its own and returns
+// its future.
+func (c localFileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
+	return future.Go(ctx, c.Delete, req)
 }
 
 // Stat calls file.v1.File.Stat.
@@ -226,6 +263,12 @@ func (c localFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.Sta
 	return resp, nil
 }
 
+// StatAsync calls file.v1.File.Stat on a goroutine of its own and returns its
+// future.
+func (c localFileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
+	return future.Go(ctx, c.Stat, req)
+}
+
 // LoadTestData calls file.v1.File.LoadTestData.
 func (c localFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
 	resp := new(v1.LoadTestDataResponse)
@@ -233,4 +276,10 @@ func (c localFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LoadTestDataAsync calls file.v1.File.LoadTestData on a goroutine of its own
+// and returns its future.
+func (c localFileClient) LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
+	return future.Go(ctx, c.LoadTestData, req)
 }

@@ -13,6 +13,7 @@ package filev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	id "github.com/iansmith/parigot/pluginsdk/id"
 	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
@@ -191,6 +192,8 @@ type FileClient interface {
 	// is open for writing, OpenError when the host cannot open it or it is no
 	// regular file, RESOURCE_EXHAUSTED when the guest has too many files open.
 	Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error)
+	// OpenAsync is Open without the wait: it returns the future of the response.
+	OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error]
 	// Create opens a file for reading and writing. A file that exists is
 	// truncated, one that does not is made, with the directories above it.
 	//
@@ -198,15 +201,22 @@ type FileClient interface {
 	// CreateError when the host cannot make it, RESOURCE_EXHAUSTED when the guest
 	// has too many files open.
 	Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error)
+	// CreateAsync is Create without the wait: it returns the future of the
+	// response.
+	CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error]
 	// Close closes an open file; its id names nothing afterwards.
 	//
 	// Errors: FileClosedError when the id names no open file of this guest.
 	Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error)
+	// CloseAsync is Close without the wait: it returns the future of the response.
+	CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error]
 	// Read returns the bytes that follow the last ones read or written.
 	//
 	// Errors: FileClosedError, EOFError when none follow, LargeBufError when the
 	// request asks for more than the host allows in one call, ReadError.
 	Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error)
+	// ReadAsync is Read without the wait: it returns the future of the response.
+	ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error]
 	// Write appends to what was read or written last, and returns when all bytes
 	// are with the host's operating system.
 	//
@@ -214,16 +224,23 @@ type FileClient interface {
 	// host allows in one call, WriteError when the host cannot write or the file
 	// is open for reading only.
 	Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error)
+	// WriteAsync is Write without the wait: it returns the future of the response.
+	WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error]
 	// Delete removes a file, or a directory that has nothing in it.
 	//
 	// Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file is
 	// open, DeleteError.
 	Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error)
+	// DeleteAsync is Delete without the wait: it returns the future of the
+	// response.
+	DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error]
 	// Stat tells what is at a path.
 	//
 	// Errors: InvalidPathError, NotExistError, OpenError when the host cannot
 	// look.
 	Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error)
+	// StatAsync is Stat without the wait: it returns the future of the response.
+	StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error]
 	// LoadTestData copies a directory of the host, with all below it, to a
 	// directory of the guest. The host's configuration lists the directories
 	// that may be copied; there are none unless it does.
@@ -233,4 +250,7 @@ type FileClient interface {
 	// directory holds no file, and with return_on_fail the error of the first
 	// file that could not be copied.
 	LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error)
+	// LoadTestDataAsync is LoadTestData without the wait: it returns the future of
+	// the response.
+	LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error]
 }

@@ -13,6 +13,7 @@ package queuev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -84,6 +85,11 @@ func (guestQueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRequ
 	return resp, nil
 }
 
+// CreateQueueAsync calls queue.v1.Queue.CreateQueue and returns its future.
+func (guestQueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
+	return guest.CallAsync(ctx, importQueue_CreateQueue, req, new(v1.CreateQueueResponse))
+}
+
 // Locate calls queue.v1.Queue.Locate.
 func (guestQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
 	resp := new(v1.LocateResponse)
@@ -91,6 +97,11 @@ func (guestQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocateAsync calls queue.v1.Queue.Locate and returns its future.
+func (guestQueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Locate, req, new(v1.LocateResponse))
 }
 
 // DeleteQueue calls queue.v1.Queue.DeleteQueue.
@@ -102,6 +113,11 @@ func (guestQueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequ
 	return resp, nil
 }
 
+// DeleteQueueAsync calls queue.v1.Queue.DeleteQueue and returns its future.
+func (guestQueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
+	return guest.CallAsync(ctx, importQueue_DeleteQueue, req, new(v1.DeleteQueueResponse))
+}
+
 // Send calls queue.v1.Queue.Send.
 func (guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
@@ -109,6 +125,11 @@ func (guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.Send
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsync calls queue.v1.Queue.Send and returns its future.
+func (guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Send, req, new(v1.SendResponse))
 }
 
 // Receive calls queue.v1.Queue.Receive.
@@ -120,6 +141,11 @@ func (guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v
 	return resp, nil
 }
 
+// ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
+func (guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Receive, req, new(v1.ReceiveResponse))
+}
+
 // MarkDone calls queue.v1.Queue.MarkDone.
 func (guestQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
 	resp := new(v1.MarkDoneResponse)
@@ -129,6 +155,11 @@ func (guestQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (
 	return resp, nil
 }
 
+// MarkDoneAsync calls queue.v1.Queue.MarkDone and returns its future.
+func (guestQueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
+	return guest.CallAsync(ctx, importQueue_MarkDone, req, new(v1.MarkDoneResponse))
+}
+
 // Length calls queue.v1.Queue.Length.
 func (guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
@@ -136,4 +167,9 @@ func (guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthAsync calls queue.v1.Queue.Length and returns its future.
+func (guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Length, req, new(v1.LengthResponse))
 }

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	time "time"
 )
@@ -164,6 +165,12 @@ func (c localQueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRe
 	return resp, nil
 }
 
+// CreateQueueAsync calls queue.v1.Queue.CreateQueue on a goroutine of its own
+// and returns its future.
+func (c localQueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
+	return future.Go(ctx, c.CreateQueue, req)
+}
+
 // Locate calls queue.v1.Queue.Locate.
 func (c localQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
 	resp := new(v1.LocateResponse)
@@ -171,6 +178,12 @@ func (c localQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocateAsync calls queue.v1.Queue.Locate on a goroutine of its own and
+// returns its future.
+func (c localQueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
+	return future.Go(ctx, c.Locate, req)
 }
 
 // DeleteQueue calls queue.v1.Queue.DeleteQueue.
@@ -182,6 +195,12 @@ func (c localQueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRe
 	return resp, nil
 }
 
+// DeleteQueueAsync calls queue.v1.Queue.DeleteQueue on a goroutine of its own
+// and returns its future.
+func (c localQueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
+	return future.Go(ctx, c.DeleteQueue, req)
+}
+
 // Send calls queue.v1.Queue.Send.
 func (c localQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
@@ -189,6 +208,12 @@ func (c localQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.Se
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
+// its future.
+func (c localQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return future.Go(ctx, c.Send, req)
 }
 
 // Receive calls queue.v1.Queue.Receive.
@@ -200,6 +225,12 @@ func (c localQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (
 	return resp, nil
 }
 
+// ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
+// returns its future.
+func (c localQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return future.Go(ctx, c.Receive, req)
+}
+
 // MarkDone calls queue.v1.Queue.MarkDone.
 func (c localQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
 	resp := new(v1.MarkDoneResponse)
@@ -209,6 +240,12 @@ func (c localQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest)
 	return resp, nil
 }
 
+// MarkDoneAsync calls queue.v1.Queue.MarkDone on a goroutine of its own and
+// returns its future.
+func (c localQueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
+	return future.Go(ctx, c.MarkDone, req)
+}
+
 // Length calls queue.v1.Queue.Length.
 func (c localQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
@@ -216,4 +253,10 @@ func (c localQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and
+// returns its future.
+func (c localQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return future.Go(ctx, c.Length, req)
 }

@@ -13,6 +13,7 @@ package queuev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	id "github.com/iansmith/parigot/pluginsdk/id"
 	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
@@ -242,15 +243,24 @@ type QueueClient interface {
 	// Errors: InvalidName, AlreadyExists, RESOURCE_EXHAUSTED when the host has as
 	// many queues as it allows.
 	CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error)
+	// CreateQueueAsync is CreateQueue without the wait: it returns the future of
+	// the response.
+	CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error]
 	// Locate finds a queue by its name.
 	//
 	// Errors: InvalidName, NotFound.
 	Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error)
+	// LocateAsync is Locate without the wait: it returns the future of the
+	// response.
+	LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error]
 	// DeleteQueue deletes a queue and its messages. Its id names nothing
 	// afterwards, even if a queue of the same name is made again.
 	//
 	// Errors: NotFound.
 	DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error)
+	// DeleteQueueAsync is DeleteQueue without the wait: it returns the future of
+	// the response.
+	DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error]
 	// Send puts messages into a queue, in their order: all of them, or none.
 	//
 	// Errors: NotFound, NoPayload when there is no message, or one without a
@@ -259,12 +269,17 @@ type QueueClient interface {
 	// a payload or a sender is larger than the host allows, or its queues are as
 	// full as they may be.
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	// SendAsync is Send without the wait: it returns the future of the response.
+	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
 	// messages: when there are none, none come.
 	//
 	// Errors: NotFound, INVALID_ARGUMENT when limit is not between 1 and 100.
 	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	// ReceiveAsync is Receive without the wait: it returns the future of the
+	// response.
+	ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
 	// MarkDone ends the life of messages: they are never delivered again. It may
 	// be repeated. Ids that name no message of the queue, or one that is done
 	// already, change nothing and are returned.
@@ -272,9 +287,15 @@ type QueueClient interface {
 	// Errors: NotFound when there is no such queue, INVALID_ARGUMENT when there are
 	// more than 1000 ids.
 	MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error)
+	// MarkDoneAsync is MarkDone without the wait: it returns the future of the
+	// response.
+	MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error]
 	// Length counts the messages that are not done, those that are out of sight
 	// among them.
 	//
 	// Errors: NotFound.
 	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
+	// LengthAsync is Length without the wait: it returns the future of the
+	// response.
+	LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
 }

@@ -8,7 +8,9 @@ package bytesparigot
 import (
 	context "context"
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls comment_bytes.Odd.Call and returns its future.
+func (guestOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+	return guest.CallAsync(ctx, importOdd_Call, req, new(bytes.Word))
+}
+
+// ServeOdd serves impl as the service comment_bytes.Odd to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeOdd(ctx context.Context, impl OddServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: OddServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, OddServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateOdd returns a client of comment_bytes.Odd that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateOdd(ctx context.Context) (OddClient, error) {
+	remote, err := kernel.Locate(ctx, OddServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedOddClient{remote: remote}, nil
+}
+
+// locatedOddClient is the client that LocateOdd returns.
+type locatedOddClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls comment_bytes.Odd.Call.
+func (c locatedOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+	resp := new(bytes.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls comment_bytes.Odd.Call and returns its future.
+func (c locatedOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(bytes.Word))
 }

@@ -10,6 +10,7 @@ import (
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls comment_bytes.Odd.Call on a goroutine of its own and returns
+// its future.
+func (c localOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewOddHostClient returns a client of comment_bytes.Odd that calls the guests
+// that serve it, through d.
+func NewOddHostClient(d pluginsdk.Dispatcher) OddClient {
+	return hostOddClient{dispatcher: d}
+}
+
+// hostOddClient is the client that NewOddHostClient returns.
+type hostOddClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls comment_bytes.Odd.Call.
+func (c hostOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+	resp := new(bytes.Word)
+	if err := c.dispatcher.Dispatch(ctx, OddServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls comment_bytes.Odd.Call on a goroutine of its own and returns
+// its future.
+func (c hostOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

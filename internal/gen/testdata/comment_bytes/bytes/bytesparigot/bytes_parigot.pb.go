@@ -8,6 +8,7 @@ package bytesparigot
 import (
 	context "context"
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -64,6 +65,28 @@ func (UnimplementedOddImpl) Call(context.Context, *bytes.Word, *bytes.Word) erro
 // a bell   and a form feed and   and
 // a % sign and {{.Template}} and "quotes" and \n
 type OddClient interface {
+	// `*/
+	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error]
+}
+
+// OddServer is what an implementation of the service comment_bytes.Odd in a
+// guest provides, see ServeOdd. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// Star slash */ and slash star /* and `backquotes`
+// and CRLF at the ends
+//
+//	tabs	inside
+//
+// a lone
+// return
+// a mark � inside
+// a bell   and a form feed and   and
+// a % sign and {{.Template}} and "quotes" and \n
+type OddServer interface {
 	// `*/
 	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
 }

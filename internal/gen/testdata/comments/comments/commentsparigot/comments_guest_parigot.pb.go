@@ -15,7 +15,9 @@ package commentsparigot
 import (
 	context "context"
 	comments "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -73,6 +75,11 @@ func (guestTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.W
 	return resp, nil
 }
 
+// SayAsync calls comments.Talk.Say and returns its future.
+func (guestTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Say, req, new(comments.Word))
+}
+
 // Whisper calls comments.Talk.Whisper.
 func (guestTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -80,6 +87,11 @@ func (guestTalkClient) Whisper(ctx context.Context, req *comments.Word) (*commen
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WhisperAsync calls comments.Talk.Whisper and returns its future.
+func (guestTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Whisper, req, new(comments.Word))
 }
 
 // Shout calls comments.Talk.Shout.
@@ -91,6 +103,11 @@ func (guestTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments
 	return resp, nil
 }
 
+// ShoutAsync calls comments.Talk.Shout and returns its future.
+func (guestTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Shout, req, new(comments.Word))
+}
+
 // Mumble calls comments.Talk.Mumble.
 func (guestTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -100,6 +117,11 @@ func (guestTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comment
 	return resp, nil
 }
 
+// MumbleAsync calls comments.Talk.Mumble and returns its future.
+func (guestTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Mumble, req, new(comments.Word))
+}
+
 // Speak calls comments.Talk.Speak.
 func (guestTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -107,4 +129,127 @@ func (guestTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SpeakAsync calls comments.Talk.Speak and returns its future.
+func (guestTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.CallAsync(ctx, importTalk_Speak, req, new(comments.Word))
+}
+
+// ServeTalk serves impl as the service comments.Talk to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeTalk(ctx context.Context, impl TalkServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: TalkServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Say",
+				Handler: kernel.Adapt(impl, TalkServer.Say),
+			},
+			{
+				Name:    "Whisper",
+				Handler: kernel.Adapt(impl, TalkServer.Whisper),
+			},
+			{
+				Name:    "Shout",
+				Handler: kernel.Adapt(impl, TalkServer.Shout),
+			},
+			{
+				Name:    "Mumble",
+				Handler: kernel.Adapt(impl, TalkServer.Mumble),
+			},
+			{
+				Name:    "Speak",
+				Handler: kernel.Adapt(impl, TalkServer.Speak),
+			},
+		},
+	}, requires...)
+}
+
+// LocateTalk returns a client of comments.Talk that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateTalk(ctx context.Context) (TalkClient, error) {
+	remote, err := kernel.Locate(ctx, TalkServiceName, "Say", "Whisper", "Shout", "Mumble", "Speak")
+	if err != nil {
+		return nil, err
+	}
+	return locatedTalkClient{remote: remote}, nil
+}
+
+// locatedTalkClient is the client that LocateTalk returns.
+type locatedTalkClient struct {
+	remote *kernel.Remote
+}
+
+// Say calls comments.Talk.Say.
+func (c locatedTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SayAsync calls comments.Talk.Say and returns its future.
+func (c locatedTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(comments.Word))
+}
+
+// Whisper calls comments.Talk.Whisper.
+func (c locatedTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WhisperAsync calls comments.Talk.Whisper and returns its future.
+func (c locatedTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(comments.Word))
+}
+
+// Shout calls comments.Talk.Shout.
+func (c locatedTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ShoutAsync calls comments.Talk.Shout and returns its future.
+func (c locatedTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(comments.Word))
+}
+
+// Mumble calls comments.Talk.Mumble.
+func (c locatedTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// MumbleAsync calls comments.Talk.Mumble and returns its future.
+func (c locatedTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(comments.Word))
+}
+
+// Speak calls comments.Talk.Speak.
+func (c locatedTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SpeakAsync calls comments.Talk.Speak and returns its future.
+func (c locatedTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 4, req, new(comments.Word))
 }

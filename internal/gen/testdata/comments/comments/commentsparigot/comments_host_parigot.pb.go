@@ -17,6 +17,7 @@ import (
 	comments "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -130,6 +131,12 @@ func (c localTalkClient) Say(ctx context.Context, req *comments.Word) (*comments
 	return resp, nil
 }
 
+// SayAsync calls comments.Talk.Say on a goroutine of its own and returns its
+// future.
+func (c localTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Say, req)
+}
+
 // Whisper calls comments.Talk.Whisper.
 func (c localTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -137,6 +144,12 @@ func (c localTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comm
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WhisperAsync calls comments.Talk.Whisper on a goroutine of its own and
+// returns its future.
+func (c localTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Whisper, req)
 }
 
 // Shout calls comments.Talk.Shout.
@@ -148,6 +161,12 @@ func (c localTalkClient) Shout(ctx context.Context, req *comments.Word) (*commen
 	return resp, nil
 }
 
+// ShoutAsync calls comments.Talk.Shout on a goroutine of its own and returns
+// its future.
+func (c localTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Shout, req)
+}
+
 // Mumble calls comments.Talk.Mumble.
 func (c localTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -157,6 +176,12 @@ func (c localTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comme
 	return resp, nil
 }
 
+// MumbleAsync calls comments.Talk.Mumble on a goroutine of its own and returns
+// its future.
+func (c localTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Mumble, req)
+}
+
 // Speak calls comments.Talk.Speak.
 func (c localTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
@@ -164,4 +189,96 @@ func (c localTalkClient) Speak(ctx context.Context, req *comments.Word) (*commen
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SpeakAsync calls comments.Talk.Speak on a goroutine of its own and returns
+// its future.
+func (c localTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Speak, req)
+}
+
+// NewTalkHostClient returns a client of comments.Talk that calls the guests
+// that serve it, through d.
+func NewTalkHostClient(d pluginsdk.Dispatcher) TalkClient {
+	return hostTalkClient{dispatcher: d}
+}
+
+// hostTalkClient is the client that NewTalkHostClient returns.
+type hostTalkClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Say calls comments.Talk.Say.
+func (c hostTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Say", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SayAsync calls comments.Talk.Say on a goroutine of its own and returns its
+// future.
+func (c hostTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Say, req)
+}
+
+// Whisper calls comments.Talk.Whisper.
+func (c hostTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Whisper", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WhisperAsync calls comments.Talk.Whisper on a goroutine of its own and
+// returns its future.
+func (c hostTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Whisper, req)
+}
+
+// Shout calls comments.Talk.Shout.
+func (c hostTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Shout", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ShoutAsync calls comments.Talk.Shout on a goroutine of its own and returns
+// its future.
+func (c hostTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Shout, req)
+}
+
+// Mumble calls comments.Talk.Mumble.
+func (c hostTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Mumble", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// MumbleAsync calls comments.Talk.Mumble on a goroutine of its own and returns
+// its future.
+func (c hostTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Mumble, req)
+}
+
+// Speak calls comments.Talk.Speak.
+func (c hostTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	resp := new(comments.Word)
+	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Speak", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SpeakAsync calls comments.Talk.Speak on a goroutine of its own and returns
+// its future.
+func (c hostTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return future.Go(ctx, c.Speak, req)
 }

@@ -19,6 +19,7 @@ package commentsparigot
 import (
 	context "context"
 	comments "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -112,12 +113,52 @@ func (UnimplementedTalkImpl) Speak(context.Context, *comments.Word, *comments.Wo
 type TalkClient interface {
 	// Say says it.
 	Say(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// SayAsync is Say without the wait: it returns the future of the response.
+	SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// Whisper has its comment behind it.
+	Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// WhisperAsync is Whisper without the wait: it returns the future of the
+	// response.
+	WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// Shout has a block,
+	// with stars.
+	Shout(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// ShoutAsync is Shout without the wait: it returns the future of the response.
+	ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// Mumble calls comments.Talk.Mumble.
+	Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// MumbleAsync is Mumble without the wait: it returns the future of the
+	// response.
+	MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// 日本語でおk: comments are not only ASCII.
+	Speak(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// SpeakAsync is Speak without the wait: it returns the future of the response.
+	SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+}
+
+// TalkServer is what an implementation of the service comments.Talk in a guest
+// provides, see ServeTalk. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+//
+// Talk says things.
+//
+// It says them in paragraphs:
+//
+//	and in code
+//
+// and in lists
+//   - one
+//   - two
+type TalkServer interface {
+	// Say says it.
+	Say(ctx context.Context, req *comments.Word) (*comments.Word, error)
 	// Whisper has its comment behind it.
 	Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error)
 	// Shout has a block,
 	// with stars.
 	Shout(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	// Mumble calls comments.Talk.Mumble.
+	// Mumble handles comments.Talk.Mumble.
 	Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
 	// 日本語でおk: comments are not only ASCII.
 	Speak(ctx context.Context, req *comments.Word) (*comments.Word, error)

@@ -8,6 +8,7 @@ package n5parigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *words.Word, *words.Word) erro
 // concurrent use.
 type SvcClient interface {
 	// Call calls constrained_names.n5.Svc.Call.
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+}
+
+// SvcServer is what an implementation of the service constrained_names.n5.Svc
+// in a guest provides, see ServeSvc. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles constrained_names.n5.Svc.Call.
 	Call(ctx context.Context, req *words.Word) (*words.Word, error)
 }

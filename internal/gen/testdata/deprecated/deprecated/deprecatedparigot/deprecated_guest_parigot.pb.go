@@ -8,7 +8,9 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -49,6 +51,11 @@ func (guestFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprec
 	return resp, nil
 }
 
+// KeepAsync calls deprecated.Fresh.Keep and returns its future.
+func (guestFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.CallAsync(ctx, importFresh_Keep, req, new(deprecated.Word))
+}
+
 // Drop calls deprecated.Fresh.Drop.
 //
 // Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
@@ -59,6 +66,84 @@ func (guestFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprec
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DropAsync calls deprecated.Fresh.Drop and returns its future.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (guestFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.CallAsync(ctx, importFresh_Drop, req, new(deprecated.Word))
+}
+
+// ServeFresh serves impl as the service deprecated.Fresh to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeFresh(ctx context.Context, impl FreshServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: FreshServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Keep",
+				Handler: kernel.Adapt(impl, FreshServer.Keep),
+			},
+			{
+				Name:    "Drop",
+				Handler: kernel.Adapt(impl, FreshServer.Drop),
+			},
+		},
+	}, requires...)
+}
+
+// LocateFresh returns a client of deprecated.Fresh that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateFresh(ctx context.Context) (FreshClient, error) {
+	remote, err := kernel.Locate(ctx, FreshServiceName, "Keep", "Drop")
+	if err != nil {
+		return nil, err
+	}
+	return locatedFreshClient{remote: remote}, nil
+}
+
+// locatedFreshClient is the client that LocateFresh returns.
+type locatedFreshClient struct {
+	remote *kernel.Remote
+}
+
+// Keep calls deprecated.Fresh.Keep.
+func (c locatedFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	resp := new(deprecated.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// KeepAsync calls deprecated.Fresh.Keep and returns its future.
+func (c locatedFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
+}
+
+// Drop calls deprecated.Fresh.Drop.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c locatedFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	resp := new(deprecated.Word)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DropAsync calls deprecated.Fresh.Drop and returns its future.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c locatedFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(deprecated.Word))
 }
 
 // importStale_Call is the host's function for deprecated.Stale.Call.
@@ -90,4 +175,70 @@ func (guestStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprec
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls deprecated.Stale.Call and returns its future.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (guestStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.CallAsync(ctx, importStale_Call, req, new(deprecated.Word))
+}
+
+// ServeStale serves impl as the service deprecated.Stale to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func ServeStale(ctx context.Context, impl StaleServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: StaleServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, StaleServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateStale returns a client of deprecated.Stale that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func LocateStale(ctx context.Context) (StaleClient, error) {
+	remote, err := kernel.Locate(ctx, StaleServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedStaleClient{remote: remote}, nil
+}
+
+// locatedStaleClient is the client that LocateStale returns.
+type locatedStaleClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls deprecated.Stale.Call.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c locatedStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	resp := new(deprecated.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls deprecated.Stale.Call and returns its future.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c locatedStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
 }

@@ -10,6 +10,7 @@ import (
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -82,6 +83,12 @@ func (c localFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*depr
 	return resp, nil
 }
 
+// KeepAsync calls deprecated.Fresh.Keep on a goroutine of its own and returns
+// its future.
+func (c localFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Keep, req)
+}
+
 // Drop calls deprecated.Fresh.Drop.
 //
 // Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
@@ -92,6 +99,62 @@ func (c localFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*depr
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DropAsync calls deprecated.Fresh.Drop on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c localFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Drop, req)
+}
+
+// NewFreshHostClient returns a client of deprecated.Fresh that calls the
+// guests that serve it, through d.
+func NewFreshHostClient(d pluginsdk.Dispatcher) FreshClient {
+	return hostFreshClient{dispatcher: d}
+}
+
+// hostFreshClient is the client that NewFreshHostClient returns.
+type hostFreshClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Keep calls deprecated.Fresh.Keep.
+func (c hostFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	resp := new(deprecated.Word)
+	if err := c.dispatcher.Dispatch(ctx, FreshServiceName, "Keep", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// KeepAsync calls deprecated.Fresh.Keep on a goroutine of its own and returns
+// its future.
+func (c hostFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Keep, req)
+}
+
+// Drop calls deprecated.Fresh.Drop.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c hostFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	resp := new(deprecated.Word)
+	if err := c.dispatcher.Dispatch(ctx, FreshServiceName, "Drop", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DropAsync calls deprecated.Fresh.Drop on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c hostFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Drop, req)
 }
 
 // RegisterStale registers impl with e as the service deprecated.Stale, which
@@ -150,4 +213,48 @@ func (c localStaleClient) Call(ctx context.Context, req *deprecated.Word) (*depr
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls deprecated.Stale.Call on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c localStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewStaleHostClient returns a client of deprecated.Stale that calls the
+// guests that serve it, through d.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func NewStaleHostClient(d pluginsdk.Dispatcher) StaleClient {
+	return hostStaleClient{dispatcher: d}
+}
+
+// hostStaleClient is the client that NewStaleHostClient returns.
+type hostStaleClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls deprecated.Stale.Call.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c hostStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	resp := new(deprecated.Word)
+	if err := c.dispatcher.Dispatch(ctx, StaleServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls deprecated.Stale.Call on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c hostStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

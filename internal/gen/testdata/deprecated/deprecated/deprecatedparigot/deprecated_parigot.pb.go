@@ -8,6 +8,7 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -58,6 +59,27 @@ func (UnimplementedFreshImpl) Drop(context.Context, *deprecated.Word, *deprecate
 // FreshClient calls the service deprecated.Fresh. It is safe for concurrent
 // use.
 type FreshClient interface {
+	// Keep stays.
+	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// KeepAsync is Keep without the wait: it returns the future of the response.
+	KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// Drop goes.
+	//
+	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+	// deprecated/deprecated.proto.
+	Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// DropAsync is Drop without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+	// deprecated/deprecated.proto.
+	DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+}
+
+// FreshServer is what an implementation of the service deprecated.Fresh in a
+// guest provides, see ServeFresh. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type FreshServer interface {
 	// Keep stays.
 	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 	// Drop goes.
@@ -123,6 +145,28 @@ func (UnimplementedStaleImpl) Call(context.Context, *deprecated.Word, *deprecate
 // deprecated/deprecated.proto.
 type StaleClient interface {
 	// Call calls deprecated.Stale.Call.
+	//
+	// Deprecated: the service deprecated.Stale is marked as deprecated in
+	// deprecated/deprecated.proto.
+	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	//
+	// Deprecated: the service deprecated.Stale is marked as deprecated in
+	// deprecated/deprecated.proto.
+	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+}
+
+// StaleServer is what an implementation of the service deprecated.Stale in a
+// guest provides, see ServeStale. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// Stale is old.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+type StaleServer interface {
+	// Call handles deprecated.Stale.Call.
 	//
 	// Deprecated: the service deprecated.Stale is marked as deprecated in
 	// deprecated/deprecated.proto.

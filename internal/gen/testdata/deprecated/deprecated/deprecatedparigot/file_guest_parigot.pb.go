@@ -8,7 +8,9 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -45,4 +47,65 @@ func (guestWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprec
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls deprecated.Whole.Call and returns its future.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (guestWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.CallAsync(ctx, importWhole_Call, req, new(deprecated.Word))
+}
+
+// ServeWhole serves impl as the service deprecated.Whole to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func ServeWhole(ctx context.Context, impl WholeServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: WholeServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, WholeServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateWhole returns a client of deprecated.Whole that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func LocateWhole(ctx context.Context) (WholeClient, error) {
+	remote, err := kernel.Locate(ctx, WholeServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedWholeClient{remote: remote}, nil
+}
+
+// locatedWholeClient is the client that LocateWhole returns.
+type locatedWholeClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls deprecated.Whole.Call.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c locatedWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	resp := new(deprecated.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls deprecated.Whole.Call and returns its future.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c locatedWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
 }

@@ -10,6 +10,7 @@ import (
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -72,4 +73,44 @@ func (c localWholeClient) Call(ctx context.Context, req *deprecated.Word) (*depr
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls deprecated.Whole.Call on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c localWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewWholeHostClient returns a client of deprecated.Whole that calls the
+// guests that serve it, through d.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func NewWholeHostClient(d pluginsdk.Dispatcher) WholeClient {
+	return hostWholeClient{dispatcher: d}
+}
+
+// hostWholeClient is the client that NewWholeHostClient returns.
+type hostWholeClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls deprecated.Whole.Call.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c hostWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	resp := new(deprecated.Word)
+	if err := c.dispatcher.Dispatch(ctx, WholeServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls deprecated.Whole.Call on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c hostWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -56,6 +57,23 @@ func (UnimplementedWholeImpl) Call(context.Context, *deprecated.Word, *deprecate
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 type WholeClient interface {
 	// Call calls deprecated.Whole.Call.
+	//
+	// Deprecated: the file deprecated/file.proto is marked as deprecated.
+	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	//
+	// Deprecated: the file deprecated/file.proto is marked as deprecated.
+	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+}
+
+// WholeServer is what an implementation of the service deprecated.Whole in a
+// guest provides, see ServeWhole. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+type WholeServer interface {
+	// Call handles deprecated.Whole.Call.
 	//
 	// Deprecated: the file deprecated/file.proto is marked as deprecated.
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)

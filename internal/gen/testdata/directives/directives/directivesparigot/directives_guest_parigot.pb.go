@@ -13,7 +13,9 @@ package directivesparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -53,6 +55,11 @@ func (guestRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, e
 	return resp, nil
 }
 
+// CallAsync calls directives.Run.Call and returns its future.
+func (guestRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importRun_Call, req, new(words.Word))
+}
+
 // Block calls directives.Run.Block.
 func (guestRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -60,4 +67,73 @@ func (guestRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BlockAsync calls directives.Run.Block and returns its future.
+func (guestRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importRun_Block, req, new(words.Word))
+}
+
+// ServeRun serves impl as the service directives.Run to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeRun(ctx context.Context, impl RunServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: RunServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, RunServer.Call),
+			},
+			{
+				Name:    "Block",
+				Handler: kernel.Adapt(impl, RunServer.Block),
+			},
+		},
+	}, requires...)
+}
+
+// LocateRun returns a client of directives.Run that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateRun(ctx context.Context) (RunClient, error) {
+	remote, err := kernel.Locate(ctx, RunServiceName, "Call", "Block")
+	if err != nil {
+		return nil, err
+	}
+	return locatedRunClient{remote: remote}, nil
+}
+
+// locatedRunClient is the client that LocateRun returns.
+type locatedRunClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls directives.Run.Call.
+func (c locatedRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls directives.Run.Call and returns its future.
+func (c locatedRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(words.Word))
+}
+
+// Block calls directives.Run.Block.
+func (c locatedRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BlockAsync calls directives.Run.Block and returns its future.
+func (c locatedRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(words.Word))
 }

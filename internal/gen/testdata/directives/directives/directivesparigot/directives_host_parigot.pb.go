@@ -15,6 +15,7 @@ import (
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -86,6 +87,12 @@ func (c localRunClient) Call(ctx context.Context, req *words.Word) (*words.Word,
 	return resp, nil
 }
 
+// CallAsync calls directives.Run.Call on a goroutine of its own and returns
+// its future.
+func (c localRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // Block calls directives.Run.Block.
 func (c localRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -93,4 +100,51 @@ func (c localRunClient) Block(ctx context.Context, req *words.Word) (*words.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BlockAsync calls directives.Run.Block on a goroutine of its own and returns
+// its future.
+func (c localRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Block, req)
+}
+
+// NewRunHostClient returns a client of directives.Run that calls the guests
+// that serve it, through d.
+func NewRunHostClient(d pluginsdk.Dispatcher) RunClient {
+	return hostRunClient{dispatcher: d}
+}
+
+// hostRunClient is the client that NewRunHostClient returns.
+type hostRunClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls directives.Run.Call.
+func (c hostRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, RunServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls directives.Run.Call on a goroutine of its own and returns
+// its future.
+func (c hostRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// Block calls directives.Run.Block.
+func (c hostRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, RunServiceName, "Block", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BlockAsync calls directives.Run.Block on a goroutine of its own and returns
+// its future.
+func (c hostRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Block, req)
 }

@@ -17,6 +17,7 @@ package directivesparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -72,6 +73,26 @@ func (UnimplementedRunImpl) Block(context.Context, *words.Word, *words.Word) err
 //
 // line b.go:2
 type RunClient interface {
+	// go:noinline
+	// go:linkname runtime.x
+	// go:wasmimport env x
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// go: build x
+	// go:embed secret
+	Block(ctx context.Context, req *words.Word) (*words.Word, error)
+	// BlockAsync is Block without the wait: it returns the future of the response.
+	BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+}
+
+// RunServer is what an implementation of the service directives.Run in a guest
+// provides, see ServeRun. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+//
+// line b.go:2
+type RunServer interface {
 	// go:noinline
 	// go:linkname runtime.x
 	// go:wasmimport env x

@@ -10,6 +10,7 @@ import (
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.E
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EditAsync calls edition2023.Editor.Edit on a goroutine of its own and
+// returns its future.
+func (c localEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+	return future.Go(ctx, c.Edit, req)
+}
+
+// NewEditorHostClient returns a client of edition2023.Editor that calls the
+// guests that serve it, through d.
+func NewEditorHostClient(d pluginsdk.Dispatcher) EditorClient {
+	return hostEditorClient{dispatcher: d}
+}
+
+// hostEditorClient is the client that NewEditorHostClient returns.
+type hostEditorClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Edit calls edition2023.Editor.Edit.
+func (c hostEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+	resp := new(ed.EditResponse)
+	if err := c.dispatcher.Dispatch(ctx, EditorServiceName, "Edit", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EditAsync calls edition2023.Editor.Edit on a goroutine of its own and
+// returns its future.
+func (c hostEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+	return future.Go(ctx, c.Edit, req)
 }

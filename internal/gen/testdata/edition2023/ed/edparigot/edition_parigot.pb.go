@@ -8,6 +8,7 @@ package edparigot
 import (
 	context "context"
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedEditorImpl) Edit(context.Context, *ed.EditRequest, *ed.EditRe
 // use.
 type EditorClient interface {
 	// Edit calls edition2023.Editor.Edit.
+	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
+	// EditAsync is Edit without the wait: it returns the future of the response.
+	EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error]
+}
+
+// EditorServer is what an implementation of the service edition2023.Editor in
+// a guest provides, see ServeEditor. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type EditorServer interface {
+	// Edit handles edition2023.Editor.Edit.
 	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
 }

@@ -8,7 +8,9 @@ package edparigot
 import (
 	context "context"
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.Edi
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EditAsync calls edition2024.Editor.Edit and returns its future.
+func (guestEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+	return guest.CallAsync(ctx, importEditor_Edit, req, new(ed.EditResponse))
+}
+
+// ServeEditor serves impl as the service edition2024.Editor to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeEditor(ctx context.Context, impl EditorServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: EditorServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Edit",
+				Handler: kernel.Adapt(impl, EditorServer.Edit),
+			},
+		},
+	}, requires...)
+}
+
+// LocateEditor returns a client of edition2024.Editor that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateEditor(ctx context.Context) (EditorClient, error) {
+	remote, err := kernel.Locate(ctx, EditorServiceName, "Edit")
+	if err != nil {
+		return nil, err
+	}
+	return locatedEditorClient{remote: remote}, nil
+}
+
+// locatedEditorClient is the client that LocateEditor returns.
+type locatedEditorClient struct {
+	remote *kernel.Remote
+}
+
+// Edit calls edition2024.Editor.Edit.
+func (c locatedEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+	resp := new(ed.EditResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EditAsync calls edition2024.Editor.Edit and returns its future.
+func (c locatedEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(ed.EditResponse))
 }

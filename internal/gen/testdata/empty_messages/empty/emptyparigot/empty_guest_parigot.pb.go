@@ -8,7 +8,9 @@ package emptyparigot
 import (
 	context "context"
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestNothingClient) Happens(ctx context.Context, req *empty.HappensRequest
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HappensAsync calls empty_messages.Nothing.Happens and returns its future.
+func (guestNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+	return guest.CallAsync(ctx, importNothing_Happens, req, new(empty.HappensResponse))
+}
+
+// ServeNothing serves impl as the service empty_messages.Nothing to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeNothing(ctx context.Context, impl NothingServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: NothingServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Happens",
+				Handler: kernel.Adapt(impl, NothingServer.Happens),
+			},
+		},
+	}, requires...)
+}
+
+// LocateNothing returns a client of empty_messages.Nothing that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateNothing(ctx context.Context) (NothingClient, error) {
+	remote, err := kernel.Locate(ctx, NothingServiceName, "Happens")
+	if err != nil {
+		return nil, err
+	}
+	return locatedNothingClient{remote: remote}, nil
+}
+
+// locatedNothingClient is the client that LocateNothing returns.
+type locatedNothingClient struct {
+	remote *kernel.Remote
+}
+
+// Happens calls empty_messages.Nothing.Happens.
+func (c locatedNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+	resp := new(empty.HappensResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// HappensAsync calls empty_messages.Nothing.Happens and returns its future.
+func (c locatedNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(empty.HappensResponse))
 }

@@ -10,6 +10,7 @@ import (
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localNothingClient) Happens(ctx context.Context, req *empty.HappensReque
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HappensAsync calls empty_messages.Nothing.Happens on a goroutine of its own
+// and returns its future.
+func (c localNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+	return future.Go(ctx, c.Happens, req)
+}
+
+// NewNothingHostClient returns a client of empty_messages.Nothing that calls
+// the guests that serve it, through d.
+func NewNothingHostClient(d pluginsdk.Dispatcher) NothingClient {
+	return hostNothingClient{dispatcher: d}
+}
+
+// hostNothingClient is the client that NewNothingHostClient returns.
+type hostNothingClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Happens calls empty_messages.Nothing.Happens.
+func (c hostNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+	resp := new(empty.HappensResponse)
+	if err := c.dispatcher.Dispatch(ctx, NothingServiceName, "Happens", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// HappensAsync calls empty_messages.Nothing.Happens on a goroutine of its own
+// and returns its future.
+func (c hostNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+	return future.Go(ctx, c.Happens, req)
 }

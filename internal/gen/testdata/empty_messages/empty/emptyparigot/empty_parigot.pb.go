@@ -8,6 +8,7 @@ package emptyparigot
 import (
 	context "context"
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,18 @@ func (UnimplementedNothingImpl) Happens(context.Context, *empty.HappensRequest, 
 // concurrent use.
 type NothingClient interface {
 	// Happens calls empty_messages.Nothing.Happens.
+	Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
+	// HappensAsync is Happens without the wait: it returns the future of the
+	// response.
+	HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
+}
+
+// NothingServer is what an implementation of the service
+// empty_messages.Nothing in a guest provides, see ServeNothing. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type NothingServer interface {
+	// Happens handles empty_messages.Nothing.Happens.
 	Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
 }

@@ -6,7 +6,9 @@
 package emptyparigot
 
 import (
+	context "context"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -24,3 +26,29 @@ func NewIdleClient() IdleClient {
 
 // guestIdleClient is the client that NewIdleClient returns.
 type guestIdleClient struct{}
+
+// ServeIdle serves impl as the service empty_service.Idle to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeIdle(ctx context.Context, impl IdleServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: IdleServiceName,
+		Impl: impl,
+	}, requires...)
+}
+
+// LocateIdle returns a client of empty_service.Idle that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateIdle(ctx context.Context) (IdleClient, error) {
+	remote, err := kernel.Locate(ctx, IdleServiceName)
+	if err != nil {
+		return nil, err
+	}
+	return locatedIdleClient{remote: remote}, nil
+}
+
+// locatedIdleClient is the client that LocateIdle returns.
+type locatedIdleClient struct {
+	remote *kernel.Remote
+}

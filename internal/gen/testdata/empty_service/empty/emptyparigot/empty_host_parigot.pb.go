@@ -39,3 +39,14 @@ func NewLocalIdleClient(impl IdleImpl) IdleClient {
 type localIdleClient struct {
 	impl IdleImpl
 }
+
+// NewIdleHostClient returns a client of empty_service.Idle that calls the
+// guests that serve it, through d.
+func NewIdleHostClient(d pluginsdk.Dispatcher) IdleClient {
+	return hostIdleClient{dispatcher: d}
+}
+
+// hostIdleClient is the client that NewIdleHostClient returns.
+type hostIdleClient struct {
+	dispatcher pluginsdk.Dispatcher
+}

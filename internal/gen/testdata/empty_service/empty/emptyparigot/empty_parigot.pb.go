@@ -25,3 +25,10 @@ type UnimplementedIdleImpl struct{}
 // use.
 type IdleClient interface {
 }
+
+// IdleServer is what an implementation of the service empty_service.Idle in a
+// guest provides, see ServeIdle. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type IdleServer interface {
+}

@@ -8,7 +8,9 @@ package abparigot
 import (
 	context "context"
 	ab "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestSvcClient) Call(ctx context.Context, req *ab.Word) (*ab.Word, error) 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls file_names.ab.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *ab.Word) *future.Method[*ab.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(ab.Word))
+}
+
+// ServeSvc serves impl as the service file_names.ab.Svc to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeSvc(ctx context.Context, impl SvcServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: SvcServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, SvcServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateSvc returns a client of file_names.ab.Svc that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateSvc(ctx context.Context) (SvcClient, error) {
+	remote, err := kernel.Locate(ctx, SvcServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedSvcClient{remote: remote}, nil
+}
+
+// locatedSvcClient is the client that LocateSvc returns.
+type locatedSvcClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls file_names.ab.Svc.Call.
+func (c locatedSvcClient) Call(ctx context.Context, req *ab.Word) (*ab.Word, error) {
+	resp := new(ab.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls file_names.ab.Svc.Call and returns its future.
+func (c locatedSvcClient) CallAsync(ctx context.Context, req *ab.Word) *future.Method[*ab.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(ab.Word))
 }

@@ -10,6 +10,7 @@ import (
 	ab "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localSvcClient) Call(ctx context.Context, req *ab.Word) (*ab.Word, error
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls file_names.ab.Svc.Call on a goroutine of its own and returns
+// its future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *ab.Word) *future.Method[*ab.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSvcHostClient returns a client of file_names.ab.Svc that calls the guests
+// that serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls file_names.ab.Svc.Call.
+func (c hostSvcClient) Call(ctx context.Context, req *ab.Word) (*ab.Word, error) {
+	resp := new(ab.Word)
+	if err := c.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls file_names.ab.Svc.Call on a goroutine of its own and returns
+// its future.
+func (c hostSvcClient) CallAsync(ctx context.Context, req *ab.Word) *future.Method[*ab.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

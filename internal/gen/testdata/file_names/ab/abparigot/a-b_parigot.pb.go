@@ -8,6 +8,7 @@ package abparigot
 import (
 	context "context"
 	ab "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *ab.Word, *ab.Word) error {
 // use.
 type SvcClient interface {
 	// Call calls file_names.ab.Svc.Call.
+	Call(ctx context.Context, req *ab.Word) (*ab.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *ab.Word) *future.Method[*ab.Word, error]
+}
+
+// SvcServer is what an implementation of the service file_names.ab.Svc in a
+// guest provides, see ServeSvc. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles file_names.ab.Svc.Call.
 	Call(ctx context.Context, req *ab.Word) (*ab.Word, error)
 }

@@ -10,6 +10,7 @@ import (
 	dot "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localSvcClient) Call(ctx context.Context, req *dot.Word) (*dot.Word, err
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls file_names.dot.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSvcHostClient returns a client of file_names.dot.Svc that calls the
+// guests that serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls file_names.dot.Svc.Call.
+func (c hostSvcClient) Call(ctx context.Context, req *dot.Word) (*dot.Word, error) {
+	resp := new(dot.Word)
+	if err := c.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls file_names.dot.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c hostSvcClient) CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

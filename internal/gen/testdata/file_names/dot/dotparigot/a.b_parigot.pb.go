@@ -8,6 +8,7 @@ package dotparigot
 import (
 	context "context"
 	dot "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *dot.Word, *dot.Word) error {
 // use.
 type SvcClient interface {
 	// Call calls file_names.dot.Svc.Call.
+	Call(ctx context.Context, req *dot.Word) (*dot.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error]
+}
+
+// SvcServer is what an implementation of the service file_names.dot.Svc in a
+// guest provides, see ServeSvc. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles file_names.dot.Svc.Call.
 	Call(ctx context.Context, req *dot.Word) (*dot.Word, error)
 }

@@ -8,6 +8,7 @@ package upperparigot
 import (
 	context "context"
 	upper "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *upper.Word, *upper.Word) erro
 // use.
 type SvcClient interface {
 	// Call calls file_names.upper.Svc.Call.
+	Call(ctx context.Context, req *upper.Word) (*upper.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *upper.Word) *future.Method[*upper.Word, error]
+}
+
+// SvcServer is what an implementation of the service file_names.upper.Svc in a
+// guest provides, see ServeSvc. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles file_names.upper.Svc.Call.
 	Call(ctx context.Context, req *upper.Word) (*upper.Word, error)
 }

@@ -12,7 +12,9 @@ import (
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	req "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	status "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -59,6 +61,11 @@ func (guestCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, 
 	return resp, nil
 }
 
+// VersionsAsync calls foreign_messages.Caller.Versions and returns its future.
+func (guestCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+	return guest.CallAsync(ctx_, importCaller_Versions, req_, new(v11.Out))
+}
+
 // Locals calls foreign_messages.Caller.Locals.
 func (guestCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
@@ -68,6 +75,11 @@ func (guestCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, e
 	return resp, nil
 }
 
+// LocalsAsync calls foreign_messages.Caller.Locals and returns its future.
+func (guestCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+	return guest.CallAsync(ctx_, importCaller_Locals, req_, new(ctx.Out))
+}
+
 // Packages calls foreign_messages.Caller.Packages.
 func (guestCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
@@ -75,4 +87,91 @@ func (guestCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.O
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesAsync calls foreign_messages.Caller.Packages and returns its future.
+func (guestCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+	return guest.CallAsync(ctx_, importCaller_Packages, req_, new(status.Out))
+}
+
+// ServeCaller serves impl as the service foreign_messages.Caller to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeCaller(ctx_ context.Context, impl CallerServer, requires ...string) error {
+	return kernel.Serve(ctx_, kernel.Service{
+		Name: CallerServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Versions",
+				Handler: kernel.Adapt(impl, CallerServer.Versions),
+			},
+			{
+				Name:    "Locals",
+				Handler: kernel.Adapt(impl, CallerServer.Locals),
+			},
+			{
+				Name:    "Packages",
+				Handler: kernel.Adapt(impl, CallerServer.Packages),
+			},
+		},
+	}, requires...)
+}
+
+// LocateCaller returns a client of foreign_messages.Caller that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateCaller(ctx_ context.Context) (CallerClient, error) {
+	remote, err := kernel.Locate(ctx_, CallerServiceName, "Versions", "Locals", "Packages")
+	if err != nil {
+		return nil, err
+	}
+	return locatedCallerClient{remote: remote}, nil
+}
+
+// locatedCallerClient is the client that LocateCaller returns.
+type locatedCallerClient struct {
+	remote *kernel.Remote
+}
+
+// Versions calls foreign_messages.Caller.Versions.
+func (c locatedCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
+	resp := new(v11.Out)
+	if err := c.remote.Call(ctx_, 0, req_, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// VersionsAsync calls foreign_messages.Caller.Versions and returns its future.
+func (c locatedCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+	return kernel.CallAsync(ctx_, c.remote, 0, req_, new(v11.Out))
+}
+
+// Locals calls foreign_messages.Caller.Locals.
+func (c locatedCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
+	resp := new(ctx.Out)
+	if err := c.remote.Call(ctx_, 1, req_, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LocalsAsync calls foreign_messages.Caller.Locals and returns its future.
+func (c locatedCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+	return kernel.CallAsync(ctx_, c.remote, 1, req_, new(ctx.Out))
+}
+
+// Packages calls foreign_messages.Caller.Packages.
+func (c locatedCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
+	resp := new(status.Out)
+	if err := c.remote.Call(ctx_, 2, req_, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PackagesAsync calls foreign_messages.Caller.Packages and returns its future.
+func (c locatedCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+	return kernel.CallAsync(ctx_, c.remote, 2, req_, new(status.Out))
 }

@@ -14,6 +14,7 @@ import (
 	status "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -100,6 +101,12 @@ func (c localCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out
 	return resp, nil
 }
 
+// VersionsAsync calls foreign_messages.Caller.Versions on a goroutine of its
+// own and returns its future.
+func (c localCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+	return future.Go(ctx_, c.Versions, req_)
+}
+
 // Locals calls foreign_messages.Caller.Locals.
 func (c localCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
@@ -109,6 +116,12 @@ func (c localCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out,
 	return resp, nil
 }
 
+// LocalsAsync calls foreign_messages.Caller.Locals on a goroutine of its own
+// and returns its future.
+func (c localCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+	return future.Go(ctx_, c.Locals, req_)
+}
+
 // Packages calls foreign_messages.Caller.Packages.
 func (c localCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
@@ -116,4 +129,66 @@ func (c localCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesAsync calls foreign_messages.Caller.Packages on a goroutine of its
+// own and returns its future.
+func (c localCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+	return future.Go(ctx_, c.Packages, req_)
+}
+
+// NewCallerHostClient returns a client of foreign_messages.Caller that calls
+// the guests that serve it, through d.
+func NewCallerHostClient(d pluginsdk.Dispatcher) CallerClient {
+	return hostCallerClient{dispatcher: d}
+}
+
+// hostCallerClient is the client that NewCallerHostClient returns.
+type hostCallerClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Versions calls foreign_messages.Caller.Versions.
+func (c hostCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
+	resp := new(v11.Out)
+	if err := c.dispatcher.Dispatch(ctx_, CallerServiceName, "Versions", req_, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// VersionsAsync calls foreign_messages.Caller.Versions on a goroutine of its
+// own and returns its future.
+func (c hostCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+	return future.Go(ctx_, c.Versions, req_)
+}
+
+// Locals calls foreign_messages.Caller.Locals.
+func (c hostCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
+	resp := new(ctx.Out)
+	if err := c.dispatcher.Dispatch(ctx_, CallerServiceName, "Locals", req_, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LocalsAsync calls foreign_messages.Caller.Locals on a goroutine of its own
+// and returns its future.
+func (c hostCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+	return future.Go(ctx_, c.Locals, req_)
+}
+
+// Packages calls foreign_messages.Caller.Packages.
+func (c hostCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
+	resp := new(status.Out)
+	if err := c.dispatcher.Dispatch(ctx_, CallerServiceName, "Packages", req_, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PackagesAsync calls foreign_messages.Caller.Packages on a goroutine of its
+// own and returns its future.
+func (c hostCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+	return future.Go(ctx_, c.Packages, req_)
 }

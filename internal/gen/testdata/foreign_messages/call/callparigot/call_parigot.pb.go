@@ -12,6 +12,7 @@ import (
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	req "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	status "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status1 "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -70,8 +71,34 @@ func (UnimplementedCallerImpl) Packages(context.Context, *req.In, *status.Out) e
 type CallerClient interface {
 	// Versions calls foreign_messages.Caller.Versions.
 	Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
+	// VersionsAsync is Versions without the wait: it returns the future of the
+	// response.
+	VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error]
 	// Locals calls foreign_messages.Caller.Locals.
 	Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
+	// LocalsAsync is Locals without the wait: it returns the future of the
+	// response.
+	LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error]
 	// Packages calls foreign_messages.Caller.Packages.
+	Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
+	// PackagesAsync is Packages without the wait: it returns the future of the
+	// response.
+	PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error]
+}
+
+// CallerServer is what an implementation of the service
+// foreign_messages.Caller in a guest provides, see ServeCaller. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+//
+// The packages of these messages are called as each other, as parameters of
+// the generated functions, or as packages that generated code imports.
+type CallerServer interface {
+	// Versions handles foreign_messages.Caller.Versions.
+	Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
+	// Locals handles foreign_messages.Caller.Locals.
+	Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
+	// Packages handles foreign_messages.Caller.Packages.
 	Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
 }

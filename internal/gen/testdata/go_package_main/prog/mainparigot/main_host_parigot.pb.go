@@ -10,6 +10,7 @@ import (
 	prog "github.com/iansmith/parigot/internal/gen/testdata/go_package_main/prog"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localSvcClient) Call(ctx context.Context, req *prog.Word) (*prog.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_main.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *prog.Word) *future.Method[*prog.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSvcHostClient returns a client of go_package_main.Svc that calls the
+// guests that serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls go_package_main.Svc.Call.
+func (c hostSvcClient) Call(ctx context.Context, req *prog.Word) (*prog.Word, error) {
+	resp := new(prog.Word)
+	if err := c.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls go_package_main.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c hostSvcClient) CallAsync(ctx context.Context, req *prog.Word) *future.Method[*prog.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,7 +8,9 @@ package namedparigot
 import (
 	context "context"
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoAsync calls go_package_name.Named.Go and returns its future.
+func (guestNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+	return guest.CallAsync(ctx, importNamed_Go, req, new(dir_name.Thing))
+}
+
+// ServeNamed serves impl as the service go_package_name.Named to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeNamed(ctx context.Context, impl NamedServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: NamedServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Go",
+				Handler: kernel.Adapt(impl, NamedServer.Go),
+			},
+		},
+	}, requires...)
+}
+
+// LocateNamed returns a client of go_package_name.Named that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateNamed(ctx context.Context) (NamedClient, error) {
+	remote, err := kernel.Locate(ctx, NamedServiceName, "Go")
+	if err != nil {
+		return nil, err
+	}
+	return locatedNamedClient{remote: remote}, nil
+}
+
+// locatedNamedClient is the client that LocateNamed returns.
+type locatedNamedClient struct {
+	remote *kernel.Remote
+}
+
+// Go calls go_package_name.Named.Go.
+func (c locatedNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+	resp := new(dir_name.Thing)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GoAsync calls go_package_name.Named.Go and returns its future.
+func (c locatedNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(dir_name.Thing))
 }

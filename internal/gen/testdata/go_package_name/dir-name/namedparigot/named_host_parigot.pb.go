@@ -10,6 +10,7 @@ import (
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_nam
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoAsync calls go_package_name.Named.Go on a goroutine of its own and returns
+// its future.
+func (c localNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+	return future.Go(ctx, c.Go, req)
+}
+
+// NewNamedHostClient returns a client of go_package_name.Named that calls the
+// guests that serve it, through d.
+func NewNamedHostClient(d pluginsdk.Dispatcher) NamedClient {
+	return hostNamedClient{dispatcher: d}
+}
+
+// hostNamedClient is the client that NewNamedHostClient returns.
+type hostNamedClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Go calls go_package_name.Named.Go.
+func (c hostNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+	resp := new(dir_name.Thing)
+	if err := c.dispatcher.Dispatch(ctx, NamedServiceName, "Go", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GoAsync calls go_package_name.Named.Go on a goroutine of its own and returns
+// its future.
+func (c hostNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+	return future.Go(ctx, c.Go, req)
 }

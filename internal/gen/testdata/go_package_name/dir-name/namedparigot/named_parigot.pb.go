@@ -8,6 +8,7 @@ package namedparigot
 import (
 	context "context"
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedNamedImpl) Go(context.Context, *dir_name.Thing, *dir_name.Thi
 // concurrent use.
 type NamedClient interface {
 	// Go calls go_package_name.Named.Go.
+	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
+	// GoAsync is Go without the wait: it returns the future of the response.
+	GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
+}
+
+// NamedServer is what an implementation of the service go_package_name.Named
+// in a guest provides, see ServeNamed. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type NamedServer interface {
+	// Go handles go_package_name.Named.Go.
 	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
 }

@@ -10,6 +10,7 @@ import (
 	c "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c_ localSvcClient) Call(ctx context.Context, req *c.Word) (*c.Word, error)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nc.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c_ localSvcClient) CallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error] {
+	return future.Go(ctx, c_.Call, req)
+}
+
+// NewSvcHostClient returns a client of go_package_names.nc.Svc that calls the
+// guests that serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls go_package_names.nc.Svc.Call.
+func (c_ hostSvcClient) Call(ctx context.Context, req *c.Word) (*c.Word, error) {
+	resp := new(c.Word)
+	if err := c_.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls go_package_names.nc.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c_ hostSvcClient) CallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error] {
+	return future.Go(ctx, c_.Call, req)
 }

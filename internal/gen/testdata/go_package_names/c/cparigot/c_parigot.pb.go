@@ -8,6 +8,7 @@ package cparigot
 import (
 	context "context"
 	c "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *c.Word, *c.Word) error {
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.nc.Svc.Call.
+	Call(ctx context.Context, req *c.Word) (*c.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error]
+}
+
+// SvcServer is what an implementation of the service go_package_names.nc.Svc
+// in a guest provides, see ServeSvc. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.nc.Svc.Call.
 	Call(ctx context.Context, req *c.Word) (*c.Word, error)
 }

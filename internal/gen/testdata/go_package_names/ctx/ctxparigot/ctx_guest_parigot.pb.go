@@ -8,7 +8,9 @@ package ctxparigot
 import (
 	context "context"
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, erro
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nctx.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return guest.CallAsync(ctx_, importSvc_Call, req, new(ctx.Word))
+}
+
+// ServeSvc serves impl as the service go_package_names.nctx.Svc to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeSvc(ctx_ context.Context, impl SvcServer, requires ...string) error {
+	return kernel.Serve(ctx_, kernel.Service{
+		Name: SvcServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, SvcServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateSvc returns a client of go_package_names.nctx.Svc that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateSvc(ctx_ context.Context) (SvcClient, error) {
+	remote, err := kernel.Locate(ctx_, SvcServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedSvcClient{remote: remote}, nil
+}
+
+// locatedSvcClient is the client that LocateSvc returns.
+type locatedSvcClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls go_package_names.nctx.Svc.Call.
+func (c locatedSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
+	resp := new(ctx.Word)
+	if err := c.remote.Call(ctx_, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls go_package_names.nctx.Svc.Call and returns its future.
+func (c locatedSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return kernel.CallAsync(ctx_, c.remote, 0, req, new(ctx.Word))
 }

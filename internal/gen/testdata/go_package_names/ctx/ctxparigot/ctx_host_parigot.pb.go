@@ -10,6 +10,7 @@ import (
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nctx.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c localSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return future.Go(ctx_, c.Call, req)
+}
+
+// NewSvcHostClient returns a client of go_package_names.nctx.Svc that calls
+// the guests that serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls go_package_names.nctx.Svc.Call.
+func (c hostSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
+	resp := new(ctx.Word)
+	if err := c.dispatcher.Dispatch(ctx_, SvcServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls go_package_names.nctx.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c hostSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return future.Go(ctx_, c.Call, req)
 }

@@ -8,6 +8,7 @@ package ctxparigot
 import (
 	context "context"
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *ctx.Word, *ctx.Word) error {
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.nctx.Svc.Call.
+	Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error]
+}
+
+// SvcServer is what an implementation of the service go_package_names.nctx.Svc
+// in a guest provides, see ServeSvc. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.nctx.Svc.Call.
 	Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error)
 }

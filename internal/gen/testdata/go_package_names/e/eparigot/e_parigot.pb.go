@@ -8,6 +8,7 @@ package eparigot
 import (
 	context "context"
 	e "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *e.Word, *e.Word) error {
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.ne.Svc.Call.
+	Call(ctx context.Context, req *e.Word) (*e.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *e.Word) *future.Method[*e.Word, error]
+}
+
+// SvcServer is what an implementation of the service go_package_names.ne.Svc
+// in a guest provides, see ServeSvc. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.ne.Svc.Call.
 	Call(ctx context.Context, req *e.Word) (*e.Word, error)
 }

@@ -8,6 +8,7 @@ package engparigot
 import (
 	context "context"
 	eng "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *eng.Word, *eng.Word) error {
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.neng.Svc.Call.
+	Call(ctx context.Context, req *eng.Word) (*eng.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *eng.Word) *future.Method[*eng.Word, error]
+}
+
+// SvcServer is what an implementation of the service go_package_names.neng.Svc
+// in a guest provides, see ServeSvc. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.neng.Svc.Call.
 	Call(ctx context.Context, req *eng.Word) (*eng.Word, error)
 }

@@ -8,7 +8,9 @@ package errparigot
 import (
 	context "context"
 	err "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestSvcClient) Call(ctx context.Context, req *err.Word) (*err.Word, error
 		return nil, err_
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nerr.Svc.Call and returns its future.
+func (guestSvcClient) CallAsync(ctx context.Context, req *err.Word) *future.Method[*err.Word, error] {
+	return guest.CallAsync(ctx, importSvc_Call, req, new(err.Word))
+}
+
+// ServeSvc serves impl as the service go_package_names.nerr.Svc to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeSvc(ctx context.Context, impl SvcServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: SvcServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, SvcServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateSvc returns a client of go_package_names.nerr.Svc that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateSvc(ctx context.Context) (SvcClient, error) {
+	remote, err_ := kernel.Locate(ctx, SvcServiceName, "Call")
+	if err_ != nil {
+		return nil, err_
+	}
+	return locatedSvcClient{remote: remote}, nil
+}
+
+// locatedSvcClient is the client that LocateSvc returns.
+type locatedSvcClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls go_package_names.nerr.Svc.Call.
+func (c locatedSvcClient) Call(ctx context.Context, req *err.Word) (*err.Word, error) {
+	resp := new(err.Word)
+	if err_ := c.remote.Call(ctx, 0, req, resp); err_ != nil {
+		return nil, err_
+	}
+	return resp, nil
+}
+
+// CallAsync calls go_package_names.nerr.Svc.Call and returns its future.
+func (c locatedSvcClient) CallAsync(ctx context.Context, req *err.Word) *future.Method[*err.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(err.Word))
 }

@@ -10,6 +10,7 @@ import (
 	err "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localSvcClient) Call(ctx context.Context, req *err.Word) (*err.Word, err
 		return nil, err_
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nerr.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *err.Word) *future.Method[*err.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSvcHostClient returns a client of go_package_names.nerr.Svc that calls
+// the guests that serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls go_package_names.nerr.Svc.Call.
+func (c hostSvcClient) Call(ctx context.Context, req *err.Word) (*err.Word, error) {
+	resp := new(err.Word)
+	if err_ := c.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp); err_ != nil {
+		return nil, err_
+	}
+	return resp, nil
+}
+
+// CallAsync calls go_package_names.nerr.Svc.Call on a goroutine of its own and
+// returns its future.
+func (c hostSvcClient) CallAsync(ctx context.Context, req *err.Word) *future.Method[*err.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package errparigot
 import (
 	context "context"
 	err "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *err.Word, *err.Word) error {
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.nerr.Svc.Call.
+	Call(ctx context.Context, req *err.Word) (*err.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *err.Word) *future.Method[*err.Word, error]
+}
+
+// SvcServer is what an implementation of the service go_package_names.nerr.Svc
+// in a guest provides, see ServeSvc. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.nerr.Svc.Call.
 	Call(ctx context.Context, req *err.Word) (*err.Word, error)
 }

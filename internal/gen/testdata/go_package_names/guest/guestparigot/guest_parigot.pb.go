@@ -8,6 +8,7 @@ package guestparigot
 import (
 	context "context"
 	guest "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,17 @@ func (UnimplementedSvcImpl) Call(context.Context, *guest.Word, *guest.Word) erro
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.nguest.Svc.Call.
+	Call(ctx context.Context, req *guest.Word) (*guest.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *guest.Word) *future.Method[*guest.Word, error]
+}
+
+// SvcServer is what an implementation of the service
+// go_package_names.nguest.Svc in a guest provides, see ServeSvc. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.nguest.Svc.Call.
 	Call(ctx context.Context, req *guest.Word) (*guest.Word, error)
 }

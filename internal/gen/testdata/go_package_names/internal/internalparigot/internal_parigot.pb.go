@@ -8,6 +8,7 @@ package internalparigot
 import (
 	context "context"
 	internal "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/internal"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,5 +46,17 @@ func (UnimplementedSvcImpl) Call(context.Context, *internal.Word, *internal.Word
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.ninternal.Svc.Call.
+	Call(ctx context.Context, req *internal.Word) (*internal.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *internal.Word) *future.Method[*internal.Word, error]
+}
+
+// SvcServer is what an implementation of the service
+// go_package_names.ninternal.Svc in a guest provides, see ServeSvc. Methods
+// are called concurrently, each call on a goroutine of its own. An error made
+// by package status arrives at the caller as it is; the text of any other
+// error stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.ninternal.Svc.Call.
 	Call(ctx context.Context, req *internal.Word) (*internal.Word, error)
 }

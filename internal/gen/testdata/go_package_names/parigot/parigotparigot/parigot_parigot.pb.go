@@ -8,6 +8,7 @@ package parigotparigot
 import (
 	context "context"
 	parigot "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,5 +46,17 @@ func (UnimplementedSvcImpl) Call(context.Context, *parigot.Word, *parigot.Word) 
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.nparigot.Svc.Call.
+	Call(ctx context.Context, req *parigot.Word) (*parigot.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *parigot.Word) *future.Method[*parigot.Word, error]
+}
+
+// SvcServer is what an implementation of the service
+// go_package_names.nparigot.Svc in a guest provides, see ServeSvc. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.nparigot.Svc.Call.
 	Call(ctx context.Context, req *parigot.Word) (*parigot.Word, error)
 }

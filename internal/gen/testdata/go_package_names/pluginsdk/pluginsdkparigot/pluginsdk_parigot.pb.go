@@ -8,6 +8,7 @@ package pluginsdkparigot
 import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,5 +46,17 @@ func (UnimplementedSvcImpl) Call(context.Context, *pluginsdk.Word, *pluginsdk.Wo
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.npluginsdk.Svc.Call.
+	Call(ctx context.Context, req *pluginsdk.Word) (*pluginsdk.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *pluginsdk.Word) *future.Method[*pluginsdk.Word, error]
+}
+
+// SvcServer is what an implementation of the service
+// go_package_names.npluginsdk.Svc in a guest provides, see ServeSvc. Methods
+// are called concurrently, each call on a goroutine of its own. An error made
+// by package status arrives at the caller as it is; the text of any other
+// error stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.npluginsdk.Svc.Call.
 	Call(ctx context.Context, req *pluginsdk.Word) (*pluginsdk.Word, error)
 }

@@ -10,6 +10,7 @@ import (
 	proto "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localSvcClient) Call(ctx context.Context, req *proto.Word) (*proto.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls go_package_names.nproto.Svc.Call on a goroutine of its own
+// and returns its future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *proto.Word) *future.Method[*proto.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSvcHostClient returns a client of go_package_names.nproto.Svc that calls
+// the guests that serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls go_package_names.nproto.Svc.Call.
+func (c hostSvcClient) Call(ctx context.Context, req *proto.Word) (*proto.Word, error) {
+	resp := new(proto.Word)
+	if err := c.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls go_package_names.nproto.Svc.Call on a goroutine of its own
+// and returns its future.
+func (c hostSvcClient) CallAsync(ctx context.Context, req *proto.Word) *future.Method[*proto.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

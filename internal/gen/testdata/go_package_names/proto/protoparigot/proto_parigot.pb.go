@@ -8,6 +8,7 @@ package protoparigot
 import (
 	context "context"
 	proto "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,17 @@ func (UnimplementedSvcImpl) Call(context.Context, *proto.Word, *proto.Word) erro
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.nproto.Svc.Call.
+	Call(ctx context.Context, req *proto.Word) (*proto.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *proto.Word) *future.Method[*proto.Word, error]
+}
+
+// SvcServer is what an implementation of the service
+// go_package_names.nproto.Svc in a guest provides, see ServeSvc. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.nproto.Svc.Call.
 	Call(ctx context.Context, req *proto.Word) (*proto.Word, error)
 }

@@ -8,6 +8,7 @@ package stackparigot
 import (
 	context "context"
 	stack "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,17 @@ func (UnimplementedSvcImpl) Call(context.Context, *stack.Word, *stack.Word) erro
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.nstack.Svc.Call.
+	Call(ctx context.Context, req *stack.Word) (*stack.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *stack.Word) *future.Method[*stack.Word, error]
+}
+
+// SvcServer is what an implementation of the service
+// go_package_names.nstack.Svc in a guest provides, see ServeSvc. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.nstack.Svc.Call.
 	Call(ctx context.Context, req *stack.Word) (*stack.Word, error)
 }

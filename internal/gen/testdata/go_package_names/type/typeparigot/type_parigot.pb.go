@@ -8,6 +8,7 @@ package typeparigot
 import (
 	context "context"
 	_type "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,17 @@ func (UnimplementedSvcImpl) Call(context.Context, *_type.Word, *_type.Word) erro
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.ntype.Svc.Call.
+	Call(ctx context.Context, req *_type.Word) (*_type.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *_type.Word) *future.Method[*_type.Word, error]
+}
+
+// SvcServer is what an implementation of the service
+// go_package_names.ntype.Svc in a guest provides, see ServeSvc. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.ntype.Svc.Call.
 	Call(ctx context.Context, req *_type.Word) (*_type.Word, error)
 }

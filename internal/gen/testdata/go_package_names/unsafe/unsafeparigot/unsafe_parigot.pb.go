@@ -8,6 +8,7 @@ package unsafeparigot
 import (
 	context "context"
 	unsafe "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,5 +45,17 @@ func (UnimplementedSvcImpl) Call(context.Context, *unsafe.Word, *unsafe.Word) er
 // concurrent use.
 type SvcClient interface {
 	// Call calls go_package_names.nunsafe.Svc.Call.
+	Call(ctx context.Context, req *unsafe.Word) (*unsafe.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *unsafe.Word) *future.Method[*unsafe.Word, error]
+}
+
+// SvcServer is what an implementation of the service
+// go_package_names.nunsafe.Svc in a guest provides, see ServeSvc. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type SvcServer interface {
+	// Call handles go_package_names.nunsafe.Svc.Call.
 	Call(ctx context.Context, req *unsafe.Word) (*unsafe.Word, error)
 }

@@ -8,7 +8,9 @@ package grownv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	unsafe "unsafe"
 )
@@ -49,6 +51,11 @@ func (guestClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowRes
 	return resp, nil
 }
 
+// NowAsync calls grown.Clock.Now and returns its future.
+func (guestClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return guest.CallAsync(ctx, importClock_Now, req, new(v1.NowResponse))
+}
+
 // Alarm calls grown.Clock.Alarm.
 func (guestClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
@@ -56,6 +63,75 @@ func (guestClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AlarmAsync calls grown.Clock.Alarm and returns its future.
+func (guestClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+	return guest.CallAsync(ctx, importClock_Alarm, req, new(v1.NowResponse))
+}
+
+// ServeClock serves impl as the service grown.Clock to the other guests of its
+// engine, once the services whose full names are in requires have started. It
+// returns when ctx ends, or when all guests were asked to end and no call is
+// left: see [kernel.Serve].
+func ServeClock(ctx context.Context, impl ClockServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ClockServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Now",
+				Handler: kernel.Adapt(impl, ClockServer.Now),
+			},
+			{
+				Name:    "Alarm",
+				Handler: kernel.Adapt(impl, ClockServer.Alarm),
+			},
+		},
+	}, requires...)
+}
+
+// LocateClock returns a client of grown.Clock that calls the guests that serve
+// it. It waits until one does: see [kernel.Locate].
+func LocateClock(ctx context.Context) (ClockClient, error) {
+	remote, err := kernel.Locate(ctx, ClockServiceName, "Now", "Alarm")
+	if err != nil {
+		return nil, err
+	}
+	return locatedClockClient{remote: remote}, nil
+}
+
+// locatedClockClient is the client that LocateClock returns.
+type locatedClockClient struct {
+	remote *kernel.Remote
+}
+
+// Now calls grown.Clock.Now.
+func (c locatedClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NowAsync calls grown.Clock.Now and returns its future.
+func (c locatedClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.NowResponse))
+}
+
+// Alarm calls grown.Clock.Alarm.
+func (c locatedClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AlarmAsync calls grown.Clock.Alarm and returns its future.
+func (c locatedClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.NowResponse))
 }
 
 // importCalendar_Today is the host's function for grown.Calendar.Today.
@@ -81,4 +157,55 @@ func (guestCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.N
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TodayAsync calls grown.Calendar.Today and returns its future.
+func (guestCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return guest.CallAsync(ctx, importCalendar_Today, req, new(v1.NowResponse))
+}
+
+// ServeCalendar serves impl as the service grown.Calendar to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeCalendar(ctx context.Context, impl CalendarServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: CalendarServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Today",
+				Handler: kernel.Adapt(impl, CalendarServer.Today),
+			},
+		},
+	}, requires...)
+}
+
+// LocateCalendar returns a client of grown.Calendar that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateCalendar(ctx context.Context) (CalendarClient, error) {
+	remote, err := kernel.Locate(ctx, CalendarServiceName, "Today")
+	if err != nil {
+		return nil, err
+	}
+	return locatedCalendarClient{remote: remote}, nil
+}
+
+// locatedCalendarClient is the client that LocateCalendar returns.
+type locatedCalendarClient struct {
+	remote *kernel.Remote
+}
+
+// Today calls grown.Calendar.Today.
+func (c locatedCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TodayAsync calls grown.Calendar.Today and returns its future.
+func (c locatedCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.NowResponse))
 }

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -82,6 +83,12 @@ func (c localClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowR
 	return resp, nil
 }
 
+// NowAsync calls grown.Clock.Now on a goroutine of its own and returns its
+// future.
+func (c localClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Now, req)
+}
+
 // Alarm calls grown.Clock.Alarm.
 func (c localClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
@@ -89,6 +96,53 @@ func (c localClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AlarmAsync calls grown.Clock.Alarm on a goroutine of its own and returns its
+// future.
+func (c localClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Alarm, req)
+}
+
+// NewClockHostClient returns a client of grown.Clock that calls the guests
+// that serve it, through d.
+func NewClockHostClient(d pluginsdk.Dispatcher) ClockClient {
+	return hostClockClient{dispatcher: d}
+}
+
+// hostClockClient is the client that NewClockHostClient returns.
+type hostClockClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Now calls grown.Clock.Now.
+func (c hostClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.dispatcher.Dispatch(ctx, ClockServiceName, "Now", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NowAsync calls grown.Clock.Now on a goroutine of its own and returns its
+// future.
+func (c hostClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Now, req)
+}
+
+// Alarm calls grown.Clock.Alarm.
+func (c hostClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.dispatcher.Dispatch(ctx, ClockServiceName, "Alarm", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AlarmAsync calls grown.Clock.Alarm on a goroutine of its own and returns its
+// future.
+func (c hostClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Alarm, req)
 }
 
 // RegisterCalendar registers impl with e as the service grown.Calendar, which
@@ -137,4 +191,36 @@ func (c localCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TodayAsync calls grown.Calendar.Today on a goroutine of its own and returns
+// its future.
+func (c localCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Today, req)
+}
+
+// NewCalendarHostClient returns a client of grown.Calendar that calls the
+// guests that serve it, through d.
+func NewCalendarHostClient(d pluginsdk.Dispatcher) CalendarClient {
+	return hostCalendarClient{dispatcher: d}
+}
+
+// hostCalendarClient is the client that NewCalendarHostClient returns.
+type hostCalendarClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Today calls grown.Calendar.Today.
+func (c hostCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	resp := new(v1.NowResponse)
+	if err := c.dispatcher.Dispatch(ctx, CalendarServiceName, "Today", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TodayAsync calls grown.Calendar.Today on a goroutine of its own and returns
+// its future.
+func (c hostCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return future.Go(ctx, c.Today, req)
 }

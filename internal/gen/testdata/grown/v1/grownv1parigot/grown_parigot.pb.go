@@ -8,6 +8,7 @@ package grownv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -56,6 +57,23 @@ func (UnimplementedClockImpl) Alarm(context.Context, *timestamppb.Timestamp, *v1
 type ClockClient interface {
 	// Now tells the time.
 	Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+	// NowAsync is Now without the wait: it returns the future of the response.
+	NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+	// Alarm rings at a time.
+	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
+	// AlarmAsync is Alarm without the wait: it returns the future of the response.
+	AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error]
+}
+
+// ClockServer is what an implementation of the service grown.Clock in a guest
+// provides, see ServeClock. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+//
+// Clock had only Now when before/clock.go was written.
+type ClockServer interface {
+	// Now tells the time.
+	Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 	// Alarm rings at a time.
 	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
 }
@@ -96,5 +114,18 @@ func (UnimplementedCalendarImpl) Today(context.Context, *v1.NowRequest, *v1.NowR
 // Calendar is new.
 type CalendarClient interface {
 	// Today calls grown.Calendar.Today.
+	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+	// TodayAsync is Today without the wait: it returns the future of the response.
+	TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+}
+
+// CalendarServer is what an implementation of the service grown.Calendar in a
+// guest provides, see ServeCalendar. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+//
+// Calendar is new.
+type CalendarServer interface {
+	// Today handles grown.Calendar.Today.
 	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 }

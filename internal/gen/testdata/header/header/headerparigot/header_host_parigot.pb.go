@@ -13,6 +13,7 @@ import (
 	header "github.com/iansmith/parigot/internal/gen/testdata/header/header"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -68,4 +69,36 @@ func (c localSvcClient) Call(ctx context.Context, req *header.Word) (*header.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls header.Svc.Call on a goroutine of its own and returns its
+// future.
+func (c localSvcClient) CallAsync(ctx context.Context, req *header.Word) *future.Method[*header.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSvcHostClient returns a client of header.Svc that calls the guests that
+// serve it, through d.
+func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
+	return hostSvcClient{dispatcher: d}
+}
+
+// hostSvcClient is the client that NewSvcHostClient returns.
+type hostSvcClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls header.Svc.Call.
+func (c hostSvcClient) Call(ctx context.Context, req *header.Word) (*header.Word, error) {
+	resp := new(header.Word)
+	if err := c.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls header.Svc.Call on a goroutine of its own and returns its
+// future.
+func (c hostSvcClient) CallAsync(ctx context.Context, req *header.Word) *future.Method[*header.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -11,6 +11,7 @@ package headerparigot
 import (
 	context "context"
 	header "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,5 +46,16 @@ func (UnimplementedSvcImpl) Call(context.Context, *header.Word, *header.Word) er
 // SvcClient calls the service header.Svc. It is safe for concurrent use.
 type SvcClient interface {
 	// Call calls header.Svc.Call.
+	Call(ctx context.Context, req *header.Word) (*header.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *header.Word) *future.Method[*header.Word, error]
+}
+
+// SvcServer is what an implementation of the service header.Svc in a guest
+// provides, see ServeSvc. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type SvcServer interface {
+	// Call handles header.Svc.Call.
 	Call(ctx context.Context, req *header.Word) (*header.Word, error)
 }

@@ -8,7 +8,9 @@ package idsparigot
 import (
 	context "context"
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -40,4 +42,55 @@ func (guestQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.Se
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsync calls ids.Queue.Send and returns its future.
+func (guestQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Send, req, new(ids.SendResponse))
+}
+
+// ServeQueue serves impl as the service ids.Queue to the other guests of its
+// engine, once the services whose full names are in requires have started. It
+// returns when ctx ends, or when all guests were asked to end and no call is
+// left: see [kernel.Serve].
+func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: QueueServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Send",
+				Handler: kernel.Adapt(impl, QueueServer.Send),
+			},
+		},
+	}, requires...)
+}
+
+// LocateQueue returns a client of ids.Queue that calls the guests that serve
+// it. It waits until one does: see [kernel.Locate].
+func LocateQueue(ctx context.Context) (QueueClient, error) {
+	remote, err := kernel.Locate(ctx, QueueServiceName, "Send")
+	if err != nil {
+		return nil, err
+	}
+	return locatedQueueClient{remote: remote}, nil
+}
+
+// locatedQueueClient is the client that LocateQueue returns.
+type locatedQueueClient struct {
+	remote *kernel.Remote
+}
+
+// Send calls ids.Queue.Send.
+func (c locatedQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+	resp := new(ids.SendResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsync calls ids.Queue.Send and returns its future.
+func (c locatedQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(ids.SendResponse))
 }

@@ -10,6 +10,7 @@ import (
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsync calls ids.Queue.Send on a goroutine of its own and returns its
+// future.
+func (c localQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+	return future.Go(ctx, c.Send, req)
+}
+
+// NewQueueHostClient returns a client of ids.Queue that calls the guests that
+// serve it, through d.
+func NewQueueHostClient(d pluginsdk.Dispatcher) QueueClient {
+	return hostQueueClient{dispatcher: d}
+}
+
+// hostQueueClient is the client that NewQueueHostClient returns.
+type hostQueueClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Send calls ids.Queue.Send.
+func (c hostQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+	resp := new(ids.SendResponse)
+	if err := c.dispatcher.Dispatch(ctx, QueueServiceName, "Send", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsync calls ids.Queue.Send on a goroutine of its own and returns its
+// future.
+func (c hostQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+	return future.Go(ctx, c.Send, req)
 }

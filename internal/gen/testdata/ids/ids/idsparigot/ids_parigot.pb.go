@@ -8,6 +8,7 @@ package idsparigot
 import (
 	context "context"
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	id "github.com/iansmith/parigot/pluginsdk/id"
 	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
@@ -104,5 +105,16 @@ func (UnimplementedQueueImpl) Send(context.Context, *ids.SendRequest, *ids.SendR
 // QueueClient calls the service ids.Queue. It is safe for concurrent use.
 type QueueClient interface {
 	// Send calls ids.Queue.Send.
+	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
+	// SendAsync is Send without the wait: it returns the future of the response.
+	SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
+}
+
+// QueueServer is what an implementation of the service ids.Queue in a guest
+// provides, see ServeQueue. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type QueueServer interface {
+	// Send handles ids.Queue.Send.
 	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
 }

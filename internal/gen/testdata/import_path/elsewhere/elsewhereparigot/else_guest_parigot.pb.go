@@ -8,7 +8,9 @@ package elsewhereparigot
 import (
 	context "context"
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FindAsync calls import_path.Finder.Find and returns its future.
+func (guestFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+	return guest.CallAsync(ctx, importFinder_Find, req, new(elsewhere.FindResponse))
+}
+
+// ServeFinder serves impl as the service import_path.Finder to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeFinder(ctx context.Context, impl FinderServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: FinderServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Find",
+				Handler: kernel.Adapt(impl, FinderServer.Find),
+			},
+		},
+	}, requires...)
+}
+
+// LocateFinder returns a client of import_path.Finder that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateFinder(ctx context.Context) (FinderClient, error) {
+	remote, err := kernel.Locate(ctx, FinderServiceName, "Find")
+	if err != nil {
+		return nil, err
+	}
+	return locatedFinderClient{remote: remote}, nil
+}
+
+// locatedFinderClient is the client that LocateFinder returns.
+type locatedFinderClient struct {
+	remote *kernel.Remote
+}
+
+// Find calls import_path.Finder.Find.
+func (c locatedFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+	resp := new(elsewhere.FindResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// FindAsync calls import_path.Finder.Find and returns its future.
+func (c locatedFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(elsewhere.FindResponse))
 }

@@ -10,6 +10,7 @@ import (
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FindAsync calls import_path.Finder.Find on a goroutine of its own and
+// returns its future.
+func (c localFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+	return future.Go(ctx, c.Find, req)
+}
+
+// NewFinderHostClient returns a client of import_path.Finder that calls the
+// guests that serve it, through d.
+func NewFinderHostClient(d pluginsdk.Dispatcher) FinderClient {
+	return hostFinderClient{dispatcher: d}
+}
+
+// hostFinderClient is the client that NewFinderHostClient returns.
+type hostFinderClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Find calls import_path.Finder.Find.
+func (c hostFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+	resp := new(elsewhere.FindResponse)
+	if err := c.dispatcher.Dispatch(ctx, FinderServiceName, "Find", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// FindAsync calls import_path.Finder.Find on a goroutine of its own and
+// returns its future.
+func (c hostFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+	return future.Go(ctx, c.Find, req)
 }

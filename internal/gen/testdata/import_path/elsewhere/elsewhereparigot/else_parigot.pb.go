@@ -8,6 +8,7 @@ package elsewhereparigot
 import (
 	context "context"
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedFinderImpl) Find(context.Context, *elsewhere.FindRequest, *el
 // use.
 type FinderClient interface {
 	// Find calls import_path.Finder.Find.
+	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
+	// FindAsync is Find without the wait: it returns the future of the response.
+	FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error]
+}
+
+// FinderServer is what an implementation of the service import_path.Finder in
+// a guest provides, see ServeFinder. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type FinderServer interface {
+	// Find handles import_path.Finder.Find.
 	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
 }

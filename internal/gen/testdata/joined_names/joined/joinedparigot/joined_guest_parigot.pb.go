@@ -8,7 +8,9 @@ package joinedparigot
 import (
 	context "context"
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -43,6 +45,57 @@ func (guestFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.F
 	return resp, nil
 }
 
+// BarBazAsync calls joined_names.Foo.BarBaz and returns its future.
+func (guestFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.CallAsync(ctx, importFoo_BarBaz, req, new(joined.FooBar))
+}
+
+// ServeFoo serves impl as the service joined_names.Foo to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: FooServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "BarBaz",
+				Handler: kernel.Adapt(impl, FooServer.BarBaz),
+			},
+		},
+	}, requires...)
+}
+
+// LocateFoo returns a client of joined_names.Foo that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateFoo(ctx context.Context) (FooClient, error) {
+	remote, err := kernel.Locate(ctx, FooServiceName, "BarBaz")
+	if err != nil {
+		return nil, err
+	}
+	return locatedFooClient{remote: remote}, nil
+}
+
+// locatedFooClient is the client that LocateFoo returns.
+type locatedFooClient struct {
+	remote *kernel.Remote
+}
+
+// BarBaz calls joined_names.Foo.BarBaz.
+func (c locatedFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	resp := new(joined.FooBar)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BarBazAsync calls joined_names.Foo.BarBaz and returns its future.
+func (c locatedFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
+}
+
 // importFooBar3_Baz is the host's function for joined_names.FooBar3.Baz.
 //
 //go:wasmimport joined_names.FooBar3 Baz
@@ -66,6 +119,57 @@ func (guestFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazAsync calls joined_names.FooBar3.Baz and returns its future.
+func (guestFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.CallAsync(ctx, importFooBar3_Baz, req, new(joined.FooBar))
+}
+
+// ServeFooBar3 serves impl as the service joined_names.FooBar3 to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeFooBar3(ctx context.Context, impl FooBar3Server, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: FooBar3ServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Baz",
+				Handler: kernel.Adapt(impl, FooBar3Server.Baz),
+			},
+		},
+	}, requires...)
+}
+
+// LocateFooBar3 returns a client of joined_names.FooBar3 that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateFooBar3(ctx context.Context) (FooBar3Client, error) {
+	remote, err := kernel.Locate(ctx, FooBar3ServiceName, "Baz")
+	if err != nil {
+		return nil, err
+	}
+	return locatedFooBar3Client{remote: remote}, nil
+}
+
+// locatedFooBar3Client is the client that LocateFooBar3 returns.
+type locatedFooBar3Client struct {
+	remote *kernel.Remote
+}
+
+// Baz calls joined_names.FooBar3.Baz.
+func (c locatedFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	resp := new(joined.FooBar)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BazAsync calls joined_names.FooBar3.Baz and returns its future.
+func (c locatedFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
 }
 
 // importFoo_BarBaz_Baz is the host's function for joined_names.Foo_BarBaz.Baz.
@@ -93,6 +197,57 @@ func (guestFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*join
 	return resp, nil
 }
 
+// BazAsync calls joined_names.Foo_BarBaz.Baz and returns its future.
+func (guestFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.CallAsync(ctx, importFoo_BarBaz_Baz, req, new(joined.FooBar))
+}
+
+// ServeFoo_BarBaz serves impl as the service joined_names.Foo_BarBaz to the
+// other guests of its engine, once the services whose full names are in
+// requires have started. It returns when ctx ends, or when all guests were
+// asked to end and no call is left: see [kernel.Serve].
+func ServeFoo_BarBaz(ctx context.Context, impl Foo_BarBazServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: Foo_BarBazServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Baz",
+				Handler: kernel.Adapt(impl, Foo_BarBazServer.Baz),
+			},
+		},
+	}, requires...)
+}
+
+// LocateFoo_BarBaz returns a client of joined_names.Foo_BarBaz that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateFoo_BarBaz(ctx context.Context) (Foo_BarBazClient, error) {
+	remote, err := kernel.Locate(ctx, Foo_BarBazServiceName, "Baz")
+	if err != nil {
+		return nil, err
+	}
+	return locatedFoo_BarBazClient{remote: remote}, nil
+}
+
+// locatedFoo_BarBazClient is the client that LocateFoo_BarBaz returns.
+type locatedFoo_BarBazClient struct {
+	remote *kernel.Remote
+}
+
+// Baz calls joined_names.Foo_BarBaz.Baz.
+func (c locatedFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	resp := new(joined.FooBar)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BazAsync calls joined_names.Foo_BarBaz.Baz and returns its future.
+func (c locatedFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
+}
+
 // importLocalFoo_BarBaz is the host's function for joined_names.LocalFoo.BarBaz.
 //
 //go:wasmimport joined_names.LocalFoo BarBaz
@@ -116,4 +271,55 @@ func (guestLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joi
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazAsync calls joined_names.LocalFoo.BarBaz and returns its future.
+func (guestLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.CallAsync(ctx, importLocalFoo_BarBaz, req, new(joined.FooBar))
+}
+
+// ServeLocalFoo serves impl as the service joined_names.LocalFoo to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeLocalFoo(ctx context.Context, impl LocalFooServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: LocalFooServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "BarBaz",
+				Handler: kernel.Adapt(impl, LocalFooServer.BarBaz),
+			},
+		},
+	}, requires...)
+}
+
+// LocateLocalFoo returns a client of joined_names.LocalFoo that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateLocalFoo(ctx context.Context) (LocalFooClient, error) {
+	remote, err := kernel.Locate(ctx, LocalFooServiceName, "BarBaz")
+	if err != nil {
+		return nil, err
+	}
+	return locatedLocalFooClient{remote: remote}, nil
+}
+
+// locatedLocalFooClient is the client that LocateLocalFoo returns.
+type locatedLocalFooClient struct {
+	remote *kernel.Remote
+}
+
+// BarBaz calls joined_names.LocalFoo.BarBaz.
+func (c locatedLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	resp := new(joined.FooBar)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BarBazAsync calls joined_names.LocalFoo.BarBaz and returns its future.
+func (c locatedLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
 }

@@ -10,6 +10,7 @@ import (
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -67,6 +68,38 @@ func (c localFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined
 	return resp, nil
 }
 
+// BarBazAsync calls joined_names.Foo.BarBaz on a goroutine of its own and
+// returns its future.
+func (c localFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.BarBaz, req)
+}
+
+// NewFooHostClient returns a client of joined_names.Foo that calls the guests
+// that serve it, through d.
+func NewFooHostClient(d pluginsdk.Dispatcher) FooClient {
+	return hostFooClient{dispatcher: d}
+}
+
+// hostFooClient is the client that NewFooHostClient returns.
+type hostFooClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// BarBaz calls joined_names.Foo.BarBaz.
+func (c hostFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	resp := new(joined.FooBar)
+	if err := c.dispatcher.Dispatch(ctx, FooServiceName, "BarBaz", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BarBazAsync calls joined_names.Foo.BarBaz on a goroutine of its own and
+// returns its future.
+func (c hostFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.BarBaz, req)
+}
+
 // RegisterFooBar3 registers impl with e as the service joined_names.FooBar3,
 // which guests import as the module "joined_names.FooBar3". It fails when impl
 // is nil.
@@ -114,6 +147,38 @@ func (c localFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joine
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazAsync calls joined_names.FooBar3.Baz on a goroutine of its own and
+// returns its future.
+func (c localFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.Baz, req)
+}
+
+// NewFooBar3HostClient returns a client of joined_names.FooBar3 that calls the
+// guests that serve it, through d.
+func NewFooBar3HostClient(d pluginsdk.Dispatcher) FooBar3Client {
+	return hostFooBar3Client{dispatcher: d}
+}
+
+// hostFooBar3Client is the client that NewFooBar3HostClient returns.
+type hostFooBar3Client struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Baz calls joined_names.FooBar3.Baz.
+func (c hostFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	resp := new(joined.FooBar)
+	if err := c.dispatcher.Dispatch(ctx, FooBar3ServiceName, "Baz", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BazAsync calls joined_names.FooBar3.Baz on a goroutine of its own and
+// returns its future.
+func (c hostFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.Baz, req)
 }
 
 // RegisterFoo_BarBaz registers impl with e as the service
@@ -165,6 +230,38 @@ func (c localFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*jo
 	return resp, nil
 }
 
+// BazAsync calls joined_names.Foo_BarBaz.Baz on a goroutine of its own and
+// returns its future.
+func (c localFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.Baz, req)
+}
+
+// NewFoo_BarBazHostClient returns a client of joined_names.Foo_BarBaz that
+// calls the guests that serve it, through d.
+func NewFoo_BarBazHostClient(d pluginsdk.Dispatcher) Foo_BarBazClient {
+	return hostFoo_BarBazClient{dispatcher: d}
+}
+
+// hostFoo_BarBazClient is the client that NewFoo_BarBazHostClient returns.
+type hostFoo_BarBazClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Baz calls joined_names.Foo_BarBaz.Baz.
+func (c hostFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	resp := new(joined.FooBar)
+	if err := c.dispatcher.Dispatch(ctx, Foo_BarBazServiceName, "Baz", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BazAsync calls joined_names.Foo_BarBaz.Baz on a goroutine of its own and
+// returns its future.
+func (c hostFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.Baz, req)
+}
+
 // RegisterLocalFoo registers impl with e as the service joined_names.LocalFoo,
 // which guests import as the module "joined_names.LocalFoo". It fails when
 // impl is nil.
@@ -212,4 +309,36 @@ func (c localLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*j
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazAsync calls joined_names.LocalFoo.BarBaz on a goroutine of its own and
+// returns its future.
+func (c localLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.BarBaz, req)
+}
+
+// NewLocalFooHostClient returns a client of joined_names.LocalFoo that calls
+// the guests that serve it, through d.
+func NewLocalFooHostClient(d pluginsdk.Dispatcher) LocalFooClient {
+	return hostLocalFooClient{dispatcher: d}
+}
+
+// hostLocalFooClient is the client that NewLocalFooHostClient returns.
+type hostLocalFooClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// BarBaz calls joined_names.LocalFoo.BarBaz.
+func (c hostLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	resp := new(joined.FooBar)
+	if err := c.dispatcher.Dispatch(ctx, LocalFooServiceName, "BarBaz", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BarBazAsync calls joined_names.LocalFoo.BarBaz on a goroutine of its own and
+// returns its future.
+func (c hostLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return future.Go(ctx, c.BarBaz, req)
 }

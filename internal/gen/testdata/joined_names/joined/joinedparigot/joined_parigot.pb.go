@@ -8,6 +8,7 @@ package joinedparigot
 import (
 	context "context"
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,6 +44,18 @@ func (UnimplementedFooImpl) BarBaz(context.Context, *joined.FooBar, *joined.FooB
 type FooClient interface {
 	// BarBaz calls joined_names.Foo.BarBaz.
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BarBazAsync is BarBaz without the wait: it returns the future of the
+	// response.
+	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+}
+
+// FooServer is what an implementation of the service joined_names.Foo in a
+// guest provides, see ServeFoo. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type FooServer interface {
+	// BarBaz handles joined_names.Foo.BarBaz.
+	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
 // FooBar3ServiceName is the full name of the service joined_names.FooBar3.
@@ -77,6 +90,17 @@ func (UnimplementedFooBar3Impl) Baz(context.Context, *joined.FooBar, *joined.Foo
 // concurrent use.
 type FooBar3Client interface {
 	// Baz calls joined_names.FooBar3.Baz.
+	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BazAsync is Baz without the wait: it returns the future of the response.
+	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+}
+
+// FooBar3Server is what an implementation of the service joined_names.FooBar3
+// in a guest provides, see ServeFooBar3. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type FooBar3Server interface {
+	// Baz handles joined_names.FooBar3.Baz.
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
@@ -115,6 +139,18 @@ func (UnimplementedFoo_BarBazImpl) Baz(context.Context, *joined.FooBar, *joined.
 type Foo_BarBazClient interface {
 	// Baz calls joined_names.Foo_BarBaz.Baz.
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BazAsync is Baz without the wait: it returns the future of the response.
+	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+}
+
+// Foo_BarBazServer is what an implementation of the service
+// joined_names.Foo_BarBaz in a guest provides, see ServeFoo_BarBaz. Methods
+// are called concurrently, each call on a goroutine of its own. An error made
+// by package status arrives at the caller as it is; the text of any other
+// error stays in the guest.
+type Foo_BarBazServer interface {
+	// Baz handles joined_names.Foo_BarBaz.Baz.
+	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
 // LocalFooServiceName is the full name of the service joined_names.LocalFoo.
@@ -149,5 +185,18 @@ func (UnimplementedLocalFooImpl) BarBaz(context.Context, *joined.FooBar, *joined
 // concurrent use.
 type LocalFooClient interface {
 	// BarBaz calls joined_names.LocalFoo.BarBaz.
+	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BarBazAsync is BarBaz without the wait: it returns the future of the
+	// response.
+	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+}
+
+// LocalFooServer is what an implementation of the service
+// joined_names.LocalFoo in a guest provides, see ServeLocalFoo. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type LocalFooServer interface {
+	// BarBaz handles joined_names.LocalFoo.BarBaz.
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }

@@ -8,7 +8,9 @@ package lowerparigot
 import (
 	context "context"
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -43,6 +45,57 @@ func (guestGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest)
 	return resp, nil
 }
 
+// SayHelloAsync calls lower_case.greeter.say_hello and returns its future.
+func (guestGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return guest.CallAsync(ctx, importGreeter_SayHello, req, new(lower.HelloResponse))
+}
+
+// ServeGreeter serves impl as the service lower_case.greeter to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: GreeterServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "say_hello",
+				Handler: kernel.Adapt(impl, GreeterServer.SayHello),
+			},
+		},
+	}, requires...)
+}
+
+// LocateGreeter returns a client of lower_case.greeter that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateGreeter(ctx context.Context) (GreeterClient, error) {
+	remote, err := kernel.Locate(ctx, GreeterServiceName, "say_hello")
+	if err != nil {
+		return nil, err
+	}
+	return locatedGreeterClient{remote: remote}, nil
+}
+
+// locatedGreeterClient is the client that LocateGreeter returns.
+type locatedGreeterClient struct {
+	remote *kernel.Remote
+}
+
+// SayHello calls lower_case.greeter.say_hello.
+func (c locatedGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	resp := new(lower.HelloResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SayHelloAsync calls lower_case.greeter.say_hello and returns its future.
+func (c locatedGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(lower.HelloResponse))
+}
+
 // importWordCounterV2_Count is the host's function for lower_case.word_counter_v2.count.
 //
 //go:wasmimport lower_case.word_counter_v2 count
@@ -66,4 +119,56 @@ func (guestWordCounterV2Client) Count(ctx context.Context, req *lower.HelloReque
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CountAsync calls lower_case.word_counter_v2.count and returns its future.
+func (guestWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return guest.CallAsync(ctx, importWordCounterV2_Count, req, new(lower.HelloResponse))
+}
+
+// ServeWordCounterV2 serves impl as the service lower_case.word_counter_v2 to
+// the other guests of its engine, once the services whose full names are in
+// requires have started. It returns when ctx ends, or when all guests were
+// asked to end and no call is left: see [kernel.Serve].
+func ServeWordCounterV2(ctx context.Context, impl WordCounterV2Server, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: WordCounterV2ServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "count",
+				Handler: kernel.Adapt(impl, WordCounterV2Server.Count),
+			},
+		},
+	}, requires...)
+}
+
+// LocateWordCounterV2 returns a client of lower_case.word_counter_v2 that
+// calls the guests that serve it. It waits until one does: see
+// [kernel.Locate].
+func LocateWordCounterV2(ctx context.Context) (WordCounterV2Client, error) {
+	remote, err := kernel.Locate(ctx, WordCounterV2ServiceName, "count")
+	if err != nil {
+		return nil, err
+	}
+	return locatedWordCounterV2Client{remote: remote}, nil
+}
+
+// locatedWordCounterV2Client is the client that LocateWordCounterV2 returns.
+type locatedWordCounterV2Client struct {
+	remote *kernel.Remote
+}
+
+// Count calls lower_case.word_counter_v2.count.
+func (c locatedWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	resp := new(lower.HelloResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CountAsync calls lower_case.word_counter_v2.count and returns its future.
+func (c locatedWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(lower.HelloResponse))
 }

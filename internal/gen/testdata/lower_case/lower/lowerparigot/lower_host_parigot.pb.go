@@ -10,6 +10,7 @@ import (
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -68,6 +69,38 @@ func (c localGreeterClient) SayHello(ctx context.Context, req *lower.HelloReques
 	return resp, nil
 }
 
+// SayHelloAsync calls lower_case.greeter.say_hello on a goroutine of its own
+// and returns its future.
+func (c localGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return future.Go(ctx, c.SayHello, req)
+}
+
+// NewGreeterHostClient returns a client of lower_case.greeter that calls the
+// guests that serve it, through d.
+func NewGreeterHostClient(d pluginsdk.Dispatcher) GreeterClient {
+	return hostGreeterClient{dispatcher: d}
+}
+
+// hostGreeterClient is the client that NewGreeterHostClient returns.
+type hostGreeterClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// SayHello calls lower_case.greeter.say_hello.
+func (c hostGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	resp := new(lower.HelloResponse)
+	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "say_hello", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SayHelloAsync calls lower_case.greeter.say_hello on a goroutine of its own
+// and returns its future.
+func (c hostGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return future.Go(ctx, c.SayHello, req)
+}
+
 // RegisterWordCounterV2 registers impl with e as the service
 // lower_case.word_counter_v2, which guests import as the module
 // "lower_case.word_counter_v2". It fails when impl is nil.
@@ -115,4 +148,36 @@ func (c localWordCounterV2Client) Count(ctx context.Context, req *lower.HelloReq
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CountAsync calls lower_case.word_counter_v2.count on a goroutine of its own
+// and returns its future.
+func (c localWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return future.Go(ctx, c.Count, req)
+}
+
+// NewWordCounterV2HostClient returns a client of lower_case.word_counter_v2
+// that calls the guests that serve it, through d.
+func NewWordCounterV2HostClient(d pluginsdk.Dispatcher) WordCounterV2Client {
+	return hostWordCounterV2Client{dispatcher: d}
+}
+
+// hostWordCounterV2Client is the client that NewWordCounterV2HostClient returns.
+type hostWordCounterV2Client struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Count calls lower_case.word_counter_v2.count.
+func (c hostWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	resp := new(lower.HelloResponse)
+	if err := c.dispatcher.Dispatch(ctx, WordCounterV2ServiceName, "count", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CountAsync calls lower_case.word_counter_v2.count on a goroutine of its own
+// and returns its future.
+func (c hostWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return future.Go(ctx, c.Count, req)
 }

@@ -8,6 +8,7 @@ package lowerparigot
 import (
 	context "context"
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,6 +44,18 @@ func (UnimplementedGreeterImpl) SayHello(context.Context, *lower.HelloRequest, *
 // concurrent use.
 type GreeterClient interface {
 	// SayHello calls lower_case.greeter.say_hello.
+	SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+	// SayHelloAsync is SayHello without the wait: it returns the future of the
+	// response.
+	SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+}
+
+// GreeterServer is what an implementation of the service lower_case.greeter in
+// a guest provides, see ServeGreeter. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type GreeterServer interface {
+	// SayHello handles lower_case.greeter.say_hello.
 	SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
 }
 
@@ -81,5 +94,17 @@ func (UnimplementedWordCounterV2Impl) Count(context.Context, *lower.HelloRequest
 // for concurrent use.
 type WordCounterV2Client interface {
 	// Count calls lower_case.word_counter_v2.count.
+	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+	// CountAsync is Count without the wait: it returns the future of the response.
+	CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+}
+
+// WordCounterV2Server is what an implementation of the service
+// lower_case.word_counter_v2 in a guest provides, see ServeWordCounterV2.
+// Methods are called concurrently, each call on a goroutine of its own. An
+// error made by package status arrives at the caller as it is; the text of any
+// other error stays in the guest.
+type WordCounterV2Server interface {
+	// Count handles lower_case.word_counter_v2.count.
 	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
 }

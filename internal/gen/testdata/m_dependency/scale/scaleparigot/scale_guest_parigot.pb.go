@@ -9,7 +9,9 @@ import (
 	context "context"
 	scale "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -42,4 +44,55 @@ func (guestScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*un
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WeighAsync calls m_dependency.Scale.Weigh and returns its future.
+func (guestScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+	return guest.CallAsync(ctx, importScale_Weigh, req, new(unit.Mass))
+}
+
+// ServeScale serves impl as the service m_dependency.Scale to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeScale(ctx context.Context, impl ScaleServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ScaleServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Weigh",
+				Handler: kernel.Adapt(impl, ScaleServer.Weigh),
+			},
+		},
+	}, requires...)
+}
+
+// LocateScale returns a client of m_dependency.Scale that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateScale(ctx context.Context) (ScaleClient, error) {
+	remote, err := kernel.Locate(ctx, ScaleServiceName, "Weigh")
+	if err != nil {
+		return nil, err
+	}
+	return locatedScaleClient{remote: remote}, nil
+}
+
+// locatedScaleClient is the client that LocateScale returns.
+type locatedScaleClient struct {
+	remote *kernel.Remote
+}
+
+// Weigh calls m_dependency.Scale.Weigh.
+func (c locatedScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+	resp := new(unit.Mass)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WeighAsync calls m_dependency.Scale.Weigh and returns its future.
+func (c locatedScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(unit.Mass))
 }

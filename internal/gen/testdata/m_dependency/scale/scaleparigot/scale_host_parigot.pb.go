@@ -11,6 +11,7 @@ import (
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WeighAsync calls m_dependency.Scale.Weigh on a goroutine of its own and
+// returns its future.
+func (c localScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+	return future.Go(ctx, c.Weigh, req)
+}
+
+// NewScaleHostClient returns a client of m_dependency.Scale that calls the
+// guests that serve it, through d.
+func NewScaleHostClient(d pluginsdk.Dispatcher) ScaleClient {
+	return hostScaleClient{dispatcher: d}
+}
+
+// hostScaleClient is the client that NewScaleHostClient returns.
+type hostScaleClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Weigh calls m_dependency.Scale.Weigh.
+func (c hostScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+	resp := new(unit.Mass)
+	if err := c.dispatcher.Dispatch(ctx, ScaleServiceName, "Weigh", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WeighAsync calls m_dependency.Scale.Weigh on a goroutine of its own and
+// returns its future.
+func (c hostScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+	return future.Go(ctx, c.Weigh, req)
 }

@@ -9,6 +9,7 @@ import (
 	context "context"
 	scale "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,5 +45,16 @@ func (UnimplementedScaleImpl) Weigh(context.Context, *scale.WeighRequest, *unit.
 // use.
 type ScaleClient interface {
 	// Weigh calls m_dependency.Scale.Weigh.
+	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
+	// WeighAsync is Weigh without the wait: it returns the future of the response.
+	WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
+}
+
+// ScaleServer is what an implementation of the service m_dependency.Scale in a
+// guest provides, see ServeScale. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ScaleServer interface {
+	// Weigh handles m_dependency.Scale.Weigh.
 	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
 }

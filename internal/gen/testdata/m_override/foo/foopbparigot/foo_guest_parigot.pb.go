@@ -8,7 +8,9 @@ package foopbparigot
 import (
 	context "context"
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -40,4 +42,55 @@ func (guestFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarRes
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarAsync calls m_override.Foo.Bar and returns its future.
+func (guestFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+	return guest.CallAsync(ctx, importFoo_Bar, req, new(foo.BarResponse))
+}
+
+// ServeFoo serves impl as the service m_override.Foo to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: FooServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Bar",
+				Handler: kernel.Adapt(impl, FooServer.Bar),
+			},
+		},
+	}, requires...)
+}
+
+// LocateFoo returns a client of m_override.Foo that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateFoo(ctx context.Context) (FooClient, error) {
+	remote, err := kernel.Locate(ctx, FooServiceName, "Bar")
+	if err != nil {
+		return nil, err
+	}
+	return locatedFooClient{remote: remote}, nil
+}
+
+// locatedFooClient is the client that LocateFoo returns.
+type locatedFooClient struct {
+	remote *kernel.Remote
+}
+
+// Bar calls m_override.Foo.Bar.
+func (c locatedFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+	resp := new(foo.BarResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BarAsync calls m_override.Foo.Bar and returns its future.
+func (c locatedFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(foo.BarResponse))
 }

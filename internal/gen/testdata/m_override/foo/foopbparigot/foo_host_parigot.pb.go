@@ -10,6 +10,7 @@ import (
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarAsync calls m_override.Foo.Bar on a goroutine of its own and returns its
+// future.
+func (c localFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+	return future.Go(ctx, c.Bar, req)
+}
+
+// NewFooHostClient returns a client of m_override.Foo that calls the guests
+// that serve it, through d.
+func NewFooHostClient(d pluginsdk.Dispatcher) FooClient {
+	return hostFooClient{dispatcher: d}
+}
+
+// hostFooClient is the client that NewFooHostClient returns.
+type hostFooClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Bar calls m_override.Foo.Bar.
+func (c hostFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+	resp := new(foo.BarResponse)
+	if err := c.dispatcher.Dispatch(ctx, FooServiceName, "Bar", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BarAsync calls m_override.Foo.Bar on a goroutine of its own and returns its
+// future.
+func (c hostFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+	return future.Go(ctx, c.Bar, req)
 }

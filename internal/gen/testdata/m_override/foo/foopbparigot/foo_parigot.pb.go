@@ -8,6 +8,7 @@ package foopbparigot
 import (
 	context "context"
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedFooImpl) Bar(context.Context, *foo.BarRequest, *foo.BarRespon
 // FooClient calls the service m_override.Foo. It is safe for concurrent use.
 type FooClient interface {
 	// Bar calls m_override.Foo.Bar.
+	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
+	// BarAsync is Bar without the wait: it returns the future of the response.
+	BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
+}
+
+// FooServer is what an implementation of the service m_override.Foo in a guest
+// provides, see ServeFoo. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type FooServer interface {
+	// Bar handles m_override.Foo.Bar.
 	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
 }

@@ -8,7 +8,9 @@ package aparigot
 import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoAsync calls many_packages.a.A.Do and returns its future.
+func (guestAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+	return guest.CallAsync(ctx, importA_Do, req, new(a.Response))
+}
+
+// ServeA serves impl as the service many_packages.a.A to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeA(ctx context.Context, impl AServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: AServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Do",
+				Handler: kernel.Adapt(impl, AServer.Do),
+			},
+		},
+	}, requires...)
+}
+
+// LocateA returns a client of many_packages.a.A that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateA(ctx context.Context) (AClient, error) {
+	remote, err := kernel.Locate(ctx, AServiceName, "Do")
+	if err != nil {
+		return nil, err
+	}
+	return locatedAClient{remote: remote}, nil
+}
+
+// locatedAClient is the client that LocateA returns.
+type locatedAClient struct {
+	remote *kernel.Remote
+}
+
+// Do calls many_packages.a.A.Do.
+func (c locatedAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
+	resp := new(a.Response)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DoAsync calls many_packages.a.A.Do and returns its future.
+func (c locatedAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(a.Response))
 }

@@ -10,6 +10,7 @@ import (
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localAClient) Do(ctx context.Context, req *a.Request) (*a.Response, erro
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoAsync calls many_packages.a.A.Do on a goroutine of its own and returns its
+// future.
+func (c localAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+	return future.Go(ctx, c.Do, req)
+}
+
+// NewAHostClient returns a client of many_packages.a.A that calls the guests
+// that serve it, through d.
+func NewAHostClient(d pluginsdk.Dispatcher) AClient {
+	return hostAClient{dispatcher: d}
+}
+
+// hostAClient is the client that NewAHostClient returns.
+type hostAClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Do calls many_packages.a.A.Do.
+func (c hostAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
+	resp := new(a.Response)
+	if err := c.dispatcher.Dispatch(ctx, AServiceName, "Do", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DoAsync calls many_packages.a.A.Do on a goroutine of its own and returns its
+// future.
+func (c hostAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+	return future.Go(ctx, c.Do, req)
 }

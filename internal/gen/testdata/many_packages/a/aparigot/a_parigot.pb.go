@@ -8,6 +8,7 @@ package aparigot
 import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedAImpl) Do(context.Context, *a.Request, *a.Response) error {
 // AClient calls the service many_packages.a.A. It is safe for concurrent use.
 type AClient interface {
 	// Do calls many_packages.a.A.Do.
+	Do(ctx context.Context, req *a.Request) (*a.Response, error)
+	// DoAsync is Do without the wait: it returns the future of the response.
+	DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
+}
+
+// AServer is what an implementation of the service many_packages.a.A in a
+// guest provides, see ServeA. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type AServer interface {
+	// Do handles many_packages.a.A.Do.
 	Do(ctx context.Context, req *a.Request) (*a.Response, error)
 }

@@ -9,7 +9,9 @@ import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -42,4 +44,55 @@ func (guestBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoAsync calls many_packages.b.B.Do and returns its future.
+func (guestBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+	return guest.CallAsync(ctx, importB_Do, req, new(b.Response))
+}
+
+// ServeB serves impl as the service many_packages.b.B to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeB(ctx context.Context, impl BServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: BServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Do",
+				Handler: kernel.Adapt(impl, BServer.Do),
+			},
+		},
+	}, requires...)
+}
+
+// LocateB returns a client of many_packages.b.B that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateB(ctx context.Context) (BClient, error) {
+	remote, err := kernel.Locate(ctx, BServiceName, "Do")
+	if err != nil {
+		return nil, err
+	}
+	return locatedBClient{remote: remote}, nil
+}
+
+// locatedBClient is the client that LocateB returns.
+type locatedBClient struct {
+	remote *kernel.Remote
+}
+
+// Do calls many_packages.b.B.Do.
+func (c locatedBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
+	resp := new(b.Response)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DoAsync calls many_packages.b.B.Do and returns its future.
+func (c locatedBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(b.Response))
 }

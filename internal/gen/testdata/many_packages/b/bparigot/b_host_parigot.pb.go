@@ -11,6 +11,7 @@ import (
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localBClient) Do(ctx context.Context, req *a.Request) (*b.Response, erro
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoAsync calls many_packages.b.B.Do on a goroutine of its own and returns its
+// future.
+func (c localBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+	return future.Go(ctx, c.Do, req)
+}
+
+// NewBHostClient returns a client of many_packages.b.B that calls the guests
+// that serve it, through d.
+func NewBHostClient(d pluginsdk.Dispatcher) BClient {
+	return hostBClient{dispatcher: d}
+}
+
+// hostBClient is the client that NewBHostClient returns.
+type hostBClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Do calls many_packages.b.B.Do.
+func (c hostBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
+	resp := new(b.Response)
+	if err := c.dispatcher.Dispatch(ctx, BServiceName, "Do", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DoAsync calls many_packages.b.B.Do on a goroutine of its own and returns its
+// future.
+func (c hostBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+	return future.Go(ctx, c.Do, req)
 }

@@ -9,6 +9,7 @@ import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedBImpl) Do(context.Context, *a.Request, *b.Response) error {
 // BClient calls the service many_packages.b.B. It is safe for concurrent use.
 type BClient interface {
 	// Do calls many_packages.b.B.Do.
+	Do(ctx context.Context, req *a.Request) (*b.Response, error)
+	// DoAsync is Do without the wait: it returns the future of the response.
+	DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
+}
+
+// BServer is what an implementation of the service many_packages.b.B in a
+// guest provides, see ServeB. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type BServer interface {
+	// Do handles many_packages.b.B.Do.
 	Do(ctx context.Context, req *a.Request) (*b.Response, error)
 }

@@ -8,7 +8,9 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -67,6 +69,11 @@ func (guestGreeterClient) Clients(ctx context.Context, req *names.GreeterClient)
 	return resp, nil
 }
 
+// ClientsAsync calls message_names.Greeter.Clients and returns its future.
+func (guestGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+	return guest.CallAsync(ctx, importGreeter_Clients, req, new(names.GreeterImpl))
+}
+
 // Plugins calls message_names.Greeter.Plugins.
 func (guestGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
@@ -74,6 +81,11 @@ func (guestGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PluginsAsync calls message_names.Greeter.Plugins and returns its future.
+func (guestGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+	return guest.CallAsync(ctx, importGreeter_Plugins, req, new(names.UnimplementedGreeterImpl))
 }
 
 // Joined calls message_names.Greeter.Joined.
@@ -85,6 +97,11 @@ func (guestGreeterClient) Joined(ctx context.Context, req *names.GreeterClients)
 	return resp, nil
 }
 
+// JoinedAsync calls message_names.Greeter.Joined and returns its future.
+func (guestGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+	return guest.CallAsync(ctx, importGreeter_Joined, req, new(names.RegisterGreeter))
+}
+
 // Predeclared calls message_names.Greeter.Predeclared.
 func (guestGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
@@ -94,6 +111,12 @@ func (guestGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*n
 	return resp, nil
 }
 
+// PredeclaredAsync calls message_names.Greeter.Predeclared and returns its
+// future.
+func (guestGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+	return guest.CallAsync(ctx, importGreeter_Predeclared, req, new(names.String_))
+}
+
 // Packages calls message_names.Greeter.Packages.
 func (guestGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
@@ -101,4 +124,128 @@ func (guestGreeterClient) Packages(ctx context.Context, req *names.Context) (*na
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesAsync calls message_names.Greeter.Packages and returns its future.
+func (guestGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+	return guest.CallAsync(ctx, importGreeter_Packages, req, new(names.Any))
+}
+
+// ServeGreeter serves impl as the service message_names.Greeter to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: GreeterServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Clients",
+				Handler: kernel.Adapt(impl, GreeterServer.Clients),
+			},
+			{
+				Name:    "Plugins",
+				Handler: kernel.Adapt(impl, GreeterServer.Plugins),
+			},
+			{
+				Name:    "Joined",
+				Handler: kernel.Adapt(impl, GreeterServer.Joined),
+			},
+			{
+				Name:    "Predeclared",
+				Handler: kernel.Adapt(impl, GreeterServer.Predeclared),
+			},
+			{
+				Name:    "Packages",
+				Handler: kernel.Adapt(impl, GreeterServer.Packages),
+			},
+		},
+	}, requires...)
+}
+
+// LocateGreeter returns a client of message_names.Greeter that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateGreeter(ctx context.Context) (GreeterClient, error) {
+	remote, err := kernel.Locate(ctx, GreeterServiceName, "Clients", "Plugins", "Joined", "Predeclared", "Packages")
+	if err != nil {
+		return nil, err
+	}
+	return locatedGreeterClient{remote: remote}, nil
+}
+
+// locatedGreeterClient is the client that LocateGreeter returns.
+type locatedGreeterClient struct {
+	remote *kernel.Remote
+}
+
+// Clients calls message_names.Greeter.Clients.
+func (c locatedGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+	resp := new(names.GreeterImpl)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ClientsAsync calls message_names.Greeter.Clients and returns its future.
+func (c locatedGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.GreeterImpl))
+}
+
+// Plugins calls message_names.Greeter.Plugins.
+func (c locatedGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+	resp := new(names.UnimplementedGreeterImpl)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PluginsAsync calls message_names.Greeter.Plugins and returns its future.
+func (c locatedGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(names.UnimplementedGreeterImpl))
+}
+
+// Joined calls message_names.Greeter.Joined.
+func (c locatedGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+	resp := new(names.RegisterGreeter)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// JoinedAsync calls message_names.Greeter.Joined and returns its future.
+func (c locatedGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(names.RegisterGreeter))
+}
+
+// Predeclared calls message_names.Greeter.Predeclared.
+func (c locatedGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+	resp := new(names.String_)
+	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PredeclaredAsync calls message_names.Greeter.Predeclared and returns its
+// future.
+func (c locatedGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(names.String_))
+}
+
+// Packages calls message_names.Greeter.Packages.
+func (c locatedGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
+	resp := new(names.Any)
+	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PackagesAsync calls message_names.Greeter.Packages and returns its future.
+func (c locatedGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+	return kernel.CallAsync(ctx, c.remote, 4, req, new(names.Any))
 }

@@ -10,6 +10,7 @@ import (
 	names "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -124,6 +125,12 @@ func (c localGreeterClient) Clients(ctx context.Context, req *names.GreeterClien
 	return resp, nil
 }
 
+// ClientsAsync calls message_names.Greeter.Clients on a goroutine of its own
+// and returns its future.
+func (c localGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+	return future.Go(ctx, c.Clients, req)
+}
+
 // Plugins calls message_names.Greeter.Plugins.
 func (c localGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
@@ -131,6 +138,12 @@ func (c localGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugi
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PluginsAsync calls message_names.Greeter.Plugins on a goroutine of its own
+// and returns its future.
+func (c localGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+	return future.Go(ctx, c.Plugins, req)
 }
 
 // Joined calls message_names.Greeter.Joined.
@@ -142,6 +155,12 @@ func (c localGreeterClient) Joined(ctx context.Context, req *names.GreeterClient
 	return resp, nil
 }
 
+// JoinedAsync calls message_names.Greeter.Joined on a goroutine of its own and
+// returns its future.
+func (c localGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+	return future.Go(ctx, c.Joined, req)
+}
+
 // Predeclared calls message_names.Greeter.Predeclared.
 func (c localGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
@@ -151,6 +170,12 @@ func (c localGreeterClient) Predeclared(ctx context.Context, req *names.Error) (
 	return resp, nil
 }
 
+// PredeclaredAsync calls message_names.Greeter.Predeclared on a goroutine of
+// its own and returns its future.
+func (c localGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+	return future.Go(ctx, c.Predeclared, req)
+}
+
 // Packages calls message_names.Greeter.Packages.
 func (c localGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
@@ -158,4 +183,96 @@ func (c localGreeterClient) Packages(ctx context.Context, req *names.Context) (*
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesAsync calls message_names.Greeter.Packages on a goroutine of its own
+// and returns its future.
+func (c localGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+	return future.Go(ctx, c.Packages, req)
+}
+
+// NewGreeterHostClient returns a client of message_names.Greeter that calls
+// the guests that serve it, through d.
+func NewGreeterHostClient(d pluginsdk.Dispatcher) GreeterClient {
+	return hostGreeterClient{dispatcher: d}
+}
+
+// hostGreeterClient is the client that NewGreeterHostClient returns.
+type hostGreeterClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Clients calls message_names.Greeter.Clients.
+func (c hostGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+	resp := new(names.GreeterImpl)
+	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Clients", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ClientsAsync calls message_names.Greeter.Clients on a goroutine of its own
+// and returns its future.
+func (c hostGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+	return future.Go(ctx, c.Clients, req)
+}
+
+// Plugins calls message_names.Greeter.Plugins.
+func (c hostGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+	resp := new(names.UnimplementedGreeterImpl)
+	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Plugins", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PluginsAsync calls message_names.Greeter.Plugins on a goroutine of its own
+// and returns its future.
+func (c hostGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+	return future.Go(ctx, c.Plugins, req)
+}
+
+// Joined calls message_names.Greeter.Joined.
+func (c hostGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+	resp := new(names.RegisterGreeter)
+	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Joined", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// JoinedAsync calls message_names.Greeter.Joined on a goroutine of its own and
+// returns its future.
+func (c hostGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+	return future.Go(ctx, c.Joined, req)
+}
+
+// Predeclared calls message_names.Greeter.Predeclared.
+func (c hostGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+	resp := new(names.String_)
+	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Predeclared", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PredeclaredAsync calls message_names.Greeter.Predeclared on a goroutine of
+// its own and returns its future.
+func (c hostGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+	return future.Go(ctx, c.Predeclared, req)
+}
+
+// Packages calls message_names.Greeter.Packages.
+func (c hostGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
+	resp := new(names.Any)
+	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Packages", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PackagesAsync calls message_names.Greeter.Packages on a goroutine of its own
+// and returns its future.
+func (c hostGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+	return future.Go(ctx, c.Packages, req)
 }

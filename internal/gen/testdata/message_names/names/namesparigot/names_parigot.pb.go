@@ -8,6 +8,7 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -77,12 +78,44 @@ func (UnimplementedGreeterImpl) Packages(context.Context, *names.Context, *names
 type GreeterClient interface {
 	// Clients calls message_names.Greeter.Clients.
 	Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
+	// ClientsAsync is Clients without the wait: it returns the future of the
+	// response.
+	ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error]
 	// Plugins calls message_names.Greeter.Plugins.
 	Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
+	// PluginsAsync is Plugins without the wait: it returns the future of the
+	// response.
+	PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error]
 	// Joined calls message_names.Greeter.Joined.
 	Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
+	// JoinedAsync is Joined without the wait: it returns the future of the
+	// response.
+	JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error]
 	// Predeclared calls message_names.Greeter.Predeclared.
 	Predeclared(ctx context.Context, req *names.Error) (*names.String_, error)
+	// PredeclaredAsync is Predeclared without the wait: it returns the future of
+	// the response.
+	PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error]
 	// Packages calls message_names.Greeter.Packages.
+	Packages(ctx context.Context, req *names.Context) (*names.Any, error)
+	// PackagesAsync is Packages without the wait: it returns the future of the
+	// response.
+	PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error]
+}
+
+// GreeterServer is what an implementation of the service message_names.Greeter
+// in a guest provides, see ServeGreeter. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type GreeterServer interface {
+	// Clients handles message_names.Greeter.Clients.
+	Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
+	// Plugins handles message_names.Greeter.Plugins.
+	Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
+	// Joined handles message_names.Greeter.Joined.
+	Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
+	// Predeclared handles message_names.Greeter.Predeclared.
+	Predeclared(ctx context.Context, req *names.Error) (*names.String_, error)
+	// Packages handles message_names.Greeter.Packages.
 	Packages(ctx context.Context, req *names.Context) (*names.Any, error)
 }

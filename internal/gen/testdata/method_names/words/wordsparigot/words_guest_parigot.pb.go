@@ -8,7 +8,9 @@ package wordsparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -169,6 +171,11 @@ func (guestWordsClient) Import(ctx context.Context, req *words.Word) (*words.Wor
 	return resp, nil
 }
 
+// ImportAsync calls method_names.Words.Import and returns its future.
+func (guestWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Import, req, new(words.Word))
+}
+
 // Type calls method_names.Words.Type.
 func (guestWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -176,6 +183,11 @@ func (guestWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TypeAsync calls method_names.Words.Type and returns its future.
+func (guestWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Type, req, new(words.Word))
 }
 
 // Range calls method_names.Words.Range.
@@ -187,6 +199,11 @@ func (guestWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
+// RangeAsync calls method_names.Words.Range and returns its future.
+func (guestWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Range, req, new(words.Word))
+}
+
 // Func calls method_names.Words.Func.
 func (guestWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -194,6 +211,11 @@ func (guestWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FuncAsync calls method_names.Words.Func and returns its future.
+func (guestWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Func, req, new(words.Word))
 }
 
 // Go calls method_names.Words.Go.
@@ -205,6 +227,11 @@ func (guestWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, e
 	return resp, nil
 }
 
+// GoAsync calls method_names.Words.Go and returns its future.
+func (guestWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Go, req, new(words.Word))
+}
+
 // Select calls method_names.Words.Select.
 func (guestWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -212,6 +239,11 @@ func (guestWordsClient) Select(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SelectAsync calls method_names.Words.Select and returns its future.
+func (guestWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Select, req, new(words.Word))
 }
 
 // Close calls method_names.Words.Close.
@@ -223,6 +255,11 @@ func (guestWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
+// CloseAsync calls method_names.Words.Close and returns its future.
+func (guestWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Close, req, new(words.Word))
+}
+
 // Ready calls method_names.Words.Ready.
 func (guestWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -230,6 +267,11 @@ func (guestWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadyAsync calls method_names.Words.Ready and returns its future.
+func (guestWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Ready, req, new(words.Word))
 }
 
 // Init calls method_names.Words.Init.
@@ -241,6 +283,11 @@ func (guestWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word,
 	return resp, nil
 }
 
+// InitAsync calls method_names.Words.Init and returns its future.
+func (guestWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Init, req, new(words.Word))
+}
+
 // String calls method_names.Words.String.
 func (guestWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -248,6 +295,11 @@ func (guestWordsClient) String(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StringAsync calls method_names.Words.String and returns its future.
+func (guestWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_String, req, new(words.Word))
 }
 
 // Error calls method_names.Words.Error.
@@ -259,6 +311,11 @@ func (guestWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
+// ErrorAsync calls method_names.Words.Error and returns its future.
+func (guestWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Error, req, new(words.Word))
+}
+
 // Context calls method_names.Words.Context.
 func (guestWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -266,6 +323,11 @@ func (guestWordsClient) Context(ctx context.Context, req *words.Word) (*words.Wo
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ContextAsync calls method_names.Words.Context and returns its future.
+func (guestWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Context, req, new(words.Word))
 }
 
 // Module calls method_names.Words.Module.
@@ -277,6 +339,11 @@ func (guestWordsClient) Module(ctx context.Context, req *words.Word) (*words.Wor
 	return resp, nil
 }
 
+// ModuleAsync calls method_names.Words.Module and returns its future.
+func (guestWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Module, req, new(words.Word))
+}
+
 // Call calls method_names.Words.Call.
 func (guestWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -284,6 +351,11 @@ func (guestWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls method_names.Words.Call and returns its future.
+func (guestWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Call, req, new(words.Word))
 }
 
 // Impl calls method_names.Words.Impl.
@@ -295,6 +367,11 @@ func (guestWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word,
 	return resp, nil
 }
 
+// ImplAsync calls method_names.Words.Impl and returns its future.
+func (guestWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Impl, req, new(words.Word))
+}
+
 // New calls method_names.Words.New.
 func (guestWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -302,6 +379,11 @@ func (guestWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NewAsync calls method_names.Words.New and returns its future.
+func (guestWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_New, req, new(words.Word))
 }
 
 // Register calls method_names.Words.Register.
@@ -313,6 +395,11 @@ func (guestWordsClient) Register(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
+// RegisterAsync calls method_names.Words.Register and returns its future.
+func (guestWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Register, req, new(words.Word))
+}
+
 // Delete calls method_names.Words.Delete.
 func (guestWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -320,6 +407,11 @@ func (guestWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteAsync calls method_names.Words.Delete and returns its future.
+func (guestWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Delete, req, new(words.Word))
 }
 
 // Panic calls method_names.Words.Panic.
@@ -331,6 +423,11 @@ func (guestWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
+// PanicAsync calls method_names.Words.Panic and returns its future.
+func (guestWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Panic, req, new(words.Word))
+}
+
 // Recover calls method_names.Words.Recover.
 func (guestWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -338,6 +435,11 @@ func (guestWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Wo
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RecoverAsync calls method_names.Words.Recover and returns its future.
+func (guestWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Recover, req, new(words.Word))
 }
 
 // Complex calls method_names.Words.Complex.
@@ -349,6 +451,11 @@ func (guestWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
+// ComplexAsync calls method_names.Words.Complex and returns its future.
+func (guestWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Complex, req, new(words.Word))
+}
+
 // Append calls method_names.Words.Append.
 func (guestWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -356,4 +463,433 @@ func (guestWordsClient) Append(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AppendAsync calls method_names.Words.Append and returns its future.
+func (guestWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.CallAsync(ctx, importWords_Append, req, new(words.Word))
+}
+
+// ServeWords serves impl as the service method_names.Words to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeWords(ctx context.Context, impl WordsServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: WordsServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Import",
+				Handler: kernel.Adapt(impl, WordsServer.Import),
+			},
+			{
+				Name:    "Type",
+				Handler: kernel.Adapt(impl, WordsServer.Type),
+			},
+			{
+				Name:    "Range",
+				Handler: kernel.Adapt(impl, WordsServer.Range),
+			},
+			{
+				Name:    "Func",
+				Handler: kernel.Adapt(impl, WordsServer.Func),
+			},
+			{
+				Name:    "Go",
+				Handler: kernel.Adapt(impl, WordsServer.Go),
+			},
+			{
+				Name:    "Select",
+				Handler: kernel.Adapt(impl, WordsServer.Select),
+			},
+			{
+				Name:    "Close",
+				Handler: kernel.Adapt(impl, WordsServer.Close),
+			},
+			{
+				Name:    "Ready",
+				Handler: kernel.Adapt(impl, WordsServer.Ready),
+			},
+			{
+				Name:    "Init",
+				Handler: kernel.Adapt(impl, WordsServer.Init),
+			},
+			{
+				Name:    "String",
+				Handler: kernel.Adapt(impl, WordsServer.String),
+			},
+			{
+				Name:    "Error",
+				Handler: kernel.Adapt(impl, WordsServer.Error),
+			},
+			{
+				Name:    "Context",
+				Handler: kernel.Adapt(impl, WordsServer.Context),
+			},
+			{
+				Name:    "Module",
+				Handler: kernel.Adapt(impl, WordsServer.Module),
+			},
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, WordsServer.Call),
+			},
+			{
+				Name:    "Impl",
+				Handler: kernel.Adapt(impl, WordsServer.Impl),
+			},
+			{
+				Name:    "New",
+				Handler: kernel.Adapt(impl, WordsServer.New),
+			},
+			{
+				Name:    "Register",
+				Handler: kernel.Adapt(impl, WordsServer.Register),
+			},
+			{
+				Name:    "Delete",
+				Handler: kernel.Adapt(impl, WordsServer.Delete),
+			},
+			{
+				Name:    "Panic",
+				Handler: kernel.Adapt(impl, WordsServer.Panic),
+			},
+			{
+				Name:    "Recover",
+				Handler: kernel.Adapt(impl, WordsServer.Recover),
+			},
+			{
+				Name:    "Complex",
+				Handler: kernel.Adapt(impl, WordsServer.Complex),
+			},
+			{
+				Name:    "Append",
+				Handler: kernel.Adapt(impl, WordsServer.Append),
+			},
+		},
+	}, requires...)
+}
+
+// LocateWords returns a client of method_names.Words that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateWords(ctx context.Context) (WordsClient, error) {
+	remote, err := kernel.Locate(ctx, WordsServiceName, "Import", "Type", "Range", "Func", "Go", "Select", "Close", "Ready", "Init", "String", "Error", "Context", "Module", "Call", "Impl", "New", "Register", "Delete", "Panic", "Recover", "Complex", "Append")
+	if err != nil {
+		return nil, err
+	}
+	return locatedWordsClient{remote: remote}, nil
+}
+
+// locatedWordsClient is the client that LocateWords returns.
+type locatedWordsClient struct {
+	remote *kernel.Remote
+}
+
+// Import calls method_names.Words.Import.
+func (c locatedWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ImportAsync calls method_names.Words.Import and returns its future.
+func (c locatedWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(words.Word))
+}
+
+// Type calls method_names.Words.Type.
+func (c locatedWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TypeAsync calls method_names.Words.Type and returns its future.
+func (c locatedWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(words.Word))
+}
+
+// Range calls method_names.Words.Range.
+func (c locatedWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RangeAsync calls method_names.Words.Range and returns its future.
+func (c locatedWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(words.Word))
+}
+
+// Func calls method_names.Words.Func.
+func (c locatedWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// FuncAsync calls method_names.Words.Func and returns its future.
+func (c locatedWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(words.Word))
+}
+
+// Go calls method_names.Words.Go.
+func (c locatedWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GoAsync calls method_names.Words.Go and returns its future.
+func (c locatedWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 4, req, new(words.Word))
+}
+
+// Select calls method_names.Words.Select.
+func (c locatedWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 5, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SelectAsync calls method_names.Words.Select and returns its future.
+func (c locatedWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 5, req, new(words.Word))
+}
+
+// Close calls method_names.Words.Close.
+func (c locatedWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 6, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CloseAsync calls method_names.Words.Close and returns its future.
+func (c locatedWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 6, req, new(words.Word))
+}
+
+// Ready calls method_names.Words.Ready.
+func (c locatedWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 7, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReadyAsync calls method_names.Words.Ready and returns its future.
+func (c locatedWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 7, req, new(words.Word))
+}
+
+// Init calls method_names.Words.Init.
+func (c locatedWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 8, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// InitAsync calls method_names.Words.Init and returns its future.
+func (c locatedWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 8, req, new(words.Word))
+}
+
+// String calls method_names.Words.String.
+func (c locatedWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 9, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// StringAsync calls method_names.Words.String and returns its future.
+func (c locatedWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 9, req, new(words.Word))
+}
+
+// Error calls method_names.Words.Error.
+func (c locatedWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 10, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ErrorAsync calls method_names.Words.Error and returns its future.
+func (c locatedWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 10, req, new(words.Word))
+}
+
+// Context calls method_names.Words.Context.
+func (c locatedWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 11, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ContextAsync calls method_names.Words.Context and returns its future.
+func (c locatedWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 11, req, new(words.Word))
+}
+
+// Module calls method_names.Words.Module.
+func (c locatedWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 12, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ModuleAsync calls method_names.Words.Module and returns its future.
+func (c locatedWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 12, req, new(words.Word))
+}
+
+// Call calls method_names.Words.Call.
+func (c locatedWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 13, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls method_names.Words.Call and returns its future.
+func (c locatedWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 13, req, new(words.Word))
+}
+
+// Impl calls method_names.Words.Impl.
+func (c locatedWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 14, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ImplAsync calls method_names.Words.Impl and returns its future.
+func (c locatedWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 14, req, new(words.Word))
+}
+
+// New calls method_names.Words.New.
+func (c locatedWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 15, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NewAsync calls method_names.Words.New and returns its future.
+func (c locatedWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 15, req, new(words.Word))
+}
+
+// Register calls method_names.Words.Register.
+func (c locatedWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 16, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RegisterAsync calls method_names.Words.Register and returns its future.
+func (c locatedWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 16, req, new(words.Word))
+}
+
+// Delete calls method_names.Words.Delete.
+func (c locatedWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 17, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DeleteAsync calls method_names.Words.Delete and returns its future.
+func (c locatedWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 17, req, new(words.Word))
+}
+
+// Panic calls method_names.Words.Panic.
+func (c locatedWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 18, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PanicAsync calls method_names.Words.Panic and returns its future.
+func (c locatedWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 18, req, new(words.Word))
+}
+
+// Recover calls method_names.Words.Recover.
+func (c locatedWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 19, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RecoverAsync calls method_names.Words.Recover and returns its future.
+func (c locatedWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 19, req, new(words.Word))
+}
+
+// Complex calls method_names.Words.Complex.
+func (c locatedWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 20, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ComplexAsync calls method_names.Words.Complex and returns its future.
+func (c locatedWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 20, req, new(words.Word))
+}
+
+// Append calls method_names.Words.Append.
+func (c locatedWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.remote.Call(ctx, 21, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AppendAsync calls method_names.Words.Append and returns its future.
+func (c locatedWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 21, req, new(words.Word))
 }

@@ -10,6 +10,7 @@ import (
 	words "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -361,6 +362,12 @@ func (c localWordsClient) Import(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
+// ImportAsync calls method_names.Words.Import on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Import, req)
+}
+
 // Type calls method_names.Words.Type.
 func (c localWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -368,6 +375,12 @@ func (c localWordsClient) Type(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TypeAsync calls method_names.Words.Type on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Type, req)
 }
 
 // Range calls method_names.Words.Range.
@@ -379,6 +392,12 @@ func (c localWordsClient) Range(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
+// RangeAsync calls method_names.Words.Range on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Range, req)
+}
+
 // Func calls method_names.Words.Func.
 func (c localWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -386,6 +405,12 @@ func (c localWordsClient) Func(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FuncAsync calls method_names.Words.Func on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Func, req)
 }
 
 // Go calls method_names.Words.Go.
@@ -397,6 +422,12 @@ func (c localWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word,
 	return resp, nil
 }
 
+// GoAsync calls method_names.Words.Go on a goroutine of its own and returns
+// its future.
+func (c localWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Go, req)
+}
+
 // Select calls method_names.Words.Select.
 func (c localWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -404,6 +435,12 @@ func (c localWordsClient) Select(ctx context.Context, req *words.Word) (*words.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SelectAsync calls method_names.Words.Select on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Select, req)
 }
 
 // Close calls method_names.Words.Close.
@@ -415,6 +452,12 @@ func (c localWordsClient) Close(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
+// CloseAsync calls method_names.Words.Close on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Close, req)
+}
+
 // Ready calls method_names.Words.Ready.
 func (c localWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -422,6 +465,12 @@ func (c localWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Wo
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadyAsync calls method_names.Words.Ready on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Ready, req)
 }
 
 // Init calls method_names.Words.Init.
@@ -433,6 +482,12 @@ func (c localWordsClient) Init(ctx context.Context, req *words.Word) (*words.Wor
 	return resp, nil
 }
 
+// InitAsync calls method_names.Words.Init on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Init, req)
+}
+
 // String calls method_names.Words.String.
 func (c localWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -440,6 +495,12 @@ func (c localWordsClient) String(ctx context.Context, req *words.Word) (*words.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StringAsync calls method_names.Words.String on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.String, req)
 }
 
 // Error calls method_names.Words.Error.
@@ -451,6 +512,12 @@ func (c localWordsClient) Error(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
+// ErrorAsync calls method_names.Words.Error on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Error, req)
+}
+
 // Context calls method_names.Words.Context.
 func (c localWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -458,6 +525,12 @@ func (c localWordsClient) Context(ctx context.Context, req *words.Word) (*words.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ContextAsync calls method_names.Words.Context on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Context, req)
 }
 
 // Module calls method_names.Words.Module.
@@ -469,6 +542,12 @@ func (c localWordsClient) Module(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
+// ModuleAsync calls method_names.Words.Module on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Module, req)
+}
+
 // Call calls method_names.Words.Call.
 func (c localWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -476,6 +555,12 @@ func (c localWordsClient) Call(ctx context.Context, req *words.Word) (*words.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls method_names.Words.Call on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // Impl calls method_names.Words.Impl.
@@ -487,6 +572,12 @@ func (c localWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Wor
 	return resp, nil
 }
 
+// ImplAsync calls method_names.Words.Impl on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Impl, req)
+}
+
 // New calls method_names.Words.New.
 func (c localWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -494,6 +585,12 @@ func (c localWordsClient) New(ctx context.Context, req *words.Word) (*words.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NewAsync calls method_names.Words.New on a goroutine of its own and returns
+// its future.
+func (c localWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.New, req)
 }
 
 // Register calls method_names.Words.Register.
@@ -505,6 +602,12 @@ func (c localWordsClient) Register(ctx context.Context, req *words.Word) (*words
 	return resp, nil
 }
 
+// RegisterAsync calls method_names.Words.Register on a goroutine of its own
+// and returns its future.
+func (c localWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Register, req)
+}
+
 // Delete calls method_names.Words.Delete.
 func (c localWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -512,6 +615,12 @@ func (c localWordsClient) Delete(ctx context.Context, req *words.Word) (*words.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteAsync calls method_names.Words.Delete on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Delete, req)
 }
 
 // Panic calls method_names.Words.Panic.
@@ -523,6 +632,12 @@ func (c localWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
+// PanicAsync calls method_names.Words.Panic on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Panic, req)
+}
+
 // Recover calls method_names.Words.Recover.
 func (c localWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -530,6 +645,12 @@ func (c localWordsClient) Recover(ctx context.Context, req *words.Word) (*words.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RecoverAsync calls method_names.Words.Recover on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Recover, req)
 }
 
 // Complex calls method_names.Words.Complex.
@@ -541,6 +662,12 @@ func (c localWordsClient) Complex(ctx context.Context, req *words.Word) (*words.
 	return resp, nil
 }
 
+// ComplexAsync calls method_names.Words.Complex on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Complex, req)
+}
+
 // Append calls method_names.Words.Append.
 func (c localWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
@@ -548,4 +675,351 @@ func (c localWordsClient) Append(ctx context.Context, req *words.Word) (*words.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AppendAsync calls method_names.Words.Append on a goroutine of its own and
+// returns its future.
+func (c localWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Append, req)
+}
+
+// NewWordsHostClient returns a client of method_names.Words that calls the
+// guests that serve it, through d.
+func NewWordsHostClient(d pluginsdk.Dispatcher) WordsClient {
+	return hostWordsClient{dispatcher: d}
+}
+
+// hostWordsClient is the client that NewWordsHostClient returns.
+type hostWordsClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Import calls method_names.Words.Import.
+func (c hostWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Import", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ImportAsync calls method_names.Words.Import on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Import, req)
+}
+
+// Type calls method_names.Words.Type.
+func (c hostWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Type", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TypeAsync calls method_names.Words.Type on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Type, req)
+}
+
+// Range calls method_names.Words.Range.
+func (c hostWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Range", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RangeAsync calls method_names.Words.Range on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Range, req)
+}
+
+// Func calls method_names.Words.Func.
+func (c hostWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Func", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// FuncAsync calls method_names.Words.Func on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Func, req)
+}
+
+// Go calls method_names.Words.Go.
+func (c hostWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Go", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GoAsync calls method_names.Words.Go on a goroutine of its own and returns
+// its future.
+func (c hostWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Go, req)
+}
+
+// Select calls method_names.Words.Select.
+func (c hostWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Select", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SelectAsync calls method_names.Words.Select on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Select, req)
+}
+
+// Close calls method_names.Words.Close.
+func (c hostWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Close", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CloseAsync calls method_names.Words.Close on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Close, req)
+}
+
+// Ready calls method_names.Words.Ready.
+func (c hostWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Ready", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReadyAsync calls method_names.Words.Ready on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Ready, req)
+}
+
+// Init calls method_names.Words.Init.
+func (c hostWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Init", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// InitAsync calls method_names.Words.Init on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Init, req)
+}
+
+// String calls method_names.Words.String.
+func (c hostWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "String", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// StringAsync calls method_names.Words.String on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.String, req)
+}
+
+// Error calls method_names.Words.Error.
+func (c hostWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Error", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ErrorAsync calls method_names.Words.Error on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Error, req)
+}
+
+// Context calls method_names.Words.Context.
+func (c hostWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Context", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ContextAsync calls method_names.Words.Context on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Context, req)
+}
+
+// Module calls method_names.Words.Module.
+func (c hostWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Module", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ModuleAsync calls method_names.Words.Module on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Module, req)
+}
+
+// Call calls method_names.Words.Call.
+func (c hostWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls method_names.Words.Call on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// Impl calls method_names.Words.Impl.
+func (c hostWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Impl", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ImplAsync calls method_names.Words.Impl on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Impl, req)
+}
+
+// New calls method_names.Words.New.
+func (c hostWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "New", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NewAsync calls method_names.Words.New on a goroutine of its own and returns
+// its future.
+func (c hostWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.New, req)
+}
+
+// Register calls method_names.Words.Register.
+func (c hostWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Register", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RegisterAsync calls method_names.Words.Register on a goroutine of its own
+// and returns its future.
+func (c hostWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Register, req)
+}
+
+// Delete calls method_names.Words.Delete.
+func (c hostWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Delete", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DeleteAsync calls method_names.Words.Delete on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Delete, req)
+}
+
+// Panic calls method_names.Words.Panic.
+func (c hostWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Panic", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PanicAsync calls method_names.Words.Panic on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Panic, req)
+}
+
+// Recover calls method_names.Words.Recover.
+func (c hostWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Recover", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RecoverAsync calls method_names.Words.Recover on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Recover, req)
+}
+
+// Complex calls method_names.Words.Complex.
+func (c hostWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Complex", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ComplexAsync calls method_names.Words.Complex on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Complex, req)
+}
+
+// Append calls method_names.Words.Append.
+func (c hostWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
+	resp := new(words.Word)
+	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Append", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AppendAsync calls method_names.Words.Append on a goroutine of its own and
+// returns its future.
+func (c hostWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return future.Go(ctx, c.Append, req)
 }

@@ -8,6 +8,7 @@ package wordsparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -212,46 +213,151 @@ func (UnimplementedWordsImpl) Append(context.Context, *words.Word, *words.Word) 
 type WordsClient interface {
 	// Import calls method_names.Words.Import.
 	Import(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ImportAsync is Import without the wait: it returns the future of the
+	// response.
+	ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Type calls method_names.Words.Type.
 	Type(ctx context.Context, req *words.Word) (*words.Word, error)
+	// TypeAsync is Type without the wait: it returns the future of the response.
+	TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Range calls method_names.Words.Range.
 	Range(ctx context.Context, req *words.Word) (*words.Word, error)
+	// RangeAsync is Range without the wait: it returns the future of the response.
+	RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Func calls method_names.Words.Func.
 	Func(ctx context.Context, req *words.Word) (*words.Word, error)
+	// FuncAsync is Func without the wait: it returns the future of the response.
+	FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Go calls method_names.Words.Go.
 	Go(ctx context.Context, req *words.Word) (*words.Word, error)
+	// GoAsync is Go without the wait: it returns the future of the response.
+	GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Select calls method_names.Words.Select.
 	Select(ctx context.Context, req *words.Word) (*words.Word, error)
+	// SelectAsync is Select without the wait: it returns the future of the
+	// response.
+	SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Close calls method_names.Words.Close.
 	Close(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CloseAsync is Close without the wait: it returns the future of the response.
+	CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Ready calls method_names.Words.Ready.
 	Ready(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ReadyAsync is Ready without the wait: it returns the future of the response.
+	ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Init calls method_names.Words.Init.
 	Init(ctx context.Context, req *words.Word) (*words.Word, error)
+	// InitAsync is Init without the wait: it returns the future of the response.
+	InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// String calls method_names.Words.String.
 	String(ctx context.Context, req *words.Word) (*words.Word, error)
+	// StringAsync is String without the wait: it returns the future of the
+	// response.
+	StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Error calls method_names.Words.Error.
 	Error(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ErrorAsync is Error without the wait: it returns the future of the response.
+	ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Context calls method_names.Words.Context.
 	Context(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ContextAsync is Context without the wait: it returns the future of the
+	// response.
+	ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Module calls method_names.Words.Module.
 	Module(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ModuleAsync is Module without the wait: it returns the future of the
+	// response.
+	ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Call calls method_names.Words.Call.
 	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Impl calls method_names.Words.Impl.
 	Impl(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ImplAsync is Impl without the wait: it returns the future of the response.
+	ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// New calls method_names.Words.New.
 	New(ctx context.Context, req *words.Word) (*words.Word, error)
+	// NewAsync is New without the wait: it returns the future of the response.
+	NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Register calls method_names.Words.Register.
 	Register(ctx context.Context, req *words.Word) (*words.Word, error)
+	// RegisterAsync is Register without the wait: it returns the future of the
+	// response.
+	RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Delete calls method_names.Words.Delete.
 	Delete(ctx context.Context, req *words.Word) (*words.Word, error)
+	// DeleteAsync is Delete without the wait: it returns the future of the
+	// response.
+	DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Panic calls method_names.Words.Panic.
 	Panic(ctx context.Context, req *words.Word) (*words.Word, error)
+	// PanicAsync is Panic without the wait: it returns the future of the response.
+	PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Recover calls method_names.Words.Recover.
 	Recover(ctx context.Context, req *words.Word) (*words.Word, error)
+	// RecoverAsync is Recover without the wait: it returns the future of the
+	// response.
+	RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Complex calls method_names.Words.Complex.
 	Complex(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ComplexAsync is Complex without the wait: it returns the future of the
+	// response.
+	ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
 	// Append calls method_names.Words.Append.
+	Append(ctx context.Context, req *words.Word) (*words.Word, error)
+	// AppendAsync is Append without the wait: it returns the future of the
+	// response.
+	AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+}
+
+// WordsServer is what an implementation of the service method_names.Words in a
+// guest provides, see ServeWords. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type WordsServer interface {
+	// Import handles method_names.Words.Import.
+	Import(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Type handles method_names.Words.Type.
+	Type(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Range handles method_names.Words.Range.
+	Range(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Func handles method_names.Words.Func.
+	Func(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Go handles method_names.Words.Go.
+	Go(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Select handles method_names.Words.Select.
+	Select(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Close handles method_names.Words.Close.
+	Close(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Ready handles method_names.Words.Ready.
+	Ready(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Init handles method_names.Words.Init.
+	Init(ctx context.Context, req *words.Word) (*words.Word, error)
+	// String handles method_names.Words.String.
+	String(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Error handles method_names.Words.Error.
+	Error(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Context handles method_names.Words.Context.
+	Context(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Module handles method_names.Words.Module.
+	Module(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Call handles method_names.Words.Call.
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Impl handles method_names.Words.Impl.
+	Impl(ctx context.Context, req *words.Word) (*words.Word, error)
+	// New handles method_names.Words.New.
+	New(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Register handles method_names.Words.Register.
+	Register(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Delete handles method_names.Words.Delete.
+	Delete(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Panic handles method_names.Words.Panic.
+	Panic(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Recover handles method_names.Words.Recover.
+	Recover(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Complex handles method_names.Words.Complex.
+	Complex(ctx context.Context, req *words.Word) (*words.Word, error)
+	// Append handles method_names.Words.Append.
 	Append(ctx context.Context, req *words.Word) (*words.Word, error)
 }

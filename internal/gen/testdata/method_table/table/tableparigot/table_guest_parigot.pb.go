@@ -10,8 +10,11 @@ package tableparigot
 import (
 	context "context"
 	table "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
+	time "time"
 	unsafe "unsafe"
 )
 
@@ -118,6 +121,11 @@ func (guestTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.P
 	return resp, nil
 }
 
+// NothingAsync calls method_table.Table.Nothing and returns its future.
+func (guestTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Nothing, req, new(table.Plain))
+}
+
 // Look calls method_table.Table.Look.
 func (guestTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -125,6 +133,11 @@ func (guestTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plai
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LookAsync calls method_table.Table.Look and returns its future.
+func (guestTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Look, req, new(table.Plain))
 }
 
 // Put calls method_table.Table.Put.
@@ -136,6 +149,11 @@ func (guestTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain
 	return resp, nil
 }
 
+// PutAsync calls method_table.Table.Put and returns its future.
+func (guestTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Put, req, new(table.Plain))
+}
+
 // Unknown calls method_table.Table.Unknown.
 func (guestTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -143,6 +161,11 @@ func (guestTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.P
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnknownAsync calls method_table.Table.Unknown and returns its future.
+func (guestTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Unknown, req, new(table.Plain))
 }
 
 // Old calls method_table.Table.Old.
@@ -157,6 +180,14 @@ func (guestTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain
 	return resp, nil
 }
 
+// OldAsync calls method_table.Table.Old and returns its future.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (guestTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Old, req, new(table.Plain))
+}
+
 // Wait calls method_table.Table.Wait.
 func (guestTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -164,6 +195,11 @@ func (guestTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plai
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WaitAsync calls method_table.Table.Wait and returns its future.
+func (guestTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_Wait, req, new(table.Plain))
 }
 
 // RedactedRequest calls method_table.Table.RedactedRequest.
@@ -175,6 +211,12 @@ func (guestTableClient) RedactedRequest(ctx context.Context, req *table.Secret) 
 	return resp, nil
 }
 
+// RedactedRequestAsync calls method_table.Table.RedactedRequest and returns
+// its future.
+func (guestTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_RedactedRequest, req, new(table.Plain))
+}
+
 // RedactedResponse calls method_table.Table.RedactedResponse.
 func (guestTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
@@ -182,6 +224,12 @@ func (guestTableClient) RedactedResponse(ctx context.Context, req *table.Plain) 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedResponseAsync calls method_table.Table.RedactedResponse and returns
+// its future.
+func (guestTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+	return guest.CallAsync(ctx, importTable_RedactedResponse, req, new(table.Deep))
 }
 
 // RedactedInLoop calls method_table.Table.RedactedInLoop.
@@ -193,6 +241,12 @@ func (guestTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*
 	return resp, nil
 }
 
+// RedactedInLoopAsync calls method_table.Table.RedactedInLoop and returns its
+// future.
+func (guestTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_RedactedInLoop, req, new(table.Plain))
+}
+
 // RedactedInMap calls method_table.Table.RedactedInMap.
 func (guestTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -200,6 +254,12 @@ func (guestTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*t
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInMapAsync calls method_table.Table.RedactedInMap and returns its
+// future.
+func (guestTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_RedactedInMap, req, new(table.Plain))
 }
 
 // RedactedInOneof calls method_table.Table.RedactedInOneof.
@@ -211,6 +271,12 @@ func (guestTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof)
 	return resp, nil
 }
 
+// RedactedInOneofAsync calls method_table.Table.RedactedInOneof and returns
+// its future.
+func (guestTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+	return guest.CallAsync(ctx, importTable_RedactedInOneof, req, new(table.Plain))
+}
+
 // NotRedacted calls method_table.Table.NotRedacted.
 func (guestTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
@@ -218,6 +284,12 @@ func (guestTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NotRedactedAsync calls method_table.Table.NotRedacted and returns its
+// future.
+func (guestTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+	return guest.CallAsync(ctx, importTable_NotRedacted, req, new(emptypb.Empty))
 }
 
 // Everything calls method_table.Table.Everything.
@@ -230,4 +302,293 @@ func (guestTableClient) Everything(ctx context.Context, req *table.Secret) (*tab
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EverythingAsync calls method_table.Table.Everything and returns its future.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (guestTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+	return guest.CallAsync(ctx, importTable_Everything, req, new(table.LoopB))
+}
+
+// ServeTable serves impl as the service method_table.Table to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeTable(ctx context.Context, impl TableServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: TableServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Nothing",
+				Handler: kernel.Adapt(impl, TableServer.Nothing),
+			},
+			{
+				Name:    "Look",
+				Handler: kernel.Adapt(impl, TableServer.Look),
+			},
+			{
+				Name:    "Put",
+				Handler: kernel.Adapt(impl, TableServer.Put),
+			},
+			{
+				Name:    "Unknown",
+				Handler: kernel.Adapt(impl, TableServer.Unknown),
+			},
+			{
+				Name:    "Old",
+				Handler: kernel.Adapt(impl, TableServer.Old),
+			},
+			{
+				Name:    "Wait",
+				Handler: kernel.Adapt(impl, TableServer.Wait),
+			},
+			{
+				Name:    "RedactedRequest",
+				Handler: kernel.Adapt(impl, TableServer.RedactedRequest),
+			},
+			{
+				Name:    "RedactedResponse",
+				Handler: kernel.Adapt(impl, TableServer.RedactedResponse),
+			},
+			{
+				Name:    "RedactedInLoop",
+				Handler: kernel.Adapt(impl, TableServer.RedactedInLoop),
+			},
+			{
+				Name:    "RedactedInMap",
+				Handler: kernel.Adapt(impl, TableServer.RedactedInMap),
+			},
+			{
+				Name:    "RedactedInOneof",
+				Handler: kernel.Adapt(impl, TableServer.RedactedInOneof),
+			},
+			{
+				Name:    "NotRedacted",
+				Handler: kernel.Adapt(impl, TableServer.NotRedacted),
+			},
+			{
+				Name:    "Everything",
+				Budget:  90 * time.Second,
+				Handler: kernel.Adapt(impl, TableServer.Everything),
+			},
+		},
+	}, requires...)
+}
+
+// LocateTable returns a client of method_table.Table that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateTable(ctx context.Context) (TableClient, error) {
+	remote, err := kernel.Locate(ctx, TableServiceName, "Nothing", "Look", "Put", "Unknown", "Old", "Wait", "RedactedRequest", "RedactedResponse", "RedactedInLoop", "RedactedInMap", "RedactedInOneof", "NotRedacted", "Everything")
+	if err != nil {
+		return nil, err
+	}
+	return locatedTableClient{remote: remote}, nil
+}
+
+// locatedTableClient is the client that LocateTable returns.
+type locatedTableClient struct {
+	remote *kernel.Remote
+}
+
+// Nothing calls method_table.Table.Nothing.
+func (c locatedTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NothingAsync calls method_table.Table.Nothing and returns its future.
+func (c locatedTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(table.Plain))
+}
+
+// Look calls method_table.Table.Look.
+func (c locatedTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LookAsync calls method_table.Table.Look and returns its future.
+func (c locatedTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(table.Plain))
+}
+
+// Put calls method_table.Table.Put.
+func (c locatedTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PutAsync calls method_table.Table.Put and returns its future.
+func (c locatedTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(table.Plain))
+}
+
+// Unknown calls method_table.Table.Unknown.
+func (c locatedTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// UnknownAsync calls method_table.Table.Unknown and returns its future.
+func (c locatedTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(table.Plain))
+}
+
+// Old calls method_table.Table.Old.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c locatedTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// OldAsync calls method_table.Table.Old and returns its future.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c locatedTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 4, req, new(table.Plain))
+}
+
+// Wait calls method_table.Table.Wait.
+func (c locatedTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 5, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WaitAsync calls method_table.Table.Wait and returns its future.
+func (c locatedTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 5, req, new(table.Plain))
+}
+
+// RedactedRequest calls method_table.Table.RedactedRequest.
+func (c locatedTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 6, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedRequestAsync calls method_table.Table.RedactedRequest and returns
+// its future.
+func (c locatedTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 6, req, new(table.Plain))
+}
+
+// RedactedResponse calls method_table.Table.RedactedResponse.
+func (c locatedTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+	resp := new(table.Deep)
+	if err := c.remote.Call(ctx, 7, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedResponseAsync calls method_table.Table.RedactedResponse and returns
+// its future.
+func (c locatedTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+	return kernel.CallAsync(ctx, c.remote, 7, req, new(table.Deep))
+}
+
+// RedactedInLoop calls method_table.Table.RedactedInLoop.
+func (c locatedTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 8, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedInLoopAsync calls method_table.Table.RedactedInLoop and returns its
+// future.
+func (c locatedTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 8, req, new(table.Plain))
+}
+
+// RedactedInMap calls method_table.Table.RedactedInMap.
+func (c locatedTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 9, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedInMapAsync calls method_table.Table.RedactedInMap and returns its
+// future.
+func (c locatedTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 9, req, new(table.Plain))
+}
+
+// RedactedInOneof calls method_table.Table.RedactedInOneof.
+func (c locatedTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.remote.Call(ctx, 10, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedInOneofAsync calls method_table.Table.RedactedInOneof and returns
+// its future.
+func (c locatedTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+	return kernel.CallAsync(ctx, c.remote, 10, req, new(table.Plain))
+}
+
+// NotRedacted calls method_table.Table.NotRedacted.
+func (c locatedTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.remote.Call(ctx, 11, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NotRedactedAsync calls method_table.Table.NotRedacted and returns its
+// future.
+func (c locatedTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+	return kernel.CallAsync(ctx, c.remote, 11, req, new(emptypb.Empty))
+}
+
+// Everything calls method_table.Table.Everything.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c locatedTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+	resp := new(table.LoopB)
+	if err := c.remote.Call(ctx, 12, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EverythingAsync calls method_table.Table.Everything and returns its future.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c locatedTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+	return kernel.CallAsync(ctx, c.remote, 12, req, new(table.LoopB))
 }

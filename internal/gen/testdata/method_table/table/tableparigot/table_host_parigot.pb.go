@@ -12,6 +12,7 @@ import (
 	table "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	time "time"
@@ -253,6 +254,12 @@ func (c localTableClient) Nothing(ctx context.Context, req *table.Plain) (*table
 	return resp, nil
 }
 
+// NothingAsync calls method_table.Table.Nothing on a goroutine of its own and
+// returns its future.
+func (c localTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Nothing, req)
+}
+
 // Look calls method_table.Table.Look.
 func (c localTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -260,6 +267,12 @@ func (c localTableClient) Look(ctx context.Context, req *table.Plain) (*table.Pl
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LookAsync calls method_table.Table.Look on a goroutine of its own and
+// returns its future.
+func (c localTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Look, req)
 }
 
 // Put calls method_table.Table.Put.
@@ -271,6 +284,12 @@ func (c localTableClient) Put(ctx context.Context, req *table.Plain) (*table.Pla
 	return resp, nil
 }
 
+// PutAsync calls method_table.Table.Put on a goroutine of its own and returns
+// its future.
+func (c localTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Put, req)
+}
+
 // Unknown calls method_table.Table.Unknown.
 func (c localTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -278,6 +297,12 @@ func (c localTableClient) Unknown(ctx context.Context, req *table.Plain) (*table
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnknownAsync calls method_table.Table.Unknown on a goroutine of its own and
+// returns its future.
+func (c localTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Unknown, req)
 }
 
 // Old calls method_table.Table.Old.
@@ -292,13 +317,28 @@ func (c localTableClient) Old(ctx context.Context, req *table.Plain) (*table.Pla
 	return resp, nil
 }
 
+// OldAsync calls method_table.Table.Old on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c localTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Old, req)
+}
+
 // Wait calls method_table.Table.Wait.
 func (c localTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_Wait_FullName, c.impl, TableImpl.Wait, req, resp); err != nil {
+	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Table_Wait_FullName, c.impl, TableImpl.Wait, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WaitAsync calls method_table.Table.Wait on a goroutine of its own and
+// returns its future.
+func (c localTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Wait, req)
 }
 
 // RedactedRequest calls method_table.Table.RedactedRequest.
@@ -310,6 +350,12 @@ func (c localTableClient) RedactedRequest(ctx context.Context, req *table.Secret
 	return resp, nil
 }
 
+// RedactedRequestAsync calls method_table.Table.RedactedRequest on a goroutine
+// of its own and returns its future.
+func (c localTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.RedactedRequest, req)
+}
+
 // RedactedResponse calls method_table.Table.RedactedResponse.
 func (c localTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
@@ -317,6 +363,12 @@ func (c localTableClient) RedactedResponse(ctx context.Context, req *table.Plain
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedResponseAsync calls method_table.Table.RedactedResponse on a
+// goroutine of its own and returns its future.
+func (c localTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+	return future.Go(ctx, c.RedactedResponse, req)
 }
 
 // RedactedInLoop calls method_table.Table.RedactedInLoop.
@@ -328,6 +380,12 @@ func (c localTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) 
 	return resp, nil
 }
 
+// RedactedInLoopAsync calls method_table.Table.RedactedInLoop on a goroutine
+// of its own and returns its future.
+func (c localTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.RedactedInLoop, req)
+}
+
 // RedactedInMap calls method_table.Table.RedactedInMap.
 func (c localTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
@@ -335,6 +393,12 @@ func (c localTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInMapAsync calls method_table.Table.RedactedInMap on a goroutine of
+// its own and returns its future.
+func (c localTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.RedactedInMap, req)
 }
 
 // RedactedInOneof calls method_table.Table.RedactedInOneof.
@@ -346,6 +410,12 @@ func (c localTableClient) RedactedInOneof(ctx context.Context, req *table.InOneo
 	return resp, nil
 }
 
+// RedactedInOneofAsync calls method_table.Table.RedactedInOneof on a goroutine
+// of its own and returns its future.
+func (c localTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.RedactedInOneof, req)
+}
+
 // NotRedacted calls method_table.Table.NotRedacted.
 func (c localTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
@@ -353,6 +423,12 @@ func (c localTableClient) NotRedacted(ctx context.Context, req *table.Harmless) 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NotRedactedAsync calls method_table.Table.NotRedacted on a goroutine of its
+// own and returns its future.
+func (c localTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.NotRedacted, req)
 }
 
 // Everything calls method_table.Table.Everything.
@@ -365,4 +441,231 @@ func (c localTableClient) Everything(ctx context.Context, req *table.Secret) (*t
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EverythingAsync calls method_table.Table.Everything on a goroutine of its
+// own and returns its future.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c localTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+	return future.Go(ctx, c.Everything, req)
+}
+
+// NewTableHostClient returns a client of method_table.Table that calls the
+// guests that serve it, through d.
+func NewTableHostClient(d pluginsdk.Dispatcher) TableClient {
+	return hostTableClient{dispatcher: d}
+}
+
+// hostTableClient is the client that NewTableHostClient returns.
+type hostTableClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Nothing calls method_table.Table.Nothing.
+func (c hostTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Nothing", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NothingAsync calls method_table.Table.Nothing on a goroutine of its own and
+// returns its future.
+func (c hostTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Nothing, req)
+}
+
+// Look calls method_table.Table.Look.
+func (c hostTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Look", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LookAsync calls method_table.Table.Look on a goroutine of its own and
+// returns its future.
+func (c hostTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Look, req)
+}
+
+// Put calls method_table.Table.Put.
+func (c hostTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Put", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PutAsync calls method_table.Table.Put on a goroutine of its own and returns
+// its future.
+func (c hostTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Put, req)
+}
+
+// Unknown calls method_table.Table.Unknown.
+func (c hostTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Unknown", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// UnknownAsync calls method_table.Table.Unknown on a goroutine of its own and
+// returns its future.
+func (c hostTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Unknown, req)
+}
+
+// Old calls method_table.Table.Old.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c hostTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Old", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// OldAsync calls method_table.Table.Old on a goroutine of its own and returns
+// its future.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c hostTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Old, req)
+}
+
+// Wait calls method_table.Table.Wait.
+func (c hostTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Wait", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WaitAsync calls method_table.Table.Wait on a goroutine of its own and
+// returns its future.
+func (c hostTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.Wait, req)
+}
+
+// RedactedRequest calls method_table.Table.RedactedRequest.
+func (c hostTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedRequest", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedRequestAsync calls method_table.Table.RedactedRequest on a goroutine
+// of its own and returns its future.
+func (c hostTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.RedactedRequest, req)
+}
+
+// RedactedResponse calls method_table.Table.RedactedResponse.
+func (c hostTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+	resp := new(table.Deep)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedResponse", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedResponseAsync calls method_table.Table.RedactedResponse on a
+// goroutine of its own and returns its future.
+func (c hostTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+	return future.Go(ctx, c.RedactedResponse, req)
+}
+
+// RedactedInLoop calls method_table.Table.RedactedInLoop.
+func (c hostTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInLoop", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedInLoopAsync calls method_table.Table.RedactedInLoop on a goroutine
+// of its own and returns its future.
+func (c hostTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.RedactedInLoop, req)
+}
+
+// RedactedInMap calls method_table.Table.RedactedInMap.
+func (c hostTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInMap", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedInMapAsync calls method_table.Table.RedactedInMap on a goroutine of
+// its own and returns its future.
+func (c hostTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.RedactedInMap, req)
+}
+
+// RedactedInOneof calls method_table.Table.RedactedInOneof.
+func (c hostTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+	resp := new(table.Plain)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInOneof", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RedactedInOneofAsync calls method_table.Table.RedactedInOneof on a goroutine
+// of its own and returns its future.
+func (c hostTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+	return future.Go(ctx, c.RedactedInOneof, req)
+}
+
+// NotRedacted calls method_table.Table.NotRedacted.
+func (c hostTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "NotRedacted", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// NotRedactedAsync calls method_table.Table.NotRedacted on a goroutine of its
+// own and returns its future.
+func (c hostTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.NotRedacted, req)
+}
+
+// Everything calls method_table.Table.Everything.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c hostTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+	resp := new(table.LoopB)
+	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Everything", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EverythingAsync calls method_table.Table.Everything on a goroutine of its
+// own and returns its future.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c hostTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+	return future.Go(ctx, c.Everything, req)
 }

@@ -10,6 +10,7 @@ package tableparigot
 import (
 	context "context"
 	table "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -164,32 +165,112 @@ func (UnimplementedTableImpl) Everything(context.Context, *table.Secret, *table.
 type TableClient interface {
 	// Nothing calls method_table.Table.Nothing.
 	Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// NothingAsync is Nothing without the wait: it returns the future of the
+	// response.
+	NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
 	// Look calls method_table.Table.Look.
 	Look(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// LookAsync is Look without the wait: it returns the future of the response.
+	LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
 	// Put calls method_table.Table.Put.
 	Put(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// PutAsync is Put without the wait: it returns the future of the response.
+	PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
 	// Unknown calls method_table.Table.Unknown.
 	Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// UnknownAsync is Unknown without the wait: it returns the future of the
+	// response.
+	UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
 	// Old calls method_table.Table.Old.
 	//
 	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
 	// method_table/table.proto.
 	Old(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// OldAsync is Old without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+	// method_table/table.proto.
+	OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
 	// Wait calls method_table.Table.Wait.
 	Wait(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// WaitAsync is Wait without the wait: it returns the future of the response.
+	WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
 	// RedactedRequest calls method_table.Table.RedactedRequest.
 	RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
+	// RedactedRequestAsync is RedactedRequest without the wait: it returns the
+	// future of the response.
+	RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error]
 	// RedactedResponse calls method_table.Table.RedactedResponse.
 	RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
+	// RedactedResponseAsync is RedactedResponse without the wait: it returns the
+	// future of the response.
+	RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error]
 	// RedactedInLoop calls method_table.Table.RedactedInLoop.
 	RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
+	// RedactedInLoopAsync is RedactedInLoop without the wait: it returns the
+	// future of the response.
+	RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error]
 	// RedactedInMap calls method_table.Table.RedactedInMap.
 	RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
+	// RedactedInMapAsync is RedactedInMap without the wait: it returns the future
+	// of the response.
+	RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error]
 	// RedactedInOneof calls method_table.Table.RedactedInOneof.
 	RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
+	// RedactedInOneofAsync is RedactedInOneof without the wait: it returns the
+	// future of the response.
+	RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error]
 	// NotRedacted calls method_table.Table.NotRedacted.
 	NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
+	// NotRedactedAsync is NotRedacted without the wait: it returns the future of
+	// the response.
+	NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error]
 	// Everything calls method_table.Table.Everything.
+	//
+	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+	// method_table/table.proto.
+	Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
+	// EverythingAsync is Everything without the wait: it returns the future of the
+	// response.
+	//
+	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+	// method_table/table.proto.
+	EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error]
+}
+
+// TableServer is what an implementation of the service method_table.Table in a
+// guest provides, see ServeTable. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type TableServer interface {
+	// Nothing handles method_table.Table.Nothing.
+	Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Look handles method_table.Table.Look.
+	Look(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Put handles method_table.Table.Put.
+	Put(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Unknown handles method_table.Table.Unknown.
+	Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Old handles method_table.Table.Old.
+	//
+	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+	// method_table/table.proto.
+	Old(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// Wait handles method_table.Table.Wait.
+	Wait(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// RedactedRequest handles method_table.Table.RedactedRequest.
+	RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
+	// RedactedResponse handles method_table.Table.RedactedResponse.
+	RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
+	// RedactedInLoop handles method_table.Table.RedactedInLoop.
+	RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
+	// RedactedInMap handles method_table.Table.RedactedInMap.
+	RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
+	// RedactedInOneof handles method_table.Table.RedactedInOneof.
+	RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
+	// NotRedacted handles method_table.Table.NotRedacted.
+	NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
+	// Everything handles method_table.Table.Everything.
 	//
 	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
 	// method_table/table.proto.

@@ -8,7 +8,9 @@ package boxparigot
 import (
 	context "context"
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -40,4 +42,55 @@ func (guestBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, erro
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutAsync calls module.Box.Put and returns its future.
+func (guestBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+	return guest.CallAsync(ctx, importBox_Put, req, new(box.Place))
+}
+
+// ServeBox serves impl as the service module.Box to the other guests of its
+// engine, once the services whose full names are in requires have started. It
+// returns when ctx ends, or when all guests were asked to end and no call is
+// left: see [kernel.Serve].
+func ServeBox(ctx context.Context, impl BoxServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: BoxServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Put",
+				Handler: kernel.Adapt(impl, BoxServer.Put),
+			},
+		},
+	}, requires...)
+}
+
+// LocateBox returns a client of module.Box that calls the guests that serve
+// it. It waits until one does: see [kernel.Locate].
+func LocateBox(ctx context.Context) (BoxClient, error) {
+	remote, err := kernel.Locate(ctx, BoxServiceName, "Put")
+	if err != nil {
+		return nil, err
+	}
+	return locatedBoxClient{remote: remote}, nil
+}
+
+// locatedBoxClient is the client that LocateBox returns.
+type locatedBoxClient struct {
+	remote *kernel.Remote
+}
+
+// Put calls module.Box.Put.
+func (c locatedBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
+	resp := new(box.Place)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PutAsync calls module.Box.Put and returns its future.
+func (c locatedBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(box.Place))
 }

@@ -10,6 +10,7 @@ import (
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutAsync calls module.Box.Put on a goroutine of its own and returns its
+// future.
+func (c localBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+	return future.Go(ctx, c.Put, req)
+}
+
+// NewBoxHostClient returns a client of module.Box that calls the guests that
+// serve it, through d.
+func NewBoxHostClient(d pluginsdk.Dispatcher) BoxClient {
+	return hostBoxClient{dispatcher: d}
+}
+
+// hostBoxClient is the client that NewBoxHostClient returns.
+type hostBoxClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Put calls module.Box.Put.
+func (c hostBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
+	resp := new(box.Place)
+	if err := c.dispatcher.Dispatch(ctx, BoxServiceName, "Put", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PutAsync calls module.Box.Put on a goroutine of its own and returns its
+// future.
+func (c hostBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+	return future.Go(ctx, c.Put, req)
 }

@@ -8,6 +8,7 @@ package boxparigot
 import (
 	context "context"
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedBoxImpl) Put(context.Context, *box.Thing, *box.Place) error {
 // BoxClient calls the service module.Box. It is safe for concurrent use.
 type BoxClient interface {
 	// Put calls module.Box.Put.
+	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
+	// PutAsync is Put without the wait: it returns the future of the response.
+	PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
+}
+
+// BoxServer is what an implementation of the service module.Box in a guest
+// provides, see ServeBox. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type BoxServer interface {
+	// Put handles module.Box.Put.
 	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
 }

@@ -8,7 +8,9 @@ package nestedparigot
 import (
 	context "context"
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -40,4 +42,55 @@ func (guestNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*neste
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LayAsync calls nested.Nest.Lay and returns its future.
+func (guestNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+	return guest.CallAsync(ctx, importNest_Lay, req, new(nested.Outer_Inner_Innermost))
+}
+
+// ServeNest serves impl as the service nested.Nest to the other guests of its
+// engine, once the services whose full names are in requires have started. It
+// returns when ctx ends, or when all guests were asked to end and no call is
+// left: see [kernel.Serve].
+func ServeNest(ctx context.Context, impl NestServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: NestServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Lay",
+				Handler: kernel.Adapt(impl, NestServer.Lay),
+			},
+		},
+	}, requires...)
+}
+
+// LocateNest returns a client of nested.Nest that calls the guests that serve
+// it. It waits until one does: see [kernel.Locate].
+func LocateNest(ctx context.Context) (NestClient, error) {
+	remote, err := kernel.Locate(ctx, NestServiceName, "Lay")
+	if err != nil {
+		return nil, err
+	}
+	return locatedNestClient{remote: remote}, nil
+}
+
+// locatedNestClient is the client that LocateNest returns.
+type locatedNestClient struct {
+	remote *kernel.Remote
+}
+
+// Lay calls nested.Nest.Lay.
+func (c locatedNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+	resp := new(nested.Outer_Inner_Innermost)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LayAsync calls nested.Nest.Lay and returns its future.
+func (c locatedNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(nested.Outer_Inner_Innermost))
 }

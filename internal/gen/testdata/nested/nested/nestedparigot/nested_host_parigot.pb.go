@@ -10,6 +10,7 @@ import (
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nes
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LayAsync calls nested.Nest.Lay on a goroutine of its own and returns its
+// future.
+func (c localNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+	return future.Go(ctx, c.Lay, req)
+}
+
+// NewNestHostClient returns a client of nested.Nest that calls the guests that
+// serve it, through d.
+func NewNestHostClient(d pluginsdk.Dispatcher) NestClient {
+	return hostNestClient{dispatcher: d}
+}
+
+// hostNestClient is the client that NewNestHostClient returns.
+type hostNestClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Lay calls nested.Nest.Lay.
+func (c hostNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+	resp := new(nested.Outer_Inner_Innermost)
+	if err := c.dispatcher.Dispatch(ctx, NestServiceName, "Lay", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LayAsync calls nested.Nest.Lay on a goroutine of its own and returns its
+// future.
+func (c hostNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+	return future.Go(ctx, c.Lay, req)
 }

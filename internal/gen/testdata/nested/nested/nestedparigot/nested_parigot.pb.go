@@ -8,6 +8,7 @@ package nestedparigot
 import (
 	context "context"
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedNestImpl) Lay(context.Context, *nested.Outer_Inner, *nested.O
 // NestClient calls the service nested.Nest. It is safe for concurrent use.
 type NestClient interface {
 	// Lay calls nested.Nest.Lay.
+	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
+	// LayAsync is Lay without the wait: it returns the future of the response.
+	LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error]
+}
+
+// NestServer is what an implementation of the service nested.Nest in a guest
+// provides, see ServeNest. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type NestServer interface {
+	// Lay handles nested.Nest.Lay.
 	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
 }

@@ -8,7 +8,9 @@ package nopackageparigot
 import (
 	context "context"
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPa
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls NoPackageService.Call and returns its future.
+func (guestNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+	return guest.CallAsync(ctx, importNoPackageService_Call, req, new(nopackage.NoPackageResponse))
+}
+
+// ServeNoPackageService serves impl as the service NoPackageService to the
+// other guests of its engine, once the services whose full names are in
+// requires have started. It returns when ctx ends, or when all guests were
+// asked to end and no call is left: see [kernel.Serve].
+func ServeNoPackageService(ctx context.Context, impl NoPackageServiceServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: NoPackageServiceServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, NoPackageServiceServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateNoPackageService returns a client of NoPackageService that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateNoPackageService(ctx context.Context) (NoPackageServiceClient, error) {
+	remote, err := kernel.Locate(ctx, NoPackageServiceServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedNoPackageServiceClient{remote: remote}, nil
+}
+
+// locatedNoPackageServiceClient is the client that LocateNoPackageService returns.
+type locatedNoPackageServiceClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls NoPackageService.Call.
+func (c locatedNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+	resp := new(nopackage.NoPackageResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls NoPackageService.Call and returns its future.
+func (c locatedNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(nopackage.NoPackageResponse))
 }

@@ -10,6 +10,7 @@ import (
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localNoPackageServiceClient) Call(ctx context.Context, req *nopackage.No
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls NoPackageService.Call on a goroutine of its own and returns
+// its future.
+func (c localNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewNoPackageServiceHostClient returns a client of NoPackageService that
+// calls the guests that serve it, through d.
+func NewNoPackageServiceHostClient(d pluginsdk.Dispatcher) NoPackageServiceClient {
+	return hostNoPackageServiceClient{dispatcher: d}
+}
+
+// hostNoPackageServiceClient is the client that NewNoPackageServiceHostClient returns.
+type hostNoPackageServiceClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls NoPackageService.Call.
+func (c hostNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+	resp := new(nopackage.NoPackageResponse)
+	if err := c.dispatcher.Dispatch(ctx, NoPackageServiceServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls NoPackageService.Call on a goroutine of its own and returns
+// its future.
+func (c hostNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package nopackageparigot
 import (
 	context "context"
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,5 +46,17 @@ func (UnimplementedNoPackageServiceImpl) Call(context.Context, *nopackage.NoPack
 // concurrent use.
 type NoPackageServiceClient interface {
 	// Call calls NoPackageService.Call.
+	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
+}
+
+// NoPackageServiceServer is what an implementation of the service
+// NoPackageService in a guest provides, see ServeNoPackageService. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type NoPackageServiceServer interface {
+	// Call handles NoPackageService.Call.
 	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
 }

@@ -8,7 +8,9 @@ package bareparigot
 import (
 	context "context"
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls no_source_info.Bare.Call and returns its future.
+func (guestBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return guest.CallAsync(ctx, importBare_Call, req, new(bare.Word))
+}
+
+// ServeBare serves impl as the service no_source_info.Bare to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeBare(ctx context.Context, impl BareServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: BareServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, BareServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateBare returns a client of no_source_info.Bare that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateBare(ctx context.Context) (BareClient, error) {
+	remote, err := kernel.Locate(ctx, BareServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedBareClient{remote: remote}, nil
+}
+
+// locatedBareClient is the client that LocateBare returns.
+type locatedBareClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls no_source_info.Bare.Call.
+func (c locatedBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+	resp := new(bare.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls no_source_info.Bare.Call and returns its future.
+func (c locatedBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(bare.Word))
 }

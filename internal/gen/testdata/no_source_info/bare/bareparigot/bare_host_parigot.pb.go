@@ -10,6 +10,7 @@ import (
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls no_source_info.Bare.Call on a goroutine of its own and
+// returns its future.
+func (c localBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewBareHostClient returns a client of no_source_info.Bare that calls the
+// guests that serve it, through d.
+func NewBareHostClient(d pluginsdk.Dispatcher) BareClient {
+	return hostBareClient{dispatcher: d}
+}
+
+// hostBareClient is the client that NewBareHostClient returns.
+type hostBareClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls no_source_info.Bare.Call.
+func (c hostBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+	resp := new(bare.Word)
+	if err := c.dispatcher.Dispatch(ctx, BareServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls no_source_info.Bare.Call on a goroutine of its own and
+// returns its future.
+func (c hostBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

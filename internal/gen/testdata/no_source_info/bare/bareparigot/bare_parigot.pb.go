@@ -8,6 +8,7 @@ package bareparigot
 import (
 	context "context"
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedBareImpl) Call(context.Context, *bare.Word, *bare.Word) error
 // use.
 type BareClient interface {
 	// Call calls no_source_info.Bare.Call.
+	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error]
+}
+
+// BareServer is what an implementation of the service no_source_info.Bare in a
+// guest provides, see ServeBare. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type BareServer interface {
+	// Call handles no_source_info.Bare.Call.
 	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
 }

@@ -8,7 +8,9 @@ package opaqueparigot
 import (
 	context "context"
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -40,4 +42,55 @@ func (guestSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaq
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenAsync calls opaque.Safe.Open and returns its future.
+func (guestSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+	return guest.CallAsync(ctx, importSafe_Open, req, new(opaque.Content))
+}
+
+// ServeSafe serves impl as the service opaque.Safe to the other guests of its
+// engine, once the services whose full names are in requires have started. It
+// returns when ctx ends, or when all guests were asked to end and no call is
+// left: see [kernel.Serve].
+func ServeSafe(ctx context.Context, impl SafeServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: SafeServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Open",
+				Handler: kernel.Adapt(impl, SafeServer.Open),
+			},
+		},
+	}, requires...)
+}
+
+// LocateSafe returns a client of opaque.Safe that calls the guests that serve
+// it. It waits until one does: see [kernel.Locate].
+func LocateSafe(ctx context.Context) (SafeClient, error) {
+	remote, err := kernel.Locate(ctx, SafeServiceName, "Open")
+	if err != nil {
+		return nil, err
+	}
+	return locatedSafeClient{remote: remote}, nil
+}
+
+// locatedSafeClient is the client that LocateSafe returns.
+type locatedSafeClient struct {
+	remote *kernel.Remote
+}
+
+// Open calls opaque.Safe.Open.
+func (c locatedSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+	resp := new(opaque.Content)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// OpenAsync calls opaque.Safe.Open and returns its future.
+func (c locatedSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(opaque.Content))
 }

@@ -10,6 +10,7 @@ import (
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localSafeClient) Open(ctx context.Context, req *opaque.Combination) (*op
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenAsync calls opaque.Safe.Open on a goroutine of its own and returns its
+// future.
+func (c localSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+	return future.Go(ctx, c.Open, req)
+}
+
+// NewSafeHostClient returns a client of opaque.Safe that calls the guests that
+// serve it, through d.
+func NewSafeHostClient(d pluginsdk.Dispatcher) SafeClient {
+	return hostSafeClient{dispatcher: d}
+}
+
+// hostSafeClient is the client that NewSafeHostClient returns.
+type hostSafeClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Open calls opaque.Safe.Open.
+func (c hostSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+	resp := new(opaque.Content)
+	if err := c.dispatcher.Dispatch(ctx, SafeServiceName, "Open", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// OpenAsync calls opaque.Safe.Open on a goroutine of its own and returns its
+// future.
+func (c hostSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+	return future.Go(ctx, c.Open, req)
 }

@@ -8,6 +8,7 @@ package opaqueparigot
 import (
 	context "context"
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedSafeImpl) Open(context.Context, *opaque.Combination, *opaque.
 // SafeClient calls the service opaque.Safe. It is safe for concurrent use.
 type SafeClient interface {
 	// Open calls opaque.Safe.Open.
+	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
+	// OpenAsync is Open without the wait: it returns the future of the response.
+	OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error]
+}
+
+// SafeServer is what an implementation of the service opaque.Safe in a guest
+// provides, see ServeSafe. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type SafeServer interface {
+	// Open handles opaque.Safe.Open.
 	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
 }

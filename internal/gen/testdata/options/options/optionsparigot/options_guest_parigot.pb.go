@@ -8,7 +8,10 @@ package optionsparigot
 import (
 	context "context"
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	time "time"
 	unsafe "unsafe"
 )
 
@@ -67,6 +70,11 @@ func (guestTunedClient) Slow(ctx context.Context, req *options.Word) (*options.W
 	return resp, nil
 }
 
+// SlowAsync calls options.Tuned.Slow and returns its future.
+func (guestTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Slow, req, new(options.Word))
+}
+
 // Slower calls options.Tuned.Slower.
 func (guestTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -74,6 +82,11 @@ func (guestTunedClient) Slower(ctx context.Context, req *options.Word) (*options
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowerAsync calls options.Tuned.Slower and returns its future.
+func (guestTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Slower, req, new(options.Word))
 }
 
 // Quick calls options.Tuned.Quick.
@@ -85,6 +98,11 @@ func (guestTunedClient) Quick(ctx context.Context, req *options.Word) (*options.
 	return resp, nil
 }
 
+// QuickAsync calls options.Tuned.Quick and returns its future.
+func (guestTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Quick, req, new(options.Word))
+}
+
 // Renamed calls options.Tuned.Renamed.
 func (guestTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -94,6 +112,11 @@ func (guestTunedClient) Renamed(ctx context.Context, req *options.Word) (*option
 	return resp, nil
 }
 
+// RenamedAsync calls options.Tuned.Renamed and returns its future.
+func (guestTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Renamed, req, new(options.Word))
+}
+
 // Plain calls options.Tuned.Plain.
 func (guestTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
@@ -101,4 +124,130 @@ func (guestTunedClient) Plain(ctx context.Context, req *options.Word) (*options.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlainAsync calls options.Tuned.Plain and returns its future.
+func (guestTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.CallAsync(ctx, importTuned_Plain, req, new(options.Word))
+}
+
+// ServeTuned serves impl as the service options.Tuned to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeTuned(ctx context.Context, impl TunedServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: TunedServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Slow",
+				Budget:  90 * time.Second,
+				Handler: kernel.Adapt(impl, TunedServer.Slow),
+			},
+			{
+				Name:    "Slower",
+				Budget:  2 * time.Hour,
+				Handler: kernel.Adapt(impl, TunedServer.Slower),
+			},
+			{
+				Name:    "Quick",
+				Budget:  1500 * time.Nanosecond,
+				Handler: kernel.Adapt(impl, TunedServer.Quick),
+			},
+			{
+				Name:    "Renamed",
+				Handler: kernel.Adapt(impl, TunedServer.Renamed),
+			},
+			{
+				Name:    "Plain",
+				Handler: kernel.Adapt(impl, TunedServer.Plain),
+			},
+		},
+	}, requires...)
+}
+
+// LocateTuned returns a client of options.Tuned that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateTuned(ctx context.Context) (TunedClient, error) {
+	remote, err := kernel.Locate(ctx, TunedServiceName, "Slow", "Slower", "Quick", "Renamed", "Plain")
+	if err != nil {
+		return nil, err
+	}
+	return locatedTunedClient{remote: remote}, nil
+}
+
+// locatedTunedClient is the client that LocateTuned returns.
+type locatedTunedClient struct {
+	remote *kernel.Remote
+}
+
+// Slow calls options.Tuned.Slow.
+func (c locatedTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SlowAsync calls options.Tuned.Slow and returns its future.
+func (c locatedTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(options.Word))
+}
+
+// Slower calls options.Tuned.Slower.
+func (c locatedTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SlowerAsync calls options.Tuned.Slower and returns its future.
+func (c locatedTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(options.Word))
+}
+
+// Quick calls options.Tuned.Quick.
+func (c locatedTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// QuickAsync calls options.Tuned.Quick and returns its future.
+func (c locatedTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(options.Word))
+}
+
+// Renamed calls options.Tuned.Renamed.
+func (c locatedTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RenamedAsync calls options.Tuned.Renamed and returns its future.
+func (c locatedTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(options.Word))
+}
+
+// Plain calls options.Tuned.Plain.
+func (c locatedTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
+	resp := new(options.Word)
+	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PlainAsync calls options.Tuned.Plain and returns its future.
+func (c locatedTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 4, req, new(options.Word))
 }

@@ -8,6 +8,7 @@ package optionsparigot
 import (
 	context "context"
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -75,12 +76,41 @@ func (UnimplementedTunedImpl) Plain(context.Context, *options.Word, *options.Wor
 type TunedClient interface {
 	// Slow calls options.Tuned.Slow.
 	Slow(ctx context.Context, req *options.Word) (*options.Word, error)
+	// SlowAsync is Slow without the wait: it returns the future of the response.
+	SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
 	// Slower calls options.Tuned.Slower.
 	Slower(ctx context.Context, req *options.Word) (*options.Word, error)
+	// SlowerAsync is Slower without the wait: it returns the future of the
+	// response.
+	SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
 	// Quick calls options.Tuned.Quick.
 	Quick(ctx context.Context, req *options.Word) (*options.Word, error)
+	// QuickAsync is Quick without the wait: it returns the future of the response.
+	QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
 	// Renamed calls options.Tuned.Renamed.
 	Renamed(ctx context.Context, req *options.Word) (*options.Word, error)
+	// RenamedAsync is Renamed without the wait: it returns the future of the
+	// response.
+	RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
 	// Plain calls options.Tuned.Plain.
+	Plain(ctx context.Context, req *options.Word) (*options.Word, error)
+	// PlainAsync is Plain without the wait: it returns the future of the response.
+	PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+}
+
+// TunedServer is what an implementation of the service options.Tuned in a
+// guest provides, see ServeTuned. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type TunedServer interface {
+	// Slow handles options.Tuned.Slow.
+	Slow(ctx context.Context, req *options.Word) (*options.Word, error)
+	// Slower handles options.Tuned.Slower.
+	Slower(ctx context.Context, req *options.Word) (*options.Word, error)
+	// Quick handles options.Tuned.Quick.
+	Quick(ctx context.Context, req *options.Word) (*options.Word, error)
+	// Renamed handles options.Tuned.Renamed.
+	Renamed(ctx context.Context, req *options.Word) (*options.Word, error)
+	// Plain handles options.Tuned.Plain.
 	Plain(ctx context.Context, req *options.Word) (*options.Word, error)
 }

@@ -8,7 +8,9 @@ package suffixrpc
 import (
 	context "context"
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls package_suffix.Suffix.Call and returns its future.
+func (guestSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+	return guest.CallAsync(ctx, importSuffix_Call, req, new(suffix.Request))
+}
+
+// ServeSuffix serves impl as the service package_suffix.Suffix to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeSuffix(ctx context.Context, impl SuffixServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: SuffixServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, SuffixServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateSuffix returns a client of package_suffix.Suffix that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateSuffix(ctx context.Context) (SuffixClient, error) {
+	remote, err := kernel.Locate(ctx, SuffixServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedSuffixClient{remote: remote}, nil
+}
+
+// locatedSuffixClient is the client that LocateSuffix returns.
+type locatedSuffixClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls package_suffix.Suffix.Call.
+func (c locatedSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+	resp := new(suffix.Request)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls package_suffix.Suffix.Call and returns its future.
+func (c locatedSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(suffix.Request))
 }

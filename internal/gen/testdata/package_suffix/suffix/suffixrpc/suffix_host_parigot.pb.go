@@ -10,6 +10,7 @@ import (
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suff
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls package_suffix.Suffix.Call on a goroutine of its own and
+// returns its future.
+func (c localSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSuffixHostClient returns a client of package_suffix.Suffix that calls the
+// guests that serve it, through d.
+func NewSuffixHostClient(d pluginsdk.Dispatcher) SuffixClient {
+	return hostSuffixClient{dispatcher: d}
+}
+
+// hostSuffixClient is the client that NewSuffixHostClient returns.
+type hostSuffixClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls package_suffix.Suffix.Call.
+func (c hostSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+	resp := new(suffix.Request)
+	if err := c.dispatcher.Dispatch(ctx, SuffixServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls package_suffix.Suffix.Call on a goroutine of its own and
+// returns its future.
+func (c hostSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package suffixrpc
 import (
 	context "context"
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedSuffixImpl) Call(context.Context, *suffix.Request, *suffix.Re
 // concurrent use.
 type SuffixClient interface {
 	// Call calls package_suffix.Suffix.Call.
+	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
+}
+
+// SuffixServer is what an implementation of the service package_suffix.Suffix
+// in a guest provides, see ServeSuffix. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type SuffixServer interface {
+	// Call handles package_suffix.Suffix.Call.
 	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
 }

@@ -8,7 +8,9 @@ package oldparigot
 import (
 	context "context"
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldRe
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls proto2_case.Old.Call and returns its future.
+func (guestOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+	return guest.CallAsync(ctx, importOld_Call, req, new(old.OldResponse))
+}
+
+// ServeOld serves impl as the service proto2_case.Old to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeOld(ctx context.Context, impl OldServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: OldServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, OldServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateOld returns a client of proto2_case.Old that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateOld(ctx context.Context) (OldClient, error) {
+	remote, err := kernel.Locate(ctx, OldServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedOldClient{remote: remote}, nil
+}
+
+// locatedOldClient is the client that LocateOld returns.
+type locatedOldClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls proto2_case.Old.Call.
+func (c locatedOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+	resp := new(old.OldResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls proto2_case.Old.Call and returns its future.
+func (c locatedOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(old.OldResponse))
 }

@@ -10,6 +10,7 @@ import (
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.Old
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls proto2_case.Old.Call on a goroutine of its own and returns
+// its future.
+func (c localOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewOldHostClient returns a client of proto2_case.Old that calls the guests
+// that serve it, through d.
+func NewOldHostClient(d pluginsdk.Dispatcher) OldClient {
+	return hostOldClient{dispatcher: d}
+}
+
+// hostOldClient is the client that NewOldHostClient returns.
+type hostOldClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls proto2_case.Old.Call.
+func (c hostOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+	resp := new(old.OldResponse)
+	if err := c.dispatcher.Dispatch(ctx, OldServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls proto2_case.Old.Call on a goroutine of its own and returns
+// its future.
+func (c hostOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+	return future.Go(ctx, c.Call, req)
 }

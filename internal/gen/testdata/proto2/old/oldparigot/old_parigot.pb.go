@@ -8,6 +8,7 @@ package oldparigot
 import (
 	context "context"
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedOldImpl) Call(context.Context, *old.OldRequest, *old.OldRespo
 // OldClient calls the service proto2_case.Old. It is safe for concurrent use.
 type OldClient interface {
 	// Call calls proto2_case.Old.Call.
+	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
+}
+
+// OldServer is what an implementation of the service proto2_case.Old in a
+// guest provides, see ServeOld. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type OldServer interface {
+	// Call handles proto2_case.Old.Call.
 	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
 }

@@ -8,7 +8,9 @@ package optparigot
 import (
 	context "context"
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetAsync calls proto3_optional.Maybe.Get and returns its future.
+func (guestMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return guest.CallAsync(ctx, importMaybe_Get, req, new(opt.Answer))
+}
+
+// ServeMaybe serves impl as the service proto3_optional.Maybe to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeMaybe(ctx context.Context, impl MaybeServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: MaybeServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Get",
+				Handler: kernel.Adapt(impl, MaybeServer.Get),
+			},
+		},
+	}, requires...)
+}
+
+// LocateMaybe returns a client of proto3_optional.Maybe that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateMaybe(ctx context.Context) (MaybeClient, error) {
+	remote, err := kernel.Locate(ctx, MaybeServiceName, "Get")
+	if err != nil {
+		return nil, err
+	}
+	return locatedMaybeClient{remote: remote}, nil
+}
+
+// locatedMaybeClient is the client that LocateMaybe returns.
+type locatedMaybeClient struct {
+	remote *kernel.Remote
+}
+
+// Get calls proto3_optional.Maybe.Get.
+func (c locatedMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+	resp := new(opt.Answer)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GetAsync calls proto3_optional.Maybe.Get and returns its future.
+func (c locatedMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(opt.Answer))
 }

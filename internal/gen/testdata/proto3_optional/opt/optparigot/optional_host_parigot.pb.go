@@ -10,6 +10,7 @@ import (
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetAsync calls proto3_optional.Maybe.Get on a goroutine of its own and
+// returns its future.
+func (c localMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return future.Go(ctx, c.Get, req)
+}
+
+// NewMaybeHostClient returns a client of proto3_optional.Maybe that calls the
+// guests that serve it, through d.
+func NewMaybeHostClient(d pluginsdk.Dispatcher) MaybeClient {
+	return hostMaybeClient{dispatcher: d}
+}
+
+// hostMaybeClient is the client that NewMaybeHostClient returns.
+type hostMaybeClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Get calls proto3_optional.Maybe.Get.
+func (c hostMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+	resp := new(opt.Answer)
+	if err := c.dispatcher.Dispatch(ctx, MaybeServiceName, "Get", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GetAsync calls proto3_optional.Maybe.Get on a goroutine of its own and
+// returns its future.
+func (c hostMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return future.Go(ctx, c.Get, req)
 }

@@ -8,6 +8,7 @@ package optparigot
 import (
 	context "context"
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedMaybeImpl) Get(context.Context, *opt.Query, *opt.Answer) erro
 // concurrent use.
 type MaybeClient interface {
 	// Get calls proto3_optional.Maybe.Get.
+	Get(ctx context.Context, req *opt.Query) (*opt.Answer, error)
+	// GetAsync is Get without the wait: it returns the future of the response.
+	GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error]
+}
+
+// MaybeServer is what an implementation of the service proto3_optional.Maybe
+// in a guest provides, see ServeMaybe. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type MaybeServer interface {
+	// Get handles proto3_optional.Maybe.Get.
 	Get(ctx context.Context, req *opt.Query) (*opt.Answer, error)
 }

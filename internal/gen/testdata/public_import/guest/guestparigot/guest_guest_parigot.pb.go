@@ -8,7 +8,9 @@ package guestparigot
 import (
 	context "context"
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EnterAsync calls public_import.Guest.Enter and returns its future.
+func (guestGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+	return guest.CallAsync(ctx, importGuest_Enter, req, new(home.Home))
+}
+
+// ServeGuest serves impl as the service public_import.Guest to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeGuest(ctx context.Context, impl GuestServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: GuestServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Enter",
+				Handler: kernel.Adapt(impl, GuestServer.Enter),
+			},
+		},
+	}, requires...)
+}
+
+// LocateGuest returns a client of public_import.Guest that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateGuest(ctx context.Context) (GuestClient, error) {
+	remote, err := kernel.Locate(ctx, GuestServiceName, "Enter")
+	if err != nil {
+		return nil, err
+	}
+	return locatedGuestClient{remote: remote}, nil
+}
+
+// locatedGuestClient is the client that LocateGuest returns.
+type locatedGuestClient struct {
+	remote *kernel.Remote
+}
+
+// Enter calls public_import.Guest.Enter.
+func (c locatedGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
+	resp := new(home.Home)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EnterAsync calls public_import.Guest.Enter and returns its future.
+func (c locatedGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(home.Home))
 }

@@ -10,6 +10,7 @@ import (
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EnterAsync calls public_import.Guest.Enter on a goroutine of its own and
+// returns its future.
+func (c localGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+	return future.Go(ctx, c.Enter, req)
+}
+
+// NewGuestHostClient returns a client of public_import.Guest that calls the
+// guests that serve it, through d.
+func NewGuestHostClient(d pluginsdk.Dispatcher) GuestClient {
+	return hostGuestClient{dispatcher: d}
+}
+
+// hostGuestClient is the client that NewGuestHostClient returns.
+type hostGuestClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Enter calls public_import.Guest.Enter.
+func (c hostGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
+	resp := new(home.Home)
+	if err := c.dispatcher.Dispatch(ctx, GuestServiceName, "Enter", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EnterAsync calls public_import.Guest.Enter on a goroutine of its own and
+// returns its future.
+func (c hostGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+	return future.Go(ctx, c.Enter, req)
 }

@@ -8,6 +8,7 @@ package guestparigot
 import (
 	context "context"
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -47,5 +48,18 @@ func (UnimplementedGuestImpl) Enter(context.Context, *home.Home, *home.Home) err
 // The import of any.proto is not used.
 type GuestClient interface {
 	// Enter calls public_import.Guest.Enter.
+	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
+	// EnterAsync is Enter without the wait: it returns the future of the response.
+	EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
+}
+
+// GuestServer is what an implementation of the service public_import.Guest in
+// a guest provides, see ServeGuest. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+//
+// The import of any.proto is not used.
+type GuestServer interface {
+	// Enter handles public_import.Guest.Enter.
 	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
 }

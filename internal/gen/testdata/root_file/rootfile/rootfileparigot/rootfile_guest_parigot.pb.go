@@ -8,7 +8,9 @@ package rootfileparigot
 import (
 	context "context"
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -40,4 +42,55 @@ func (guestRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfi
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls rootfile.Root.Call and returns its future.
+func (guestRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return guest.CallAsync(ctx, importRoot_Call, req, new(rootfile.Response))
+}
+
+// ServeRoot serves impl as the service rootfile.Root to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeRoot(ctx context.Context, impl RootServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: RootServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, RootServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateRoot returns a client of rootfile.Root that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateRoot(ctx context.Context) (RootClient, error) {
+	remote, err := kernel.Locate(ctx, RootServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedRootClient{remote: remote}, nil
+}
+
+// locatedRootClient is the client that LocateRoot returns.
+type locatedRootClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls rootfile.Root.Call.
+func (c locatedRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+	resp := new(rootfile.Response)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls rootfile.Root.Call and returns its future.
+func (c locatedRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(rootfile.Response))
 }

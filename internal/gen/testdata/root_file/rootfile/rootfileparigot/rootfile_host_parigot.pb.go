@@ -10,6 +10,7 @@ import (
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localRootClient) Call(ctx context.Context, req *rootfile.Request) (*root
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls rootfile.Root.Call on a goroutine of its own and returns its
+// future.
+func (c localRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewRootHostClient returns a client of rootfile.Root that calls the guests
+// that serve it, through d.
+func NewRootHostClient(d pluginsdk.Dispatcher) RootClient {
+	return hostRootClient{dispatcher: d}
+}
+
+// hostRootClient is the client that NewRootHostClient returns.
+type hostRootClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls rootfile.Root.Call.
+func (c hostRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+	resp := new(rootfile.Response)
+	if err := c.dispatcher.Dispatch(ctx, RootServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls rootfile.Root.Call on a goroutine of its own and returns its
+// future.
+func (c hostRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return future.Go(ctx, c.Call, req)
 }

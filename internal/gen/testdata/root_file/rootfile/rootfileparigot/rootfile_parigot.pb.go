@@ -8,6 +8,7 @@ package rootfileparigot
 import (
 	context "context"
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedRootImpl) Call(context.Context, *rootfile.Request, *rootfile.
 // RootClient calls the service rootfile.Root. It is safe for concurrent use.
 type RootClient interface {
 	// Call calls rootfile.Root.Call.
+	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error]
+}
+
+// RootServer is what an implementation of the service rootfile.Root in a guest
+// provides, see ServeRoot. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type RootServer interface {
+	// Call handles rootfile.Root.Call.
 	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
 }

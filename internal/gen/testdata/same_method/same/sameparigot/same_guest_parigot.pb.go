@@ -8,7 +8,9 @@ package sameparigot
 import (
 	context "context"
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -43,6 +45,57 @@ func (guestLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degre
 	return resp, nil
 }
 
+// TurnAsync calls same_method.Left.Turn and returns its future.
+func (guestLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return guest.CallAsync(ctx, importLeft_Turn, req, new(same.Degrees))
+}
+
+// ServeLeft serves impl as the service same_method.Left to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeLeft(ctx context.Context, impl LeftServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: LeftServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Turn",
+				Handler: kernel.Adapt(impl, LeftServer.Turn),
+			},
+		},
+	}, requires...)
+}
+
+// LocateLeft returns a client of same_method.Left that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateLeft(ctx context.Context) (LeftClient, error) {
+	remote, err := kernel.Locate(ctx, LeftServiceName, "Turn")
+	if err != nil {
+		return nil, err
+	}
+	return locatedLeftClient{remote: remote}, nil
+}
+
+// locatedLeftClient is the client that LocateLeft returns.
+type locatedLeftClient struct {
+	remote *kernel.Remote
+}
+
+// Turn calls same_method.Left.Turn.
+func (c locatedLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	resp := new(same.Degrees)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TurnAsync calls same_method.Left.Turn and returns its future.
+func (c locatedLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(same.Degrees))
+}
+
 // importRight_Turn is the host's function for same_method.Right.Turn.
 //
 //go:wasmimport same_method.Right Turn
@@ -66,4 +119,55 @@ func (guestRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degr
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnAsync calls same_method.Right.Turn and returns its future.
+func (guestRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return guest.CallAsync(ctx, importRight_Turn, req, new(same.Degrees))
+}
+
+// ServeRight serves impl as the service same_method.Right to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeRight(ctx context.Context, impl RightServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: RightServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Turn",
+				Handler: kernel.Adapt(impl, RightServer.Turn),
+			},
+		},
+	}, requires...)
+}
+
+// LocateRight returns a client of same_method.Right that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateRight(ctx context.Context) (RightClient, error) {
+	remote, err := kernel.Locate(ctx, RightServiceName, "Turn")
+	if err != nil {
+		return nil, err
+	}
+	return locatedRightClient{remote: remote}, nil
+}
+
+// locatedRightClient is the client that LocateRight returns.
+type locatedRightClient struct {
+	remote *kernel.Remote
+}
+
+// Turn calls same_method.Right.Turn.
+func (c locatedRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	resp := new(same.Degrees)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TurnAsync calls same_method.Right.Turn and returns its future.
+func (c locatedRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(same.Degrees))
 }

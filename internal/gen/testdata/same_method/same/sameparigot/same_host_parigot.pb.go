@@ -10,6 +10,7 @@ import (
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -67,6 +68,38 @@ func (c localLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Deg
 	return resp, nil
 }
 
+// TurnAsync calls same_method.Left.Turn on a goroutine of its own and returns
+// its future.
+func (c localLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return future.Go(ctx, c.Turn, req)
+}
+
+// NewLeftHostClient returns a client of same_method.Left that calls the guests
+// that serve it, through d.
+func NewLeftHostClient(d pluginsdk.Dispatcher) LeftClient {
+	return hostLeftClient{dispatcher: d}
+}
+
+// hostLeftClient is the client that NewLeftHostClient returns.
+type hostLeftClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Turn calls same_method.Left.Turn.
+func (c hostLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	resp := new(same.Degrees)
+	if err := c.dispatcher.Dispatch(ctx, LeftServiceName, "Turn", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TurnAsync calls same_method.Left.Turn on a goroutine of its own and returns
+// its future.
+func (c hostLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return future.Go(ctx, c.Turn, req)
+}
+
 // RegisterRight registers impl with e as the service same_method.Right, which
 // guests import as the module "same_method.Right". It fails when impl is nil.
 func RegisterRight(ctx context.Context, e eng.Engine, impl RightImpl) error {
@@ -113,4 +146,36 @@ func (c localRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.De
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnAsync calls same_method.Right.Turn on a goroutine of its own and returns
+// its future.
+func (c localRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return future.Go(ctx, c.Turn, req)
+}
+
+// NewRightHostClient returns a client of same_method.Right that calls the
+// guests that serve it, through d.
+func NewRightHostClient(d pluginsdk.Dispatcher) RightClient {
+	return hostRightClient{dispatcher: d}
+}
+
+// hostRightClient is the client that NewRightHostClient returns.
+type hostRightClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Turn calls same_method.Right.Turn.
+func (c hostRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	resp := new(same.Degrees)
+	if err := c.dispatcher.Dispatch(ctx, RightServiceName, "Turn", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TurnAsync calls same_method.Right.Turn on a goroutine of its own and returns
+// its future.
+func (c hostRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return future.Go(ctx, c.Turn, req)
 }

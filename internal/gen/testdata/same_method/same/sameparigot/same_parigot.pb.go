@@ -8,6 +8,7 @@ package sameparigot
 import (
 	context "context"
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,6 +45,17 @@ func (UnimplementedLeftImpl) Turn(context.Context, *same.Degrees, *same.Degrees)
 type LeftClient interface {
 	// Turn calls same_method.Left.Turn.
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+	// TurnAsync is Turn without the wait: it returns the future of the response.
+	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+}
+
+// LeftServer is what an implementation of the service same_method.Left in a
+// guest provides, see ServeLeft. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type LeftServer interface {
+	// Turn handles same_method.Left.Turn.
+	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 }
 
 // RightServiceName is the full name of the service same_method.Right.
@@ -78,5 +90,16 @@ func (UnimplementedRightImpl) Turn(context.Context, *same.Degrees, *same.Degrees
 // use.
 type RightClient interface {
 	// Turn calls same_method.Right.Turn.
+	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+	// TurnAsync is Turn without the wait: it returns the future of the response.
+	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+}
+
+// RightServer is what an implementation of the service same_method.Right in a
+// guest provides, see ServeRight. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type RightServer interface {
+	// Turn handles same_method.Right.Turn.
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 }

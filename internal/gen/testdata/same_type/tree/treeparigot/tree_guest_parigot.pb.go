@@ -8,7 +8,9 @@ package treeparigot
 import (
 	context "context"
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlantAsync calls same_type.Forest.Plant and returns its future.
+func (guestForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+	return guest.CallAsync(ctx, importForest_Plant, req, new(tree.Tree))
+}
+
+// ServeForest serves impl as the service same_type.Forest to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeForest(ctx context.Context, impl ForestServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ForestServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Plant",
+				Handler: kernel.Adapt(impl, ForestServer.Plant),
+			},
+		},
+	}, requires...)
+}
+
+// LocateForest returns a client of same_type.Forest that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateForest(ctx context.Context) (ForestClient, error) {
+	remote, err := kernel.Locate(ctx, ForestServiceName, "Plant")
+	if err != nil {
+		return nil, err
+	}
+	return locatedForestClient{remote: remote}, nil
+}
+
+// locatedForestClient is the client that LocateForest returns.
+type locatedForestClient struct {
+	remote *kernel.Remote
+}
+
+// Plant calls same_type.Forest.Plant.
+func (c locatedForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+	resp := new(tree.Tree)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PlantAsync calls same_type.Forest.Plant and returns its future.
+func (c locatedForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(tree.Tree))
 }

@@ -10,6 +10,7 @@ import (
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tre
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlantAsync calls same_type.Forest.Plant on a goroutine of its own and
+// returns its future.
+func (c localForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+	return future.Go(ctx, c.Plant, req)
+}
+
+// NewForestHostClient returns a client of same_type.Forest that calls the
+// guests that serve it, through d.
+func NewForestHostClient(d pluginsdk.Dispatcher) ForestClient {
+	return hostForestClient{dispatcher: d}
+}
+
+// hostForestClient is the client that NewForestHostClient returns.
+type hostForestClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Plant calls same_type.Forest.Plant.
+func (c hostForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+	resp := new(tree.Tree)
+	if err := c.dispatcher.Dispatch(ctx, ForestServiceName, "Plant", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PlantAsync calls same_type.Forest.Plant on a goroutine of its own and
+// returns its future.
+func (c hostForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+	return future.Go(ctx, c.Plant, req)
 }

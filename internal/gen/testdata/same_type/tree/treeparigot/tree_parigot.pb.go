@@ -8,6 +8,7 @@ package treeparigot
 import (
 	context "context"
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedForestImpl) Plant(context.Context, *tree.Tree, *tree.Tree) er
 // use.
 type ForestClient interface {
 	// Plant calls same_type.Forest.Plant.
+	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
+	// PlantAsync is Plant without the wait: it returns the future of the response.
+	PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error]
+}
+
+// ForestServer is what an implementation of the service same_type.Forest in a
+// guest provides, see ServeForest. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ForestServer interface {
+	// Plant handles same_type.Forest.Plant.
 	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
 }

@@ -8,7 +8,9 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -43,6 +45,57 @@ func (guestTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, 
 	return resp, nil
 }
 
+// CallAsync calls service_names.Type.Call and returns its future.
+func (guestTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importType_Call, req, new(names.Word))
+}
+
+// ServeType serves impl as the service service_names.Type to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeType(ctx context.Context, impl TypeServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: TypeServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, TypeServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateType returns a client of service_names.Type that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateType(ctx context.Context) (TypeClient, error) {
+	remote, err := kernel.Locate(ctx, TypeServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedTypeClient{remote: remote}, nil
+}
+
+// locatedTypeClient is the client that LocateType returns.
+type locatedTypeClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Type.Call.
+func (c locatedTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Type.Call and returns its future.
+func (c locatedTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
+}
+
 // importInterface_Call is the host's function for service_names.Interface.Call.
 //
 //go:wasmimport service_names.Interface Call
@@ -66,6 +119,57 @@ func (guestInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Interface.Call and returns its future.
+func (guestInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importInterface_Call, req, new(names.Word))
+}
+
+// ServeInterface serves impl as the service service_names.Interface to the
+// other guests of its engine, once the services whose full names are in
+// requires have started. It returns when ctx ends, or when all guests were
+// asked to end and no call is left: see [kernel.Serve].
+func ServeInterface(ctx context.Context, impl InterfaceServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: InterfaceServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, InterfaceServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateInterface returns a client of service_names.Interface that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateInterface(ctx context.Context) (InterfaceClient, error) {
+	remote, err := kernel.Locate(ctx, InterfaceServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedInterfaceClient{remote: remote}, nil
+}
+
+// locatedInterfaceClient is the client that LocateInterface returns.
+type locatedInterfaceClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Interface.Call.
+func (c locatedInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Interface.Call and returns its future.
+func (c locatedInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
 // importMap_Call is the host's function for service_names.Map.Call.
@@ -93,6 +197,57 @@ func (guestMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 	return resp, nil
 }
 
+// CallAsync calls service_names.Map.Call and returns its future.
+func (guestMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importMap_Call, req, new(names.Word))
+}
+
+// ServeMap serves impl as the service service_names.Map to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeMap(ctx context.Context, impl MapServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: MapServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, MapServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateMap returns a client of service_names.Map that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateMap(ctx context.Context) (MapClient, error) {
+	remote, err := kernel.Locate(ctx, MapServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedMapClient{remote: remote}, nil
+}
+
+// locatedMapClient is the client that LocateMap returns.
+type locatedMapClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Map.Call.
+func (c locatedMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Map.Call and returns its future.
+func (c locatedMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
+}
+
 // importA_Call is the host's function for service_names.A.Call.
 //
 //go:wasmimport service_names.A Call
@@ -115,6 +270,57 @@ func (guestAClient) Call(ctx context.Context, req *names.Word) (*names.Word, err
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.A.Call and returns its future.
+func (guestAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importA_Call, req, new(names.Word))
+}
+
+// ServeA serves impl as the service service_names.A to the other guests of its
+// engine, once the services whose full names are in requires have started. It
+// returns when ctx ends, or when all guests were asked to end and no call is
+// left: see [kernel.Serve].
+func ServeA(ctx context.Context, impl AServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: AServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, AServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateA returns a client of service_names.A that calls the guests that serve
+// it. It waits until one does: see [kernel.Locate].
+func LocateA(ctx context.Context) (AClient, error) {
+	remote, err := kernel.Locate(ctx, AServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedAClient{remote: remote}, nil
+}
+
+// locatedAClient is the client that LocateA returns.
+type locatedAClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.A.Call.
+func (c locatedAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.A.Call and returns its future.
+func (c locatedAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
 // importCtx_Call is the host's function for service_names.Ctx.Call.
@@ -142,6 +348,57 @@ func (guestCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 	return resp, nil
 }
 
+// CallAsync calls service_names.Ctx.Call and returns its future.
+func (guestCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importCtx_Call, req, new(names.Word))
+}
+
+// ServeCtx serves impl as the service service_names.Ctx to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeCtx(ctx context.Context, impl CtxServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: CtxServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, CtxServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateCtx returns a client of service_names.Ctx that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateCtx(ctx context.Context) (CtxClient, error) {
+	remote, err := kernel.Locate(ctx, CtxServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedCtxClient{remote: remote}, nil
+}
+
+// locatedCtxClient is the client that LocateCtx returns.
+type locatedCtxClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Ctx.Call.
+func (c locatedCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Ctx.Call and returns its future.
+func (c locatedCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
+}
+
 // importReq_Call is the host's function for service_names.Req.Call.
 //
 //go:wasmimport service_names.Req Call
@@ -165,6 +422,57 @@ func (guestReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Req.Call and returns its future.
+func (guestReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importReq_Call, req, new(names.Word))
+}
+
+// ServeReq serves impl as the service service_names.Req to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeReq(ctx context.Context, impl ReqServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ReqServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, ReqServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateReq returns a client of service_names.Req that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateReq(ctx context.Context) (ReqClient, error) {
+	remote, err := kernel.Locate(ctx, ReqServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedReqClient{remote: remote}, nil
+}
+
+// locatedReqClient is the client that LocateReq returns.
+type locatedReqClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Req.Call.
+func (c locatedReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Req.Call and returns its future.
+func (c locatedReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
 // importResp_Call is the host's function for service_names.Resp.Call.
@@ -192,6 +500,57 @@ func (guestRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, 
 	return resp, nil
 }
 
+// CallAsync calls service_names.Resp.Call and returns its future.
+func (guestRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importResp_Call, req, new(names.Word))
+}
+
+// ServeResp serves impl as the service service_names.Resp to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeResp(ctx context.Context, impl RespServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: RespServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, RespServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateResp returns a client of service_names.Resp that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateResp(ctx context.Context) (RespClient, error) {
+	remote, err := kernel.Locate(ctx, RespServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedRespClient{remote: remote}, nil
+}
+
+// locatedRespClient is the client that LocateResp returns.
+type locatedRespClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Resp.Call.
+func (c locatedRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Resp.Call and returns its future.
+func (c locatedRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
+}
+
 // importErr_Call is the host's function for service_names.Err.Call.
 //
 //go:wasmimport service_names.Err Call
@@ -215,6 +574,57 @@ func (guestErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Err.Call and returns its future.
+func (guestErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importErr_Call, req, new(names.Word))
+}
+
+// ServeErr serves impl as the service service_names.Err to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeErr(ctx context.Context, impl ErrServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ErrServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, ErrServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateErr returns a client of service_names.Err that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateErr(ctx context.Context) (ErrClient, error) {
+	remote, err := kernel.Locate(ctx, ErrServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedErrClient{remote: remote}, nil
+}
+
+// locatedErrClient is the client that LocateErr returns.
+type locatedErrClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Err.Call.
+func (c locatedErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Err.Call and returns its future.
+func (c locatedErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
 // importImpl_Call is the host's function for service_names.Impl.Call.
@@ -242,6 +652,57 @@ func (guestImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, 
 	return resp, nil
 }
 
+// CallAsync calls service_names.Impl.Call and returns its future.
+func (guestImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importImpl_Call, req, new(names.Word))
+}
+
+// ServeImpl serves impl as the service service_names.Impl to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeImpl(ctx context.Context, impl ImplServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ImplServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, ImplServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateImpl returns a client of service_names.Impl that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateImpl(ctx context.Context) (ImplClient, error) {
+	remote, err := kernel.Locate(ctx, ImplServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedImplClient{remote: remote}, nil
+}
+
+// locatedImplClient is the client that LocateImpl returns.
+type locatedImplClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Impl.Call.
+func (c locatedImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Impl.Call and returns its future.
+func (c locatedImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
+}
+
 // importClient_Call is the host's function for service_names.Client.Call.
 //
 //go:wasmimport service_names.Client Call
@@ -265,6 +726,57 @@ func (guestClientClient) Call(ctx context.Context, req *names.Word) (*names.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Client.Call and returns its future.
+func (guestClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importClient_Call, req, new(names.Word))
+}
+
+// ServeClient serves impl as the service service_names.Client to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeClient(ctx context.Context, impl ClientServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ClientServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, ClientServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateClient returns a client of service_names.Client that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateClient(ctx context.Context) (ClientClient, error) {
+	remote, err := kernel.Locate(ctx, ClientServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedClientClient{remote: remote}, nil
+}
+
+// locatedClientClient is the client that LocateClient returns.
+type locatedClientClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Client.Call.
+func (c locatedClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Client.Call and returns its future.
+func (c locatedClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
 // importError_Call is the host's function for service_names.Error.Call.
@@ -292,6 +804,57 @@ func (guestErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 	return resp, nil
 }
 
+// CallAsync calls service_names.Error.Call and returns its future.
+func (guestErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importError_Call, req, new(names.Word))
+}
+
+// ServeError serves impl as the service service_names.Error to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeError(ctx context.Context, impl ErrorServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ErrorServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, ErrorServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateError returns a client of service_names.Error that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateError(ctx context.Context) (ErrorClient, error) {
+	remote, err := kernel.Locate(ctx, ErrorServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedErrorClient{remote: remote}, nil
+}
+
+// locatedErrorClient is the client that LocateError returns.
+type locatedErrorClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Error.Call.
+func (c locatedErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Error.Call and returns its future.
+func (c locatedErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
+}
+
 // importContext_Call is the host's function for service_names.Context.Call.
 //
 //go:wasmimport service_names.Context Call
@@ -315,6 +878,57 @@ func (guestContextClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Context.Call and returns its future.
+func (guestContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importContext_Call, req, new(names.Word))
+}
+
+// ServeContext serves impl as the service service_names.Context to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeContext(ctx context.Context, impl ContextServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: ContextServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, ContextServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateContext returns a client of service_names.Context that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateContext(ctx context.Context) (ContextClient, error) {
+	remote, err := kernel.Locate(ctx, ContextServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedContextClient{remote: remote}, nil
+}
+
+// locatedContextClient is the client that LocateContext returns.
+type locatedContextClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Context.Call.
+func (c locatedContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Context.Call and returns its future.
+func (c locatedContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
 // importEngine_Call is the host's function for service_names.Engine.Call.
@@ -342,6 +956,57 @@ func (guestEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
+// CallAsync calls service_names.Engine.Call and returns its future.
+func (guestEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importEngine_Call, req, new(names.Word))
+}
+
+// ServeEngine serves impl as the service service_names.Engine to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeEngine(ctx context.Context, impl EngineServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: EngineServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, EngineServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateEngine returns a client of service_names.Engine that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateEngine(ctx context.Context) (EngineClient, error) {
+	remote, err := kernel.Locate(ctx, EngineServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedEngineClient{remote: remote}, nil
+}
+
+// locatedEngineClient is the client that LocateEngine returns.
+type locatedEngineClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Engine.Call.
+func (c locatedEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Engine.Call and returns its future.
+func (c locatedEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
+}
+
 // importNames_Call is the host's function for service_names.Names.Call.
 //
 //go:wasmimport service_names.Names Call
@@ -365,4 +1030,55 @@ func (guestNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Names.Call and returns its future.
+func (guestNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.CallAsync(ctx, importNames_Call, req, new(names.Word))
+}
+
+// ServeNames serves impl as the service service_names.Names to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeNames(ctx context.Context, impl NamesServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: NamesServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, NamesServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateNames returns a client of service_names.Names that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateNames(ctx context.Context) (NamesClient, error) {
+	remote, err := kernel.Locate(ctx, NamesServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedNamesClient{remote: remote}, nil
+}
+
+// locatedNamesClient is the client that LocateNames returns.
+type locatedNamesClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls service_names.Names.Call.
+func (c locatedNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Names.Call and returns its future.
+func (c locatedNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }

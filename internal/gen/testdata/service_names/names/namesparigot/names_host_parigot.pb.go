@@ -10,6 +10,7 @@ import (
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -67,6 +68,38 @@ func (c localTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
+// CallAsync calls service_names.Type.Call on a goroutine of its own and
+// returns its future.
+func (c localTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewTypeHostClient returns a client of service_names.Type that calls the
+// guests that serve it, through d.
+func NewTypeHostClient(d pluginsdk.Dispatcher) TypeClient {
+	return hostTypeClient{dispatcher: d}
+}
+
+// hostTypeClient is the client that NewTypeHostClient returns.
+type hostTypeClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Type.Call.
+func (c hostTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, TypeServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Type.Call on a goroutine of its own and
+// returns its future.
+func (c hostTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterInterface registers impl with e as the service
 // service_names.Interface, which guests import as the module
 // "service_names.Interface". It fails when impl is nil.
@@ -114,6 +147,38 @@ func (c localInterfaceClient) Call(ctx context.Context, req *names.Word) (*names
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Interface.Call on a goroutine of its own and
+// returns its future.
+func (c localInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewInterfaceHostClient returns a client of service_names.Interface that
+// calls the guests that serve it, through d.
+func NewInterfaceHostClient(d pluginsdk.Dispatcher) InterfaceClient {
+	return hostInterfaceClient{dispatcher: d}
+}
+
+// hostInterfaceClient is the client that NewInterfaceHostClient returns.
+type hostInterfaceClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Interface.Call.
+func (c hostInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, InterfaceServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Interface.Call on a goroutine of its own and
+// returns its future.
+func (c hostInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterMap registers impl with e as the service service_names.Map, which
@@ -164,6 +229,38 @@ func (c localMapClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 	return resp, nil
 }
 
+// CallAsync calls service_names.Map.Call on a goroutine of its own and returns
+// its future.
+func (c localMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewMapHostClient returns a client of service_names.Map that calls the guests
+// that serve it, through d.
+func NewMapHostClient(d pluginsdk.Dispatcher) MapClient {
+	return hostMapClient{dispatcher: d}
+}
+
+// hostMapClient is the client that NewMapHostClient returns.
+type hostMapClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Map.Call.
+func (c hostMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, MapServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Map.Call on a goroutine of its own and returns
+// its future.
+func (c hostMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterA registers impl with e as the service service_names.A, which guests
 // import as the module "service_names.A". It fails when impl is nil.
 func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
@@ -210,6 +307,38 @@ func (c localAClient) Call(ctx context.Context, req *names.Word) (*names.Word, e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.A.Call on a goroutine of its own and returns
+// its future.
+func (c localAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewAHostClient returns a client of service_names.A that calls the guests
+// that serve it, through d.
+func NewAHostClient(d pluginsdk.Dispatcher) AClient {
+	return hostAClient{dispatcher: d}
+}
+
+// hostAClient is the client that NewAHostClient returns.
+type hostAClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.A.Call.
+func (c hostAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, AServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.A.Call on a goroutine of its own and returns
+// its future.
+func (c hostAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterCtx registers impl with e as the service service_names.Ctx, which
@@ -260,6 +389,38 @@ func (c localCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 	return resp, nil
 }
 
+// CallAsync calls service_names.Ctx.Call on a goroutine of its own and returns
+// its future.
+func (c localCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewCtxHostClient returns a client of service_names.Ctx that calls the guests
+// that serve it, through d.
+func NewCtxHostClient(d pluginsdk.Dispatcher) CtxClient {
+	return hostCtxClient{dispatcher: d}
+}
+
+// hostCtxClient is the client that NewCtxHostClient returns.
+type hostCtxClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Ctx.Call.
+func (c hostCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, CtxServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Ctx.Call on a goroutine of its own and returns
+// its future.
+func (c hostCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterReq registers impl with e as the service service_names.Req, which
 // guests import as the module "service_names.Req". It fails when impl is nil.
 func RegisterReq(ctx context.Context, e eng.Engine, impl ReqImpl) error {
@@ -306,6 +467,38 @@ func (c localReqClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Req.Call on a goroutine of its own and returns
+// its future.
+func (c localReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewReqHostClient returns a client of service_names.Req that calls the guests
+// that serve it, through d.
+func NewReqHostClient(d pluginsdk.Dispatcher) ReqClient {
+	return hostReqClient{dispatcher: d}
+}
+
+// hostReqClient is the client that NewReqHostClient returns.
+type hostReqClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Req.Call.
+func (c hostReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, ReqServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Req.Call on a goroutine of its own and returns
+// its future.
+func (c hostReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterResp registers impl with e as the service service_names.Resp, which
@@ -356,6 +549,38 @@ func (c localRespClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
+// CallAsync calls service_names.Resp.Call on a goroutine of its own and
+// returns its future.
+func (c localRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewRespHostClient returns a client of service_names.Resp that calls the
+// guests that serve it, through d.
+func NewRespHostClient(d pluginsdk.Dispatcher) RespClient {
+	return hostRespClient{dispatcher: d}
+}
+
+// hostRespClient is the client that NewRespHostClient returns.
+type hostRespClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Resp.Call.
+func (c hostRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, RespServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Resp.Call on a goroutine of its own and
+// returns its future.
+func (c hostRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterErr registers impl with e as the service service_names.Err, which
 // guests import as the module "service_names.Err". It fails when impl is nil.
 func RegisterErr(ctx context.Context, e eng.Engine, impl ErrImpl) error {
@@ -404,6 +629,38 @@ func (c localErrClient) Call(ctx context.Context, req *names.Word) (*names.Word,
 	return resp, nil
 }
 
+// CallAsync calls service_names.Err.Call on a goroutine of its own and returns
+// its future.
+func (c localErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewErrHostClient returns a client of service_names.Err that calls the guests
+// that serve it, through d.
+func NewErrHostClient(d pluginsdk.Dispatcher) ErrClient {
+	return hostErrClient{dispatcher: d}
+}
+
+// hostErrClient is the client that NewErrHostClient returns.
+type hostErrClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Err.Call.
+func (c hostErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, ErrServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Err.Call on a goroutine of its own and returns
+// its future.
+func (c hostErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterImpl registers impl with e as the service service_names.Impl, which
 // guests import as the module "service_names.Impl". It fails when impl is nil.
 func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplImpl) error {
@@ -450,6 +707,38 @@ func (c localImplClient) Call(ctx context.Context, req *names.Word) (*names.Word
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Impl.Call on a goroutine of its own and
+// returns its future.
+func (c localImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewImplHostClient returns a client of service_names.Impl that calls the
+// guests that serve it, through d.
+func NewImplHostClient(d pluginsdk.Dispatcher) ImplClient {
+	return hostImplClient{dispatcher: d}
+}
+
+// hostImplClient is the client that NewImplHostClient returns.
+type hostImplClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Impl.Call.
+func (c hostImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, ImplServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Impl.Call on a goroutine of its own and
+// returns its future.
+func (c hostImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterClient registers impl with e as the service service_names.Client,
@@ -501,6 +790,38 @@ func (c localClientClient) Call(ctx context.Context, req *names.Word) (*names.Wo
 	return resp, nil
 }
 
+// CallAsync calls service_names.Client.Call on a goroutine of its own and
+// returns its future.
+func (c localClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewClientHostClient returns a client of service_names.Client that calls the
+// guests that serve it, through d.
+func NewClientHostClient(d pluginsdk.Dispatcher) ClientClient {
+	return hostClientClient{dispatcher: d}
+}
+
+// hostClientClient is the client that NewClientHostClient returns.
+type hostClientClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Client.Call.
+func (c hostClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, ClientServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Client.Call on a goroutine of its own and
+// returns its future.
+func (c hostClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterError registers impl with e as the service service_names.Error,
 // which guests import as the module "service_names.Error". It fails when impl
 // is nil.
@@ -548,6 +869,38 @@ func (c localErrorClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Error.Call on a goroutine of its own and
+// returns its future.
+func (c localErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewErrorHostClient returns a client of service_names.Error that calls the
+// guests that serve it, through d.
+func NewErrorHostClient(d pluginsdk.Dispatcher) ErrorClient {
+	return hostErrorClient{dispatcher: d}
+}
+
+// hostErrorClient is the client that NewErrorHostClient returns.
+type hostErrorClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Error.Call.
+func (c hostErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, ErrorServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Error.Call on a goroutine of its own and
+// returns its future.
+func (c hostErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }
 
 // RegisterContext registers impl with e as the service service_names.Context,
@@ -599,6 +952,38 @@ func (c localContextClient) Call(ctx context.Context, req *names.Word) (*names.W
 	return resp, nil
 }
 
+// CallAsync calls service_names.Context.Call on a goroutine of its own and
+// returns its future.
+func (c localContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewContextHostClient returns a client of service_names.Context that calls
+// the guests that serve it, through d.
+func NewContextHostClient(d pluginsdk.Dispatcher) ContextClient {
+	return hostContextClient{dispatcher: d}
+}
+
+// hostContextClient is the client that NewContextHostClient returns.
+type hostContextClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Context.Call.
+func (c hostContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, ContextServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Context.Call on a goroutine of its own and
+// returns its future.
+func (c hostContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterEngine registers impl with e as the service service_names.Engine,
 // which guests import as the module "service_names.Engine". It fails when impl
 // is nil.
@@ -648,6 +1033,38 @@ func (c localEngineClient) Call(ctx context.Context, req *names.Word) (*names.Wo
 	return resp, nil
 }
 
+// CallAsync calls service_names.Engine.Call on a goroutine of its own and
+// returns its future.
+func (c localEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewEngineHostClient returns a client of service_names.Engine that calls the
+// guests that serve it, through d.
+func NewEngineHostClient(d pluginsdk.Dispatcher) EngineClient {
+	return hostEngineClient{dispatcher: d}
+}
+
+// hostEngineClient is the client that NewEngineHostClient returns.
+type hostEngineClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Engine.Call.
+func (c hostEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, EngineServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Engine.Call on a goroutine of its own and
+// returns its future.
+func (c hostEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
 // RegisterNames registers impl with e as the service service_names.Names,
 // which guests import as the module "service_names.Names". It fails when impl
 // is nil.
@@ -695,4 +1112,36 @@ func (c localNamesClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls service_names.Names.Call on a goroutine of its own and
+// returns its future.
+func (c localNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewNamesHostClient returns a client of service_names.Names that calls the
+// guests that serve it, through d.
+func NewNamesHostClient(d pluginsdk.Dispatcher) NamesClient {
+	return hostNamesClient{dispatcher: d}
+}
+
+// hostNamesClient is the client that NewNamesHostClient returns.
+type hostNamesClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls service_names.Names.Call.
+func (c hostNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	resp := new(names.Word)
+	if err := c.dispatcher.Dispatch(ctx, NamesServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls service_names.Names.Call on a goroutine of its own and
+// returns its future.
+func (c hostNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,6 +44,17 @@ func (UnimplementedTypeImpl) Call(context.Context, *names.Word, *names.Word) err
 // use.
 type TypeClient interface {
 	// Call calls service_names.Type.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// TypeServer is what an implementation of the service service_names.Type in a
+// guest provides, see ServeType. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type TypeServer interface {
+	// Call handles service_names.Type.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
@@ -81,6 +93,18 @@ func (UnimplementedInterfaceImpl) Call(context.Context, *names.Word, *names.Word
 type InterfaceClient interface {
 	// Call calls service_names.Interface.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// InterfaceServer is what an implementation of the service
+// service_names.Interface in a guest provides, see ServeInterface. Methods are
+// called concurrently, each call on a goroutine of its own. An error made by
+// package status arrives at the caller as it is; the text of any other error
+// stays in the guest.
+type InterfaceServer interface {
+	// Call handles service_names.Interface.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // MapServiceName is the full name of the service service_names.Map.
@@ -116,6 +140,17 @@ func (UnimplementedMapImpl) Call(context.Context, *names.Word, *names.Word) erro
 type MapClient interface {
 	// Call calls service_names.Map.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// MapServer is what an implementation of the service service_names.Map in a
+// guest provides, see ServeMap. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type MapServer interface {
+	// Call handles service_names.Map.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // AServiceName is the full name of the service service_names.A.
@@ -149,6 +184,17 @@ func (UnimplementedAImpl) Call(context.Context, *names.Word, *names.Word) error 
 // AClient calls the service service_names.A. It is safe for concurrent use.
 type AClient interface {
 	// Call calls service_names.A.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// AServer is what an implementation of the service service_names.A in a guest
+// provides, see ServeA. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type AServer interface {
+	// Call handles service_names.A.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
@@ -185,6 +231,17 @@ func (UnimplementedCtxImpl) Call(context.Context, *names.Word, *names.Word) erro
 type CtxClient interface {
 	// Call calls service_names.Ctx.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// CtxServer is what an implementation of the service service_names.Ctx in a
+// guest provides, see ServeCtx. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type CtxServer interface {
+	// Call handles service_names.Ctx.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // ReqServiceName is the full name of the service service_names.Req.
@@ -219,6 +276,17 @@ func (UnimplementedReqImpl) Call(context.Context, *names.Word, *names.Word) erro
 // use.
 type ReqClient interface {
 	// Call calls service_names.Req.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ReqServer is what an implementation of the service service_names.Req in a
+// guest provides, see ServeReq. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ReqServer interface {
+	// Call handles service_names.Req.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
@@ -255,6 +323,17 @@ func (UnimplementedRespImpl) Call(context.Context, *names.Word, *names.Word) err
 type RespClient interface {
 	// Call calls service_names.Resp.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// RespServer is what an implementation of the service service_names.Resp in a
+// guest provides, see ServeResp. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type RespServer interface {
+	// Call handles service_names.Resp.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // ErrServiceName is the full name of the service service_names.Err.
@@ -289,6 +368,17 @@ func (UnimplementedErrImpl) Call(context.Context, *names.Word, *names.Word) erro
 // use.
 type ErrClient interface {
 	// Call calls service_names.Err.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ErrServer is what an implementation of the service service_names.Err in a
+// guest provides, see ServeErr. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ErrServer interface {
+	// Call handles service_names.Err.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
@@ -325,6 +415,17 @@ func (UnimplementedImplImpl) Call(context.Context, *names.Word, *names.Word) err
 type ImplClient interface {
 	// Call calls service_names.Impl.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ImplServer is what an implementation of the service service_names.Impl in a
+// guest provides, see ServeImpl. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ImplServer interface {
+	// Call handles service_names.Impl.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // ClientServiceName is the full name of the service service_names.Client.
@@ -359,6 +460,17 @@ func (UnimplementedClientImpl) Call(context.Context, *names.Word, *names.Word) e
 // concurrent use.
 type ClientClient interface {
 	// Call calls service_names.Client.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ClientServer is what an implementation of the service service_names.Client
+// in a guest provides, see ServeClient. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type ClientServer interface {
+	// Call handles service_names.Client.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
@@ -395,6 +507,17 @@ func (UnimplementedErrorImpl) Call(context.Context, *names.Word, *names.Word) er
 type ErrorClient interface {
 	// Call calls service_names.Error.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ErrorServer is what an implementation of the service service_names.Error in
+// a guest provides, see ServeError. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type ErrorServer interface {
+	// Call handles service_names.Error.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // ContextServiceName is the full name of the service service_names.Context.
@@ -429,6 +552,17 @@ func (UnimplementedContextImpl) Call(context.Context, *names.Word, *names.Word) 
 // concurrent use.
 type ContextClient interface {
 	// Call calls service_names.Context.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// ContextServer is what an implementation of the service service_names.Context
+// in a guest provides, see ServeContext. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type ContextServer interface {
+	// Call handles service_names.Context.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
@@ -465,6 +599,17 @@ func (UnimplementedEngineImpl) Call(context.Context, *names.Word, *names.Word) e
 type EngineClient interface {
 	// Call calls service_names.Engine.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// EngineServer is what an implementation of the service service_names.Engine
+// in a guest provides, see ServeEngine. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type EngineServer interface {
+	// Call handles service_names.Engine.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
 // NamesServiceName is the full name of the service service_names.Names.
@@ -499,5 +644,16 @@ func (UnimplementedNamesImpl) Call(context.Context, *names.Word, *names.Word) er
 // use.
 type NamesClient interface {
 	// Call calls service_names.Names.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+}
+
+// NamesServer is what an implementation of the service service_names.Names in
+// a guest provides, see ServeNames. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type NamesServer interface {
+	// Call handles service_names.Names.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }

@@ -8,7 +8,9 @@ package sideparigot
 import (
 	context "context"
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_guest/side"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls side_guest.Side.Call and returns its future.
+func (guestSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+	return guest.CallAsync(ctx, importSide_Call, req, new(side.Word))
+}
+
+// ServeSide serves impl as the service side_guest.Side to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeSide(ctx context.Context, impl SideServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: SideServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, SideServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateSide returns a client of side_guest.Side that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateSide(ctx context.Context) (SideClient, error) {
+	remote, err := kernel.Locate(ctx, SideServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedSideClient{remote: remote}, nil
+}
+
+// locatedSideClient is the client that LocateSide returns.
+type locatedSideClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls side_guest.Side.Call.
+func (c locatedSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
+	resp := new(side.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls side_guest.Side.Call and returns its future.
+func (c locatedSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(side.Word))
 }

@@ -8,6 +8,7 @@ package sideparigot
 import (
 	context "context"
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_guest/side"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedSideImpl) Call(context.Context, *side.Word, *side.Word) error
 // SideClient calls the service side_guest.Side. It is safe for concurrent use.
 type SideClient interface {
 	// Call calls side_guest.Side.Call.
+	Call(ctx context.Context, req *side.Word) (*side.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
+}
+
+// SideServer is what an implementation of the service side_guest.Side in a
+// guest provides, see ServeSide. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type SideServer interface {
+	// Call handles side_guest.Side.Call.
 	Call(ctx context.Context, req *side.Word) (*side.Word, error)
 }

@@ -10,6 +10,7 @@ import (
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_host/side"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls side_host.Side.Call on a goroutine of its own and returns
+// its future.
+func (c localSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewSideHostClient returns a client of side_host.Side that calls the guests
+// that serve it, through d.
+func NewSideHostClient(d pluginsdk.Dispatcher) SideClient {
+	return hostSideClient{dispatcher: d}
+}
+
+// hostSideClient is the client that NewSideHostClient returns.
+type hostSideClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls side_host.Side.Call.
+func (c hostSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
+	resp := new(side.Word)
+	if err := c.dispatcher.Dispatch(ctx, SideServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls side_host.Side.Call on a goroutine of its own and returns
+// its future.
+func (c hostSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,7 +8,9 @@ package skeletonv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	unsafe "unsafe"
 )
@@ -50,6 +52,11 @@ func (guestHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.Ge
 	return resp, nil
 }
 
+// GetAsync calls skeleton.HTTPFiles.Get and returns its future.
+func (guestHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importHTTPFiles_Get, req, new(v1.GetResponse))
+}
+
 // Purge calls skeleton.HTTPFiles.Purge.
 //
 // Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
@@ -60,6 +67,84 @@ func (guestHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emp
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PurgeAsync calls skeleton.HTTPFiles.Purge and returns its future.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (guestHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.CallAsync(ctx, importHTTPFiles_Purge, req, new(emptypb.Empty))
+}
+
+// ServeHTTPFiles serves impl as the service skeleton.HTTPFiles to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeHTTPFiles(ctx context.Context, impl HTTPFilesServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: HTTPFilesServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Get",
+				Handler: kernel.Adapt(impl, HTTPFilesServer.Get),
+			},
+			{
+				Name:    "Purge",
+				Handler: kernel.Adapt(impl, HTTPFilesServer.Purge),
+			},
+		},
+	}, requires...)
+}
+
+// LocateHTTPFiles returns a client of skeleton.HTTPFiles that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateHTTPFiles(ctx context.Context) (HTTPFilesClient, error) {
+	remote, err := kernel.Locate(ctx, HTTPFilesServiceName, "Get", "Purge")
+	if err != nil {
+		return nil, err
+	}
+	return locatedHTTPFilesClient{remote: remote}, nil
+}
+
+// locatedHTTPFilesClient is the client that LocateHTTPFiles returns.
+type locatedHTTPFilesClient struct {
+	remote *kernel.Remote
+}
+
+// Get calls skeleton.HTTPFiles.Get.
+func (c locatedHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GetAsync calls skeleton.HTTPFiles.Get and returns its future.
+func (c locatedHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
+}
+
+// Purge calls skeleton.HTTPFiles.Purge.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c locatedHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PurgeAsync calls skeleton.HTTPFiles.Purge and returns its future.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c locatedHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(emptypb.Empty))
 }
 
 // importLinux_Boot is the host's function for skeleton.Linux.Boot.
@@ -93,6 +178,11 @@ func (guestLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetRe
 	return resp, nil
 }
 
+// BootAsync calls skeleton.Linux.Boot and returns its future.
+func (guestLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importLinux_Boot, req, new(v1.GetResponse))
+}
+
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 func (guestLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
@@ -100,6 +190,77 @@ func (guestLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl and
+// returns its future.
+func (guestLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importLinux_UnimplementedLinuxImpl, req, new(v1.GetResponse))
+}
+
+// ServeLinux serves impl as the service skeleton.Linux to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeLinux(ctx context.Context, impl LinuxServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: LinuxServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Boot",
+				Handler: kernel.Adapt(impl, LinuxServer.Boot),
+			},
+			{
+				Name:    "UnimplementedLinuxImpl",
+				Handler: kernel.Adapt(impl, LinuxServer.UnimplementedLinuxImpl),
+			},
+		},
+	}, requires...)
+}
+
+// LocateLinux returns a client of skeleton.Linux that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateLinux(ctx context.Context) (LinuxClient, error) {
+	remote, err := kernel.Locate(ctx, LinuxServiceName, "Boot", "UnimplementedLinuxImpl")
+	if err != nil {
+		return nil, err
+	}
+	return locatedLinuxClient{remote: remote}, nil
+}
+
+// locatedLinuxClient is the client that LocateLinux returns.
+type locatedLinuxClient struct {
+	remote *kernel.Remote
+}
+
+// Boot calls skeleton.Linux.Boot.
+func (c locatedLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BootAsync calls skeleton.Linux.Boot and returns its future.
+func (c locatedLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
+}
+
+// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
+func (c locatedLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl and
+// returns its future.
+func (c locatedLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.GetResponse))
 }
 
 // importTest_Init is the host's function for skeleton.Test.Init.
@@ -124,4 +285,55 @@ func (guestTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetRes
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitAsync calls skeleton.Test.Init and returns its future.
+func (guestTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importTest_Init, req, new(v1.GetResponse))
+}
+
+// ServeTest serves impl as the service skeleton.Test to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeTest(ctx context.Context, impl TestServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: TestServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Init",
+				Handler: kernel.Adapt(impl, TestServer.Init),
+			},
+		},
+	}, requires...)
+}
+
+// LocateTest returns a client of skeleton.Test that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateTest(ctx context.Context) (TestClient, error) {
+	remote, err := kernel.Locate(ctx, TestServiceName, "Init")
+	if err != nil {
+		return nil, err
+	}
+	return locatedTestClient{remote: remote}, nil
+}
+
+// locatedTestClient is the client that LocateTest returns.
+type locatedTestClient struct {
+	remote *kernel.Remote
+}
+
+// Init calls skeleton.Test.Init.
+func (c locatedTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// InitAsync calls skeleton.Test.Init and returns its future.
+func (c locatedTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
 }

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -84,6 +85,12 @@ func (c localHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.
 	return resp, nil
 }
 
+// GetAsync calls skeleton.HTTPFiles.Get on a goroutine of its own and returns
+// its future.
+func (c localHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Get, req)
+}
+
 // Purge calls skeleton.HTTPFiles.Purge.
 //
 // Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
@@ -94,6 +101,62 @@ func (c localHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*e
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PurgeAsync calls skeleton.HTTPFiles.Purge on a goroutine of its own and
+// returns its future.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c localHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Purge, req)
+}
+
+// NewHTTPFilesHostClient returns a client of skeleton.HTTPFiles that calls the
+// guests that serve it, through d.
+func NewHTTPFilesHostClient(d pluginsdk.Dispatcher) HTTPFilesClient {
+	return hostHTTPFilesClient{dispatcher: d}
+}
+
+// hostHTTPFilesClient is the client that NewHTTPFilesHostClient returns.
+type hostHTTPFilesClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Get calls skeleton.HTTPFiles.Get.
+func (c hostHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Get", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GetAsync calls skeleton.HTTPFiles.Get on a goroutine of its own and returns
+// its future.
+func (c hostHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Get, req)
+}
+
+// Purge calls skeleton.HTTPFiles.Purge.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c hostHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Purge", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PurgeAsync calls skeleton.HTTPFiles.Purge on a goroutine of its own and
+// returns its future.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c hostHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Purge, req)
 }
 
 // RegisterLinux registers impl with e as the service skeleton.Linux, which
@@ -158,6 +221,12 @@ func (c localLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.Get
 	return resp, nil
 }
 
+// BootAsync calls skeleton.Linux.Boot on a goroutine of its own and returns
+// its future.
+func (c localLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Boot, req)
+}
+
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 func (c localLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
@@ -165,6 +234,53 @@ func (c localLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.Ge
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl on a
+// goroutine of its own and returns its future.
+func (c localLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.UnimplementedLinuxImpl, req)
+}
+
+// NewLinuxHostClient returns a client of skeleton.Linux that calls the guests
+// that serve it, through d.
+func NewLinuxHostClient(d pluginsdk.Dispatcher) LinuxClient {
+	return hostLinuxClient{dispatcher: d}
+}
+
+// hostLinuxClient is the client that NewLinuxHostClient returns.
+type hostLinuxClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Boot calls skeleton.Linux.Boot.
+func (c hostLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, LinuxServiceName, "Boot", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// BootAsync calls skeleton.Linux.Boot on a goroutine of its own and returns
+// its future.
+func (c hostLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Boot, req)
+}
+
+// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
+func (c hostLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, LinuxServiceName, "UnimplementedLinuxImpl", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl on a
+// goroutine of its own and returns its future.
+func (c hostLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.UnimplementedLinuxImpl, req)
 }
 
 // RegisterTest registers impl with e as the service skeleton.Test, which
@@ -213,4 +329,36 @@ func (c localTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its
+// future.
+func (c localTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Init, req)
+}
+
+// NewTestHostClient returns a client of skeleton.Test that calls the guests
+// that serve it, through d.
+func NewTestHostClient(d pluginsdk.Dispatcher) TestClient {
+	return hostTestClient{dispatcher: d}
+}
+
+// hostTestClient is the client that NewTestHostClient returns.
+type hostTestClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Init calls skeleton.Test.Init.
+func (c hostTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, TestServiceName, "Init", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its
+// future.
+func (c hostTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Init, req)
 }

@@ -8,6 +8,7 @@ package skeletonv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -65,7 +66,30 @@ func (UnimplementedHTTPFilesImpl) Purge(context.Context, *emptypb.Empty, *emptyp
 type HTTPFilesClient interface {
 	// Get gets one.
 	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// GetAsync is Get without the wait: it returns the future of the response.
+	GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
 	// Purge calls skeleton.HTTPFiles.Purge.
+	//
+	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+	// skeleton/a.proto.
+	Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// PurgeAsync is Purge without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+	// skeleton/a.proto.
+	PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+}
+
+// HTTPFilesServer is what an implementation of the service skeleton.HTTPFiles
+// in a guest provides, see ServeHTTPFiles. Methods are called concurrently,
+// each call on a goroutine of its own. An error made by package status arrives
+// at the caller as it is; the text of any other error stays in the guest.
+//
+// HTTPFiles serves files.
+type HTTPFilesServer interface {
+	// Get gets one.
+	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// Purge handles skeleton.HTTPFiles.Purge.
 	//
 	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
 	// skeleton/a.proto.
@@ -113,7 +137,23 @@ func (UnimplementedLinuxImpl) UnimplementedLinuxImpl(context.Context, *v1.GetReq
 type LinuxClient interface {
 	// Boot calls skeleton.Linux.Boot.
 	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// BootAsync is Boot without the wait: it returns the future of the response.
+	BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
 	// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
+	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// UnimplementedLinuxImplAsync is UnimplementedLinuxImpl without the wait: it
+	// returns the future of the response.
+	UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+}
+
+// LinuxServer is what an implementation of the service skeleton.Linux in a
+// guest provides, see ServeLinux. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type LinuxServer interface {
+	// Boot handles skeleton.Linux.Boot.
+	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// UnimplementedLinuxImpl handles skeleton.Linux.UnimplementedLinuxImpl.
 	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
@@ -148,5 +188,16 @@ func (UnimplementedTestImpl) Init(context.Context, *v1.GetRequest, *v1.GetRespon
 // TestClient calls the service skeleton.Test. It is safe for concurrent use.
 type TestClient interface {
 	// Init calls skeleton.Test.Init.
+	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// InitAsync is Init without the wait: it returns the future of the response.
+	InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+}
+
+// TestServer is what an implementation of the service skeleton.Test in a guest
+// provides, see ServeTest. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type TestServer interface {
+	// Init handles skeleton.Test.Init.
 	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }

@@ -8,7 +8,9 @@ package greeterv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetAsync calls source_relative.v1.Greeter.Greet and returns its future.
+func (guestGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return guest.CallAsync(ctx, importGreeter_Greet, req, new(v1.GreetResponse))
+}
+
+// ServeGreeter serves impl as the service source_relative.v1.Greeter to the
+// other guests of its engine, once the services whose full names are in
+// requires have started. It returns when ctx ends, or when all guests were
+// asked to end and no call is left: see [kernel.Serve].
+func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: GreeterServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Greet",
+				Handler: kernel.Adapt(impl, GreeterServer.Greet),
+			},
+		},
+	}, requires...)
+}
+
+// LocateGreeter returns a client of source_relative.v1.Greeter that calls the
+// guests that serve it. It waits until one does: see [kernel.Locate].
+func LocateGreeter(ctx context.Context) (GreeterClient, error) {
+	remote, err := kernel.Locate(ctx, GreeterServiceName, "Greet")
+	if err != nil {
+		return nil, err
+	}
+	return locatedGreeterClient{remote: remote}, nil
+}
+
+// locatedGreeterClient is the client that LocateGreeter returns.
+type locatedGreeterClient struct {
+	remote *kernel.Remote
+}
+
+// Greet calls source_relative.v1.Greeter.Greet.
+func (c locatedGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	resp := new(v1.GreetResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GreetAsync calls source_relative.v1.Greeter.Greet and returns its future.
+func (c locatedGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GreetResponse))
 }

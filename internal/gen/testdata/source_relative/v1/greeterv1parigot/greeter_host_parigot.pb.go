@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetAsync calls source_relative.v1.Greeter.Greet on a goroutine of its own
+// and returns its future.
+func (c localGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return future.Go(ctx, c.Greet, req)
+}
+
+// NewGreeterHostClient returns a client of source_relative.v1.Greeter that
+// calls the guests that serve it, through d.
+func NewGreeterHostClient(d pluginsdk.Dispatcher) GreeterClient {
+	return hostGreeterClient{dispatcher: d}
+}
+
+// hostGreeterClient is the client that NewGreeterHostClient returns.
+type hostGreeterClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Greet calls source_relative.v1.Greeter.Greet.
+func (c hostGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	resp := new(v1.GreetResponse)
+	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Greet", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// GreetAsync calls source_relative.v1.Greeter.Greet on a goroutine of its own
+// and returns its future.
+func (c hostGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return future.Go(ctx, c.Greet, req)
 }

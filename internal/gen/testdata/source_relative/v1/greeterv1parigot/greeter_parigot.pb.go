@@ -8,6 +8,7 @@ package greeterv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,5 +46,17 @@ func (UnimplementedGreeterImpl) Greet(context.Context, *v1.GreetRequest, *v1.Gre
 // concurrent use.
 type GreeterClient interface {
 	// Greet calls source_relative.v1.Greeter.Greet.
+	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
+	// GreetAsync is Greet without the wait: it returns the future of the response.
+	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
+}
+
+// GreeterServer is what an implementation of the service
+// source_relative.v1.Greeter in a guest provides, see ServeGreeter. Methods
+// are called concurrently, each call on a goroutine of its own. An error made
+// by package status arrives at the caller as it is; the text of any other
+// error stays in the guest.
+type GreeterServer interface {
+	// Greet handles source_relative.v1.Greeter.Greet.
 	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
 }

@@ -8,7 +8,9 @@ package watchparigot
 import (
 	context "context"
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -43,6 +45,57 @@ func (guestSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, 
 	return resp, nil
 }
 
+// OnceAsync calls streaming_skip.Some.Once and returns its future.
+func (guestSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+	return guest.CallAsync(ctx, importSome_Once, req, new(watch.Word))
+}
+
+// ServeSome serves impl as the service streaming_skip.Some to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeSome(ctx context.Context, impl SomeServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: SomeServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Once",
+				Handler: kernel.Adapt(impl, SomeServer.Once),
+			},
+		},
+	}, requires...)
+}
+
+// LocateSome returns a client of streaming_skip.Some that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateSome(ctx context.Context) (SomeClient, error) {
+	remote, err := kernel.Locate(ctx, SomeServiceName, "Once")
+	if err != nil {
+		return nil, err
+	}
+	return locatedSomeClient{remote: remote}, nil
+}
+
+// locatedSomeClient is the client that LocateSome returns.
+type locatedSomeClient struct {
+	remote *kernel.Remote
+}
+
+// Once calls streaming_skip.Some.Once.
+func (c locatedSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+	resp := new(watch.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// OnceAsync calls streaming_skip.Some.Once and returns its future.
+func (c locatedSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(watch.Word))
+}
+
 // NewAllClient returns a client of streaming_skip.All that calls the host. A
 // guest that links it runs only in a host that has the module
 // "streaming_skip.All".
@@ -52,3 +105,29 @@ func NewAllClient() AllClient {
 
 // guestAllClient is the client that NewAllClient returns.
 type guestAllClient struct{}
+
+// ServeAll serves impl as the service streaming_skip.All to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeAll(ctx context.Context, impl AllServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: AllServiceName,
+		Impl: impl,
+	}, requires...)
+}
+
+// LocateAll returns a client of streaming_skip.All that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateAll(ctx context.Context) (AllClient, error) {
+	remote, err := kernel.Locate(ctx, AllServiceName)
+	if err != nil {
+		return nil, err
+	}
+	return locatedAllClient{remote: remote}, nil
+}
+
+// locatedAllClient is the client that LocateAll returns.
+type locatedAllClient struct {
+	remote *kernel.Remote
+}

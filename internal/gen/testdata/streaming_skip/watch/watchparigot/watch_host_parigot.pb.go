@@ -10,6 +10,7 @@ import (
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -68,6 +69,38 @@ func (c localSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word
 	return resp, nil
 }
 
+// OnceAsync calls streaming_skip.Some.Once on a goroutine of its own and
+// returns its future.
+func (c localSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+	return future.Go(ctx, c.Once, req)
+}
+
+// NewSomeHostClient returns a client of streaming_skip.Some that calls the
+// guests that serve it, through d.
+func NewSomeHostClient(d pluginsdk.Dispatcher) SomeClient {
+	return hostSomeClient{dispatcher: d}
+}
+
+// hostSomeClient is the client that NewSomeHostClient returns.
+type hostSomeClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Once calls streaming_skip.Some.Once.
+func (c hostSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+	resp := new(watch.Word)
+	if err := c.dispatcher.Dispatch(ctx, SomeServiceName, "Once", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// OnceAsync calls streaming_skip.Some.Once on a goroutine of its own and
+// returns its future.
+func (c hostSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+	return future.Go(ctx, c.Once, req)
+}
+
 // RegisterAll registers impl with e as the service streaming_skip.All, which
 // guests import as the module "streaming_skip.All". It fails when impl is nil.
 func RegisterAll(ctx context.Context, e eng.Engine, impl AllImpl) error {
@@ -89,4 +122,15 @@ func NewLocalAllClient(impl AllImpl) AllClient {
 // localAllClient is the client that NewLocalAllClient returns.
 type localAllClient struct {
 	impl AllImpl
+}
+
+// NewAllHostClient returns a client of streaming_skip.All that calls the
+// guests that serve it, through d.
+func NewAllHostClient(d pluginsdk.Dispatcher) AllClient {
+	return hostAllClient{dispatcher: d}
+}
+
+// hostAllClient is the client that NewAllHostClient returns.
+type hostAllClient struct {
+	dispatcher pluginsdk.Dispatcher
 }

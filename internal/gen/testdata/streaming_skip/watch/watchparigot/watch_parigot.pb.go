@@ -8,6 +8,7 @@ package watchparigot
 import (
 	context "context"
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -44,6 +45,17 @@ func (UnimplementedSomeImpl) Once(context.Context, *watch.Word, *watch.Word) err
 type SomeClient interface {
 	// Once calls streaming_skip.Some.Once.
 	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
+	// OnceAsync is Once without the wait: it returns the future of the response.
+	OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
+}
+
+// SomeServer is what an implementation of the service streaming_skip.Some in a
+// guest provides, see ServeSome. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type SomeServer interface {
+	// Once handles streaming_skip.Some.Once.
+	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
 }
 
 // AllServiceName is the full name of the service streaming_skip.All.
@@ -65,4 +77,11 @@ type UnimplementedAllImpl struct{}
 // AllClient calls the service streaming_skip.All. It is safe for concurrent
 // use.
 type AllClient interface {
+}
+
+// AllServer is what an implementation of the service streaming_skip.All in a
+// guest provides, see ServeAll. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type AllServer interface {
 }

@@ -8,7 +8,9 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -40,4 +42,55 @@ func (guestOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneRe
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_files.One.Call and returns its future.
+func (guestOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+	return guest.CallAsync(ctx, importOne_Call, req, new(two.OneResponse))
+}
+
+// ServeOne serves impl as the service two_files.One to the other guests of its
+// engine, once the services whose full names are in requires have started. It
+// returns when ctx ends, or when all guests were asked to end and no call is
+// left: see [kernel.Serve].
+func ServeOne(ctx context.Context, impl OneServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: OneServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, OneServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateOne returns a client of two_files.One that calls the guests that serve
+// it. It waits until one does: see [kernel.Locate].
+func LocateOne(ctx context.Context) (OneClient, error) {
+	remote, err := kernel.Locate(ctx, OneServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedOneClient{remote: remote}, nil
+}
+
+// locatedOneClient is the client that LocateOne returns.
+type locatedOneClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls two_files.One.Call.
+func (c locatedOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+	resp := new(two.OneResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls two_files.One.Call and returns its future.
+func (c locatedOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(two.OneResponse))
 }

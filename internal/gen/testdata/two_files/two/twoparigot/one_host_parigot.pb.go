@@ -10,6 +10,7 @@ import (
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.One
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_files.One.Call on a goroutine of its own and returns its
+// future.
+func (c localOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewOneHostClient returns a client of two_files.One that calls the guests
+// that serve it, through d.
+func NewOneHostClient(d pluginsdk.Dispatcher) OneClient {
+	return hostOneClient{dispatcher: d}
+}
+
+// hostOneClient is the client that NewOneHostClient returns.
+type hostOneClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls two_files.One.Call.
+func (c hostOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+	resp := new(two.OneResponse)
+	if err := c.dispatcher.Dispatch(ctx, OneServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls two_files.One.Call on a goroutine of its own and returns its
+// future.
+func (c hostOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+	return future.Go(ctx, c.Call, req)
 }

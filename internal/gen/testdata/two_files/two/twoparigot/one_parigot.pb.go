@@ -8,6 +8,7 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedOneImpl) Call(context.Context, *two.OneRequest, *two.OneRespo
 // OneClient calls the service two_files.One. It is safe for concurrent use.
 type OneClient interface {
 	// Call calls two_files.One.Call.
+	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
+}
+
+// OneServer is what an implementation of the service two_files.One in a guest
+// provides, see ServeOne. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type OneServer interface {
+	// Call handles two_files.One.Call.
 	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
 }

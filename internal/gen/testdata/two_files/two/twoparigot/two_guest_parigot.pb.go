@@ -8,7 +8,9 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -40,4 +42,55 @@ func (guestTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneR
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_files.Two.Call and returns its future.
+func (guestTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+	return guest.CallAsync(ctx, importTwo_Call, req, new(two.OneRequest))
+}
+
+// ServeTwo serves impl as the service two_files.Two to the other guests of its
+// engine, once the services whose full names are in requires have started. It
+// returns when ctx ends, or when all guests were asked to end and no call is
+// left: see [kernel.Serve].
+func ServeTwo(ctx context.Context, impl TwoServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: TwoServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, TwoServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateTwo returns a client of two_files.Two that calls the guests that serve
+// it. It waits until one does: see [kernel.Locate].
+func LocateTwo(ctx context.Context) (TwoClient, error) {
+	remote, err := kernel.Locate(ctx, TwoServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedTwoClient{remote: remote}, nil
+}
+
+// locatedTwoClient is the client that LocateTwo returns.
+type locatedTwoClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls two_files.Two.Call.
+func (c locatedTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+	resp := new(two.OneRequest)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls two_files.Two.Call and returns its future.
+func (c locatedTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(two.OneRequest))
 }

@@ -10,6 +10,7 @@ import (
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -65,4 +66,36 @@ func (c localTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.On
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_files.Two.Call on a goroutine of its own and returns its
+// future.
+func (c localTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewTwoHostClient returns a client of two_files.Two that calls the guests
+// that serve it, through d.
+func NewTwoHostClient(d pluginsdk.Dispatcher) TwoClient {
+	return hostTwoClient{dispatcher: d}
+}
+
+// hostTwoClient is the client that NewTwoHostClient returns.
+type hostTwoClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls two_files.Two.Call.
+func (c hostTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+	resp := new(two.OneRequest)
+	if err := c.dispatcher.Dispatch(ctx, TwoServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls two_files.Two.Call on a goroutine of its own and returns its
+// future.
+func (c hostTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+	return future.Go(ctx, c.Call, req)
 }

@@ -8,6 +8,7 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,5 +43,16 @@ func (UnimplementedTwoImpl) Call(context.Context, *two.OneResponse, *two.OneRequ
 // TwoClient calls the service two_files.Two. It is safe for concurrent use.
 type TwoClient interface {
 	// Call calls two_files.Two.Call.
+	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
+}
+
+// TwoServer is what an implementation of the service two_files.Two in a guest
+// provides, see ServeTwo. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type TwoServer interface {
+	// Call handles two_files.Two.Call.
 	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
 }

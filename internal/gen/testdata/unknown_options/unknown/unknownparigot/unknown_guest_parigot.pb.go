@@ -8,7 +8,9 @@ package unknownparigot
 import (
 	context "context"
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.W
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls unknown_options.Owned.Call and returns its future.
+func (guestOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+	return guest.CallAsync(ctx, importOwned_Call, req, new(unknown.Word))
+}
+
+// ServeOwned serves impl as the service unknown_options.Owned to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeOwned(ctx context.Context, impl OwnedServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: OwnedServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, OwnedServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateOwned returns a client of unknown_options.Owned that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateOwned(ctx context.Context) (OwnedClient, error) {
+	remote, err := kernel.Locate(ctx, OwnedServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedOwnedClient{remote: remote}, nil
+}
+
+// locatedOwnedClient is the client that LocateOwned returns.
+type locatedOwnedClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls unknown_options.Owned.Call.
+func (c locatedOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+	resp := new(unknown.Word)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls unknown_options.Owned.Call and returns its future.
+func (c locatedOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(unknown.Word))
 }

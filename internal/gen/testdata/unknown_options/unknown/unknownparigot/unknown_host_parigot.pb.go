@@ -10,6 +10,7 @@ import (
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -67,4 +68,36 @@ func (c localOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls unknown_options.Owned.Call on a goroutine of its own and
+// returns its future.
+func (c localOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewOwnedHostClient returns a client of unknown_options.Owned that calls the
+// guests that serve it, through d.
+func NewOwnedHostClient(d pluginsdk.Dispatcher) OwnedClient {
+	return hostOwnedClient{dispatcher: d}
+}
+
+// hostOwnedClient is the client that NewOwnedHostClient returns.
+type hostOwnedClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls unknown_options.Owned.Call.
+func (c hostOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+	resp := new(unknown.Word)
+	if err := c.dispatcher.Dispatch(ctx, OwnedServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls unknown_options.Owned.Call on a goroutine of its own and
+// returns its future.
+func (c hostOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+	return future.Go(ctx, c.Call, req)
 }

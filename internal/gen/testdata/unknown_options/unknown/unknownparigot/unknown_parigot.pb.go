@@ -8,6 +8,7 @@ package unknownparigot
 import (
 	context "context"
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedOwnedImpl) Call(context.Context, *unknown.Word, *unknown.Word
 // concurrent use.
 type OwnedClient interface {
 	// Call calls unknown_options.Owned.Call.
+	Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error]
+}
+
+// OwnedServer is what an implementation of the service unknown_options.Owned
+// in a guest provides, see ServeOwned. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type OwnedServer interface {
+	// Call handles unknown_options.Owned.Call.
 	Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
 }

@@ -7,7 +7,9 @@ package wellparigot
 
 import (
 	context "context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -66,6 +68,11 @@ func (guestWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.
 	return resp, nil
 }
 
+// EmptyAsync calls well_known.Well.Empty and returns its future.
+func (guestWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.CallAsync(ctx, importWell_Empty, req, new(emptypb.Empty))
+}
+
 // Any calls well_known.Well.Any.
 func (guestWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
@@ -73,6 +80,11 @@ func (guestWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Ti
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AnyAsync calls well_known.Well.Any and returns its future.
+func (guestWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+	return guest.CallAsync(ctx, importWell_Any, req, new(timestamppb.Timestamp))
 }
 
 // Mask calls well_known.Well.Mask.
@@ -84,6 +96,11 @@ func (guestWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*s
 	return resp, nil
 }
 
+// MaskAsync calls well_known.Well.Mask and returns its future.
+func (guestWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+	return guest.CallAsync(ctx, importWell_Mask, req, new(structpb.Struct))
+}
+
 // Wrapper calls well_known.Well.Wrapper.
 func (guestWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
@@ -91,4 +108,109 @@ func (guestWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapperAsync calls well_known.Well.Wrapper and returns its future.
+func (guestWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+	return guest.CallAsync(ctx, importWell_Wrapper, req, new(wrapperspb.Int64Value))
+}
+
+// ServeWell serves impl as the service well_known.Well to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeWell(ctx context.Context, impl WellServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: WellServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Empty",
+				Handler: kernel.Adapt(impl, WellServer.Empty),
+			},
+			{
+				Name:    "Any",
+				Handler: kernel.Adapt(impl, WellServer.Any),
+			},
+			{
+				Name:    "Mask",
+				Handler: kernel.Adapt(impl, WellServer.Mask),
+			},
+			{
+				Name:    "Wrapper",
+				Handler: kernel.Adapt(impl, WellServer.Wrapper),
+			},
+		},
+	}, requires...)
+}
+
+// LocateWell returns a client of well_known.Well that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateWell(ctx context.Context) (WellClient, error) {
+	remote, err := kernel.Locate(ctx, WellServiceName, "Empty", "Any", "Mask", "Wrapper")
+	if err != nil {
+		return nil, err
+	}
+	return locatedWellClient{remote: remote}, nil
+}
+
+// locatedWellClient is the client that LocateWell returns.
+type locatedWellClient struct {
+	remote *kernel.Remote
+}
+
+// Empty calls well_known.Well.Empty.
+func (c locatedWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EmptyAsync calls well_known.Well.Empty and returns its future.
+func (c locatedWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(emptypb.Empty))
+}
+
+// Any calls well_known.Well.Any.
+func (c locatedWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+	resp := new(timestamppb.Timestamp)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AnyAsync calls well_known.Well.Any and returns its future.
+func (c locatedWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(timestamppb.Timestamp))
+}
+
+// Mask calls well_known.Well.Mask.
+func (c locatedWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+	resp := new(structpb.Struct)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// MaskAsync calls well_known.Well.Mask and returns its future.
+func (c locatedWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(structpb.Struct))
+}
+
+// Wrapper calls well_known.Well.Wrapper.
+func (c locatedWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+	resp := new(wrapperspb.Int64Value)
+	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WrapperAsync calls well_known.Well.Wrapper and returns its future.
+func (c locatedWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(wrapperspb.Int64Value))
 }

@@ -9,6 +9,7 @@ import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -114,6 +115,12 @@ func (c localWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptyp
 	return resp, nil
 }
 
+// EmptyAsync calls well_known.Well.Empty on a goroutine of its own and returns
+// its future.
+func (c localWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Empty, req)
+}
+
 // Any calls well_known.Well.Any.
 func (c localWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
@@ -121,6 +128,12 @@ func (c localWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AnyAsync calls well_known.Well.Any on a goroutine of its own and returns its
+// future.
+func (c localWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+	return future.Go(ctx, c.Any, req)
 }
 
 // Mask calls well_known.Well.Mask.
@@ -132,6 +145,12 @@ func (c localWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (
 	return resp, nil
 }
 
+// MaskAsync calls well_known.Well.Mask on a goroutine of its own and returns
+// its future.
+func (c localWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+	return future.Go(ctx, c.Mask, req)
+}
+
 // Wrapper calls well_known.Well.Wrapper.
 func (c localWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
@@ -139,4 +158,81 @@ func (c localWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValu
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapperAsync calls well_known.Well.Wrapper on a goroutine of its own and
+// returns its future.
+func (c localWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+	return future.Go(ctx, c.Wrapper, req)
+}
+
+// NewWellHostClient returns a client of well_known.Well that calls the guests
+// that serve it, through d.
+func NewWellHostClient(d pluginsdk.Dispatcher) WellClient {
+	return hostWellClient{dispatcher: d}
+}
+
+// hostWellClient is the client that NewWellHostClient returns.
+type hostWellClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Empty calls well_known.Well.Empty.
+func (c hostWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Empty", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// EmptyAsync calls well_known.Well.Empty on a goroutine of its own and returns
+// its future.
+func (c hostWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Empty, req)
+}
+
+// Any calls well_known.Well.Any.
+func (c hostWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+	resp := new(timestamppb.Timestamp)
+	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Any", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// AnyAsync calls well_known.Well.Any on a goroutine of its own and returns its
+// future.
+func (c hostWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+	return future.Go(ctx, c.Any, req)
+}
+
+// Mask calls well_known.Well.Mask.
+func (c hostWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+	resp := new(structpb.Struct)
+	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Mask", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// MaskAsync calls well_known.Well.Mask on a goroutine of its own and returns
+// its future.
+func (c hostWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+	return future.Go(ctx, c.Mask, req)
+}
+
+// Wrapper calls well_known.Well.Wrapper.
+func (c hostWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+	resp := new(wrapperspb.Int64Value)
+	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Wrapper", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WrapperAsync calls well_known.Well.Wrapper on a goroutine of its own and
+// returns its future.
+func (c hostWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+	return future.Go(ctx, c.Wrapper, req)
 }

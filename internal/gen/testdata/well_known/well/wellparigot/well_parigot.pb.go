@@ -7,6 +7,7 @@ package wellparigot
 
 import (
 	context "context"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -72,10 +73,34 @@ func (UnimplementedWellImpl) Wrapper(context.Context, *wrapperspb.StringValue, *
 type WellClient interface {
 	// Empty calls well_known.Well.Empty.
 	Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// EmptyAsync is Empty without the wait: it returns the future of the response.
+	EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
 	// Any calls well_known.Well.Any.
 	Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
+	// AnyAsync is Any without the wait: it returns the future of the response.
+	AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error]
 	// Mask calls well_known.Well.Mask.
 	Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
+	// MaskAsync is Mask without the wait: it returns the future of the response.
+	MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error]
 	// Wrapper calls well_known.Well.Wrapper.
+	Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
+	// WrapperAsync is Wrapper without the wait: it returns the future of the
+	// response.
+	WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error]
+}
+
+// WellServer is what an implementation of the service well_known.Well in a
+// guest provides, see ServeWell. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type WellServer interface {
+	// Empty handles well_known.Well.Empty.
+	Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// Any handles well_known.Well.Any.
+	Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
+	// Mask handles well_known.Well.Mask.
+	Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
+	// Wrapper handles well_known.Well.Wrapper.
 	Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
 }

@@ -8,7 +8,9 @@ package pingparigot
 import (
 	context "context"
 	ping "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	unsafe "unsafe"
 )
@@ -50,6 +52,11 @@ func (guestPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.E
 	return resp, nil
 }
 
+// PingAsync calls wkt_listed.Ping.Ping and returns its future.
+func (guestPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.CallAsync(ctx, importPing_Ping, req, new(emptypb.Empty))
+}
+
 // Wrap calls wkt_listed.Ping.Wrap.
 func (guestPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
@@ -57,4 +64,73 @@ func (guestPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrap
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapAsync calls wkt_listed.Ping.Wrap and returns its future.
+func (guestPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+	return guest.CallAsync(ctx, importPing_Wrap, req, new(ping.Wrapped))
+}
+
+// ServePing serves impl as the service wkt_listed.Ping to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServePing(ctx context.Context, impl PingServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: PingServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Ping",
+				Handler: kernel.Adapt(impl, PingServer.Ping),
+			},
+			{
+				Name:    "Wrap",
+				Handler: kernel.Adapt(impl, PingServer.Wrap),
+			},
+		},
+	}, requires...)
+}
+
+// LocatePing returns a client of wkt_listed.Ping that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocatePing(ctx context.Context) (PingClient, error) {
+	remote, err := kernel.Locate(ctx, PingServiceName, "Ping", "Wrap")
+	if err != nil {
+		return nil, err
+	}
+	return locatedPingClient{remote: remote}, nil
+}
+
+// locatedPingClient is the client that LocatePing returns.
+type locatedPingClient struct {
+	remote *kernel.Remote
+}
+
+// Ping calls wkt_listed.Ping.Ping.
+func (c locatedPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PingAsync calls wkt_listed.Ping.Ping and returns its future.
+func (c locatedPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(emptypb.Empty))
+}
+
+// Wrap calls wkt_listed.Ping.Wrap.
+func (c locatedPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+	resp := new(ping.Wrapped)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WrapAsync calls wkt_listed.Ping.Wrap and returns its future.
+func (c locatedPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(ping.Wrapped))
 }

@@ -10,6 +10,7 @@ import (
 	ping "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -82,6 +83,12 @@ func (c localPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb
 	return resp, nil
 }
 
+// PingAsync calls wkt_listed.Ping.Ping on a goroutine of its own and returns
+// its future.
+func (c localPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Ping, req)
+}
+
 // Wrap calls wkt_listed.Ping.Wrap.
 func (c localPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
@@ -89,4 +96,51 @@ func (c localPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wr
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapAsync calls wkt_listed.Ping.Wrap on a goroutine of its own and returns
+// its future.
+func (c localPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+	return future.Go(ctx, c.Wrap, req)
+}
+
+// NewPingHostClient returns a client of wkt_listed.Ping that calls the guests
+// that serve it, through d.
+func NewPingHostClient(d pluginsdk.Dispatcher) PingClient {
+	return hostPingClient{dispatcher: d}
+}
+
+// hostPingClient is the client that NewPingHostClient returns.
+type hostPingClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Ping calls wkt_listed.Ping.Ping.
+func (c hostPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	resp := new(emptypb.Empty)
+	if err := c.dispatcher.Dispatch(ctx, PingServiceName, "Ping", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// PingAsync calls wkt_listed.Ping.Ping on a goroutine of its own and returns
+// its future.
+func (c hostPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return future.Go(ctx, c.Ping, req)
+}
+
+// Wrap calls wkt_listed.Ping.Wrap.
+func (c hostPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+	resp := new(ping.Wrapped)
+	if err := c.dispatcher.Dispatch(ctx, PingServiceName, "Wrap", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WrapAsync calls wkt_listed.Ping.Wrap on a goroutine of its own and returns
+// its future.
+func (c hostPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+	return future.Go(ctx, c.Wrap, req)
 }

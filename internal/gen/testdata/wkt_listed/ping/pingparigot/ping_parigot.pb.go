@@ -8,6 +8,7 @@ package pingparigot
 import (
 	context "context"
 	ping "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -52,6 +53,21 @@ func (UnimplementedPingImpl) Wrap(context.Context, *emptypb.Empty, *ping.Wrapped
 type PingClient interface {
 	// Ping calls wkt_listed.Ping.Ping.
 	Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// PingAsync is Ping without the wait: it returns the future of the response.
+	PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
 	// Wrap calls wkt_listed.Ping.Wrap.
+	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
+	// WrapAsync is Wrap without the wait: it returns the future of the response.
+	WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error]
+}
+
+// PingServer is what an implementation of the service wkt_listed.Ping in a
+// guest provides, see ServePing. Methods are called concurrently, each call on
+// a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type PingServer interface {
+	// Ping handles wkt_listed.Ping.Ping.
+	Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// Wrap handles wkt_listed.Ping.Wrap.
 	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
 }

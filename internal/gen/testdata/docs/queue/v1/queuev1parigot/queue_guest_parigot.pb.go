@@ -8,7 +8,10 @@ package queuev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	time "time"
 	unsafe "unsafe"
 )
 
@@ -54,6 +57,11 @@ func (guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.Send
 	return resp, nil
 }
 
+// SendAsync calls queue.v1.Queue.Send and returns its future.
+func (guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Send, req, new(v1.SendResponse))
+}
+
 // Receive calls queue.v1.Queue.Receive.
 func (guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
@@ -61,6 +69,11 @@ func (guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
+func (guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Receive, req, new(v1.ReceiveResponse))
 }
 
 // Length calls queue.v1.Queue.Length.
@@ -73,4 +86,101 @@ func (guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthAsync calls queue.v1.Queue.Length and returns its future.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return guest.CallAsync(ctx, importQueue_Length, req, new(v1.LengthResponse))
+}
+
+// ServeQueue serves impl as the service queue.v1.Queue to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: QueueServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Send",
+				Budget:  5 * time.Second,
+				Handler: kernel.Adapt(impl, QueueServer.Send),
+			},
+			{
+				Name:    "Receive",
+				Handler: kernel.Adapt(impl, QueueServer.Receive),
+			},
+			{
+				Name:    "Length",
+				Handler: kernel.Adapt(impl, QueueServer.Length),
+			},
+		},
+	}, requires...)
+}
+
+// LocateQueue returns a client of queue.v1.Queue that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateQueue(ctx context.Context) (QueueClient, error) {
+	remote, err := kernel.Locate(ctx, QueueServiceName, "Send", "Receive", "Length")
+	if err != nil {
+		return nil, err
+	}
+	return locatedQueueClient{remote: remote}, nil
+}
+
+// locatedQueueClient is the client that LocateQueue returns.
+type locatedQueueClient struct {
+	remote *kernel.Remote
+}
+
+// Send calls queue.v1.Queue.Send.
+func (c locatedQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	resp := new(v1.SendResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsync calls queue.v1.Queue.Send and returns its future.
+func (c locatedQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.SendResponse))
+}
+
+// Receive calls queue.v1.Queue.Receive.
+func (c locatedQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	resp := new(v1.ReceiveResponse)
+	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
+func (c locatedQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.ReceiveResponse))
+}
+
+// Length calls queue.v1.Queue.Length.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c locatedQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	resp := new(v1.LengthResponse)
+	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LengthAsync calls queue.v1.Queue.Length and returns its future.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c locatedQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 2, req, new(v1.LengthResponse))
 }

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 	time "time"
 )
@@ -101,13 +102,25 @@ func (c localQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.Se
 	return resp, nil
 }
 
+// SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
+// its future.
+func (c localQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return future.Go(ctx, c.Send, req)
+}
+
 // Receive calls queue.v1.Queue.Receive.
 func (c localQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
-	if err := pluginsdk.CallLocal(ctx, Queue_Receive_FullName, c.impl, QueueImpl.Receive, req, resp); err != nil {
+	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Queue_Receive_FullName, c.impl, QueueImpl.Receive, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
+// returns its future.
+func (c localQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return future.Go(ctx, c.Receive, req)
 }
 
 // Length calls queue.v1.Queue.Length.
@@ -120,4 +133,75 @@ func (c localQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and
+// returns its future.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c localQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return future.Go(ctx, c.Length, req)
+}
+
+// NewQueueHostClient returns a client of queue.v1.Queue that calls the guests
+// that serve it, through d.
+func NewQueueHostClient(d pluginsdk.Dispatcher) QueueClient {
+	return hostQueueClient{dispatcher: d}
+}
+
+// hostQueueClient is the client that NewQueueHostClient returns.
+type hostQueueClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Send calls queue.v1.Queue.Send.
+func (c hostQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	resp := new(v1.SendResponse)
+	if err := c.dispatcher.Dispatch(ctx, QueueServiceName, "Send", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
+// its future.
+func (c hostQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return future.Go(ctx, c.Send, req)
+}
+
+// Receive calls queue.v1.Queue.Receive.
+func (c hostQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	resp := new(v1.ReceiveResponse)
+	if err := c.dispatcher.Dispatch(ctx, QueueServiceName, "Receive", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
+// returns its future.
+func (c hostQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return future.Go(ctx, c.Receive, req)
+}
+
+// Length calls queue.v1.Queue.Length.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c hostQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	resp := new(v1.LengthResponse)
+	if err := c.dispatcher.Dispatch(ctx, QueueServiceName, "Length", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and
+// returns its future.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c hostQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return future.Go(ctx, c.Length, req)
 }

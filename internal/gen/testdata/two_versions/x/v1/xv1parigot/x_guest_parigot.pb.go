@@ -8,7 +8,9 @@ package xv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, er
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_versions.x.v1.X.Call and returns its future.
+func (guestXClient) CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error] {
+	return guest.CallAsync(ctx, importX_Call, req, new(v1.Response))
+}
+
+// ServeX serves impl as the service two_versions.x.v1.X to the other guests of
+// its engine, once the services whose full names are in requires have started.
+// It returns when ctx ends, or when all guests were asked to end and no call
+// is left: see [kernel.Serve].
+func ServeX(ctx context.Context, impl XServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: XServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Call",
+				Handler: kernel.Adapt(impl, XServer.Call),
+			},
+		},
+	}, requires...)
+}
+
+// LocateX returns a client of two_versions.x.v1.X that calls the guests that
+// serve it. It waits until one does: see [kernel.Locate].
+func LocateX(ctx context.Context) (XClient, error) {
+	remote, err := kernel.Locate(ctx, XServiceName, "Call")
+	if err != nil {
+		return nil, err
+	}
+	return locatedXClient{remote: remote}, nil
+}
+
+// locatedXClient is the client that LocateX returns.
+type locatedXClient struct {
+	remote *kernel.Remote
+}
+
+// Call calls two_versions.x.v1.X.Call.
+func (c locatedXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
+	resp := new(v1.Response)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls two_versions.x.v1.X.Call and returns its future.
+func (c locatedXClient) CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.Response))
 }

@@ -8,6 +8,7 @@ package xv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedXImpl) Call(context.Context, *v1.Request, *v1.Response) error
 // use.
 type XClient interface {
 	// Call calls two_versions.x.v1.X.Call.
+	Call(ctx context.Context, req *v1.Request) (*v1.Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error]
+}
+
+// XServer is what an implementation of the service two_versions.x.v1.X in a
+// guest provides, see ServeX. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type XServer interface {
+	// Call handles two_versions.x.v1.X.Call.
 	Call(ctx context.Context, req *v1.Request) (*v1.Response, error)
 }

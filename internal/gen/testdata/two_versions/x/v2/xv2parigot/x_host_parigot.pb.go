@@ -10,6 +10,7 @@ import (
 	v2 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localXClient) Call(ctx context.Context, req *v2.Request) (*v2.Response, 
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallAsync calls two_versions.x.v2.X.Call on a goroutine of its own and
+// returns its future.
+func (c localXClient) CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
+	return future.Go(ctx, c.Call, req)
+}
+
+// NewXHostClient returns a client of two_versions.x.v2.X that calls the guests
+// that serve it, through d.
+func NewXHostClient(d pluginsdk.Dispatcher) XClient {
+	return hostXClient{dispatcher: d}
+}
+
+// hostXClient is the client that NewXHostClient returns.
+type hostXClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Call calls two_versions.x.v2.X.Call.
+func (c hostXClient) Call(ctx context.Context, req *v2.Request) (*v2.Response, error) {
+	resp := new(v2.Response)
+	if err := c.dispatcher.Dispatch(ctx, XServiceName, "Call", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// CallAsync calls two_versions.x.v2.X.Call on a goroutine of its own and
+// returns its future.
+func (c hostXClient) CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
+	return future.Go(ctx, c.Call, req)
 }

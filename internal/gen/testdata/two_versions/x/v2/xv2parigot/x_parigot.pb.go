@@ -8,6 +8,7 @@ package xv2parigot
 import (
 	context "context"
 	v2 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedXImpl) Call(context.Context, *v2.Request, *v2.Response) error
 // use.
 type XClient interface {
 	// Call calls two_versions.x.v2.X.Call.
+	Call(ctx context.Context, req *v2.Request) (*v2.Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error]
+}
+
+// XServer is what an implementation of the service two_versions.x.v2.X in a
+// guest provides, see ServeX. Methods are called concurrently, each call on a
+// goroutine of its own. An error made by package status arrives at the caller
+// as it is; the text of any other error stays in the guest.
+type XServer interface {
+	// Call handles two_versions.x.v2.X.Call.
 	Call(ctx context.Context, req *v2.Request) (*v2.Response, error)
 }

@@ -8,7 +8,9 @@ package acmexparigot
 import (
 	context "context"
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
 )
 
@@ -41,4 +43,55 @@ func (guestDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DiveAsync calls acme.team.svc.x.v1.Deep.Dive and returns its future.
+func (guestDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+	return guest.CallAsync(ctx, importDeep_Dive, req, new(acmex.DiveResponse))
+}
+
+// ServeDeep serves impl as the service acme.team.svc.x.v1.Deep to the other
+// guests of its engine, once the services whose full names are in requires
+// have started. It returns when ctx ends, or when all guests were asked to end
+// and no call is left: see [kernel.Serve].
+func ServeDeep(ctx context.Context, impl DeepServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: DeepServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Dive",
+				Handler: kernel.Adapt(impl, DeepServer.Dive),
+			},
+		},
+	}, requires...)
+}
+
+// LocateDeep returns a client of acme.team.svc.x.v1.Deep that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateDeep(ctx context.Context) (DeepClient, error) {
+	remote, err := kernel.Locate(ctx, DeepServiceName, "Dive")
+	if err != nil {
+		return nil, err
+	}
+	return locatedDeepClient{remote: remote}, nil
+}
+
+// locatedDeepClient is the client that LocateDeep returns.
+type locatedDeepClient struct {
+	remote *kernel.Remote
+}
+
+// Dive calls acme.team.svc.x.v1.Deep.Dive.
+func (c locatedDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+	resp := new(acmex.DiveResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DiveAsync calls acme.team.svc.x.v1.Deep.Dive and returns its future.
+func (c locatedDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(acmex.DiveResponse))
 }

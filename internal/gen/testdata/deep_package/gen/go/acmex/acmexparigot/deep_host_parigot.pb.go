@@ -10,6 +10,7 @@ import (
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
 )
 
@@ -66,4 +67,36 @@ func (c localDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acm
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DiveAsync calls acme.team.svc.x.v1.Deep.Dive on a goroutine of its own and
+// returns its future.
+func (c localDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+	return future.Go(ctx, c.Dive, req)
+}
+
+// NewDeepHostClient returns a client of acme.team.svc.x.v1.Deep that calls the
+// guests that serve it, through d.
+func NewDeepHostClient(d pluginsdk.Dispatcher) DeepClient {
+	return hostDeepClient{dispatcher: d}
+}
+
+// hostDeepClient is the client that NewDeepHostClient returns.
+type hostDeepClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Dive calls acme.team.svc.x.v1.Deep.Dive.
+func (c hostDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+	resp := new(acmex.DiveResponse)
+	if err := c.dispatcher.Dispatch(ctx, DeepServiceName, "Dive", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DiveAsync calls acme.team.svc.x.v1.Deep.Dive on a goroutine of its own and
+// returns its future.
+func (c hostDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+	return future.Go(ctx, c.Dive, req)
 }

@@ -8,6 +8,7 @@ package acmexparigot
 import (
 	context "context"
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,5 +44,16 @@ func (UnimplementedDeepImpl) Dive(context.Context, *acmex.DiveRequest, *acmex.Di
 // concurrent use.
 type DeepClient interface {
 	// Dive calls acme.team.svc.x.v1.Deep.Dive.
+	Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
+	// DiveAsync is Dive without the wait: it returns the future of the response.
+	DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error]
+}
+
+// DeepServer is what an implementation of the service acme.team.svc.x.v1.Deep
+// in a guest provides, see ServeDeep. Methods are called concurrently, each
+// call on a goroutine of its own. An error made by package status arrives at
+// the caller as it is; the text of any other error stays in the guest.
+type DeepServer interface {
+	// Dive handles acme.team.svc.x.v1.Deep.Dive.
 	Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
 }

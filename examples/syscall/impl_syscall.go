@@ -1,0 +1,293 @@
+//go:build !wasip1
+
+package syscall
+
+import (
+	"context"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
+)
+
+// SyscallPlugin implements syscall.v1.Syscall: it lets the guests of one engine
+// serve each other.
+//
+// The zero value is for [SyscallPlugin.Init] only, which makes a SyscallPlugin of
+// its own for each engine; the RPCs of the zero value fail with UNAVAILABLE. All
+// methods are safe for concurrent use.
+type SyscallPlugin struct {
+	syscallpbparigot.UnimplementedSyscallImpl
+
+	kernel *kernel // nil in the zero value
+	// whoCalls is eng.CallerFromContext, or what a test takes for it.
+	whoCalls func(context.Context) eng.Caller
+}
+
+var _ syscallpbparigot.SyscallImpl = (*SyscallPlugin)(nil)
+
+// ParigotInitialize is the plugin that a host initialises. It needs no
+// configuration; a [syscallpb.SyscallConfig] changes its limits.
+var ParigotInitialize pluginsdk.ParigotInit = &SyscallPlugin{}
+
+// Init registers a SyscallPlugin of its own with e, so that its state belongs
+// to that engine alone. What a guest has said and asked is forgotten when it ends,
+// and everything when e closes. Init returns false when the configuration cannot
+// work or e refuses the registration; [pluginsdk.Start] returns the reason.
+func (*SyscallPlugin) Init(ctx context.Context, e eng.Engine) bool {
+	cfg := new(syscallpb.SyscallConfig)
+	if err := pluginsdk.ReadConfig(ctx, cfg); err != nil {
+		return pluginsdk.InitError(e, err)
+	}
+	s, err := newSettings(cfg)
+	if err != nil {
+		return pluginsdk.InitError(e, err)
+	}
+	p := &SyscallPlugin{kernel: newKernel(s, e.Logger()), whoCalls: eng.CallerFromContext}
+	if err := syscallpbparigot.RegisterSyscall(ctx, e, p); err != nil {
+		return false // the engine has kept why
+	}
+	pluginsdk.OfferDispatcher(ctx, dispatcher{p.kernel})
+	e.OnGuestExit(func(_ context.Context, c eng.Caller) { p.kernel.ended(c) })
+	return true
+}
+
+// Close ends all that the guests wait for. The engine calls it when it closes.
+func (p *SyscallPlugin) Close(context.Context) error {
+	if p.kernel != nil {
+		p.kernel.close()
+	}
+	return nil
+}
+
+// host returns the guest that calls.
+func (p *SyscallPlugin) host(ctx context.Context) (*hostInfo, error) {
+	if p.kernel == nil {
+		return nil, errNotInitialised()
+	}
+	return p.kernel.host(p.whoCalls(ctx))
+}
+
+func errNotInitialised() error {
+	return status.Error(status.Unavailable, "the syscall plugin is not initialised: a host does it with pluginsdk.Start")
+}
+
+// Register makes the guest known and gives it the id of a service: the one that
+// it names and is going to export, or, for a client, one that stands for the
+// guest itself. A guest may register several services. Doing it again gives
+// the same id.
+//
+// Errors: BadId for a name that no service can have, NamespaceExhausted.
+func (p *SyscallPlugin) Register(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
+	if p.kernel == nil {
+		return errNotInitialised()
+	}
+	sid, err := p.kernel.register(ctx, p.whoCalls(ctx), req)
+	resp.ServiceId = sid.Proto()
+	return err
+}
+
+// BindMethod gives an id to a method of a service that the guest has
+// registered. The id of a name is the same for all replicas, and for those that
+// come later as long as any guest knows the service.
+//
+// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
+// export the service, NamespaceExhausted.
+func (p *SyscallPlugin) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	mid, err := p.kernel.bind(h, id.FromProto[id.ServiceKind](req.GetServiceId()), req.GetMethodName())
+	resp.MethodId = mid.Proto()
+	return err
+}
+
+// Export says that the guest implements a service that it has registered. Calls
+// come once it is launched.
+//
+// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
+// export it, or when this guest has left it with Exit.
+func (p *SyscallPlugin) Export(ctx context.Context, req *syscallpb.ExportRequest, _ *syscallpb.ExportResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	return p.kernel.export(ctx, h, id.FromProto[id.ServiceKind](req.GetServiceId()))
+}
+
+// Require says that a service that the guest has registered needs others. They
+// need not be known yet. All of them are added, or none.
+//
+// Errors: BadId, ServiceAlreadyRequired, DependencyCycle, whose message names
+// the cycle, NamespaceExhausted.
+func (p *SyscallPlugin) Require(ctx context.Context, req *syscallpb.RequireRequest, _ *syscallpb.RequireResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	return p.kernel.require(ctx, h, id.FromProto[id.ServiceKind](req.GetSource()), req.GetDest())
+}
+
+// Launch waits until everything that the service requires has started, and
+// starts it: from then on it gets calls.
+//
+// Errors: BadId, NotReady when the service is no client's and was not exported,
+// RunTimeout, with the service that is missing, AbortRequest, DependencyCycle
+// when guests wait for each other, see RegisterRequest.single_flight.
+func (p *SyscallPlugin) Launch(ctx context.Context, req *syscallpb.LaunchRequest, _ *syscallpb.LaunchResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	return p.kernel.launch(ctx, h, id.FromProto[id.ServiceKind](req.GetServiceId()))
+}
+
+// Locate finds a service that the guest requires and has launched for. Its ids
+// stay true when the guests that export it end and others come.
+//
+// Errors: NotFound when nobody ever named the service, NotRequired, LocateError
+// when nobody exports it, NotReady when the guest was not launched, or the
+// service has not started.
+func (p *SyscallPlugin) Locate(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := p.kernel.locate(h, serviceName{req.GetService().GetPackageName(), req.GetService().GetServiceName()})
+	if err != nil {
+		return err
+	}
+	resp.ServiceId, resp.Binding = s.Id().Proto(), s.Method()
+	return nil
+}
+
+// Dispatch calls a method of a service that the guest has located. It does not
+// wait: ReadOne has the result. Calls go round-robin to the guests that export
+// the service, as far as they have room.
+//
+// Errors: NotRequired for a service that was not located, IdDispatch for the
+// method of another service, BadId for an unknown one, NotFound for one that
+// those who export the service now do not have, DataTooLarge, CallerUnavailable
+// when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
+// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
+// too many calls in flight or the target has too many waiting.
+func (p *SyscallPlugin) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	cid, err := p.kernel.dispatch(ctx, h, req)
+	resp.CallId = cid.Proto()
+	return err
+}
+
+// ReadOne waits until there is something for the guest and returns it: calls to
+// answer, results of its own calls, and notices. What is there already comes
+// in one response. Several ReadOne may wait at once; each thing goes to one of
+// them.
+//
+// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
+// guest in flight, ChannelClosed.
+func (p *SyscallPlugin) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	return p.kernel.readOne(ctx, h, req, resp)
+}
+
+// ReturnValue answers a call that ReadOne brought.
+//
+// Errors: BadCallId for a call that is not this guest's to answer, or is over:
+// it was answered, its caller does not wait any longer or has ended.
+// DataTooLarge: the call waits for another answer.
+func (p *SyscallPlugin) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest, _ *syscallpb.ReturnValueResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	return p.kernel.returnValue(h, req)
+}
+
+// Cancel ends a call of the guest that has no result yet: none will come, and
+// the guest that serves it is told.
+//
+// Errors: BadCallId for a call that is not this guest's, or has its result.
+func (p *SyscallPlugin) Cancel(ctx context.Context, req *syscallpb.CancelRequest, _ *syscallpb.CancelResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	return p.kernel.cancel(h, id.FromProto[id.CallKind](req.GetCallId()))
+}
+
+// Exit withdraws all services of the guest, or asks all guests to end. It ends
+// nobody: a guest ends by returning from its main function. Doing it
+// again changes nothing.
+//
+// Errors: ExitFailed for a code that is not from 0 to 255, PERMISSION_DENIED
+// when the host does not let this guest end the others.
+func (p *SyscallPlugin) Exit(ctx context.Context, req *syscallpb.ExitRequest, _ *syscallpb.ExitResponse) error {
+	h, err := p.host(ctx)
+	if err != nil {
+		return err
+	}
+	return p.kernel.exit(h, req.GetCode(), req.GetEveryone())
+}
+
+// ServiceByName tells about a service. Any guest may ask.
+//
+// Errors: NotFound.
+func (p *SyscallPlugin) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
+	if _, err := p.host(ctx); err != nil {
+		return err
+	}
+	s := p.kernel.data.ServiceByName(ctx, req.GetService().GetPackageName(), req.GetService().GetServiceName())
+	return describe(s, &resp.Info)
+}
+
+// ServiceById tells about a service. Any guest may ask.
+//
+// Errors: NotFound.
+func (p *SyscallPlugin) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
+	if _, err := p.host(ctx); err != nil {
+		return err
+	}
+	s := p.kernel.data.ServiceById(ctx, id.FromProto[id.ServiceKind](req.GetServiceId()))
+	return describe(s, &resp.Info)
+}
+
+// DependencyExists tells whether one service requires another, itself or by way
+// of others. Any guest may ask.
+func (p *SyscallPlugin) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
+	if _, err := p.host(ctx); err != nil {
+		return err
+	}
+	resp.Exists = p.kernel.data.PathExists(ctx, fullName(req.GetSource()), fullName(req.GetTarget()))
+	return nil
+}
+
+// describe tells about a service, which may be nil.
+func describe(s Service, info **syscallpb.ServiceInfo) error {
+	if s == nil {
+		return status.Error(syscallpb.KernelErr_NotFound, "no such service is known")
+	}
+	*info = &syscallpb.ServiceInfo{
+		ServiceId:    s.Id().Proto(),
+		Service:      &syscallpb.FullyQualifiedService{PackageName: s.Package(), ServiceName: s.Name()},
+		IsClient:     s.Package() == clientPackage,
+		Exported:     s.Exported(),
+		RunRequested: s.RunRequested(),
+		Started:      s.Started(),
+		Binding:      s.Method(),
+	}
+	return nil
+}
+
+func fullName(s *syscallpb.FullyQualifiedService) string {
+	return serviceName{s.GetPackageName(), s.GetServiceName()}.String()
+}

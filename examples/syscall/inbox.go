@@ -1,0 +1,380 @@
+//go:build !wasip1
+
+package syscall
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+)
+
+// inbox is where things wait for a guest to read them. Its lock is held for a few
+// instructions, never while another one is taken, and never while anybody waits.
+//
+// While a reader waits for whatever comes, nothing is there: what comes goes to
+// the reader.
+type inbox struct {
+	limits *settings
+	late   func(*CallInfo) // told of a call that was not read in time
+
+	mu     sync.Mutex
+	closed bool // the guest has ended
+	exit   exitState
+
+	queue       callList // calls to read
+	queuedBytes int
+	expiry      *time.Timer // runs while there is something in queue, nil before
+	expiring    bool
+	serving     map[id.CallId]*CallInfo // calls that were read and are to be answered
+
+	outgoing      callList // calls of the guest that have no result
+	resolved      fifo[*syscallpb.ResolvedCall]
+	resolvedBytes int
+
+	cancelled []*parigotpb.Id
+	withdrawn []*syscallpb.ServiceWithdrawn
+
+	readers []*reader // those that wait, first come first served
+	spare   *reader
+}
+
+// exitState is what the guest is told about its end.
+type exitState struct {
+	code     int32
+	leaving  bool // it takes no calls any more
+	everyone bool // all were asked to end
+	told     bool // it knows that they were
+}
+
+// reader is a ReadOne that waits.
+type reader struct {
+	ch   chan *CallInfo // a call, or nil for something else; never blocks its sender
+	only id.CallId      // the result that it waits for, zero for anything
+}
+
+func (b *inbox) init(limits *settings, late func(*CallInfo)) {
+	b.limits, b.late = limits, late
+	b.queue.side, b.outgoing.side = ofTarget, ofCaller
+	b.serving = map[id.CallId]*CallInfo{}
+}
+
+// accept says what became of a call that was pushed.
+type accept int
+
+const (
+	accepted accept = iota
+	refusedFull
+	refusedGone
+)
+
+// push gives the guest a call to serve.
+func (b *inbox) push(ci *CallInfo) accept {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || b.exit.leaving {
+		return refusedGone
+	}
+	if r := b.nextReader(); r != nil {
+		b.hand(r, ci)
+		return accepted
+	}
+	full := b.queue.size >= b.limits.maxQueuedCalls ||
+		b.queue.size > 0 && b.queuedBytes+ci.bytes > b.limits.maxWaitingBytes
+	if full {
+		return refusedFull
+	}
+	ci.queuedAt = time.Now()
+	b.queue.pushBack(ci)
+	b.queuedBytes += ci.bytes
+	b.expireLater()
+	return accepted
+}
+
+// hand gives a call to a reader.
+func (b *inbox) hand(r *reader, ci *CallInfo) {
+	b.serving[ci.id] = ci
+	r.ch <- ci
+}
+
+// nextReader takes the first reader that waits for anything.
+func (b *inbox) nextReader() *reader {
+	for i, r := range b.readers {
+		if r.only.IsZero() {
+			b.readers = slices.Delete(b.readers, i, i+1)
+			return r
+		}
+	}
+	return nil
+}
+
+func (b *inbox) wakeOne() {
+	if r := b.nextReader(); r != nil {
+		r.ch <- nil
+	}
+}
+
+func (b *inbox) wakeAll() {
+	for _, r := range b.readers {
+		r.ch <- nil
+	}
+	b.readers = nil
+}
+
+// park returns a reader that waits, or nil when there is something to read.
+// only is the one call whose result is waited for, zero for anything.
+func (b *inbox) park(only id.CallId) (*reader, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, status.Error(syscallpb.KernelErr_ChannelClosed, "the guest has ended")
+	}
+	if only.IsZero() && b.something() || b.hasResult(only) {
+		return nil, nil //nolint:nilnil // documented
+	}
+	if !only.IsZero() && b.outgoing.find(only) == nil {
+		return nil, status.Error(syscallpb.KernelErr_BadCallId, "the call is none of this guest's in flight")
+	}
+	r := b.spare
+	b.spare = nil
+	if r == nil {
+		r = &reader{ch: make(chan *CallInfo, 1)}
+	}
+	r.only = only
+	b.readers = append(b.readers, r)
+	return r, nil
+}
+
+// unpark ends a wait that nothing came of. What did come meanwhile stays for the
+// next reader.
+func (b *inbox) unpark(r *reader) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.readers, r); i >= 0 {
+		b.readers = slices.Delete(b.readers, i, i+1)
+		return
+	}
+	if ci := <-r.ch; ci != nil && b.serving[ci.id] == ci {
+		delete(b.serving, ci.id)
+		b.requeue(ci)
+	}
+	if !b.something() {
+		return
+	}
+	next := b.nextReader()
+	switch ci := b.queue.first; {
+	case next == nil:
+	case ci == nil:
+		next.ch <- nil
+	default:
+		b.dequeue(ci)
+		b.hand(next, ci)
+	}
+}
+
+// requeue puts back what a reader was given and did not take.
+func (b *inbox) requeue(ci *CallInfo) {
+	ci.queuedAt = time.Now()
+	b.queue.pushFront(ci)
+	b.queuedBytes += ci.bytes
+	b.expireLater()
+}
+
+func (b *inbox) dequeue(ci *CallInfo) bool {
+	if !b.queue.remove(ci) {
+		return false
+	}
+	b.queuedBytes -= ci.bytes
+	return true
+}
+
+// reuse keeps a reader whose channel is empty for the next ReadOne.
+func (b *inbox) reuse(r *reader) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spare = r
+}
+
+// something reports whether there is anything to read.
+func (b *inbox) something() bool {
+	return b.resolved.len() > 0 || b.queue.size > 0 || len(b.cancelled) > 0 || len(b.withdrawn) > 0 || b.exitDue()
+}
+
+// collect moves up to limit calls into resp, until it has about batchBytes, and
+// all notices. It returns whether resp has anything.
+func (b *inbox) collect(resp *syscallpb.ReadOneResponse, limit, size int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.queue.first != nil && limit > 0 && size < batchBytes {
+		ci := b.queue.first
+		b.dequeue(ci)
+		b.serving[ci.id] = ci
+		resp.Call = append(resp.Call, ci.deliver())
+		limit, size = limit-1, size+ci.bytes
+	}
+	resp.Cancelled, b.cancelled = b.cancelled, nil
+	resp.Withdrawn, b.withdrawn = b.withdrawn, nil
+	// The end comes last: after all that was there before.
+	if b.queue.size == 0 && b.resolved.len() == 0 && b.exitDue() {
+		resp.Exit = &syscallpb.ExitNotice{Code: b.exit.code, Everyone: b.exit.everyone, Drained: b.drained()}
+		b.exit.told = b.exit.everyone
+	}
+	return len(resp.Call) > 0 || len(resp.Resolved) > 0 || len(resp.Cancelled) > 0 || len(resp.Withdrawn) > 0 || resp.Exit != nil
+}
+
+// answer takes a call that the guest serves. It is nil when it serves no such.
+func (b *inbox) answer(cid id.CallId) *CallInfo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ci := b.serving[cid]
+	delete(b.serving, cid)
+	b.wakeDrained()
+	return ci
+}
+
+// serves returns a call that the guest serves, or nil.
+func (b *inbox) serves(cid id.CallId) *CallInfo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.serving[cid]
+}
+
+// abandon takes back a call that nobody waits for any longer.
+func (b *inbox) abandon(ci *CallInfo) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.dequeue(ci):
+	case b.serving[ci.id] == ci:
+		delete(b.serving, ci.id)
+		b.cancelled = append(b.cancelled, ci.id.Proto())
+		b.wakeOne()
+	}
+	b.wakeDrained()
+}
+
+// tell leaves a notice that a service is gone.
+func (b *inbox) tell(gone *syscallpb.ServiceWithdrawn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	same := func(w *syscallpb.ServiceWithdrawn) bool {
+		return w.GetServiceId().GetLow() == gone.GetServiceId().GetLow()
+	}
+	if b.closed || slices.ContainsFunc(b.withdrawn, same) {
+		return
+	}
+	b.withdrawn = append(b.withdrawn, gone)
+	b.wakeOne()
+}
+
+// expireLater has calls that are not read in time taken back. One timer does for
+// all: it looks at the oldest.
+func (b *inbox) expireLater() {
+	switch {
+	case b.expiring:
+		return
+	case b.expiry == nil:
+		b.expiry = time.AfterFunc(b.limits.writeTimeout, b.expire)
+	default:
+		b.expiry.Reset(b.limits.writeTimeout)
+	}
+	b.expiring = true
+}
+
+func (b *inbox) expire() {
+	for _, ci := range b.expired(time.Now()) {
+		b.late(ci)
+	}
+}
+
+func (b *inbox) expired(now time.Time) (late []*CallInfo) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expiring = false
+	for ci := b.queue.first; ci != nil; ci = b.queue.first {
+		if left := ci.queuedAt.Add(b.limits.writeTimeout).Sub(now); left > 0 {
+			b.expiry.Reset(left)
+			b.expiring = true
+			break
+		}
+		b.dequeue(ci)
+		late = append(late, ci)
+	}
+	b.wakeDrained()
+	return late
+}
+
+// leave has the guest get no more calls. It returns those that it has not read.
+func (b *inbox) leave(code int32) []*CallInfo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.exit.leaving {
+		return nil
+	}
+	b.exit.leaving = true
+	if !b.exit.everyone {
+		b.exit.code = code
+	}
+	b.queuedBytes = 0
+	unread := b.queue.take()
+	b.wakeDrained()
+	return unread
+}
+
+// askToEnd tells the guest that all are to end.
+func (b *inbox) askToEnd(code int32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.exit.everyone {
+		return
+	}
+	b.exit.everyone, b.exit.code = true, code
+	b.wakeOne()
+	b.wakeDrained()
+}
+
+func (b *inbox) drained() bool {
+	return (b.exit.leaving || b.exit.everyone) &&
+		b.queue.size == 0 && len(b.serving) == 0 && b.outgoing.size == 0 && b.resolved.len() == 0
+}
+
+// exitDue reports whether a notice of the end is there to be read.
+func (b *inbox) exitDue() bool {
+	return b.exit.everyone && !b.exit.told || b.drained()
+}
+
+// wakeDrained wakes the readers of a guest that has nothing more to wait for.
+func (b *inbox) wakeDrained() {
+	if b.drained() {
+		b.wakeAll()
+	}
+}
+
+// close ends everything for a guest that has ended. It returns the calls that it
+// should have answered, and those that it made, in the order they were made.
+func (b *inbox) close() (unanswered, unresolved []*CallInfo) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	unanswered = b.queue.take()
+	for _, ci := range b.serving {
+		unanswered = append(unanswered, ci)
+	}
+	clear(b.serving)
+	slices.SortFunc(unanswered, func(x, y *CallInfo) int { return cmp.Compare(x.id.Low(), y.id.Low()) })
+	unresolved = b.outgoing.take()
+	for _, ci := range unresolved {
+		stopTimer(ci)
+	}
+	b.resolved, b.cancelled, b.withdrawn, b.queuedBytes, b.resolvedBytes = fifo[*syscallpb.ResolvedCall]{}, nil, nil, 0, 0
+	if b.expiry != nil {
+		b.expiry.Stop()
+	}
+	b.wakeAll()
+	return unanswered, unresolved
+}

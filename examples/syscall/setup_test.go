@@ -1,0 +1,291 @@
+//go:build !wasip1
+
+package syscall
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
+)
+
+// bundle is a kernel, and a client that calls it through the bridge.
+type bundle struct {
+	t      require.TestingT
+	kernel *kernel
+	client syscallpbparigot.SyscallClient
+}
+
+type callerKey struct{}
+
+// setup makes a kernel. configure may change its configuration, or be nil.
+func setup(t require.TestingT, configure func(*syscallpb.SyscallConfig)) *bundle {
+	cfg := new(syscallpb.SyscallConfig)
+	if configure != nil {
+		configure(cfg)
+	}
+	s, err := newSettings(cfg)
+	require.NoError(t, err)
+	k := newKernel(s, slog.New(slog.DiscardHandler))
+	plugin := &SyscallPlugin{kernel: k, whoCalls: func(ctx context.Context) eng.Caller {
+		c, _ := ctx.Value(callerKey{}).(eng.Caller)
+		return c
+	}}
+	return &bundle{t: t, kernel: k, client: syscallpbparigot.NewLocalSyscallClient(plugin)}
+}
+
+// guest is a guest that no engine runs: its calls are the test's.
+type guest struct {
+	*bundle
+	caller eng.Caller
+	ctx    context.Context
+}
+
+// guest starts a guest.
+func (b *bundle) guest(name string) *guest {
+	g := &guest{bundle: b, caller: eng.Caller{ID: id.New[id.HostKind](), Name: name}}
+	return g.with(context.Background())
+}
+
+// with returns the guest with calls that have the context ctx.
+func (g *guest) with(ctx context.Context) *guest {
+	copied := *g
+	// Calls that may block have no budget.
+	copied.ctx = pluginsdk.WithBudget(context.WithValue(ctx, callerKey{}, g.caller), -1)
+	return &copied
+}
+
+// end ends the guest, as the engine does.
+func (g *guest) end() { g.kernel.ended(g.caller) }
+
+func fq(full string) *syscallpb.FullyQualifiedService {
+	n := splitName(full)
+	return &syscallpb.FullyQualifiedService{PackageName: n.pkg, ServiceName: n.short}
+}
+
+// register registers a service, or with "" a client.
+func (g *guest) register(service string) (*parigotpb.Id, error) {
+	req := &syscallpb.RegisterRequest{IsClient: service == ""}
+	if service != "" {
+		req.PackageName, req.ServiceName = fq(service).GetPackageName(), fq(service).GetServiceName()
+	}
+	resp, err := g.client.Register(g.ctx, req)
+	return resp.GetServiceId(), err
+}
+
+func (g *guest) mustRegister(service string) *parigotpb.Id {
+	sid, err := g.register(service)
+	require.NoError(g.t, err)
+	return sid
+}
+
+func (g *guest) bind(sid *parigotpb.Id, method string) (*parigotpb.Id, error) {
+	resp, err := g.client.BindMethod(g.ctx, &syscallpb.BindMethodRequest{ServiceId: sid, MethodName: method})
+	return resp.GetMethodId(), err
+}
+
+func (g *guest) export(sid *parigotpb.Id) error {
+	_, err := g.client.Export(g.ctx, &syscallpb.ExportRequest{ServiceId: sid})
+	return err
+}
+
+func (g *guest) require(sid *parigotpb.Id, services ...string) error {
+	req := &syscallpb.RequireRequest{Source: sid}
+	for _, s := range services {
+		req.Dest = append(req.Dest, fq(s))
+	}
+	_, err := g.client.Require(g.ctx, req)
+	return err
+}
+
+func (g *guest) launch(sid *parigotpb.Id) error {
+	_, err := g.client.Launch(g.ctx, &syscallpb.LaunchRequest{ServiceId: sid})
+	return err
+}
+
+func (g *guest) locate(service string) (*syscallpb.LocateResponse, error) {
+	return g.client.Locate(g.ctx, &syscallpb.LocateRequest{Service: fq(service)})
+}
+
+// serve has the guest export a service with a method "Do", and launch it.
+func (g *guest) serve(service string, requires ...string) *parigotpb.Id {
+	sid := g.mustRegister(service)
+	_, err := g.bind(sid, "Do")
+	require.NoError(g.t, err)
+	require.NoError(g.t, g.export(sid))
+	if len(requires) > 0 {
+		require.NoError(g.t, g.require(sid, requires...))
+	}
+	require.NoError(g.t, g.launch(sid))
+	return sid
+}
+
+// use has the guest require services, as a client, and launch.
+func (g *guest) use(services ...string) {
+	sid := g.mustRegister("")
+	require.NoError(g.t, g.require(sid, services...))
+	require.NoError(g.t, g.launch(sid))
+}
+
+// remote is a located service.
+type remote struct {
+	g       *guest
+	service *parigotpb.Id
+	method  *parigotpb.Id // the first one
+}
+
+func (g *guest) find(service string) remote {
+	found, err := g.locate(service)
+	require.NoError(g.t, err)
+	return remote{g: g, service: found.GetServiceId(), method: found.GetBinding()[0].GetMethodId()}
+}
+
+func text(s string) *anypb.Any { return &anypb.Any{Value: []byte(s)} }
+
+// call dispatches a call. change may change its request.
+func (r remote) call(param string, change ...func(*syscallpb.DispatchRequest)) (*parigotpb.Id, error) {
+	req := &syscallpb.DispatchRequest{ServiceId: r.service, MethodId: r.method, Param: text(param)}
+	for _, c := range change {
+		c(req)
+	}
+	resp, err := r.g.client.Dispatch(r.g.ctx, req)
+	return resp.GetCallId(), err
+}
+
+func (r remote) mustCall(param string, change ...func(*syscallpb.DispatchRequest)) *parigotpb.Id {
+	cid, err := r.call(param, change...)
+	require.NoError(r.g.t, err)
+	return cid
+}
+
+// poll reads what is there, without waiting.
+func (g *guest) poll() (*syscallpb.ReadOneResponse, error) {
+	return g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{TimeoutNs: -1})
+}
+
+// read waits for something.
+func (g *guest) read() *syscallpb.ReadOneResponse {
+	resp, err := g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{})
+	require.NoError(g.t, err)
+	return resp
+}
+
+// nothing wants nothing to be there.
+func (g *guest) nothing() {
+	resp, err := g.poll()
+	require.ErrorIs(g.t, err, status.Of(syscallpb.KernelErr_ReadOneTimeout), "%v", resp)
+}
+
+// incoming reads one call that is there.
+func (g *guest) incoming() *syscallpb.IncomingCall {
+	resp, err := g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{TimeoutNs: -1, Max: 1})
+	require.NoError(g.t, err)
+	require.Len(g.t, resp.GetCall(), 1, "%v", resp)
+	return resp.GetCall()[0]
+}
+
+// result reads one result that is there.
+func (g *guest) result() *syscallpb.ResolvedCall {
+	resp, err := g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{TimeoutNs: -1, Max: 1})
+	require.NoError(g.t, err)
+	require.Len(g.t, resp.GetResolved(), 1, "%v", resp)
+	return resp.GetResolved()[0]
+}
+
+func (g *guest) answer(cid *parigotpb.Id, value string) error {
+	_, err := g.client.ReturnValue(g.ctx, &syscallpb.ReturnValueRequest{CallId: cid, Result: text(value)})
+	return err
+}
+
+func (g *guest) exit(code int32, everyone bool) error {
+	_, err := g.client.Exit(g.ctx, &syscallpb.ExitRequest{Code: code, Everyone: everyone})
+	return err
+}
+
+func (g *guest) cancel(cid *parigotpb.Id) error {
+	_, err := g.client.Cancel(g.ctx, &syscallpb.CancelRequest{CallId: cid})
+	return err
+}
+
+// failed returns the error of a call that has one.
+func failed(t require.TestingT, call *syscallpb.ResolvedCall) error {
+	require.NotZero(t, call.GetResultError(), "%v", call)
+	return resultError(t, call)
+}
+
+// requireErr wants an error of the kernel, whose message has all of the words.
+func requireErr(t require.TestingT, err error, want syscallpb.KernelErr, words ...string) {
+	require.ErrorIs(t, err, status.Of(want))
+	for _, w := range words {
+		require.Contains(t, err.Error(), w)
+	}
+}
+
+// empty wants the kernel to hold nothing of any guest.
+func (b *bundle) empty() {
+	k := b.kernel
+	// A timer that was stopped too late may still find that there is nothing to do.
+	for _, l := range []sync.Locker{k.hosts.mu.RLocker(), &k.matcher.mu, &k.data.mu, &k.native.mu} {
+		l.Lock()
+		defer l.Unlock()
+	}
+	require.Empty(b.t, k.hosts.byID)
+	require.Empty(b.t, k.hosts.byName)
+	require.Empty(b.t, k.matcher.promises)
+	require.Empty(b.t, k.data.byID)
+	require.Empty(b.t, k.data.byName)
+	require.Zero(b.t, k.data.methods)
+	require.Zero(b.t, k.native.outgoing.size)
+}
+
+// pair is a guest that serves greeting.v1.Greeting, and one that has located it.
+func (b *bundle) pair() (server, client *guest, greeting remote) {
+	server, client = b.guest("greeting"), b.guest("hello")
+	server.serve("greeting.v1.Greeting")
+	client.use("greeting.v1.Greeting")
+	return server, client, client.find("greeting.v1.Greeting")
+}
+
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	server, client, greeting := b.pair()
+
+	cid := greeting.mustCall("Ada")
+	in := server.incoming()
+	require.Equal(t, "Ada", string(in.GetParam().GetValue()))
+	require.Equal(t, "hello", in.GetCallerName())
+	require.Equal(t, client.caller.ID, id.FromProto[id.HostKind](in.GetCaller()))
+	require.NoError(t, server.answer(in.GetCallId(), "Hello, Ada"))
+
+	out := client.result()
+	require.Equal(t, cid.GetLow(), out.GetCallId().GetLow())
+	require.Equal(t, "Hello, Ada", string(out.GetResult().GetValue()))
+	require.Zero(t, out.GetResultError())
+	client.nothing()
+	server.nothing()
+
+	server.end()
+	client.end()
+	b.empty()
+}
+
+// resultError is what generated code makes of a result with an error.
+func resultError(t require.TestingT, call *syscallpb.ResolvedCall) error {
+	p := new(spb.Status)
+	require.NoError(t, proto.Unmarshal(call.GetResult().GetValue(), p))
+	return status.FromProto(call.GetResultError(), p)
+}

@@ -1,0 +1,214 @@
+package eng
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+)
+
+// Numbers of WASI preview 1.
+const (
+	wasiOK     = 0
+	wasiBadFD  = 8
+	wasiFault  = 21
+	wasiInval  = 28
+	wasiNotSup = 58
+
+	eventClock   = 0
+	eventFDRead  = 1
+	eventFDWrite = 2
+
+	subscriptionSize = 48
+	eventSize        = 32
+	fdstatSize       = 24
+
+	fileCharacterDevice = 2
+	flagNonblock        = 4
+	rightsOfStdio       = 1<<1 | 1<<6 // fd_read, fd_write
+	rightPoll           = 1 << 27
+)
+
+// exportPolling replaces the two functions of WASI by which a guest waits for
+// abi.Completions, which is no file. Go's scheduler calls poll_oneoff exactly when
+// no goroutine can run, with the time of the next timer: so a goroutine that polls
+// the descriptor is woken by a finished call, and nothing else is delayed. wazero's
+// own poll_oneoff knows no descriptor but standard input to wait for.
+func exportPolling(b wazero.HostModuleBuilder) {
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(pollOneoff), []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}).
+		WithName("poll_oneoff").
+		WithParameterNames("in", "out", "nsubscriptions", "result.nevents").
+		Export("poll_oneoff")
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(fdstatGet), []api.ValueType{i32, i32}, []api.ValueType{i32}).
+		WithName("fd_fdstat_get").
+		WithParameterNames("fd", "result.stat").
+		Export("fd_fdstat_get")
+}
+
+// fdstatGet tells about the four descriptors that there are. A guest has no files.
+func fdstatGet(_ context.Context, m api.Module, stack []uint64) {
+	fd, ptr := api.DecodeU32(stack[0]), api.DecodeU32(stack[1])
+	stat := make([]byte, fdstatSize)
+	switch {
+	case fd <= 2:
+		stat[0] = fileCharacterDevice
+		binary.LittleEndian.PutUint64(stat[8:], rightsOfStdio|rightPoll)
+	case fd == abi.Completions:
+		binary.LittleEndian.PutUint16(stat[2:], flagNonblock)
+		binary.LittleEndian.PutUint64(stat[8:], rightPoll)
+	default:
+		stack[0] = wasiBadFD
+		return
+	}
+	stack[0] = wasiOK
+	if !m.Memory().Write(ptr, stat) {
+		stack[0] = wasiFault
+	}
+}
+
+// pollOneoff waits for the first of some subscriptions: clocks and
+// abi.Completions. Standard input counts as always readable, output as not
+// supported, as with wazero's own.
+func pollOneoff(ctx context.Context, m api.Module, stack []uint64) {
+	in, out := api.DecodeU32(stack[0]), api.DecodeU32(stack[1])
+	count, result := api.DecodeU32(stack[2]), api.DecodeU32(stack[3])
+	stack[0] = poll(ctx, m.Memory(), in, out, count, result)
+}
+
+func poll(ctx context.Context, mem api.Memory, in, out, count, result uint32) uint64 {
+	if count == 0 {
+		return wasiInval
+	}
+	if uint64(count)*subscriptionSize > math.MaxUint32 {
+		return wasiFault
+	}
+	subs, ok := mem.Read(in, count*subscriptionSize)
+	events, okEvents := mem.Read(out, count*eventSize)
+	if !ok || !okEvents {
+		return wasiFault
+	}
+	p := poller{limit: -1}
+	if s := instance.FromContext(ctx); s != nil {
+		p.calls = s.Calls
+	}
+	for s := subs; len(s) > 0; s = s[subscriptionSize:] {
+		if errno := p.look(s[:subscriptionSize]); errno != wasiOK {
+			return errno
+		}
+	}
+	p.wait(ctx)
+	n := uint32(0)
+	for s := subs; len(s) > 0; s = s[subscriptionSize:] {
+		if p.happened(s[:subscriptionSize], events[n*eventSize:]) {
+			n++
+		}
+	}
+	if !mem.WriteUint32Le(result, n) {
+		return wasiFault
+	}
+	return wasiOK
+}
+
+// poller is one poll_oneoff.
+type poller struct {
+	calls *instance.Calls // nil when the guest can have none
+	watch bool            // a subscription is for finished calls
+	limit time.Duration   // of the clock that rings first; negative without a clock
+	now   bool            // something has happened already
+	awake bool            // a call has finished
+	slept time.Duration
+}
+
+// look takes a subscription into account.
+func (p *poller) look(sub []byte) (errno uint64) {
+	switch kind, fd := subscribed(sub); {
+	case kind == eventClock:
+		if flags := binary.LittleEndian.Uint16(sub[40:]); flags == 1 {
+			return wasiNotSup // an absolute time
+		} else if flags != 0 {
+			return wasiInval
+		}
+		if d := timeoutOf(sub); p.limit < 0 || d < p.limit {
+			p.limit = d
+		}
+	case kind > eventFDWrite:
+		return wasiInval
+	case p.awaited(kind, fd):
+		p.watch = true
+	default:
+		p.now = true
+	}
+	return wasiOK
+}
+
+// awaited reports whether a descriptor is one to wait for.
+func (p *poller) awaited(kind byte, fd uint32) bool {
+	return kind == eventFDRead && fd == abi.Completions && p.calls != nil
+}
+
+func (p *poller) wait(ctx context.Context) {
+	if p.now {
+		p.limit = 0
+	}
+	var began time.Time
+	if p.limit > 0 {
+		began = time.Now()
+	}
+	calls := noCalls
+	if p.watch {
+		calls = p.calls
+	}
+	p.awake = waitForCalls(ctx, calls, p.limit)
+	if p.limit > 0 {
+		p.slept = time.Since(began)
+	}
+}
+
+// noCalls never has anything to deliver.
+var noCalls = new(instance.Calls)
+
+// happened writes the event of a subscription, if there is one.
+func (p *poller) happened(sub, event []byte) bool {
+	kind, fd := subscribed(sub)
+	var errno uint16
+	var bytes uint64
+	switch {
+	case kind == eventClock:
+		if timeoutOf(sub) > p.slept {
+			return false
+		}
+	case p.awaited(kind, fd):
+		if !p.awake {
+			return false
+		}
+		bytes = abi.RecordSize
+	case fd > 2:
+		errno = wasiBadFD
+	case kind == eventFDWrite:
+		errno = wasiNotSup
+	}
+	user := binary.LittleEndian.Uint64(sub)
+	clear(event[:eventSize])
+	binary.LittleEndian.PutUint64(event, user)
+	binary.LittleEndian.PutUint16(event[8:], errno)
+	event[10] = kind
+	binary.LittleEndian.PutUint64(event[16:], bytes)
+	return true
+}
+
+func subscribed(sub []byte) (kind byte, fd uint32) {
+	return sub[8], binary.LittleEndian.Uint32(sub[16:])
+}
+
+// timeoutOf returns how long a clock runs. What does not fit is as good as for ever.
+func timeoutOf(sub []byte) time.Duration {
+	return time.Duration(min(binary.LittleEndian.Uint64(sub[24:]), math.MaxInt64))
+}

@@ -1,0 +1,100 @@
+//go:build wasip1
+
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/pluginsdk/future"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
+)
+
+// The one runtime of the guest. It is made by its first use, and nothing refers to it
+// before: a guest that neither serves nor locates must not import the kernel, which
+// its host may not have.
+var (
+	once  sync.Once
+	guest *runtime
+)
+
+func self() *runtime {
+	once.Do(func() { guest = newRuntime(syscallpbparigot.NewSyscallClient(), os.Stderr) })
+	return guest
+}
+
+// Serve serves s to the other guests of the engine: it registers, binds and exports
+// the service, waits until the services in requires have started, which are full
+// names, and starts it. Generated code calls it.
+//
+// It returns when
+//
+//   - all guests were asked to end, and this one has no calls left, neither to answer
+//     nor to wait for: with nil, or an [ExitError] when the exit code is not 0;
+//   - ctx ends, which the contexts of the calls that it serves do then, too: with
+//     CANCELLED or DEADLINE_EXCEEDED, once these have returned. The guest has left
+//     then, with all that it serves, and cannot serve again;
+//   - it fails: FAILED_PRECONDITION when the implementation is nil, ALREADY_EXISTS when
+//     the guest serves it already, and errors of the kernel, such as
+//     ServiceAlreadyClosedOrExported when guests of another name serve it,
+//     DependencyCycle, or RunTimeout when what it requires did not start.
+//
+// An implementation with a method Started(context.Context) has it called once calls
+// come. A guest may serve several services, each with a call of Serve on a goroutine of its
+// own.
+//
+// A handler that panics, or returns an error without a code, is INTERNAL for its caller,
+// with an incident id; the guest's standard error has what happened under that id, and the
+// guest goes on.
+func Serve(ctx context.Context, s Service, requires ...string) error {
+	return self().serve(ctx, s, requires)
+}
+
+// Locate finds a service by its full name. methods are the names of its methods,
+// which [Remote.Call] takes the indexes of. Generated code calls it.
+//
+// It waits until the service has started, for as long as the kernel's launch timeout:
+// then it is RunTimeout. What it found stays good when those who serve end and others
+// come, and is cheap to find again. Other errors are those of ctx and of the kernel,
+// such as AbortRequest when all guests were asked to end.
+//
+// While several services are located that are not there, each waits for all of them.
+func Locate(ctx context.Context, service string, methods ...string) (*Remote, error) {
+	return self().locate(ctx, service, methods)
+}
+
+// CallAsync is [Remote.Call] that does not wait: the request is on its way when it
+// returns, and the future becomes resp or the error. Cancelling it cancels the call.
+func CallAsync[R proto.Message](ctx context.Context, r *Remote, method int, req proto.Message, resp R) *future.Method[R, error] {
+	return callAsync(ctx, r, method, req, resp)
+}
+
+// Exit asks all guests of the engine to end, this one included, with an exit code from 0 to
+// 255. It ends nobody: those who serve are told when their last call is over,
+// and calls that are made from now on are UNAVAILABLE. The first who asks sets the code.
+//
+// Errors are PERMISSION_DENIED when the host does not let this guest end the others, and
+// those of the kernel: ExitFailed for another code.
+func Exit(ctx context.Context, code int) error {
+	r := self()
+	_, err := r.asClient(ctx)
+	switch {
+	case errors.Is(err, status.Of(syscallpb.KernelErr_AbortRequest)):
+		return nil // another guest was faster, before this one used the kernel
+	case err == nil:
+		// The kernel refuses what no int32 holds, as it does any code above 255.
+		_, err = r.kernel.Exit(ctx, &syscallpb.ExitRequest{Code: int32(min(max(code, -1), math.MaxInt32)), Everyone: true})
+	}
+	if err != nil {
+		return fmt.Errorf("ask all guests to end: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,303 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	parigot "github.com/iansmith/parigot/pluginsdk/guest"
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+)
+
+// served is a service that the guest serves.
+type served struct {
+	Service
+	ctx   context.Context // what the contexts of its calls descend from
+	calls sync.WaitGroup  // that are being served
+}
+
+// handled is a method of a service that the guest serves.
+type handled struct {
+	Method
+	by *served
+}
+
+// incoming is a call that is being served.
+type incoming struct {
+	key    *parigotpb.Id // as the kernel sent it
+	method *handled
+	caller Caller
+	bytes  int
+	cancel context.CancelFunc
+	over   bool // guarded by the runtime: nobody waits for its answer any longer
+}
+
+type callKey struct{}
+
+// callOf returns the call that ctx belongs to, or nil.
+func callOf(ctx context.Context) *incoming {
+	c, _ := ctx.Value(callKey{}).(*incoming)
+	return c
+}
+
+// starter is an implementation that wants to know when it gets calls.
+type starter interface {
+	Started(ctx context.Context)
+}
+
+// serve implements [Serve].
+func (r *runtime) serve(ctx context.Context, s Service, requires []string) error {
+	v := &served{Service: s, ctx: ctx}
+	err := r.add(v)
+	if err == nil {
+		err = r.run(ctx, v, requires)
+		r.remove(v)
+		v.calls.Wait()
+	}
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", s.Name, codeOf(err))
+	}
+	return nil
+}
+
+// run serves from the registration to the end.
+func (r *runtime) run(ctx context.Context, v *served, requires []string) error {
+	err := r.open(ctx, v, requires)
+	switch {
+	case errors.Is(err, status.Of(syscallpb.KernelErr_AbortRequest)):
+		// All guests were asked to end, of which only those are told that the kernel
+		// knows.
+		if !r.listen() {
+			return nil
+		}
+	case err != nil:
+		return err
+	default:
+		if impl, ok := v.Impl.(starter); ok {
+			impl.Started(ctx)
+		}
+	}
+	return r.untilExit(ctx)
+}
+
+// untilExit waits for the end of ctx or of the guest.
+func (r *runtime) untilExit(ctx context.Context) error {
+	select {
+	case <-r.ended:
+		return r.why()
+	case <-ctx.Done():
+	}
+	if _, err := r.kernel.Exit(context.WithoutCancel(ctx), new(syscallpb.ExitRequest)); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (r *runtime) add(v *served) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case v.Impl == nil:
+		return status.Error(status.FailedPrecondition, "the implementation is nil")
+	case r.services[v.Name] != nil:
+		return status.Error(status.AlreadyExists, "this guest serves it already")
+	}
+	r.services[v.Name] = v
+	return nil
+}
+
+func (r *runtime) remove(v *served) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.services, v.Name)
+	for mid, m := range r.methods {
+		if m.by == v {
+			delete(r.methods, mid)
+		}
+	}
+}
+
+// open makes the service known to the kernel, up to where calls come.
+func (r *runtime) open(ctx context.Context, v *served, requires []string) error {
+	name := qualified(v.Name)
+	sid, err := r.register(ctx, &syscallpb.RegisterRequest{
+		PackageName: name.GetPackageName(), ServiceName: name.GetServiceName(),
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range v.Methods {
+		bound, err := r.kernel.BindMethod(ctx, &syscallpb.BindMethodRequest{ServiceId: sid, MethodName: m.Name})
+		if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		r.methods[id.FromProto[id.MethodKind](bound.GetMethodId())] = &handled{Method: m, by: v}
+		r.mu.Unlock()
+	}
+	if _, err := r.kernel.Export(ctx, &syscallpb.ExportRequest{ServiceId: sid}); err != nil {
+		return err
+	}
+	for _, dest := range requires {
+		if err := r.require(ctx, sid, dest); err != nil {
+			return err
+		}
+	}
+	r.listen()
+	_, err = r.kernel.Launch(ctx, &syscallpb.LaunchRequest{ServiceId: sid})
+	return err
+}
+
+// accept starts to serve a call.
+func (r *runtime) accept(in *syscallpb.IncomingCall) {
+	param := in.GetParam().GetValue()
+	c := &incoming{
+		key: in.GetCallId(), bytes: len(param),
+		caller: Caller{ID: id.FromProto[id.HostKind](in.GetCaller()), Name: in.GetCallerName()},
+	}
+	if err := r.admit(c, id.FromProto[id.MethodKind](in.GetMethodId())); err != nil {
+		r.answer(c, nil, err)
+		return
+	}
+	go r.handle(c.context(in), c, param)
+}
+
+// admit enters a call among those that are being served.
+func (r *runtime) admit(c *incoming, mid id.MethodId) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.method = r.methods[mid]
+	switch {
+	case c.method == nil:
+		return status.Error(status.Unavailable, "the guest does not serve this method any longer")
+	case len(r.serving) >= MaxCalls, r.bytes > 0 && r.bytes+c.bytes > r.maxBytes:
+		return status.Errorf(status.ResourceExhausted, "%s: the guest serves as many calls as it may", c.method.by.Name)
+	}
+	r.serving[id.FromProto[id.CallKind](c.key)] = c
+	r.bytes += c.bytes
+	c.method.by.calls.Add(1)
+	return nil
+}
+
+// context returns the context of a call.
+func (c *incoming) context(in *syscallpb.IncomingCall) context.Context {
+	ctx := context.WithValue(c.method.by.ctx, callKey{}, c)
+	if m := in.GetMetadata(); len(m) > 0 || parigot.Metadata(ctx) != nil {
+		ctx = parigot.WithAllMetadata(ctx, m) // the caller's, and none of who serves
+	}
+	limit := time.Duration(in.GetTimeoutNs())
+	if b := c.method.Budget; b > 0 && (limit <= 0 || b < limit) {
+		limit = b
+	}
+	if limit > 0 {
+		ctx, c.cancel = context.WithTimeout(ctx, limit)
+	} else {
+		ctx, c.cancel = context.WithCancel(ctx)
+	}
+	return ctx
+}
+
+// handle serves a call.
+func (r *runtime) handle(ctx context.Context, c *incoming, param []byte) {
+	var value []byte
+	err := errors.New("the handler ended its goroutine")
+	defer func() { // deferred, as it may do that
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+		c.cancel()
+		if r.finish(c) {
+			r.answer(c, value, err)
+		}
+		c.method.by.calls.Done()
+	}()
+	value, err = c.method.Handler(ctx, param)
+}
+
+// finish removes a call from those that are being served. It reports whether
+// somebody waits for its answer.
+func (r *runtime) finish(c *incoming) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.serving, id.FromProto[id.CallKind](c.key))
+	r.bytes -= c.bytes
+	wanted := !c.over
+	c.over = true
+	return wanted
+}
+
+// abandon ends a call that nobody waits for any longer.
+func (r *runtime) abandon(cid id.CallId) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.serving[cid]; c != nil {
+		c.over = true
+		c.cancel()
+	}
+}
+
+// answer sends the outcome of a call to its caller.
+func (r *runtime) answer(c *incoming, value []byte, err error) {
+	if err == nil {
+		if err = r.send(c, value, 0); err == nil {
+			return
+		}
+		err = syscallpb.Canonical(err) // it is too large: then that is the outcome
+	}
+	s := r.coded(c, err)
+	code, _ := s.WireCode()
+	p := s.Proto()
+	if err = r.sendStatus(c, p, code); err != nil {
+		// The code, and whose it is, matter more than the text.
+		p.Message, p.Details = "", p.Details[:min(len(p.Details), 1)]
+		err = r.sendStatus(c, p, code)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(r.stderr, "kernel: a call of %s cannot be answered: %v\n", c.caller, err)
+	}
+}
+
+func (r *runtime) sendStatus(c *incoming, p *spb.Status, code int32) error {
+	value, err := proto.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return r.send(c, value, code)
+}
+
+// send answers a call, unless it is over.
+func (r *runtime) send(c *incoming, value []byte, code int32) error {
+	_, err := r.kernel.ReturnValue(context.Background(), &syscallpb.ReturnValueRequest{
+		CallId: c.key, Result: &anypb.Any{Value: value}, ResultError: code,
+	})
+	if errors.Is(err, status.Of(syscallpb.KernelErr_BadCallId)) || errors.Is(err, status.Of(syscallpb.KernelErr_ChannelClosed)) {
+		return nil
+	}
+	return err
+}
+
+// coded returns err as its caller is to see it. This is the only place where an
+// error of a handler becomes one that crosses.
+func (r *runtime) coded(c *incoming, err error) *status.Status {
+	if s, ok := status.From(err); ok {
+		if _, ok := s.WireCode(); ok {
+			return s
+		}
+		err = fmt.Errorf("the code %d of %s cannot be sent, want a positive one: %w", s.Number(), s.Enum(), err)
+	}
+	incident := id.New[id.IncidentKind]()
+	method := c.method.by.Name + "." + c.method.Name
+	_, _ = fmt.Fprintf(r.stderr, "kernel: incident %s: %s, called by %s: %v\n", incident, method, c.caller, err)
+	s, _ := status.From(status.Errorf(status.Internal, "%s: internal error, incident %s", method, incident))
+	return s
+}
