@@ -42,7 +42,11 @@ var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: ho
 // for concurrent use; req must not change until the host has it, which is before
 // any other goroutine of the guest runs.
 func Call(ctx context.Context, method Import, req, resp proto.Message) error {
-	return host.call(ctx, method, req, resp)
+	p, err := host.start(ctx, method, req, resp)
+	if p == nil {
+		return err
+	}
+	return host.finish(ctx, p)
 }
 
 // CallAsync is [Call] that does not wait: the host has the request when it returns,
