@@ -8,6 +8,7 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
@@ -41,12 +42,19 @@ type runtime struct {
 	methods  map[id.MethodId]*handled // of these services
 	serving  map[id.CallId]*incoming  // calls that are being served
 	bytes    int                      // of their requests
+
+	tasks  chan task    // takes a call when a goroutine that served one is idle
+	idlers atomic.Int32 // how many are
 }
+
+// maxIdlers is how many goroutines wait for calls to serve, with what their stacks
+// have grown to.
+const maxIdlers = 64
 
 func newRuntime(k syscallpbparigot.SyscallClient, stderr io.Writer) *runtime {
 	return &runtime{
 		kernel: k, stderr: stderr,
-		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), tasks: make(chan task),
 		remotes: map[string]*Remote{}, calls: map[id.CallId]*outgoing{},
 		services: map[string]*served{}, methods: map[id.MethodId]*handled{}, serving: map[id.CallId]*incoming{},
 	}
