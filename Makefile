@@ -12,11 +12,13 @@ WASIP1 := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC) 2>/dev/null),-race))
 
 # What guests link, and guests.
-GUEST_PACKAGES := ./pluginsdk/guest ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
+GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
 	./pluginsdk/parigotpb/... ./pluginsdk/syscallpb/... \
-	./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/reactor \
+	./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/overlaplib \
+	./pluginsdk/eng/testdata/reactor \
 	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest \
-	./examples/syscall/testdata/node
+	./examples/syscall/gen/... ./examples/syscall/guest/... ./examples/syscall/testdata/gen/... \
+	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest ./examples/syscall/testdata/node
 
 FUZZTIME ?= 60s
 
@@ -35,6 +37,12 @@ demo: generate ## Generate, build plugins and guests, run them: the examples end
 		echo "==> building the host and running the guest on it: examples/$$name/demo" && \
 		go run ./examples/$$name/demo -guest build/$$name-guest.wasm -cache build/cache || exit 1; \
 	done
+	@for name in greeting hello; do \
+		echo "==> building the guest: examples/syscall/guest/$$name for GOOS=wasip1" && \
+		$(WASIP1) go build -o build/$$name-guest.wasm ./examples/syscall/guest/$$name || exit 1; \
+	done
+	@echo "==> building the host and running the guests on it: examples/syscall/demo"
+	@go run ./examples/syscall/demo -greeting build/greeting-guest.wasm -hello build/hello-guest.wasm -cache build/cache
 
 tools:
 	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"
@@ -56,7 +64,7 @@ vet: ## Vet and build for the host and for wasip1
 	@echo "==> go vet, for the host and for wasip1"
 	@go vet ./...
 	@$(WASIP1) go vet $(GUEST_PACKAGES)
-	@$(WASIP1) go build -o /dev/null ./examples/file/guest ./examples/queue/guest
+	@$(WASIP1) go build -o /dev/null ./examples/file/guest ./examples/queue/guest ./examples/syscall/guest/...
 
 test: check-generated vet ## Run everything: stale code, vet, all tests with the race detector
 	@$(if $(RACE),echo "==> go test -race",echo "==> go test, WITHOUT the race detector: it needs cgo and a C compiler")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -24,11 +25,18 @@ func FuzzInvokeImplFromStack(f *testing.F) {
 		before, _ := b.m.Memory().Read(0, memorySize)
 		before = bytes.Clone(before)
 
+		b.mayBlock = outcome >= 128
 		code, n := b.invoke(outcomes[int(outcome)%len(outcomes)], reqPtr, reqLen, respPtr, respCap)
+		pending := code == abi.Pending
+		if pending {
+			n = 0 // nothing is to be written, then or later
+			code, _ = b.await()
+		}
+		require.True(t, b.state.Calls.Empty())
 
 		require.Contains(t, documented, code)
 		start, end := min(uint64(respPtr), memorySize), min(uint64(respPtr)+uint64(respCap), memorySize)
-		if n > respCap || uint64(respPtr)+uint64(respCap) > memorySize {
+		if pending || n > respCap || uint64(respPtr)+uint64(respCap) > memorySize {
 			end = start // nothing may be written
 		}
 		after, _ := b.m.Memory().Read(0, memorySize)
@@ -37,6 +45,7 @@ func FuzzInvokeImplFromStack(f *testing.F) {
 		require.Equal(t, n > respCap, b.state.Parked != nil)
 
 		fillMemory(b.m)
+		b.mayBlock = false
 		code, _ = b.call(echo)
 		require.Zero(t, code, "the instance stays usable")
 	})

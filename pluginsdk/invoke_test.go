@@ -94,28 +94,33 @@ func TestInvokeRefusesHostileBuffers(t *testing.T) {
 		{"both outside", memorySize, 1, memorySize, 1, status.InvalidArgument, true},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t)
-			b.request(0, []byte("ping"))
-			code, n := b.invoke(func(context.Context, bytesValue, bytesValue) error {
-				t.Error("the implementation ran")
-				return nil
-			}, tt.reqPtr, tt.reqLen, tt.respPtr, tt.respCap)
-			require.Equal(t, -int32(tt.want), code)
-			if tt.noStatus {
-				require.Zero(t, n)
-				b.untouched(6, memorySize)
-			} else {
-				s := b.statusAt(code, tt.respPtr, n)
-				require.ErrorIs(t, s, status.Of(tt.want))
-				require.Contains(t, s.Message(), "test.v1.Test.Call")
-				b.untouched(6, tt.respPtr)
-				b.untouched(tt.respPtr+n, memorySize)
-			}
-			code, _ = b.call(echo)
-			require.Zero(t, code, "the instance stays usable")
-		})
+		for _, mayBlock := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", tt.name, mayBlock), func(t *testing.T) {
+				t.Parallel()
+				b := newBench(t)
+				b.mayBlock = mayBlock
+				b.request(0, []byte("ping"))
+				code, n := b.invoke(func(context.Context, bytesValue, bytesValue) error {
+					t.Error("the implementation ran")
+					return nil
+				}, tt.reqPtr, tt.reqLen, tt.respPtr, tt.respCap)
+				require.Equal(t, -int32(tt.want), code)
+				if tt.noStatus {
+					require.Zero(t, n)
+					b.untouched(6, memorySize)
+				} else {
+					s := b.statusAt(code, tt.respPtr, n)
+					require.ErrorIs(t, s, status.Of(tt.want))
+					require.Contains(t, s.Message(), "test.v1.Test.Call")
+					b.untouched(6, tt.respPtr)
+					b.untouched(tt.respPtr+n, memorySize)
+				}
+				b.mayBlock = false
+				code, _ = b.call(echo)
+				require.Zero(t, code, "the instance stays usable")
+				require.True(t, b.state.Calls.Empty())
+			})
+		}
 	}
 }
 

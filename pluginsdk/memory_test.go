@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +62,7 @@ type bench struct {
 
 	budget   time.Duration // of the method; 0 is that of the state
 	mayBlock bool
+	busy     sync.WaitGroup // implementations of calls that may block
 }
 
 func newBench(tb testing.TB) *bench {
@@ -72,6 +74,7 @@ func newBench(tb testing.TB) *bench {
 		Logger:   slog.New(slog.NewTextHandler(&b.log, nil)),
 		Counters: new(instance.Counters),
 	}
+	b.state.Calls = instance.NewCalls(10, 64<<10, &b.busy)
 	b.ctx = instance.NewContext(context.Background(), b.state)
 	return b
 }

@@ -15,8 +15,11 @@ import (
 )
 
 // patience is how long a guest stands still for a call that may block before it
-// gets PENDING.
-const patience = 20 * time.Microsecond
+// gets PENDING, and attempts is how often it looks, where time stands still.
+const (
+	patience = 20 * time.Microsecond
+	attempts = 1000
+)
 
 // overlaps reports whether the call may go on while its guest runs: the method
 // has to say that it may block, and the guest has to know what PENDING means.
@@ -92,15 +95,17 @@ func (f *flight) depart(size uint32) *status.Status {
 // arrivesSoon waits a moment for the implementation. A timer would be too slow
 // for that: an idle processor rounds it up to a millisecond.
 func (f *flight) arrivesSoon() bool {
-	for end := time.Now().Add(patience); ; {
+	end := time.Now().Add(patience)
+	for range attempts {
 		runtime.Gosched()
 		if f.stage.Load() == stageDone {
 			return true
 		}
 		if time.Now().After(end) {
-			return !f.stage.CompareAndSwap(0, stagePending)
+			break
 		}
 	}
+	return !f.stage.CompareAndSwap(0, stagePending)
 }
 
 // fly runs the implementation.

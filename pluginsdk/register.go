@@ -144,7 +144,7 @@ func (m Method) call() eng.HostFunc {
 	}
 }
 
-// NoBudget, for [WithBudget], lets a call take as long as it wants.
+// NoBudget lets a call take as long as it wants, see [WithBudget].
 const NoBudget time.Duration = -1
 
 // WithBudget returns a context in which the next call through [CallLocal] or

@@ -11,17 +11,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "rewrite the output that docs/generator.md shows")
+var update = flag.Bool("update", false, "rewrite the output and the code that docs show")
 
-// shown is a block of docs/generator.md that shows real output: a comment that
-// says where it is from, and the block.
+// shown is a block of a page that shows real output or code: a comment that says
+// where it is from, and the block.
 var shown = regexp.MustCompile("(?s)<!-- from: ([^\n]*) -->\n```[a-z]*\n(.*?)```\n")
 
-// TestDocs compares the output that docs/generator.md shows with what the
-// generator says and with the golden files, which are what it writes.
+// TestDocs compares what pages show with what the generator says, with the golden
+// files, which are what it writes, and with guests that tests run.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	const file = "../../docs/generator.md"
+	for _, page := range []string{"generator.md", "guests.md"} {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			comparePage(t, "../../docs/"+page)
+		})
+	}
+}
+
+func comparePage(t *testing.T, file string) {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	matches := shown.FindAllStringSubmatchIndex(string(text), -1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
@@ -45,12 +46,23 @@ func benchAlone(b *testing.B, payload string) {
 	}
 }
 
+// carrying returns changes of requests that make them carry the payload.
+func carrying(payload string) (func(*syscallpb.DispatchRequest), func(*guest, *parigotpb.Id) error) {
+	value := text(payload)
+	return func(r *syscallpb.DispatchRequest) { r.Param = value },
+		func(g *guest, cid *parigotpb.Id) error {
+			_, err := g.client.ReturnValue(g.ctx, &syscallpb.ReturnValueRequest{CallId: cid, Result: value})
+			return err
+		}
+}
+
 func benchBridge(b *testing.B, payload string) {
 	server, client, greeting := setup(b, nil).pair()
+	carry, answer := carrying(payload)
 	b.ReportAllocs()
 	for b.Loop() {
-		greeting.mustCall(payload)
-		require.NoError(b, server.answer(server.read().GetCall()[0].GetCallId(), payload))
+		greeting.mustCall("", carry)
+		require.NoError(b, answer(server, server.read().GetCall()[0].GetCallId()))
 		client.read()
 	}
 }
@@ -59,6 +71,7 @@ func benchBridge(b *testing.B, payload string) {
 // do when each waits for the other.
 func benchWaiting(b *testing.B, payload string) {
 	server, client, greeting := setup(b, nil).pair()
+	carry, answer := carrying(payload)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -68,7 +81,7 @@ func benchWaiting(b *testing.B, payload string) {
 				return
 			}
 			for _, in := range resp.GetCall() {
-				if err := server.answer(in.GetCallId(), payload); err != nil {
+				if err := answer(server, in.GetCallId()); err != nil {
 					return
 				}
 			}
@@ -76,7 +89,7 @@ func benchWaiting(b *testing.B, payload string) {
 	}()
 	b.ReportAllocs()
 	for b.Loop() {
-		greeting.mustCall(payload)
+		greeting.mustCall("", carry)
 		client.read()
 	}
 	server.end()

@@ -142,16 +142,18 @@ func TestEndOfTheTarget(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
-	greeting.mustCall("read")
-	greeting.mustCall("queued")
-	server.incoming()
-	reading := server.wait(nil) // with the queued call
-	<-reading
+	var cids []*parigotpb.Id
+	for range 8 {
+		cids = append(cids, greeting.mustCall("read"))
+	}
+	<-server.wait(nil)
+	cids = append(cids, greeting.mustCall("queued"))
 	server.end()
 
 	resp := client.read()
-	require.Len(t, resp.GetResolved(), 2)
-	for _, call := range resp.GetResolved() {
+	require.Len(t, resp.GetResolved(), len(cids))
+	for i, call := range resp.GetResolved() {
+		require.Equal(t, cids[i].GetLow(), call.GetCallId().GetLow(), "in their order")
 		requireErr(t, failed(t, call), syscallpb.KernelErr_CallerUnavailable, "the guest greeting has ended")
 	}
 	require.Len(t, resp.GetWithdrawn(), 1)
@@ -197,21 +199,85 @@ func TestEndOfTheCaller(t *testing.T) {
 	b.empty()
 }
 
-// A guest that ends while it launches has its Launch end, and is not started by
-// what comes later.
+// A guest that ends while it launches has its Launch end. What it required nobody
+// waits for any longer.
 func TestEndWhileLaunching(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, nil)
-		g := b.guest("g")
-		sid := g.mustRegister("p.G")
-		require.NoError(t, g.export(sid))
-		require.NoError(t, g.require(sid, "p.H"))
-		launching := make(chan error, 1)
-		go func() { launching <- g.launch(sid) }()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		launching := func(g *guest, needs ...string) <-chan error {
+			sid := g.mustRegister("p.G")
+			require.NoError(t, g.export(sid))
+			require.NoError(t, g.require(sid, needs...))
+			done := make(chan error, 1)
+			go func() { done <- g.launch(sid) }()
+			synctest.Wait()
+			return done
+		}
+		one, two, three := b.guest("g"), b.guest("g"), b.guest("g")
+		first, second, third := launching(one, "p.H"), launching(two, "p.H"), launching(three)
+		one.end()
+		requireErr(t, <-first, syscallpb.KernelErr_ChannelClosed)
 		synctest.Wait()
-		g.end()
-		requireErr(t, <-launching, syscallpb.KernelErr_ChannelClosed)
+		require.Empty(t, third, "the replica still requires p.H")
+		two.end()
+		requireErr(t, <-second, syscallpb.KernelErr_ChannelClosed)
+		require.NoError(t, <-third)
+		three.end()
 		b.empty()
 	})
+}
+
+// A call that was about to go to a guest that leaves is refused.
+func TestNoCallGoesToAGuestThatLeaves(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	server, client, greeting := b.pair()
+	h := b.kernel.hosts.FindById(server.caller.ID)
+	h.leave(0) // its services are not withdrawn yet
+	_, err := greeting.call("x")
+	requireErr(t, err, syscallpb.KernelErr_CallerUnavailable)
+	client.nothing()
+	require.Empty(t, b.kernel.matcher.promises)
+}
+
+// A guest that registers while all are asked to end is refused, or asked.
+func TestRegisterDuringExit(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	late, err := b.kernel.enter(b.guest("late").caller)
+	require.NoError(t, err)
+	s, _ := b.kernel.data.SetService(t.Context(), "p", "Late", false)
+	require.True(t, b.kernel.data.askExit(), "before it has registered, and after Register has begun")
+	requireErr(t, b.kernel.data.register(late, s.Id(), false), syscallpb.KernelErr_AbortRequest)
+
+	for range 50 {
+		inTime(t, nil, func(t *testing.T, b *bundle) {
+			main, late := b.guest("main"), b.guest("late")
+			main.mustRegister("")
+			exited := make(chan error, 1)
+			go func() { exited <- main.exit(1, true) }()
+			if _, err := late.register(""); err == nil {
+				require.EqualValues(t, 1, late.read().GetExit().GetCode())
+			} else {
+				requireErr(t, err, syscallpb.KernelErr_AbortRequest)
+			}
+			require.NoError(t, <-exited)
+		})
+	}
+}
+
+// The end comes after everything that was there before.
+func TestExitComesLast(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	server, client, greeting := b.pair()
+	for range largestBatch + 1 {
+		greeting.mustCall("x")
+	}
+	require.NoError(t, client.exit(0, true))
+	first, second := server.read(), server.read()
+	require.Len(t, first.GetCall(), largestBatch)
+	require.Nil(t, first.GetExit())
+	require.Len(t, second.GetCall(), 1)
+	require.True(t, second.GetExit().GetEveryone())
 }

@@ -107,9 +107,6 @@ func (k *kernel) register(ctx context.Context, c eng.Caller, req *syscallpb.Regi
 	if err := k.data.register(h, s.Id(), req.GetSingleFlight()); err != nil {
 		return id.ServiceId{}, err
 	}
-	if code, asked := k.data.exiting(); asked {
-		h.askToEnd(code) // it came between the question and its answer
-	}
 	return s.Id(), nil
 }
 
@@ -161,13 +158,16 @@ func (d *syscallData) open() error {
 	return nil
 }
 
-// register has h act as a service. Doing it again changes nothing.
+// register has h act as a service. Doing it again changes nothing. It is decided
+// here whether h comes before all are asked to end, and is asked, or after that.
 func (d *syscallData) register(h *hostInfo, sid id.ServiceId, singleFlight bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h.singleFlight = h.singleFlight || singleFlight
 	s := d.byID[sid]
 	switch {
+	case d.exitAsked.Load():
+		return refuse(syscallpb.KernelErr_AbortRequest, "all guests were asked to end")
 	case h.left:
 		return refuse(syscallpb.KernelErr_ChannelClosed, "the guest has ended")
 	case h.registration(s) != nil:

@@ -33,7 +33,7 @@ func (k *kernel) exit(h *hostInfo, code int32, everyone bool) error {
 
 // endAll asks all guests to end.
 func (k *kernel) endAll(h *hostInfo, code int32) {
-	if !k.data.askExit(code) {
+	if !k.data.askExit() {
 		return // the first one counts
 	}
 	k.log.Info("a guest asks all to end", "guest", h.name, "code", code)
@@ -43,23 +43,15 @@ func (k *kernel) endAll(h *hostInfo, code int32) {
 }
 
 // askExit has nothing new begin. It is false when that was asked before.
-func (d *syscallData) askExit(code int32) bool {
+func (d *syscallData) askExit() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.exitAsked.Load() {
 		return false
 	}
-	d.exitCode = code
 	d.exitAsked.Store(true)
 	d.endLaunches(syscallpb.KernelErr_AbortRequest, "all guests were asked to end")
 	return true
-}
-
-// exiting returns the exit code that all guests were asked to end with.
-func (d *syscallData) exiting() (code int32, asked bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.exitCode, d.exitAsked.Load()
 }
 
 func (d *syscallData) endLaunches(code syscallpb.KernelErr, reason string) {

@@ -457,7 +457,7 @@ func TestKernelAgainstModel(t *testing.T) {
 		b.empty()
 	}
 	// Calls come late in a history, so the usual number would see few of them.
-	for range 10 {
+	for range 5 {
 		rapid.Check(t, check)
 	}
 }

@@ -182,6 +182,52 @@ func TestRingOfLaunchesWithReplicas(t *testing.T) {
 	})
 }
 
+// Nor is anybody stuck as long as the one who can start a service waits for somebody
+// yet to come.
+func TestNoRingWhileSomebodyMayCome(t *testing.T) {
+	t.Parallel()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		hope := b.guest("b").single()
+		ofB := hope.mustRegister("p.ofB")
+		require.NoError(t, hope.export(ofB))
+		main := hope.mustRegister("p.hope")
+		require.NoError(t, hope.export(main))
+		require.NoError(t, hope.require(main, "p.Unheard"))
+		launched := make(chan error, 1)
+		go func() { launched <- hope.launch(main) }()
+		_, doneA := b.launching("a", "p.ofB", "p.ofA")
+		other, doneB := b.launching("b", "p.ofA", "p.ofB")
+		require.Empty(t, doneA)
+		require.Empty(t, doneB)
+		b.guest("newcomer").serve("p.Unheard")
+		require.NoError(t, <-launched)
+		require.NoError(t, hope.launch(ofB))
+		require.NoError(t, <-doneA)
+		other.end()
+		requireErr(t, <-doneB, syscallpb.KernelErr_ChannelClosed)
+	})
+}
+
+// One service that can start does not make up for another one that cannot.
+func TestRingBesideAFreeService(t *testing.T) {
+	t.Parallel()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		for range 2 {
+			free := b.guest("free")
+			require.NoError(t, free.export(free.mustRegister("p.Free")))
+		}
+		a := b.guest("a").single()
+		require.NoError(t, a.export(a.mustRegister("p.ofA")))
+		b1, doneB := b.launching("b", "p.ofA", "p.ofB")
+		main := a.mustRegister("p.main_a")
+		require.NoError(t, a.export(main))
+		require.NoError(t, a.require(main, "p.Free", "p.ofB"))
+		requireErr(t, a.launch(main), cycle, "a → b → a")
+		b1.end()
+		requireErr(t, <-doneB, syscallpb.KernelErr_ChannelClosed)
+	})
+}
+
 // A guest waits for the result of a call, its target in Launch.
 func TestRingOfCallAndLaunch(t *testing.T) {
 	t.Parallel()

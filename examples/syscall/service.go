@@ -242,14 +242,10 @@ func (s *service) next() (*hostInfo, int) {
 	return (*ready)[s.turn.Add(1)%n], int(n)
 }
 
-// publish lets calls see who gets them: those who export s and have launched it.
+// publish lets calls see who gets them: those who have launched s, which they can
+// only when they export it. Nobody calls a client.
 func (s *service) publish() {
-	var ready []*hostInfo
-	for _, h := range s.launched {
-		if slices.Contains(s.exporters, h) {
-			ready = append(ready, h)
-		}
-	}
+	ready := slices.Clone(s.launched)
 	s.ready.Store(&ready)
 	if len(ready) > 0 {
 		s.wakeHost(syscallpb.KernelErr_NoError, "")

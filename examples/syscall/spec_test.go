@@ -260,6 +260,9 @@ func TestLaunchFailures(t *testing.T) {
 		require.Equal(t, "p.A requires p.B, which has not started", a.reason)
 		require.False(t, s[0].RunRequested() || s[0].Started())
 
+		_, started := data.(*syscallData).start(t.Context(), s[0].(*service))
+		require.False(t, started, "what it requires may end after Run")
+
 		bare, _ := data.SetService(t.Context(), "p", "Bare", false)
 		require.Equal(t, syscallpb.KernelErr_NotReady, data.Launch(t.Context(), bare.Id()), "a service has to export")
 		client, _ := data.SetService(t.Context(), "", "client", true)

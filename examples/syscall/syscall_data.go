@@ -68,7 +68,6 @@ type syscallData struct {
 	byID      map[id.ServiceId]*service
 	lastID    uint64
 	methods   int
-	exitCode  int32
 	exitAsked atomic.Bool // all guests were asked to end
 	closed    bool        // the engine closes
 

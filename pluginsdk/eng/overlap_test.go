@@ -377,6 +377,56 @@ func TestCallThatIgnoresItsContext(t *testing.T) {
 	<-closed
 }
 
+// TestLibraryCollectsLater: a call outlives the call of the export that made it, and
+// not the instance.
+func TestLibraryCollectsLater(t *testing.T) {
+	t.Parallel()
+	b := setupOverlap(t)
+	g, err := b.host.Compile(t.Context(), "library", guesttest.Build(t, "testdata/overlaplib", "-buildmode=c-shared"))
+	require.NoError(t, err)
+	i, err := g.Instantiate(t.Context())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = i.Call(ctx, "begin", 1)
+	require.NoError(t, err)
+	<-b.impl.entered
+	cancel()
+	close(b.impl.gate)
+	got, err := i.Call(t.Context(), "collect")
+	require.NoError(t, err)
+	require.EqualValues(t, len("gate"), got[0])
+
+	_, err = i.Call(t.Context(), "begin", 0)
+	require.NoError(t, err)
+	<-b.impl.entered
+	require.NoError(t, i.Close(t.Context()))
+	require.EqualValues(t, 1, b.impl.ended.Load())
+}
+
+// TestGuestThatDoesNotAwait: one that does not import await never gets PENDING.
+func TestGuestThatDoesNotAwait(t *testing.T) {
+	t.Parallel()
+	b := setupOverlap(t)
+	g, err := b.host.Compile(t.Context(), "blocks", blocks)
+	require.NoError(t, err)
+	_, err = g.Run(t.Context())
+	require.NoError(t, err, "it traps when the result is not that of a call that is over")
+	require.EqualValues(t, 1, b.impl.begun.Load())
+}
+
+// blocks is a wasm module that calls Work with "late ok" and traps unless the result is
+// a success with a response of 9 bytes.
+var blocks = []byte("\x00asm\x01\x00\x00\x00" +
+	section(1, "\x02\x60\x04\x7f\x7f\x7f\x7f\x01\x7e\x60\x00\x00") + // types: (i32 × 4) -> i64, () -> ()
+	section(2, "\x01\x0ftest.v1.Overlap\x04Work\x00\x00") + // imports: Work, of type 0
+	section(3, "\x01\x01") + // functions: one of type 1
+	section(5, "\x01\x00\x01") + // memory: a page
+	section(7, "\x02\x06_start\x00\x01\x06memory\x02\x00") + // exports
+	section(10, "\x01\x13\x00"+ // code: a function without locals
+		"\x41\x00\x41\x09\x41\x20\x41\x20\x10\x00"+ // Work(0, 9, 32, 32)
+		"\x42\x09\x52\x04\x40\x00\x0b\x0b") + // trap if that is not 9
+	section(11, "\x01\x00\x41\x00\x0b\x09\x0a\x07late ok")) // data at 0: the request
+
 // TestManyPendingCallsLeaveNothingBehind is not parallel, as it counts goroutines and
 // memory: 10,000 calls of 100 guests are pending at the same time.
 func TestManyPendingCallsLeaveNothingBehind(t *testing.T) {
@@ -406,7 +456,7 @@ func TestManyPendingCallsLeaveNothingBehind(t *testing.T) {
 	for runtime.NumGoroutine() > goroutines+guests/10 {
 		runtime.Gosched() // those that have ended, and are not gone yet
 	}
-	left := liveHeap() - heap
+	left := liveHeap() - heap // Go keeps some 400 bytes of each goroutine for another
 	t.Logf("all have ended: %d goroutines and %d KiB of heap more", runtime.NumGoroutine()-goroutines, left>>10)
 	require.Less(t, left, int64(8<<20))
 }

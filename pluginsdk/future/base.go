@@ -149,10 +149,11 @@ func (b *Base[T]) Wait(ctx context.Context) (T, error) {
 		return b.value, nil
 	case cancelled:
 		return b.value, status.Error(status.Cancelled, "the future was cancelled")
+	case open: // ctx has ended
 	}
 	err := ctx.Err()
 	if s, ok := status.From(err); ok {
-		return b.value, s
+		err = s
 	}
 	return b.value, err
 }

@@ -10,15 +10,16 @@ import (
 )
 
 // TestGuestsLinkNothingOfTheHost looks at all that a guest links: this package,
-// and the whole program of an example.
+// and the whole programs of two examples.
 func TestGuestsLinkNothingOfTheHost(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", ".", "../../examples/file/guest")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", ".", "../../examples/file/guest", "../../examples/syscall/guest/hello")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	deps := strings.Fields(string(out))
 	require.Contains(t, deps, "github.com/iansmith/parigot/examples/file/gen/file/v1/filev1parigot")
+	require.Contains(t, deps, "github.com/iansmith/parigot/pluginsdk/guest/kernel")
 	for _, dep := range deps {
 		require.False(t, strings.HasPrefix(dep, "github.com/tetratelabs/wazero"), dep)
 		require.NotEqual(t, "github.com/iansmith/parigot/pluginsdk", dep)

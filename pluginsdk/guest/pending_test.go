@@ -23,7 +23,6 @@ type slowHost struct {
 	mu        sync.Mutex
 	last      uint32
 	records   []byte // what await delivers next
-	bodies    []byte // what take gives, when the last record is parked
 	cancelled []uint32
 	code      int32 // of await
 	wake      chan struct{}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/iansmith/parigot/examples/syscall"
@@ -87,10 +88,14 @@ func run(t *testing.T, guest *eng.Guest, args ...string) string {
 func TestEveryMethodBetweenGuests(t *testing.T) {
 	t.Parallel()
 	_, guest := setup(t, func(method string) { t.Errorf("%s was called in the host", method) })
-	served := make(chan string)
-	go func() { served <- run(t, guest, "serve") }()
+	served := make(chan uint32)
+	go func() {
+		code, err := guest.Run(t.Context(), eng.WithArgs("serve"))
+		assert.NoError(t, err)
+		served <- code
+	}()
 	require.Empty(t, run(t, guest, "locate"))
-	require.Empty(t, <-served)
+	require.Zero(t, <-served)
 }
 
 // TestEveryMethodFromHost calls every golden method that guests may serve through its

@@ -4,12 +4,15 @@ package kernel
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"os"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/future"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
 )
 
@@ -79,5 +82,14 @@ func CallAsync[R proto.Message](ctx context.Context, r *Remote, method int, req 
 // Errors are PERMISSION_DENIED when the host does not let this guest end the others, and
 // those of the kernel: ExitFailed for another code.
 func Exit(ctx context.Context, code int) error {
-	return self().exitAll(ctx, code)
+	r := self()
+	_, err := r.asClient(ctx)
+	if err == nil {
+		// The kernel refuses what no int32 holds, as it does any code above 255.
+		_, err = r.kernel.Exit(ctx, &syscallpb.ExitRequest{Code: int32(min(max(code, -1), math.MaxInt32)), Everyone: true})
+	}
+	if err != nil {
+		return fmt.Errorf("ask all guests to end: %w", err)
+	}
+	return nil
 }

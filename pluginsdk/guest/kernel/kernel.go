@@ -80,7 +80,8 @@ func Adapt[I any, Req, Resp proto.Message](impl I, method func(I, context.Contex
 	}
 }
 
-// Caller is who makes a call that the guest serves. It is comparable.
+// Caller is who makes a call that the guest serves. It is comparable. The zero value
+// stands for native code of the host.
 type Caller struct {
 	// ID names the instance of the guest that calls.
 	ID id.HostId
@@ -88,9 +89,17 @@ type Caller struct {
 	Name string
 }
 
+// String returns the name of the guest, or "the host".
+func (c Caller) String() string {
+	if c.Name == "" {
+		return "the host"
+	}
+	return c.Name
+}
+
 // CallerFromContext returns who makes the call that ctx belongs to. The answer comes
 // from the engine: nothing that a caller sends can change it. It is the zero value
-// for a context that belongs to no call.
+// for a context that belongs to no call, too.
 func CallerFromContext(ctx context.Context) Caller {
 	if c := callOf(ctx); c != nil {
 		return c.caller

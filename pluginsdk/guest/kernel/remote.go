@@ -73,7 +73,7 @@ func (r *runtime) find(ctx context.Context, name string) (*syscallpb.LocateRespo
 	if err == nil {
 		return found, nil
 	}
-	sid, err := r.self(ctx)
+	sid, err := r.asClient(ctx)
 	if err != nil {
 		return nil, err
 	}

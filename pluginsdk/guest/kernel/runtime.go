@@ -3,7 +3,6 @@ package kernel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	goruntime "runtime"
 	"strings"
@@ -25,13 +24,13 @@ const retryAfter = 10 * time.Millisecond
 // runtime is the guest's end of the kernel. One goroutine, the pump, reads what the
 // kernel has for the guest, while the guest serves or waits for a result.
 type runtime struct {
-	kernel syscallpbparigot.SyscallClient
-	stderr io.Writer // gets what callers are not told
+	kernel   syscallpbparigot.SyscallClient
+	stderr   io.Writer // gets what callers are not told
+	maxBytes int
 
 	mu       sync.Mutex
-	known    bool // to the kernel
-	pumping  bool // the pump was started
-	wake     chan struct{}
+	known    bool                     // to the kernel
+	pumping  bool                     // the pump runs
 	broken   error                    // why the pump has stopped
 	ended    chan struct{}            // closed when it has, or the guest should end
 	exit     *syscallpb.ExitNotice    // why the guest should end
@@ -53,22 +52,18 @@ const maxIdlers = 64
 
 func newRuntime(k syscallpbparigot.SyscallClient, stderr io.Writer) *runtime {
 	return &runtime{
-		kernel: k, stderr: stderr,
-		wake: make(chan struct{}, 1), ended: make(chan struct{}), tasks: make(chan task),
+		kernel: k, stderr: stderr, maxBytes: MaxBytes,
+		ended: make(chan struct{}), tasks: make(chan task),
 		remotes: map[string]*Remote{}, calls: map[id.CallId]*outgoing{},
 		services: map[string]*served{}, methods: map[id.MethodId]*handled{}, serving: map[id.CallId]*incoming{},
 	}
 }
 
-// resume lets the pump read, which there is a reason for now. The caller holds r.mu.
+// resume has the pump read, which there is a reason for now. The caller holds r.mu.
 func (r *runtime) resume() {
 	if !r.pumping {
 		r.pumping = true
 		go r.pump()
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default: // it will look again as it is
 	}
 }
 
@@ -83,22 +78,19 @@ func (r *runtime) listen() bool {
 	return r.known
 }
 
-// idle reports whether there is nothing to read for. Then nothing of the guest is
-// pending, so that Go finds a guest that waits for itself.
-func (r *runtime) idle() bool {
+// wanted reports whether there is anything to read for. If not, the pump has to stop:
+// then nothing of the guest is pending, so that Go finds a guest that waits for itself.
+func (r *runtime) wanted() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.calls) == 0 && (len(r.services) == 0 || r.exit != nil)
+	r.pumping = len(r.calls) > 0 || len(r.services) > 0 && r.exit == nil
+	return r.pumping
 }
 
-// pump reads until that fails.
+// pump reads while somebody serves or waits, and until that fails.
 func (r *runtime) pump() {
 	req := new(syscallpb.ReadOneRequest)
-	for {
-		if r.idle() {
-			<-r.wake
-			continue
-		}
+	for r.wanted() {
 		// What was read last comes first: it may end the wait of somebody.
 		goruntime.Gosched()
 		got, err := r.kernel.ReadOne(context.Background(), req)
@@ -171,23 +163,9 @@ func (r *runtime) why() error {
 	return nil
 }
 
-// exitAll implements [Exit].
-func (r *runtime) exitAll(ctx context.Context, code int) error {
-	if _, err := r.self(ctx); err != nil {
-		return fmt.Errorf("ask all guests to end: %w", err)
-	}
-	if code != int(int32(code)) {
-		code = -1 // which the kernel refuses
-	}
-	if _, err := r.kernel.Exit(ctx, &syscallpb.ExitRequest{Code: int32(code), Everyone: true}); err != nil {
-		return fmt.Errorf("ask all guests to end: %w", err)
-	}
-	return nil
-}
-
-// self registers the guest as a client, once, and returns the service that stands for
+// asClient registers the guest as a client, once, and returns the service that stands for
 // it. As it requires nothing yet, it is launched at once.
-func (r *runtime) self(ctx context.Context) (*parigotpb.Id, error) {
+func (r *runtime) asClient(ctx context.Context) (*parigotpb.Id, error) {
 	r.mu.Lock()
 	sid := r.client
 	r.mu.Unlock()

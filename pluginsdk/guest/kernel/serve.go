@@ -58,29 +58,36 @@ type starter interface {
 // serve implements [Serve].
 func (r *runtime) serve(ctx context.Context, s Service, requires []string) error {
 	v := &served{Service: s, ctx: ctx}
-	if err := r.add(v); err != nil {
-		return err
+	err := r.add(v)
+	if err == nil {
+		err = r.run(ctx, v, requires)
+		r.remove(v)
+		v.calls.Wait()
 	}
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", s.Name, codeOf(err))
+	}
+	return nil
+}
+
+// run serves from the registration to the end.
+func (r *runtime) run(ctx context.Context, v *served, requires []string) error {
 	err := r.open(ctx, v, requires)
 	switch {
 	case errors.Is(err, status.Of(syscallpb.KernelErr_AbortRequest)):
 		// All guests were asked to end, of which only those are told that the kernel
 		// knows.
-		if err = nil; r.listen() {
-			err = r.untilExit(ctx)
+		if !r.listen() {
+			return nil
 		}
-	case err == nil:
-		if impl, ok := s.Impl.(starter); ok {
+	case err != nil:
+		return err
+	default:
+		if impl, ok := v.Impl.(starter); ok {
 			impl.Started(ctx)
 		}
-		err = r.untilExit(ctx)
 	}
-	r.remove(v)
-	v.calls.Wait()
-	if err != nil {
-		return fmt.Errorf("serve %s: %w", s.Name, codeOf(err))
-	}
-	return nil
+	return r.untilExit(ctx)
 }
 
 // untilExit waits for the end of ctx or of the guest.
@@ -101,9 +108,9 @@ func (r *runtime) add(v *served) error {
 	defer r.mu.Unlock()
 	switch {
 	case v.Impl == nil:
-		return status.Errorf(status.FailedPrecondition, "serve %s: the implementation is nil", v.Name)
+		return status.Error(status.FailedPrecondition, "the implementation is nil")
 	case r.services[v.Name] != nil:
-		return status.Errorf(status.AlreadyExists, "serve %s: this guest serves it already", v.Name)
+		return status.Error(status.AlreadyExists, "this guest serves it already")
 	}
 	r.services[v.Name] = v
 	return nil
@@ -199,7 +206,7 @@ func (r *runtime) admit(c *incoming, mid id.MethodId) error {
 	switch {
 	case c.method == nil:
 		return status.Error(status.Unavailable, "the guest does not serve this method any longer")
-	case len(r.serving) >= MaxCalls, r.bytes > 0 && r.bytes+c.bytes > MaxBytes:
+	case len(r.serving) >= MaxCalls, r.bytes > 0 && r.bytes+c.bytes > r.maxBytes:
 		return status.Errorf(status.ResourceExhausted, "%s: the guest serves as many calls as it may", c.method.by.Name)
 	}
 	r.serving[id.FromProto[id.CallKind](c.key)] = c
@@ -282,7 +289,7 @@ func (r *runtime) answer(c *incoming, value []byte, err error) {
 		err = r.sendStatus(c, p, code)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(r.stderr, "kernel: a call of %s cannot be answered: %v\n", c.caller.Name, err)
+		_, _ = fmt.Fprintf(r.stderr, "kernel: a call of %s cannot be answered: %v\n", c.caller, err)
 	}
 }
 
@@ -316,7 +323,7 @@ func (r *runtime) coded(c *incoming, err error) *status.Status {
 	}
 	incident := id.New[id.IncidentKind]()
 	method := c.method.by.Name + "." + c.method.Name
-	_, _ = fmt.Fprintf(r.stderr, "kernel: incident %s: %s, called by %s: %v\n", incident, method, c.caller.Name, err)
+	_, _ = fmt.Fprintf(r.stderr, "kernel: incident %s: %s, called by %s: %v\n", incident, method, c.caller, err)
 	s, _ := status.From(status.Errorf(status.Internal, "%s: internal error, incident %s", method, incident))
 	return s
 }

@@ -1,0 +1,430 @@
+//go:build !wasip1
+
+package kernel
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/iansmith/parigot/pluginsdk/guest"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
+)
+
+// These tests are about what a real kernel does seldom or never: examples/syscall has
+// those of guests on the real one.
+
+// fakeKernel is a kernel whose guest is the test's. What it does not say is success.
+type fakeKernel struct {
+	syscallpbparigot.UnimplementedSyscallImpl
+
+	reads    chan any // what ReadOne returns: a response, or an error
+	answers  chan *syscallpb.ReturnValueRequest
+	dispatch func(*syscallpb.DispatchRequest) error
+	answer   func(*syscallpb.ReturnValueRequest) error
+	methods  []*syscallpb.MethodBinding
+
+	launches, requires, locates []error // what these calls return, one after the other
+
+	mu        sync.Mutex
+	lastCall  uint64
+	cancelled []uint64
+	exits     int
+}
+
+func newFake() *fakeKernel {
+	return &fakeKernel{reads: make(chan any), answers: make(chan *syscallpb.ReturnValueRequest, 2*MaxCalls)}
+}
+
+func (k *fakeKernel) runtime(stderr *bytes.Buffer) *runtime {
+	return newRuntime(syscallpbparigot.NewLocalSyscallClient(k), stderr)
+}
+
+func number(n uint64) *parigotpb.Id { return &parigotpb.Id{Low: n} }
+
+func (k *fakeKernel) Register(_ context.Context, _ *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
+	resp.ServiceId = number(1)
+	return nil
+}
+
+func (k *fakeKernel) BindMethod(_ context.Context, _ *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
+	resp.MethodId = number(7)
+	return nil
+}
+
+func (k *fakeKernel) Export(context.Context, *syscallpb.ExportRequest, *syscallpb.ExportResponse) error {
+	return nil
+}
+
+func (k *fakeKernel) Launch(context.Context, *syscallpb.LaunchRequest, *syscallpb.LaunchResponse) error {
+	return next(&k.launches)
+}
+
+func (k *fakeKernel) Require(context.Context, *syscallpb.RequireRequest, *syscallpb.RequireResponse) error {
+	return next(&k.requires)
+}
+
+// next returns the first of some errors, and takes it from them; nil after the last.
+func next(errs *[]error) (err error) {
+	if len(*errs) > 0 {
+		err, *errs = (*errs)[0], (*errs)[1:]
+	}
+	return err
+}
+
+func (k *fakeKernel) Exit(context.Context, *syscallpb.ExitRequest, *syscallpb.ExitResponse) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.exits++
+	return nil
+}
+
+func (k *fakeKernel) Locate(_ context.Context, _ *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	resp.ServiceId, resp.Binding = number(1), k.methods
+	return next(&k.locates)
+}
+
+func (k *fakeKernel) Dispatch(_ context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.dispatch != nil {
+		if err := k.dispatch(req); err != nil {
+			return err
+		}
+	}
+	k.lastCall++
+	resp.CallId = number(k.lastCall)
+	return nil
+}
+
+func (k *fakeKernel) Cancel(_ context.Context, req *syscallpb.CancelRequest, _ *syscallpb.CancelResponse) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cancelled = append(k.cancelled, req.GetCallId().GetLow())
+	return nil
+}
+
+func (k *fakeKernel) ReadOne(ctx context.Context, _ *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
+	switch next := (<-k.reads).(type) {
+	case error:
+		return next
+	case *syscallpb.ReadOneResponse:
+		proto.Merge(resp, next)
+	}
+	return ctx.Err()
+}
+
+func (k *fakeKernel) ReturnValue(_ context.Context, req *syscallpb.ReturnValueRequest, _ *syscallpb.ReturnValueResponse) error {
+	if k.answer != nil {
+		if err := k.answer(req); err != nil {
+			return err
+		}
+	}
+	k.answers <- proto.Clone(req).(*syscallpb.ReturnValueRequest)
+	return nil
+}
+
+func bytesOf(n int) *wrapperspb.BytesValue { return wrapperspb.Bytes(make([]byte, n)) }
+
+func payload(t *testing.T, m proto.Message) *anypb.Any {
+	t.Helper()
+	value, err := proto.Marshal(m)
+	require.NoError(t, err)
+	return &anypb.Any{Value: value}
+}
+
+// result is what ReadOne brings when a call has one.
+func result(t *testing.T, call uint64, m proto.Message) *syscallpb.ReadOneResponse {
+	t.Helper()
+	return &syscallpb.ReadOneResponse{Resolved: []*syscallpb.ResolvedCall{{CallId: number(call), Result: payload(t, m)}}}
+}
+
+// remote returns a located service with one method.
+func remote(t *testing.T, r *runtime, k *fakeKernel) *Remote {
+	t.Helper()
+	k.methods = []*syscallpb.MethodBinding{{MethodName: "Do", MethodId: number(7)}, {MethodName: "Other", MethodId: number(8)}}
+	m, err := r.locate(t.Context(), "test.v1.Test", []string{"Do"})
+	require.NoError(t, err)
+	again, err := r.locate(t.Context(), "test.v1.Test", []string{"Do"})
+	require.NoError(t, err)
+	require.Same(t, m, again)
+	return m
+}
+
+func TestResults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newFake()
+		m := remote(t, k.runtime(nil), k)
+		got := new(wrapperspb.BytesValue)
+		f := callAsync(t.Context(), m, 0, bytesOf(1), got)
+		k.reads <- result(t, 99, bytesOf(9)) // a call that nobody waits for
+		k.reads <- status.Error(status.ResourceExhausted, "too many calls are pending")
+		k.reads <- result(t, 1, bytesOf(3))
+		require.NoError(t, f.Wait(t.Context()))
+		resp, ok := f.Succeeded()
+		require.True(t, ok)
+		require.Len(t, resp.GetValue(), 3)
+
+		synctest.Wait() // the pump reads no more, or the bubble would not end
+	})
+}
+
+// TestPumpThatFails ends all that waits for it.
+func TestPumpThatFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newFake()
+		r := k.runtime(nil)
+		m := remote(t, r, k)
+		gone := status.Error(syscallpb.KernelErr_ChannelClosed, "the engine is closing")
+		f := callAsync(t.Context(), m, 0, bytesOf(1), new(wrapperspb.BytesValue))
+		served := make(chan error)
+		go func() { served <- r.serve(t.Context(), service(nil), nil) }()
+		synctest.Wait()
+		k.reads <- gone
+		require.NoError(t, f.Wait(t.Context()))
+		err, _ := f.Failed()
+		require.ErrorIs(t, err, status.Of(status.Unavailable))
+		require.ErrorIs(t, err, status.Of(syscallpb.KernelErr_ChannelClosed))
+		require.ErrorIs(t, <-served, gone)
+		require.ErrorIs(t, m.Call(t.Context(), 0, bytesOf(1), new(wrapperspb.BytesValue)), status.Of(status.Unavailable))
+	})
+}
+
+// service returns a service whose one method waits until done is closed.
+func service(done chan struct{}) Service {
+	return Service{Name: "test.v1.Test", Impl: done, Methods: []Method{{
+		Name: "Do",
+		Handler: func(ctx context.Context, param []byte) ([]byte, error) {
+			select {
+			case <-done:
+				return param, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	}}}
+}
+
+// serving runs a service, and returns what ends it. The test has to call that.
+func serving(t *testing.T, r *runtime, s Service) func() {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- r.serve(ctx, s, nil) }()
+	return func() {
+		stop()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	}
+}
+
+func calls(t *testing.T, from, to uint64, size int) *syscallpb.ReadOneResponse {
+	t.Helper()
+	resp := new(syscallpb.ReadOneResponse)
+	for n := from; n < to; n++ {
+		resp.Call = append(resp.Call, &syscallpb.IncomingCall{
+			CallId: number(n), MethodId: number(7), CallerName: "caller", Param: &anypb.Any{Value: make([]byte, size)},
+		})
+	}
+	return resp
+}
+
+// TestTooManyCalls: those beyond the limits are refused, and the others served.
+func TestTooManyCalls(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		calls       uint64
+		size, limit int
+	}{
+		"in number":               {MaxCalls, 1, MaxBytes},
+		"in bytes":                {4, 250, 1000},
+		"one alone may have more": {1, 1001, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k, done := newFake(), make(chan struct{})
+			r := k.runtime(nil)
+			r.maxBytes = c.limit
+			defer serving(t, r, service(done))()
+			k.reads <- calls(t, 0, c.calls, c.size)
+			k.reads <- calls(t, 1_000_000, 1_000_001, c.size)
+			refused := <-k.answers
+			require.EqualValues(t, 1_000_000, refused.GetCallId().GetLow())
+			require.Equal(t, -int32(status.ResourceExhausted), refused.GetResultError())
+			close(done)
+			for range c.calls {
+				require.Zero(t, (<-k.answers).GetResultError())
+			}
+			k.reads <- calls(t, 2_000_000, 2_000_001, c.size)
+			require.Zero(t, (<-k.answers).GetResultError(), "there is room again")
+		})
+	}
+}
+
+// TestCancelledCall: its context ends, and nobody gets an answer.
+func TestCancelledCall(t *testing.T) {
+	t.Parallel()
+	k := newFake()
+	r := k.runtime(nil)
+	ended := make(chan error)
+	defer serving(t, r, Service{Name: "test.v1.Test", Impl: k, Methods: []Method{{
+		Name: "Do",
+		Handler: func(ctx context.Context, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return nil, ctx.Err()
+		},
+	}}})()
+	k.reads <- calls(t, 1, 3, 1)
+	k.reads <- &syscallpb.ReadOneResponse{Cancelled: []*parigotpb.Id{number(1), number(55)}}
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.Empty(t, k.answers)
+	k.reads <- &syscallpb.ReadOneResponse{Cancelled: []*parigotpb.Id{number(2)}}
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.Empty(t, k.answers)
+}
+
+// TestUnknownMethod: a call of what the guest does not serve any longer.
+func TestUnknownMethod(t *testing.T) {
+	t.Parallel()
+	k := newFake()
+	defer serving(t, k.runtime(nil), service(nil))()
+	in := calls(t, 1, 2, 1)
+	in.Call[0].MethodId = number(99)
+	k.reads <- in
+	require.Equal(t, -int32(status.Unavailable), (<-k.answers).GetResultError())
+}
+
+// TestAnswersThatAreRefused: a caller gets something, as long as the kernel lets
+// anything through.
+func TestAnswersThatAreRefused(t *testing.T) {
+	t.Parallel()
+	var stderr bytes.Buffer
+	k, done := newFake(), make(chan struct{})
+	close(done)
+	limit := 100
+	k.answer = func(req *syscallpb.ReturnValueRequest) error {
+		if len(req.GetResult().GetValue()) > limit {
+			return status.Error(syscallpb.KernelErr_DataTooLarge, "too large for this kernel, which is one that says so in many words and then some")
+		}
+		return nil
+	}
+	r := k.runtime(&stderr)
+	end := serving(t, r, service(done))
+	k.reads <- calls(t, 1, 2, 200)
+	answer := <-k.answers
+	require.Equal(t, -int32(status.ResourceExhausted), answer.GetResultError())
+	require.Contains(t, string(answer.GetResult().GetValue()), "too large")
+
+	limit = 20
+	k.reads <- calls(t, 2, 3, 200)
+	answer = <-k.answers
+	require.Equal(t, -int32(status.ResourceExhausted), answer.GetResultError())
+	require.NotContains(t, string(answer.GetResult().GetValue()), "too large")
+
+	limit = 0
+	k.reads <- calls(t, 3, 4, 200)
+	k.reads <- new(syscallpb.ReadOneResponse) // the pump has taken the call
+	end()
+	require.Contains(t, stderr.String(), "kernel: a call of caller cannot be answered: DataTooLarge: too large")
+}
+
+// TestParentThatIsOver: a call on behalf of one that is over is made on behalf of none.
+func TestParentThatIsOver(t *testing.T) {
+	t.Parallel()
+	k := newFake()
+	r := k.runtime(nil)
+	m := remote(t, r, k)
+	var parents []uint64
+	k.dispatch = func(req *syscallpb.DispatchRequest) error {
+		parents = append(parents, req.GetParent().GetLow())
+		if len(parents) == 1 {
+			return status.Error(syscallpb.KernelErr_BadCallId, "it was cancelled")
+		}
+		return nil
+	}
+	parent := &incoming{key: number(5)}
+	ctx := guest.WithAllMetadata(context.WithValue(t.Context(), callKey{}, parent), map[string]string{"a": "b"})
+	for call := range uint64(3) {
+		parent.over = call == 2
+		_, err := m.start(ctx, 0, bytesOf(1))
+		require.NoError(t, err)
+	}
+	require.Equal(t, []uint64{5, 0, 5, 0}, parents)
+}
+
+// TestMethodThatComesLater: those who serve may be exchanged for newer ones.
+func TestMethodThatComesLater(t *testing.T) {
+	t.Parallel()
+	k := newFake()
+	r := k.runtime(nil)
+	m, err := r.locate(t.Context(), "test.v1.Test", []string{"Do"})
+	require.NoError(t, err)
+	_, err = m.start(t.Context(), 0, bytesOf(1))
+	require.EqualError(t, err, "UNIMPLEMENTED: those who serve test.v1.Test have no method Do")
+	k.methods = []*syscallpb.MethodBinding{{MethodName: "Do", MethodId: number(7)}}
+	_, err = m.start(t.Context(), 0, bytesOf(1))
+	require.NoError(t, err)
+}
+
+// TestCancelsWhatNobodyWaitsFor, and only that.
+func TestCancelsWhatNobodyWaitsFor(t *testing.T) {
+	t.Parallel()
+	k := newFake()
+	m := remote(t, k.runtime(nil), k)
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := m.start(ctx, 0, bytesOf(1))
+	require.NoError(t, err)
+	cancel()
+	require.ErrorIs(t, m.runtime.finishCall(ctx, c, new(wrapperspb.BytesValue)), context.Canceled)
+	require.Equal(t, []uint64{1}, k.cancelled)
+	require.ErrorIs(t, m.Call(ctx, 0, bytesOf(1), new(wrapperspb.BytesValue)), context.Canceled)
+	require.EqualValues(t, 1, k.lastCall, "a context that has ended makes no call")
+}
+
+// TestLocate: it waits, by launching, until the service is there.
+func TestLocate(t *testing.T) {
+	t.Parallel()
+	fail := func(code syscallpb.KernelErr) error { return status.Error(code, "as told") }
+	unknown, notReady := fail(syscallpb.KernelErr_BadId), fail(syscallpb.KernelErr_NotReady)
+	nobody, late := fail(syscallpb.KernelErr_LocateError), fail(syscallpb.KernelErr_RunTimeout)
+	already, full := fail(syscallpb.KernelErr_ServiceAlreadyRequired), fail(syscallpb.KernelErr_NamespaceExhausted)
+	for name, c := range map[string]struct {
+		launches, requires, locates []error
+		want                        error
+	}{
+		"required by a service":     {},
+		"there":                     {locates: []error{unknown}},
+		"required before":           {locates: []error{unknown}, requires: []error{already}},
+		"comes":                     {locates: []error{unknown, notReady}},
+		"goes again, and comes":     {locates: []error{unknown, notReady, nobody}},
+		"another one does not come": {locates: []error{unknown, notReady}, launches: []error{nil, late}},
+		"does not come":             {locates: []error{unknown, notReady, notReady}, launches: []error{nil, late}, want: late},
+		"cannot be required":        {locates: []error{unknown}, requires: []error{full}, want: full},
+		"cannot be located":         {locates: []error{unknown, full}, want: full},
+		"cannot be a client":        {locates: []error{unknown}, launches: []error{full}, want: full},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newFake()
+			k.launches, k.requires, k.locates = c.launches, c.requires, c.locates
+			_, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", nil)
+			require.ErrorIs(t, err, c.want)
+			require.Equal(t, c.want == nil, err == nil)
+			require.Empty(t, append(append(k.launches, k.requires...), k.locates...), "all that was to happen has")
+		})
+	}
+}
