@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-
 	"io"
 	"maps"
 	"math/rand/v2"
