@@ -187,7 +187,7 @@ func (n *node) remoteCall(ctx context.Context, service string, req, resp *wrappe
 }
 
 // typed reports whether a call may end with err when others end. Only Locate, which
-// waits for who serves, has RunTimeout and AbortRequest.
+// waits for who serves, has RunTimeout, and AbortRequest as it is.
 func typed(err error) bool {
 	if errors.Is(err, status.Of(syscallpb.KernelErr_RunTimeout)) || errors.Is(err, status.Of(syscallpb.KernelErr_AbortRequest)) {
 		return true
