@@ -149,6 +149,8 @@ func (w *worker) do(ctx context.Context, what, with string) (string, error) {
 	case "wait":
 		what, with, _ = strings.Cut(with, " ")
 		return w.wait(what, with)
+	case "settle":
+		return w.settle(), nil
 	case "size":
 		n, err := strconv.Atoi(with)
 		return strings.Repeat("x", n), err
@@ -173,6 +175,16 @@ func (w *worker) wait(what, n string) (string, error) {
 		w.changed.Wait()
 	}
 	return n, err
+}
+
+// settle waits until all calls that have blocked have ended, and returns how many.
+func (w *worker) settle() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.counts["ended"] < w.counts["blocked"] {
+		w.changed.Wait()
+	}
+	return strconv.Itoa(w.counts["ended"])
 }
 
 // fail fails in one of the ways there are.
@@ -245,19 +257,24 @@ func ask(ctx context.Context, line string) string {
 	switch how {
 	case "hurry":
 		return call(ctx, client.Hurry, req)
-	case "within":
-		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	case "within", "hour":
+		limit := 50 * time.Millisecond
+		if how == "hour" {
+			limit = time.Hour
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		return call(ctx, client.Do, req)
-	case "cancel":
-		ctx, cancel := context.WithCancel(ctx)
-		time.AfterFunc(10*time.Millisecond, cancel)
-		return call(ctx, client.Do, req)
-	case "forget":
-		// The line is when to forget it.
-		f := client.DoAsync(ctx, &kerneltestv1.DoRequest{What: "block"})
+	case "cancel", "forget":
+		// The line is when to end a call.
+		ending, cancel := context.WithCancel(ctx)
+		defer cancel()
+		f := client.DoAsync(ending, &kerneltestv1.DoRequest{What: "block"})
 		answer := call(ctx, client.Do, req)
-		f.Cancel()
+		if how == "forget" {
+			f.Cancel()
+		}
+		cancel()
 		_, err := future.Await(ctx, f)
 		return answer + " " + err.Error()
 	case "many":
