@@ -41,9 +41,10 @@ func newHost(tb testing.TB, opts ...eng.Option) *eng.Host {
 
 type testImpl struct{}
 
+var callEcho = pluginsdk.Adapt(testImpl{}, testImpl.echo)
+
 func bridgeEcho(ctx context.Context, m api.Module, stack []uint64) {
-	pluginsdk.InvokeImplFromStack(ctx, "test.v1.Test.Echo", m, stack,
-		pluginsdk.Adapt(testImpl{}, testImpl.echo), new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	pluginsdk.InvokeImplFromStack(ctx, "test.v1.Test.Echo", m, stack, callEcho, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 }
 
 func (testImpl) echo(ctx context.Context, req, resp *wrapperspb.BytesValue) error {

@@ -39,15 +39,19 @@ var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: ho
 //
 // Errors are a [status.Status]: the service's own, or the bridge's. A context
 // that has ended already gives CANCELLED or DEADLINE_EXCEEDED without a call. Safe
-// for concurrent use; req must not change until the host has it, which is before
-// any other goroutine of the guest runs.
+// for concurrent use; req must not change during the call.
 func Call(ctx context.Context, method Import, req, resp proto.Message) error {
-	return host.call(ctx, method, req, resp)
+	p, err := host.start(ctx, method, req, resp)
+	if p == nil {
+		return err
+	}
+	return host.finish(ctx, p)
 }
 
 // CallAsync is [Call] that does not wait: the host has the request when it returns,
-// and the future becomes resp or the error. The future of a method that cannot block
-// is complete then. Cancelling it cancels the call.
+// so req may change then, and calls are made in the order of the program. The future
+// becomes resp or the error; that of a method that cannot block is complete at once.
+// Cancelling it cancels the call.
 func CallAsync[R proto.Message](ctx context.Context, method Import, req proto.Message, resp R) *future.Method[R, error] {
 	ctx, cancel := context.WithCancel(ctx)
 	f := new(future.Method[R, error])

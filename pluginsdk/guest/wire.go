@@ -47,18 +47,8 @@ type wire struct {
 	resume  chan struct{} // made with the pump, tells it that calls are pending
 }
 
-// call makes one call. Messages own their data afterwards: they do not alias
-// the buffers.
-func (w *wire) call(ctx context.Context, method Import, req, resp proto.Message) error {
-	p, err := w.start(ctx, method, req, resp)
-	if p == nil {
-		return err
-	}
-	return w.finish(ctx, p)
-}
-
-// start makes a call, up to where it is over or pending. Without an error it is
-// over when what it returns is nil.
+// start makes a call, up to where it is over or pending: then it returns what finish
+// waits for. Messages own their data afterwards: they do not alias the buffers.
 func (w *wire) start(ctx context.Context, method Import, req, resp proto.Message) (*pendingCall, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, statusOf(err)

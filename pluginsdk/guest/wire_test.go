@@ -32,6 +32,15 @@ func bytesAt(p unsafe.Pointer, n uint32) []byte { return unsafe.Slice((*byte)(p)
 
 func (h *fakeHost) wire() *wire { return &wire{take: h.take, header: h.header} }
 
+// call is Call.
+func (w *wire) call(ctx context.Context, method Import, req, resp proto.Message) error {
+	p, err := w.start(ctx, method, req, resp)
+	if p == nil {
+		return err
+	}
+	return w.finish(ctx, p)
+}
+
 func (h *fakeHost) method(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64 {
 	h.got = append(h.got, append([]byte{}, bytesAt(req, reqLen)...))
 	n := uint32(len(h.answer))
