@@ -106,7 +106,7 @@ bench-queue: ## Measure the queue plugin beside goqite, into docs/benchmarks.md:
 	@mkdir -p build
 	@cd bench && go run ./queue -dir ../build -doc ../docs/benchmarks.md
 
-bench-syscall: ## Measure calls from guest to guest beside gRPC, into docs/benchmarks.md: 4 minutes
+bench-syscall: ## Measure calls from guest to guest beside gRPC, into docs/benchmarks.md: 3 minutes
 	@mkdir -p build
 	@cd bench && go run ./syscall -dir ../build -doc ../docs/benchmarks.md
 

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -46,8 +45,11 @@ const (
 	chaosLeft = 4 << 20
 )
 
+// allowed are how a call may end while others do.
+var allowed = []status.Code{status.OK, status.Unavailable, status.DeadlineExceeded, status.Cancelled, status.ResourceExhausted}
+
 // ways are how a guest of the chaos ends.
-var ways = []string{"cancel", "trap", "exit", "leave"}
+var ways = []string{"cancel", "trap", "exit", "leave", "panic"}
 
 // guestChaos is a random graph of guests, each of which serves a service and requires
 // those of some before it.
@@ -239,13 +241,10 @@ func (c *guestChaos) call(n *chaosNode, word string, limit time.Duration) error 
 	}
 	code := status.CodeOf(err)
 	c.count("call: " + code.String())
-	switch code {
-	case status.OK:
-		if _, isNumber := strconv.Atoi(word); isNumber == nil && !strings.HasPrefix(resp.GetValue(), n.service) {
-			c.t.Errorf("a call of %s was answered with %q", n.service, resp.GetValue())
-		}
-	case status.Unavailable, status.DeadlineExceeded, status.Cancelled, status.ResourceExhausted:
-	default:
+	if _, notNumber := strconv.Atoi(word); err == nil && notNumber == nil && !strings.HasPrefix(resp.GetValue(), n.service) {
+		c.t.Errorf("a call of %s was answered with %q", n.service, resp.GetValue())
+	}
+	if panics := word == "panic" && code == status.Internal; !panics && !slices.Contains(allowed, code) {
 		c.t.Errorf("a call of %s ended with %v", n.service, err)
 	}
 	return err

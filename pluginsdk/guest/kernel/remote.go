@@ -190,7 +190,7 @@ func (r *runtime) dispatch(ctx context.Context, d *syscallpb.DispatchRequest) (*
 	}
 	// Of ctx only the metadata: the deadline is that of the call, not of Dispatch.
 	sent, err := r.kernel.Dispatch(context.WithoutCancel(ctx), d)
-	if d.Parent != nil && errors.Is(err, status.Of(syscallpb.KernelErr_BadCallId)) {
+	if err != nil && d.Parent != nil && errors.Is(err, status.Of(syscallpb.KernelErr_BadCallId)) {
 		// That one is over, and ctx will end.
 		d.Parent = nil
 		sent, err = r.kernel.Dispatch(context.WithoutCancel(ctx), d)

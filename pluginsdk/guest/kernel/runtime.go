@@ -7,6 +7,7 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
@@ -40,12 +41,19 @@ type runtime struct {
 	methods  map[id.MethodId]*handled // of these services
 	serving  map[id.CallId]*incoming  // calls that are being served
 	bytes    int                      // of their requests
+
+	tasks  chan task    // takes a call when a goroutine that served one is idle
+	idlers atomic.Int32 // how many are
 }
+
+// maxIdlers is how many goroutines wait for calls to serve, with what their stacks
+// have grown to.
+const maxIdlers = 64
 
 func newRuntime(k syscallpbparigot.SyscallClient, stderr io.Writer) *runtime {
 	return &runtime{
 		kernel: k, stderr: stderr, maxBytes: MaxBytes,
-		ended:   make(chan struct{}),
+		ended: make(chan struct{}), tasks: make(chan task),
 		remotes: map[string]*Remote{}, calls: map[id.CallId]*outgoing{},
 		services: map[string]*served{}, methods: map[id.MethodId]*handled{}, serving: map[id.CallId]*incoming{},
 	}

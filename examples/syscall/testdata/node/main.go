@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,7 +121,7 @@ func (n *node) visit(ctx context.Context, req *wrapperspb.StringValue) (*wrapper
 	case "exit":
 		os.Exit(exitAsked)
 	case "panic":
-		panic("as told") //nolint:forbidigo // what the test is about
+		panic("as told")
 	case "leave":
 		n.leave(errLeave)
 	case "end":
@@ -186,16 +187,14 @@ func (n *node) remoteCall(ctx context.Context, service string, req, resp *wrappe
 }
 
 // typed reports whether a call may end with err when others end. Only Locate, which
-// waits for who serves, has RunTimeout.
+// waits for who serves, has RunTimeout, and AbortRequest as it is.
 func typed(err error) bool {
-	if errors.Is(err, status.Of(syscallpb.KernelErr_RunTimeout)) {
+	if errors.Is(err, status.Of(syscallpb.KernelErr_RunTimeout)) || errors.Is(err, status.Of(syscallpb.KernelErr_AbortRequest)) {
 		return true
 	}
-	switch status.CodeOf(err) {
-	case status.Unavailable, status.DeadlineExceeded, status.Cancelled, status.ResourceExhausted:
-		return true
-	}
-	return false
+	return slices.Contains([]status.Code{
+		status.Unavailable, status.DeadlineExceeded, status.Cancelled, status.ResourceExhausted,
+	}, status.CodeOf(err))
 }
 
 func complain(format string, args ...any) { fmt.Fprintf(os.Stderr, "chaos: "+format+"\n", args...) }
