@@ -211,18 +211,23 @@ func (c *guestChaos) harm(d time.Duration) {
 			}
 		})
 	}
+	c.nodes[0].cancel() // at least one, on the slowest machine too
 	for ctx.Err() == nil {
 		n := c.nodes[c.intN(len(c.nodes))]
-		way := ways[c.intN(len(ways))]
-		if way == "cancel" {
-			n.mu.Lock()
-			n.stop()
-			n.mu.Unlock()
-			continue
+		if way := ways[c.intN(len(ways))]; way == "cancel" {
+			n.cancel()
+		} else {
+			_ = c.call(n, way, time.Second)
 		}
-		_ = c.call(n, way, time.Second)
 	}
 	working.Wait()
+}
+
+// cancel ends the life that goes on by its context.
+func (n *chaosNode) cancel() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stop()
 }
 
 // callOne calls a node that goes on to others.
@@ -281,7 +286,7 @@ func (c *guestChaos) report() {
 		c.t.Logf("%7d %s", c.outcomes[outcome], outcome)
 	}
 	require.Positive(c.t, c.outcomes["call: OK"])
-	require.Positive(c.t, c.outcomes["life: cancelled"]+c.outcomes["life: trapped"])
+	require.Positive(c.t, c.outcomes["life: cancelled"])
 }
 
 func stacks() string {

@@ -177,14 +177,14 @@ func (w *worker) wait(what, n string) (string, error) {
 	return n, err
 }
 
-// settle waits until all calls have ended that waited for their end.
+// settle waits until all calls that have blocked have ended, and returns how many.
 func (w *worker) settle() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.counts["ended"] < w.counts["blocked"] {
 		w.changed.Wait()
 	}
-	return "settled"
+	return strconv.Itoa(w.counts["ended"])
 }
 
 // fail fails in one of the ways there are.
@@ -257,27 +257,24 @@ func ask(ctx context.Context, line string) string {
 	switch how {
 	case "hurry":
 		return call(ctx, client.Hurry, req)
-	case "within", "soon":
-		limit := time.Minute
-		if how == "soon" {
-			limit = 50 * time.Millisecond
+	case "within", "hour":
+		limit := 50 * time.Millisecond
+		if how == "hour" {
+			limit = time.Hour
 		}
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		return call(ctx, client.Do, req)
-	case "cancel":
-		// The line is when to cancel.
-		cancelled, cancel := context.WithCancel(ctx)
-		go func() {
-			defer cancel()
-			_ = call(ctx, client.Do, req)
-		}()
-		return call(cancelled, client.Do, &kerneltestv1.DoRequest{What: "block"})
-	case "forget":
-		// The line is when to forget it.
-		f := client.DoAsync(ctx, &kerneltestv1.DoRequest{What: "block"})
+	case "cancel", "forget":
+		// The line is when to end a call.
+		ending, cancel := context.WithCancel(ctx)
+		defer cancel()
+		f := client.DoAsync(ending, &kerneltestv1.DoRequest{What: "block"})
 		answer := call(ctx, client.Do, req)
-		f.Cancel()
+		if how == "forget" {
+			f.Cancel()
+		}
+		cancel()
 		_, err := future.Await(ctx, f)
 		return answer + " " + err.Error()
 	case "many":
