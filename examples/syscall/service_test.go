@@ -431,5 +431,7 @@ func TestPluginWithoutEngine(t *testing.T) {
 	requireErr(t, err, syscallpb.KernelErr_ChannelClosed)
 	_, err = b.guest("later").register("")
 	requireErr(t, err, syscallpb.KernelErr_ChannelClosed)
+	// As for a Launch that begins while the engine closes.
+	require.Equal(t, syscallpb.KernelErr_ChannelClosed, b.kernel.data.Launch(ctx, id.FromProto[id.ServiceKind](sid)))
 	b.empty()
 }

@@ -225,9 +225,14 @@ func (d *syscallData) Export(ctx context.Context, sid id.ServiceId) Service {
 // Launch implements [SyscallData].
 func (d *syscallData) Launch(ctx context.Context, sid id.ServiceId) syscallpb.KernelErr {
 	d.mu.Lock()
-	s := d.byID[sid]
+	s, h := d.byID[sid], askerOf(ctx).host
+	over := d.closed || h != nil && h.left
 	d.mu.Unlock()
-	if s == nil {
+	switch {
+	case s == nil && over:
+		because(ctx, "the guest, or the engine, has ended meanwhile")
+		return syscallpb.KernelErr_ChannelClosed
+	case s == nil:
 		return syscallpb.KernelErr_NotFound
 	}
 	for {
