@@ -109,6 +109,10 @@ func RegisterService(ctx context.Context, e eng.Engine, s Service) error {
 			Name:       orElse(method.Func, method.Name),
 			Call:       method.call(),
 			Deprecated: method.Deprecated,
+			Method:     s.Name + "." + method.Name,
+			Budget:     method.Budget,
+			MayBlock:   method.MayBlock,
+			Descriptor: method.Descriptor,
 		})
 	}
 	if err := e.Register(ctx, m); err != nil {

@@ -10,8 +10,10 @@ package eng
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
@@ -41,6 +43,19 @@ type Function struct {
 	// Deprecated marks a function that guests should stop to import. Each time a
 	// guest starts that imports some, the engine logs which, once, at level Info.
 	Deprecated bool
+	// Method is the full name of the protobuf method, such as "file.v1.File.Open",
+	// which grants and errors name it by. "" means that there is none: then it goes
+	// by its module and name.
+	Method string
+	// Budget is how long a call may take; 0 means the budget of the engine, and a
+	// negative one none. Call keeps to it by itself.
+	Budget time.Duration
+	// MayBlock says that a call may go on while its guest runs. Call sees to that by
+	// itself.
+	MayBlock bool
+	// Descriptor returns the method as protobuf describes it, or nil when that is not
+	// known. It may be nil itself.
+	Descriptor func() protoreflect.MethodDescriptor
 }
 
 // Engine is what a plugin gets to register itself with. All methods are safe for

@@ -22,8 +22,9 @@ import (
 // Guest is a compiled guest. Any number of instances may run at once. It is
 // freed with its [Host].
 type Guest struct {
-	host *Host
-	name string
+	host   *Host
+	name   string
+	grants *Grants // nil: everything
 	*program
 }
 
@@ -61,7 +62,7 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 			return nil, fmt.Errorf("compile guest %q: %w", name, r.Err)
 		}
 		p, _ := r.Val.(*program)
-		return &Guest{host: h, name: name, program: p}, nil
+		return &Guest{host: h, name: name, grants: c.grants, program: p}, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("compile guest %q: %w", name, ctx.Err())
 	}
@@ -113,8 +114,8 @@ func (h *Host) known(key programKey) *program {
 // Name returns the name that the guest was compiled under.
 func (g *Guest) Name() string { return g.name }
 
-// CheckImports reports everything that the guest imports and nobody registered,
-// in one error with the code FAILED_PRECONDITION. Starting an instance checks
+// CheckImports reports everything that the guest imports and nobody registered, or
+// that is not granted to it, in one error with the code FAILED_PRECONDITION. Starting an instance checks
 // the same.
 func (g *Guest) CheckImports() error {
 	g.host.mu.Lock()

@@ -57,7 +57,16 @@ type hostModule struct {
 }
 
 func (m *hostModule) has(name string) bool {
-	return slices.ContainsFunc(m.functions, func(f Function) bool { return f.Name == name })
+	_, ok := m.function(name)
+	return ok
+}
+
+func (m *hostModule) function(name string) (Function, bool) {
+	i := slices.IndexFunc(m.functions, func(f Function) bool { return f.Name == name })
+	if i < 0 {
+		return Function{}, false
+	}
+	return m.functions[i], true
 }
 
 // New makes a [Host]. It fails when the cache directory cannot be used. ctx is
@@ -282,6 +291,7 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		},
 		Logger:   h.config.logger,
 		Counters: &h.counters,
+		Grants:   g.grants,
 	}
 	if g.outline.overlaps && h.config.maxPending > 0 {
 		s.Calls = instance.NewCalls(h.config.maxPending, h.config.memoryLimit, &h.busy)

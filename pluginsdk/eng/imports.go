@@ -18,7 +18,7 @@ func (h *Host) checkImports(g *Guest) error {
 	var lines []string
 	for _, d := range g.compiled.ImportedFunctions() {
 		module, name, _ := d.Import()
-		problem := h.checkImport(g.box, module, name, d)
+		problem := h.checkImport(g, module, name, d)
 		if problem == "" && module != wasiModule && !g.outline.hasMemory {
 			problem = "the guest has no memory to pass messages in"
 		}
@@ -70,9 +70,10 @@ func (h *Host) deprecatedImports(imports []api.FunctionDefinition) []string {
 }
 
 // checkImport returns what is wrong with one import, or "".
-func (h *Host) checkImport(b *sandbox, module, name string, d api.FunctionDefinition) string {
+func (h *Host) checkImport(g *Guest, module, name string, d api.FunctionDefinition) string {
 	switch module {
 	case wasiModule:
+		b := g.box
 		if b.wasi[name] == nil {
 			return "no such function in WASI preview 1"
 		}
@@ -91,11 +92,15 @@ func (h *Host) checkImport(b *sandbox, module, name string, d api.FunctionDefini
 		return "no such function in ABI v1"
 	}
 	m := h.modules[module]
-	switch {
-	case m == nil:
+	if m == nil {
 		return "no plugin registered this module"
-	case !m.has(name):
+	}
+	f, ok := m.function(name)
+	if !ok {
 		return "the plugin has no such function, it has " + strings.Join(m.names(), ", ")
+	}
+	if service, method := methodName(module, f); !g.grants.MayCall(service, method) {
+		return fmt.Sprintf("not granted: grant %s.%s, or all of %s", service, method, service)
 	}
 	return mismatch(d, callSignature)
 }

@@ -115,7 +115,10 @@ func newHostConfig(opts []Option) hostConfig {
 // GuestOption changes how [Host.Compile] compiles a guest.
 type GuestOption interface{ applyGuest(*guestConfig) }
 
-type guestConfig struct{ trusted bool }
+type guestConfig struct {
+	trusted bool
+	grants  *Grants
+}
 
 type guestOption func(*guestConfig)
 

@@ -36,6 +36,9 @@ type State struct {
 	Logger   *slog.Logger
 	Counters *Counters
 
+	// Grants are what the instance may call and serve; nil means all there is.
+	Grants *Grants
+
 	// Ended is set when the instance has ended, for calls that somebody makes
 	// with its context all the same.
 	Ended atomic.Bool

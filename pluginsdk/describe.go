@@ -1,0 +1,23 @@
+package pluginsdk
+
+import "google.golang.org/protobuf/proto"
+
+// Description is what a plugin can say of itself before it is initialised, so that a
+// deployment can be checked without starting anything.
+type Description struct {
+	// Services are what Init will register. Impl and the methods' Bridge may be nil
+	// in them. The generated Describe functions make them.
+	Services []Service
+	// Config is an empty message of the type that the plugin reads with
+	// [ReadConfig]; nil when it has no configuration.
+	Config proto.Message
+}
+
+// Describer is a [ParigotInit] that describes itself. A plugin need not be one; of
+// one that is not, nothing is known before it has started, and it can have no
+// configuration in a deployment file.
+type Describer interface {
+	// Describe returns the description. It has no effects, may be called before Init
+	// and any number of times, and is safe for concurrent use.
+	Describe() Description
+}
