@@ -1,0 +1,121 @@
+// Package runner is the command line of Parigot: it runs deployments of plugins and
+// guests, checks them, and builds their parts. The program parigot is it with the
+// plugins of the examples linked in. A program with other plugins is three lines:
+//
+//	func main() {
+//		pluginsdk.Register("hello", hello.ParigotInitialize)
+//		runner.Main()
+//	}
+//
+// docs/runner.md describes it.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of all commands. A deployment with a main guest ends with its code.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Main runs the command line of this process and ends the process. An interrupt, or
+// SIGTERM, ends what runs in good order; the next one ends the process at once.
+// Plugins that deployments may name as static are registered before it is called, see
+// pluginsdk.Register.
+func Main() {
+	ctx, stop := withSignals(context.Background())
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code) //nolint:forbidigo // it is the whole of its callers' main
+}
+
+// run is Main with everything that it touches. It returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(os.Stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	ran := false
+	noteRuns(root, &ran)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		return int(exit)
+	}
+	_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+	if ran && !errors.As(err, new(usageError)) {
+		return exitFailed
+	}
+	_, _ = fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
+	return exitUsage
+}
+
+// noteRuns has cmd and all below it set ran when they begin their work: an error
+// before that is one of usage.
+func noteRuns(cmd *cobra.Command, ran *bool) {
+	if work := cmd.RunE; work != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*ran = true
+			return work(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		noteRuns(sub, ran)
+	}
+}
+
+// exitError ends the program with its code. What was wrong has been said.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// usageError is an error of whoever wrote the command line, found by a command
+// itself: the exit code is 2, and the command's help is pointed to.
+type usageError struct{ error }
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   filepath.Base(os.Args[0]),
+		Short: "Run WebAssembly guests that call native Go plugins",
+		Long: `Runs deployments: plugins, which are native Go code, and guests, which are WebAssembly
+programs that call them and each other, and may do nothing that they are not granted.
+
+Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong. "run" ends with
+the exit code of the main guest.`,
+		Version:       version(),
+		SilenceErrors: true, // run says what is wrong
+		SilenceUsage:  true,
+	}
+	root.AddCommand() // each command in a file of its own: run.go, check.go, …
+	return root
+}
+
+// version returns the version of this module as Go's build information knows it.
+func version() string {
+	const module = "github.com/iansmith/parigot"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == module && m.Version != "" {
+			return m.Version
+		}
+	}
+	return "(devel)"
+}

@@ -1,0 +1,38 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// parigot runs the command line with args.
+func parigot(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(context.Background(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// TestUsage: what is wrong with a command line has the code 2, and points to the help.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--nonsense"}} {
+		code, stdout, stderr := parigot(t, args...)
+		require.Equal(t, exitUsage, code, args)
+		require.Empty(t, stdout, args)
+		require.Contains(t, stderr, "nonsense", args)
+		require.Contains(t, stderr, "--help' for how to use it", args)
+	}
+}
+
+// TestVersion: the program knows its version.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := parigot(t, "--version")
+	require.Equal(t, exitOK, code)
+	require.Empty(t, stderr)
+	require.Contains(t, stdout, "version")
+}

@@ -1,0 +1,37 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// signalError is the cause of a context that a signal ended.
+type signalError struct{ signal syscall.Signal }
+
+func (e signalError) Error() string { return fmt.Sprintf("stopped by a signal: %v", e.signal) }
+
+// exitCode is what shells make of a program that the signal ended.
+func (e signalError) exitCode() int { return 128 + int(e.signal) }
+
+// withSignals returns a context that ends with the first interrupt or SIGTERM, with a
+// [signalError] as its cause. The second one is not caught. stop frees what it holds.
+func withSignals(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-caught:
+			signal.Stop(caught)
+			if n, ok := s.(syscall.Signal); ok {
+				cancel(signalError{n})
+			}
+		case <-ctx.Done():
+			signal.Stop(caught)
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled) }
+}
