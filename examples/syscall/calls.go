@@ -87,7 +87,7 @@ func (k *kernel) route(s *service, c *call) (*CallInfo, accept, error) {
 func (k *kernel) callee(h *hostInfo, req *syscallpb.DispatchRequest) (*service, id.MethodId, error) {
 	mid := id.FromProto[id.MethodKind](req.GetMethodId())
 	s := h.service(id.FromProto[id.ServiceKind](req.GetServiceId()))
-	if s == nil {
+	if s.service == nil {
 		return nil, mid, refuse(syscallpb.KernelErr_NotRequired, "the guest has not located this service: call Locate first")
 	}
 	m := s.method(mid)
@@ -96,6 +96,8 @@ func (k *kernel) callee(h *hostInfo, req *syscallpb.DispatchRequest) (*service, 
 		return nil, mid, refuse(syscallpb.KernelErr_IdDispatch, "the method is none of "+s.name.String())
 	case m == nil:
 		return nil, mid, refuse(syscallpb.KernelErr_BadId, "there is no such method")
+	case s.grants != nil && !s.grants.MayCall(s.name.String(), m.name):
+		return nil, mid, status.Errorf(status.PermissionDenied, "the host does not let the guest %s call %s.%s", h.name, s.name, m.name)
 	case sizeOf(req.GetParam()) > k.maxPayload:
 		return nil, mid, status.Errorf(syscallpb.KernelErr_DataTooLarge, "the request has %d bytes, the host takes %d",
 			sizeOf(req.GetParam()), k.maxPayload)
@@ -104,15 +106,15 @@ func (k *kernel) callee(h *hostInfo, req *syscallpb.DispatchRequest) (*service, 
 	case !m.bound.Load() && s.isReady():
 		return nil, mid, status.Errorf(syscallpb.KernelErr_NotFound, "those who export %s now have no method %s", s.name, m.name)
 	}
-	return s, mid, nil
+	return s.service, mid, nil
 }
 
-// service returns a service that h has located, or nil.
-func (h *hostInfo) service(sid id.ServiceId) *service {
+// service returns a service that h has located, or none.
+func (h *hostInfo) service(sid id.ServiceId) link {
 	if located := h.located.Load(); located != nil {
 		return (*located)[sid]
 	}
-	return nil
+	return link{}
 }
 
 func (s *service) isReady() bool {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
@@ -41,6 +42,7 @@ type hostInfo struct {
 	name string
 
 	// What the guest has said of itself, guarded by the lock of syscallData.
+	grants        *eng.Grants // nil: it may do everything
 	registrations []*registration
 	services      int       // how many it registers and requires
 	methods       int       // how many it has bound
@@ -52,7 +54,7 @@ type hostInfo struct {
 
 	// located are the services that it may call. The map is never changed, only
 	// exchanged, so that a call needs no lock to look.
-	located atomic.Pointer[map[id.ServiceId]*service]
+	located atomic.Pointer[map[id.ServiceId]link]
 
 	inbox
 }

@@ -23,8 +23,10 @@ type SyscallPlugin struct {
 	syscallpbparigot.UnimplementedSyscallImpl
 
 	kernel *kernel // nil in the zero value
-	// whoCalls is eng.CallerFromContext, or what a test takes for it.
+	// whoCalls and mayDo are eng.CallerFromContext and eng.GrantsOf, or what a test
+	// takes for them.
 	whoCalls func(context.Context) eng.Caller
+	mayDo    func(context.Context) *eng.Grants
 }
 
 var _ syscallpbparigot.SyscallImpl = (*SyscallPlugin)(nil)
@@ -46,7 +48,7 @@ func (*SyscallPlugin) Init(ctx context.Context, e eng.Engine) bool {
 	if err != nil {
 		return pluginsdk.InitError(e, err)
 	}
-	p := &SyscallPlugin{kernel: newKernel(s, e.Logger()), whoCalls: eng.CallerFromContext}
+	p := &SyscallPlugin{kernel: newKernel(s, e.Logger()), whoCalls: eng.CallerFromContext, mayDo: eng.GrantsOf}
 	if err := syscallpbparigot.RegisterSyscall(ctx, e, p); err != nil {
 		return false // the engine has kept why
 	}
@@ -80,12 +82,13 @@ func errNotInitialised() error {
 // guest itself. A guest may register several services. Doing it again gives
 // the same id.
 //
-// Errors: BadId for a name that no service can have, NamespaceExhausted.
+// Errors: BadId for a name that no service can have, PERMISSION_DENIED for a
+// service that the guest may not serve, NamespaceExhausted.
 func (p *SyscallPlugin) Register(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
 	if p.kernel == nil {
 		return errNotInitialised()
 	}
-	sid, err := p.kernel.register(ctx, p.whoCalls(ctx), req)
+	sid, err := p.kernel.register(ctx, p.whoCalls(ctx), p.mayDo(ctx), req)
 	resp.ServiceId = sid.Proto()
 	return err
 }
@@ -122,8 +125,9 @@ func (p *SyscallPlugin) Export(ctx context.Context, req *syscallpb.ExportRequest
 // Require says that a service that the guest has registered needs others. They
 // need not be known yet. All of them are added, or none.
 //
-// Errors: BadId, ServiceAlreadyRequired, DependencyCycle, whose message names
-// the cycle, NamespaceExhausted.
+// Errors: BadId, PERMISSION_DENIED for a service that the guest may not call,
+// ServiceAlreadyRequired, DependencyCycle, whose message names the cycle,
+// NamespaceExhausted.
 func (p *SyscallPlugin) Require(ctx context.Context, req *syscallpb.RequireRequest, _ *syscallpb.RequireResponse) error {
 	h, err := p.host(ctx)
 	if err != nil {
@@ -137,13 +141,14 @@ func (p *SyscallPlugin) Require(ctx context.Context, req *syscallpb.RequireReque
 //
 // Errors: BadId, NotReady when the service is no client's and was not exported,
 // RunTimeout, with the service that is missing, AbortRequest, DependencyCycle
-// when guests wait for each other, see RegisterRequest.single_flight.
+// when guests wait for each other, see RegisterRequest.single_flight and
+// LaunchRequest.single_flight.
 func (p *SyscallPlugin) Launch(ctx context.Context, req *syscallpb.LaunchRequest, _ *syscallpb.LaunchResponse) error {
 	h, err := p.host(ctx)
 	if err != nil {
 		return err
 	}
-	return p.kernel.launch(ctx, h, id.FromProto[id.ServiceKind](req.GetServiceId()))
+	return p.kernel.launch(ctx, h, id.FromProto[id.ServiceKind](req.GetServiceId()), req.GetSingleFlight())
 }
 
 // Locate finds a service that the guest requires and has launched for. Its ids
@@ -171,7 +176,8 @@ func (p *SyscallPlugin) Locate(ctx context.Context, req *syscallpb.LocateRequest
 //
 // Errors: NotRequired for a service that was not located, IdDispatch for the
 // method of another service, BadId for an unknown one, NotFound for one that
-// those who export the service now do not have, DataTooLarge, CallerUnavailable
+// those who export the service now do not have, PERMISSION_DENIED for one that
+// the guest may not call, DataTooLarge, CallerUnavailable
 // when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
 // calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
 // too many calls in flight or the target has too many waiting.

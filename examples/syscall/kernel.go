@@ -43,7 +43,7 @@ func newKernel(s settings, log *slog.Logger) *kernel {
 	k := &kernel{settings: s, log: log}
 	k.hosts = newHostFinder(&k.settings, k.notRead)
 	k.matcher = newCallMatcher(k.hosts)
-	k.data = newSyscallData(&k.settings, k.matcher.pending)
+	k.data = newSyscallData(&k.settings, k.matcher.pending, k.hosts.all)
 	k.native = new(hostInfo)
 	k.native.init(&k.settings, k.notRead)
 	return k
@@ -86,10 +86,13 @@ func (k *kernel) host(c eng.Caller) (*hostInfo, error) {
 }
 
 // register makes the caller known and has it act as a service.
-func (k *kernel) register(ctx context.Context, c eng.Caller, req *syscallpb.RegisterRequest) (id.ServiceId, error) {
+func (k *kernel) register(ctx context.Context, c eng.Caller, g *eng.Grants, req *syscallpb.RegisterRequest) (id.ServiceId, error) {
 	name, err := registeredName(c, req)
 	if err != nil {
 		return id.ServiceId{}, err
+	}
+	if !req.GetIsClient() && !g.MayServe(name.String()) {
+		return id.ServiceId{}, status.Errorf(status.PermissionDenied, "the host does not let the guest %s serve %s", c.Name, name)
 	}
 	if err := k.data.open(); err != nil {
 		return id.ServiceId{}, err
@@ -104,7 +107,7 @@ func (k *kernel) register(ctx context.Context, c eng.Caller, req *syscallpb.Regi
 	if s == nil {
 		return id.ServiceId{}, refuse(syscallpb.KernelErr_NamespaceExhausted, a.reason)
 	}
-	if err := k.data.register(h, s.Id(), req.GetSingleFlight()); err != nil {
+	if err := k.data.register(h, g, s.Id(), req.GetSingleFlight()); err != nil {
 		return id.ServiceId{}, err
 	}
 	return s.Id(), nil
@@ -160,9 +163,10 @@ func (d *syscallData) open() error {
 
 // register has h act as a service. Doing it again changes nothing. It is decided
 // here whether h comes before all are asked to end, and is asked, or after that.
-func (d *syscallData) register(h *hostInfo, sid id.ServiceId, singleFlight bool) error {
+func (d *syscallData) register(h *hostInfo, g *eng.Grants, sid id.ServiceId, singleFlight bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	h.grants = g
 	h.singleFlight = h.singleFlight || singleFlight
 	s := d.byID[sid]
 	switch {
@@ -276,7 +280,7 @@ func (k *kernel) require(ctx context.Context, h *hostInfo, source id.ServiceId, 
 	}
 	ctx, a := withAsker(ctx, h)
 	defer k.data.done(a)
-	src, err := k.data.mayRequire(h, source, len(dest))
+	src, err := k.data.mayRequire(h, source, dest)
 	if err != nil {
 		return err
 	}
@@ -308,14 +312,19 @@ func (k *kernel) requireOne(ctx context.Context, a *asker, source id.ServiceId, 
 	return s, nil
 }
 
-func (d *syscallData) mayRequire(h *hostInfo, source id.ServiceId, more int) (*service, error) {
+func (d *syscallData) mayRequire(h *hostInfo, source id.ServiceId, dest []*syscallpb.FullyQualifiedService) (*service, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r, err := d.own(h, source)
 	if err != nil {
 		return nil, err
 	}
-	if h.services+more > d.limits.maxGuestServices {
+	for _, name := range dest {
+		if full := fullName(name); !h.grants.MayFind(full) {
+			return nil, status.Errorf(status.PermissionDenied, "the host does not let the guest %s call %s", h.name, full)
+		}
+	}
+	if more := len(dest); h.services+more > d.limits.maxGuestServices {
 		return nil, refuse(syscallpb.KernelErr_NamespaceExhausted, "the guest would register and require more services than it may")
 	}
 	return r.service, nil
@@ -343,8 +352,9 @@ func (d *syscallData) keep(h *hostInfo, src *service, added []*service) error {
 	return refuse(syscallpb.KernelErr_ChannelClosed, "the guest has ended")
 }
 
-// launch waits for what a service of h requires, and starts it.
-func (k *kernel) launch(ctx context.Context, h *hostInfo, sid id.ServiceId) error {
+// launch waits for what a service of h requires, and starts it. h does nothing else
+// meanwhile if it says so with single.
+func (k *kernel) launch(ctx context.Context, h *hostInfo, sid id.ServiceId, single bool) error {
 	d := k.data
 	d.mu.Lock()
 	r, err := d.own(h, sid)
@@ -359,6 +369,7 @@ func (k *kernel) launch(ctx context.Context, h *hostInfo, sid id.ServiceId) erro
 	limited, cancel := context.WithTimeout(ctx, k.launchTimeout)
 	defer cancel()
 	limited, a := withAsker(limited, h)
+	a.single = single
 	defer d.done(a)
 	code := d.Launch(limited, sid)
 	switch {
@@ -406,15 +417,27 @@ func (h *hostInfo) requires(s *service) (required, launched bool) {
 	return required, launched
 }
 
+// link is a service that a guest has located.
+type link struct {
+	*service
+	grants *eng.Grants // what says which methods the guest may call; nil for all
+}
+
 // link lets h call s.
 func (h *hostInfo) link(s *service) {
-	next := map[id.ServiceId]*service{s.id: s}
+	l := link{service: s}
+	if h.grants != nil && !slices.Contains(h.grants.Calls, s.name.String()) {
+		l.grants = h.grants
+	}
+	next := map[id.ServiceId]link{s.id: l}
 	if known := h.located.Load(); known != nil {
-		if (*known)[s.id] == s {
+		if (*known)[s.id] == l {
 			return
 		}
 		for sid, o := range *known {
-			next[sid] = o
+			if sid != s.id {
+				next[sid] = o
+			}
 		}
 	}
 	h.located.Store(&next)

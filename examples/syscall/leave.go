@@ -120,6 +120,7 @@ func (d *syscallData) withdraw(h *hostInfo) {
 			d.unexport(h, r.service)
 		}
 	}
+	d.breakRingsWithout(h)
 }
 
 // forget removes all that h has said of itself.
@@ -146,6 +147,7 @@ func (d *syscallData) forget(h *hostInfo) {
 	}
 	h.registrations = nil
 	h.located.Store(nil)
+	d.breakRingsWithout(h)
 }
 
 // unexport takes h from those who serve s. When it was the last one, those who

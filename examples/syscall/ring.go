@@ -18,9 +18,14 @@ import (
 //
 //   - the guest that its call went to, while it is in ReadOne with a call_id, or
 //   - each service that it requires and that has not started, while it is in
-//     Launch. A service that nobody exports may still be exported by a guest that
-//     is yet to come. One that is exported starts when one of those who export it
-//     does.
+//     Launch. One that is exported starts when one of those who export it does. One
+//     that nobody exports has to come from a guest that is expected to serve it:
+//     that was granted it, or has its name. When none is known, one may be yet to
+//     come.
+//
+// A guest that does one thing at a time only for now says so with
+// LaunchRequest.single_flight: generated code does while a guest has nothing but a
+// main function that locates a service.
 //
 // Nothing looks for rings again and again: one is closed by the wait that is
 // added last, or by the end of a guest that was the last hope of the others, and
@@ -148,11 +153,47 @@ func (d *syscallData) waitsFor(h *hostInfo) [][]*hostInfo {
 	}
 	var all [][]*hostInfo
 	for _, e := range h.launching.requires {
-		if !e.dest.started && len(e.dest.exporters) > 0 && e.needed(h) {
-			all = append(all, e.dest.exporters)
+		if e.dest.started || !e.needed(h) {
+			continue
+		}
+		if hosts := d.serversOf(e.dest); len(hosts) > 0 {
+			all = append(all, hosts)
 		}
 	}
 	return all
+}
+
+// serversOf returns the guests that export s or, while none does, are expected to.
+func (d *syscallData) serversOf(s *service) []*hostInfo {
+	if len(s.exporters) > 0 {
+		return s.exporters
+	}
+	var hosts []*hostInfo
+	for _, h := range d.hosts() {
+		if !h.left && !h.exited && h.isExpectedToServe(s) {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
+}
+
+// isExpectedToServe reports whether h was granted s or, where nothing was said, has
+// its name.
+func (h *hostInfo) isExpectedToServe(s *service) bool {
+	if h.grants == nil {
+		return h.name == s.name.String()
+	}
+	return h.grants.MayServe(s.name.String())
+}
+
+// breakRingsWithout looks for rings that were closed by a guest that serves nothing
+// any more, and was expected to export what others wait for.
+func (d *syscallData) breakRingsWithout(h *hostInfo) {
+	for _, s := range d.byID {
+		if len(s.exporters) == 0 && h.isExpectedToServe(s) {
+			d.breakRings(s)
+		}
+	}
 }
 
 // deafen notes that a single-flight guest waits for one call only. When that

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
@@ -271,4 +272,78 @@ func TestEndlessRecursion(t *testing.T) {
 	require.NoError(t, g["b"].answer(in.GetCallId(), "enough"))
 	_, err = back.call("", parent(in.GetCallId()))
 	require.ErrorIs(t, err, status.Of(badCallID), "it serves that call no longer")
+}
+
+// locating is a guest that waits in Launch for a service, and would export
+// another one afterwards, as generated code does that locates before it serves.
+func (g *guest) locating(waitsFor string) <-chan error {
+	sid := g.mustRegister("")
+	require.NoError(g.t, g.require(sid, waitsFor))
+	done := make(chan error, 1)
+	go func() {
+		_, err := g.client.Launch(g.ctx, &syscallpb.LaunchRequest{ServiceId: sid, SingleFlight: true})
+		done <- err
+	}()
+	synctest.Wait()
+	return done
+}
+
+// Guests that locate each other's services before they export their own: who should
+// serve what is known from their names.
+func TestRingOfGuestsThatServeLater(t *testing.T) {
+	t.Parallel()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		doneA := b.guest("p.ofA").locating("p.ofB")
+		doneB := b.guest("p.ofB").locating("p.ofC")
+		require.Empty(t, doneA)
+		require.Empty(t, doneB, "somebody may come")
+		c := b.guest("p.ofC")
+		requireErr(t, <-c.locating("p.ofA"), cycle, "p.ofC → p.ofA → p.ofB → p.ofC")
+		c.serve("p.ofC")
+		require.NoError(t, <-doneB)
+		require.Empty(t, doneA)
+		b.guest("p.ofB").serve("p.ofB")
+		require.NoError(t, <-doneA)
+	})
+}
+
+// The same, known from what they were granted; and a guest that ends takes the hope
+// of those who are left along.
+func TestRingOfGuestsThatWereGranted(t *testing.T) {
+	t.Parallel()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		serves := func(name, service string) *guest {
+			return b.guest(name).granted(eng.Grants{Calls: []string{"p.ofA", "p.ofB"}, Serves: []string{service}})
+		}
+		hope := serves("b", "p.ofB")
+		hope.mustRegister("")
+		a, other := serves("a", "p.ofA"), serves("b", "p.ofB")
+		doneA, doneB := a.locating("p.ofB"), other.locating("p.ofA")
+		require.Empty(t, doneA)
+		require.Empty(t, doneB, "the other b may serve")
+		hope.end()
+		select {
+		case err := <-doneA:
+			requireErr(t, err, cycle, "a → b → a")
+		case err := <-doneB:
+			requireErr(t, err, cycle, "b → a → b")
+		}
+		a.end()
+		other.end()
+	})
+}
+
+// A guest that waits for what nobody is known to serve is in no ring.
+func TestNoRingWithoutServers(t *testing.T) {
+	t.Parallel()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		doneA := b.guest("a").locating("p.ofB")
+		doneB := b.guest("b").locating("p.ofA")
+		require.Empty(t, doneA)
+		require.Empty(t, doneB)
+		b.guest("c").serve("p.ofA")
+		require.NoError(t, <-doneB)
+		b.guest("d").serve("p.ofB")
+		require.NoError(t, <-doneA)
+	})
 }

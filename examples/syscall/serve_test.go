@@ -363,3 +363,26 @@ func TestHostCallsGuests(t *testing.T) {
 	_, err = do("panic", "")
 	require.ErrorIs(t, err, status.Of(status.Internal))
 }
+
+// TestGuestsThatLocateFirst: of two guests that wait for each other before they serve,
+// one is told of the ring.
+func TestGuestsThatLocateFirst(t *testing.T) {
+	t.Parallel()
+	b := setupServe(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	worker, relay := b.start(ctx, kerneltestv1parigot.WorkerServiceName, "first"), b.start(ctx, kerneltestv1parigot.RelayServiceName, "first")
+	told, other := worker, relay
+	select {
+	case out := <-worker.done:
+		require.Equal(t, outcome{code: 1}, out)
+	case out := <-relay.done:
+		require.Equal(t, outcome{code: 1}, out)
+		told, other = relay, worker
+	}
+	line := told.line()
+	require.Contains(t, line, "DependencyCycle")
+	require.Contains(t, line, "kerneltest.v1.Relay → kerneltest.v1.Worker")
+	cancel()
+	require.Error(t, (<-other.done).err)
+}

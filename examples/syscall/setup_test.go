@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/iansmith/parigot/pluginsdk"
@@ -29,7 +30,10 @@ type bundle struct {
 	client syscallpbparigot.SyscallClient
 }
 
-type callerKey struct{}
+type (
+	callerKey struct{}
+	grantsKey struct{}
+)
 
 // setup makes a kernel. configure may change its configuration, or be nil.
 func setup(t require.TestingT, configure func(*syscallpb.SyscallConfig)) *bundle {
@@ -43,6 +47,9 @@ func setup(t require.TestingT, configure func(*syscallpb.SyscallConfig)) *bundle
 	plugin := &SyscallPlugin{kernel: k, whoCalls: func(ctx context.Context) eng.Caller {
 		c, _ := ctx.Value(callerKey{}).(eng.Caller)
 		return c
+	}, mayDo: func(ctx context.Context) *eng.Grants {
+		g, _ := ctx.Value(grantsKey{}).(*eng.Grants)
+		return g
 	}}
 	return &bundle{t: t, kernel: k, client: syscallpbparigot.NewLocalSyscallClient(plugin)}
 }
@@ -66,6 +73,11 @@ func (g *guest) with(ctx context.Context) *guest {
 	// Calls that may block have no budget.
 	copied.ctx = pluginsdk.WithBudget(context.WithValue(ctx, callerKey{}, g.caller), -1)
 	return &copied
+}
+
+// granted returns the guest with calls that may do what g says, and nothing else.
+func (g *guest) granted(grants eng.Grants) *guest {
+	return g.with(context.WithValue(context.Background(), grantsKey{}, &grants))
 }
 
 // end ends the guest, as the engine does.
@@ -227,7 +239,7 @@ func failed(t require.TestingT, call *syscallpb.ResolvedCall) error {
 }
 
 // requireErr wants an error of the kernel, whose message has all of the words.
-func requireErr(t require.TestingT, err error, want syscallpb.KernelErr, words ...string) {
+func requireErr(t require.TestingT, err error, want protoreflect.Enum, words ...string) {
 	require.ErrorIs(t, err, status.Of(want))
 	for _, w := range words {
 		require.Contains(t, err.Error(), w)

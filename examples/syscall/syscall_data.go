@@ -72,13 +72,14 @@ type syscallData struct {
 	closed    bool        // the engine closes
 
 	pending func(id.CallId) bool // whether a call has no result yet
+	hosts   func() []*hostInfo   // the guests that have registered
 }
 
 var _ SyscallData = (*syscallData)(nil)
 
-func newSyscallData(limits *settings, pending func(id.CallId) bool) *syscallData {
+func newSyscallData(limits *settings, pending func(id.CallId) bool, hosts func() []*hostInfo) *syscallData {
 	return &syscallData{
-		limits: limits, nonce: id.New[id.ServiceKind]().High(), pending: pending,
+		limits: limits, nonce: id.New[id.ServiceKind]().High(), pending: pending, hosts: hosts,
 		byName: map[serviceName]*service{}, byID: map[id.ServiceId]*service{},
 	}
 }
@@ -87,6 +88,7 @@ func newSyscallData(limits *settings, pending func(id.CallId) bool) *syscallData
 // along, as a KernelErr has none.
 type asker struct {
 	host   *hostInfo
+	single bool // it does nothing else while it waits
 	reason string
 	pinned []*service // stay known until the asker is done
 }
@@ -301,7 +303,8 @@ func (s *service) end(w *waiter, code syscallpb.KernelErr, reason string) {
 func (d *syscallData) await(ctx context.Context, s *service) (*waiter, syscallpb.KernelErr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h := askerOf(ctx).host
+	a := askerOf(ctx)
+	h := a.host
 	switch {
 	case d.closed || h != nil && h.left:
 		return nil, syscallpb.KernelErr_ChannelClosed
@@ -312,7 +315,7 @@ func (d *syscallData) await(ctx context.Context, s *service) (*waiter, syscallpb
 	}
 	w := &waiter{host: h, wake: make(chan struct{})}
 	s.waiting = append(s.waiting, w)
-	if h == nil || !h.singleFlight {
+	if h == nil || !h.singleFlight && !a.single {
 		return w, syscallpb.KernelErr_NoError
 	}
 	h.launching = s

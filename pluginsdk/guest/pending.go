@@ -164,7 +164,7 @@ func (w *wire) collect(timeoutNs int64) (stop, open bool) {
 // deliver gives a call its result. The messages own their data.
 func (w *wire) deliver(r abi.Record, body []byte, err error) {
 	p := w.pending[r.Handle]
-	delete(w.pending, r.Handle)
+	w.forget(r.Handle)
 	if p == nil {
 		return
 	}
@@ -178,10 +178,47 @@ func (w *wire) deliver(r abi.Record, body []byte, err error) {
 // fail ends all pending calls: the host does not know of them.
 func (w *wire) fail(code int32) {
 	for handle, p := range w.pending {
-		delete(w.pending, handle)
+		w.forget(handle)
 		if p != nil {
 			p.err = status.Errorf(status.Internal, "the host lost the call: await returned the code %d", code)
 			close(p.done)
 		}
 	}
+}
+
+// forget ends a pending call, and with it the wait of those that wait for room.
+func (w *wire) forget(handle uint32) {
+	delete(w.pending, handle)
+	w.ended++
+	if w.arrival != nil {
+		close(w.arrival)
+		w.arrival = nil
+	}
+}
+
+// ends returns how many pending calls have ended.
+func (w *wire) ends() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
+}
+
+// awaitEnd waits until more than n pending calls have ended. It is false when none is
+// pending.
+func (w *wire) awaitEnd(n uint64) bool {
+	w.mu.Lock()
+	switch {
+	case w.ended > n:
+		w.mu.Unlock()
+		return true
+	case len(w.pending) == 0:
+		w.mu.Unlock()
+		return false
+	case w.arrival == nil:
+		w.arrival = make(chan struct{})
+	}
+	arrival := w.arrival
+	w.mu.Unlock()
+	<-arrival
+	return true
 }

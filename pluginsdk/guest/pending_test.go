@@ -225,6 +225,36 @@ func TestBusyGuest(t *testing.T) {
 	})
 }
 
+// TestAwaitEnd: who waits for room goes on when any call has ended, however it did.
+func TestAwaitEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newSlowHost(t)
+		w := h.wire()
+		require.False(t, w.awaitEnd(w.ends()), "no call is pending")
+		for range 3 {
+			p, err := w.start(t.Context(), h.method, wrapperspb.String("x"), new(wrapperspb.StringValue))
+			require.NoError(t, err)
+			require.NotNil(t, p)
+		}
+		before := w.ends()
+		waited := make(chan bool)
+		for range 2 {
+			go func() { waited <- w.awaitEnd(before) }()
+		}
+		synctest.Wait()
+		h.finish(2, 0, nil)
+		require.True(t, <-waited)
+		require.True(t, <-waited)
+		require.True(t, w.awaitEnd(before), "one has ended since")
+		h.finish(1, 0, nil)
+		h.finish(3, 0, nil)
+		requirePending(t, w, 0)
+		require.False(t, w.awaitEnd(w.ends()))
+		close(w.resume)
+	})
+}
+
 // TestHostThatCannotBePolled: the guest stands still, but gets its results.
 func TestHostThatCannotBePolled(t *testing.T) {
 	t.Parallel()

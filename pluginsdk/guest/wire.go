@@ -46,6 +46,10 @@ type wire struct {
 	pumping bool
 	resume  chan struct{} // made with the pump, tells it that calls are pending
 	tick    time.Duration // until the pump looks for results by itself
+	// ended counts the pending calls that have ended. arrival is closed by the next
+	// one, and nil when nobody waits for that.
+	ended   uint64
+	arrival chan struct{}
 }
 
 // start makes a call, up to where it is over or pending: then it returns what finish

@@ -334,6 +334,8 @@ type RegisterRequest struct {
 	// waits, it does nothing else. The kernel then sees when such guests wait for
 	// each other in a ring, and gives DependencyCycle to the one that closed it. A
 	// guest that reads while it waits never needs this, and is never in such a ring.
+	// A service that nobody exports is waited for from the guests that were granted
+	// to serve it, or have its full name.
 	SingleFlight  bool `protobuf:"varint,4,opt,name=single_flight,json=singleFlight,proto3" json:"single_flight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -780,7 +782,10 @@ func (*RequireResponse) Descriptor() ([]byte, []int) {
 type LaunchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A service that the guest has registered.
-	ServiceId     *parigotpb.Id `protobuf:"bytes,1,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
+	ServiceId *parigotpb.Id `protobuf:"bytes,1,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
+	// The guest does nothing else while this Launch waits, as with
+	// RegisterRequest.single_flight for all of its waits.
+	SingleFlight  bool `protobuf:"varint,2,opt,name=single_flight,json=singleFlight,proto3" json:"single_flight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -820,6 +825,13 @@ func (x *LaunchRequest) GetServiceId() *parigotpb.Id {
 		return x.ServiceId
 	}
 	return nil
+}
+
+func (x *LaunchRequest) GetSingleFlight() bool {
+	if x != nil {
+		return x.SingleFlight
+	}
+	return false
 }
 
 // LaunchResponse answers a LaunchRequest.
@@ -2294,10 +2306,11 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\x0eRequireRequest\x12&\n" +
 	"\x06source\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x06source\x125\n" +
 	"\x04dest\x18\x02 \x03(\v2!.syscall.v1.FullyQualifiedServiceR\x04dest\"\x11\n" +
-	"\x0fRequireResponse\">\n" +
+	"\x0fRequireResponse\"c\n" +
 	"\rLaunchRequest\x12-\n" +
 	"\n" +
-	"service_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\tserviceId\"\x10\n" +
+	"service_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\tserviceId\x12#\n" +
+	"\rsingle_flight\x18\x02 \x01(\bR\fsingleFlight\"\x10\n" +
 	"\x0eLaunchResponse\"L\n" +
 	"\rLocateRequest\x12;\n" +
 	"\aservice\x18\x01 \x01(\v2!.syscall.v1.FullyQualifiedServiceR\aservice\"t\n" +

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/future"
+	parigot "github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
@@ -27,7 +28,10 @@ var (
 )
 
 func self() *runtime {
-	once.Do(func() { guest = newRuntime(syscallpbparigot.NewSyscallClient(), os.Stderr) })
+	once.Do(func() {
+		calling := callStats{ended: parigot.Ended, awaitEnd: parigot.AwaitEnd, goroutines: parigot.Goroutines}
+		guest = newRuntime(syscallpbparigot.NewSyscallClient(), calling, os.Stderr)
+	})
 	return guest
 }
 
@@ -62,7 +66,8 @@ func Serve(ctx context.Context, s Service, requires ...string) error {
 // which [Remote.Call] takes the indexes of. Generated code calls it.
 //
 // It waits until the service has started, for as long as the kernel's launch timeout:
-// then it is RunTimeout. What it found stays good when those who serve end and others
+// then it is RunTimeout. When it is all that the guest does, and the guests that should
+// serve wait for this one in the same way, it is DependencyCycle at once. What it found stays good when those who serve end and others
 // come, and is cheap to find again. Other errors are those of ctx and of the kernel,
 // such as AbortRequest when all guests were asked to end.
 //

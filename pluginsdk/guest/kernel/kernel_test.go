@@ -5,6 +5,7 @@ package kernel
 import (
 	"bytes"
 	"context"
+	goruntime "runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -36,18 +37,28 @@ type fakeKernel struct {
 
 	launches, requires, locates []error // what these calls return, one after the other
 
+	calling callStats
+
 	mu        sync.Mutex
 	lastCall  uint64
 	cancelled []uint64
 	exits     int
+	alone     []bool // what each Launch said of single_flight
 }
 
 func newFake() *fakeKernel {
-	return &fakeKernel{reads: make(chan any), answers: make(chan *syscallpb.ReturnValueRequest, 2*MaxCalls)}
+	return &fakeKernel{
+		reads: make(chan any), answers: make(chan *syscallpb.ReturnValueRequest, 2*MaxCalls),
+		calling: callStats{
+			ended:      func() uint64 { return 0 },
+			awaitEnd:   func(uint64) bool { return false },
+			goroutines: func() int { return 0 },
+		},
+	}
 }
 
 func (k *fakeKernel) runtime(stderr *bytes.Buffer) *runtime {
-	return newRuntime(syscallpbparigot.NewLocalSyscallClient(k), stderr)
+	return newRuntime(syscallpbparigot.NewLocalSyscallClient(k), k.calling, stderr)
 }
 
 func number(n uint64) *parigotpb.Id { return &parigotpb.Id{Low: n} }
@@ -66,7 +77,8 @@ func (k *fakeKernel) Export(context.Context, *syscallpb.ExportRequest, *syscallp
 	return nil
 }
 
-func (k *fakeKernel) Launch(context.Context, *syscallpb.LaunchRequest, *syscallpb.LaunchResponse) error {
+func (k *fakeKernel) Launch(_ context.Context, req *syscallpb.LaunchRequest, _ *syscallpb.LaunchResponse) error {
+	k.alone = append(k.alone, req.GetSingleFlight())
 	return next(&k.launches)
 }
 
@@ -167,11 +179,15 @@ func TestResults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k := newFake()
+		k.calling.ended = func() uint64 { return 7 }
+		room := make(chan uint64)
+		k.calling.awaitEnd = func(n uint64) bool { room <- n; return true }
 		m := remote(t, k.runtime(nil), k)
 		got := new(wrapperspb.BytesValue)
 		f := callAsync(t.Context(), m, 0, bytesOf(1), got)
 		k.reads <- result(t, 99, bytesOf(9)) // a call that nobody waits for
 		k.reads <- status.Error(status.ResourceExhausted, "too many calls are pending")
+		require.EqualValues(t, 7, <-room)
 		k.reads <- result(t, 1, bytesOf(3))
 		require.NoError(t, f.Wait(t.Context()))
 		resp, ok := f.Succeeded()
@@ -425,6 +441,23 @@ func TestLocate(t *testing.T) {
 			require.ErrorIs(t, err, c.want)
 			require.Equal(t, c.want == nil, err == nil)
 			require.Empty(t, append(append(k.launches, k.requires...), k.locates...), "all that was to happen has")
+		})
+	}
+}
+
+// TestLocateSaysThatItIsAlone: the kernel can find rings only of guests that do nothing
+// else while they wait.
+func TestLocateSaysThatItIsAlone(t *testing.T) {
+	t.Parallel()
+	for name, others := range map[string]int{"alone": 1, "beside others": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newFake()
+			k.calling.goroutines = func() int { return goruntime.NumGoroutine() - others }
+			k.locates = []error{status.Error(syscallpb.KernelErr_BadId, ""), status.Error(syscallpb.KernelErr_NotReady, "")}
+			_, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", nil)
+			require.NoError(t, err)
+			require.Equal(t, []bool{false, others == 1}, k.alone, "a client that requires nothing does not wait")
 		})
 	}
 }

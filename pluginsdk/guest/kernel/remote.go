@@ -85,7 +85,8 @@ func (r *runtime) find(ctx context.Context, name string) (*syscallpb.LocateRespo
 		if !notYet(err) {
 			return found, err
 		}
-		if _, err := r.kernel.Launch(ctx, &syscallpb.LaunchRequest{ServiceId: sid}); err != nil {
+		// A guest that locates before it serves may be what the others wait for.
+		if _, err := r.kernel.Launch(ctx, &syscallpb.LaunchRequest{ServiceId: sid, SingleFlight: r.alone()}); err != nil {
 			// What is missing may be another one.
 			if found, ok := r.kernel.Locate(context.WithoutCancel(ctx), req); ok == nil {
 				return found, nil

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
@@ -17,14 +16,11 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
 )
 
-// retryAfter is when the pump tries again to read, where as many calls are pending as
-// may be.
-const retryAfter = 10 * time.Millisecond
-
 // runtime is the guest's end of the kernel. One goroutine, the pump, reads what the
 // kernel has for the guest, while the guest serves or waits for a result.
 type runtime struct {
 	kernel   syscallpbparigot.SyscallClient
+	calling  callStats
 	stderr   io.Writer // gets what callers are not told
 	maxBytes int
 
@@ -50,9 +46,16 @@ type runtime struct {
 // have grown to.
 const maxIdlers = 64
 
-func newRuntime(k syscallpbparigot.SyscallClient, stderr io.Writer) *runtime {
+// callStats is what the package guest knows of the calls that are pending.
+type callStats struct {
+	ended      func() uint64
+	awaitEnd   func(n uint64) bool
+	goroutines func() int
+}
+
+func newRuntime(k syscallpbparigot.SyscallClient, calling callStats, stderr io.Writer) *runtime {
 	return &runtime{
-		kernel: k, stderr: stderr, maxBytes: MaxBytes,
+		kernel: k, calling: calling, stderr: stderr, maxBytes: MaxBytes,
 		ended: make(chan struct{}), tasks: make(chan task),
 		remotes: map[string]*Remote{}, calls: map[id.CallId]*outgoing{},
 		services: map[string]*served{}, methods: map[id.MethodId]*handled{}, serving: map[id.CallId]*incoming{},
@@ -87,18 +90,27 @@ func (r *runtime) wanted() bool {
 	return r.pumping
 }
 
+// alone reports whether nothing of the guest can run while the goroutine that asks
+// waits, but for what a timer may start.
+func (r *runtime) alone() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.pumping && goruntime.NumGoroutine()-r.calling.goroutines() <= 1
+}
+
 // pump reads while somebody serves or waits, and until that fails.
 func (r *runtime) pump() {
 	req := new(syscallpb.ReadOneRequest)
 	for r.wanted() {
 		// What was read last comes first: it may end the wait of somebody.
 		goruntime.Gosched()
+		ended := r.calling.ended()
 		got, err := r.kernel.ReadOne(context.Background(), req)
 		switch {
 		case err == nil:
 			r.take(got)
-		case errors.Is(err, status.Of(status.ResourceExhausted)):
-			time.Sleep(retryAfter)
+		case errors.Is(err, status.Of(status.ResourceExhausted)) && r.calling.awaitEnd(ended):
+			// As many calls of the guest were pending as may be.
 		default:
 			r.fail(err)
 			return

@@ -61,7 +61,10 @@ const (
 // Errors are values of KernelErr. Beside those that a method names, all methods
 // but Register answer BadId to a guest that has not registered, all answer
 // ChannelClosed when the engine is closing, and Register, Export, Require and
-// Dispatch answer AbortRequest once a guest has asked all to end.
+// Dispatch answer AbortRequest once a guest has asked all to end. Where the host
+// says what a guest may do (eng.WithGrants), Register of a service that it may not
+// serve, Require of one that it may not call and Dispatch of a method that it may
+// not call are PERMISSION_DENIED.
 type SyscallImpl interface {
 	// Register makes the guest known and gives it the id of a service: the one that
 	// it names and is going to export, or, for a client, one that stands for the
@@ -94,7 +97,8 @@ type SyscallImpl interface {
 	//
 	// Errors: BadId, NotReady when the service is no client's and was not exported,
 	// RunTimeout, with the service that is missing, AbortRequest, DependencyCycle
-	// when guests wait for each other, see RegisterRequest.single_flight.
+	// when guests wait for each other, see RegisterRequest.single_flight and
+	// LaunchRequest.single_flight.
 	Launch(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
 	// Locate finds a service that the guest requires and has launched for. Its ids
 	// stay true when the guests that export it end and others come.
@@ -247,7 +251,10 @@ func (UnimplementedSyscallImpl) DependencyExists(context.Context, *syscallpb.Dep
 // Errors are values of KernelErr. Beside those that a method names, all methods
 // but Register answer BadId to a guest that has not registered, all answer
 // ChannelClosed when the engine is closing, and Register, Export, Require and
-// Dispatch answer AbortRequest once a guest has asked all to end.
+// Dispatch answer AbortRequest once a guest has asked all to end. Where the host
+// says what a guest may do (eng.WithGrants), Register of a service that it may not
+// serve, Require of one that it may not call and Dispatch of a method that it may
+// not call are PERMISSION_DENIED.
 type SyscallClient interface {
 	// Register makes the guest known and gives it the id of a service: the one that
 	// it names and is going to export, or, for a client, one that stands for the
@@ -292,7 +299,8 @@ type SyscallClient interface {
 	//
 	// Errors: BadId, NotReady when the service is no client's and was not exported,
 	// RunTimeout, with the service that is missing, AbortRequest, DependencyCycle
-	// when guests wait for each other, see RegisterRequest.single_flight.
+	// when guests wait for each other, see RegisterRequest.single_flight and
+	// LaunchRequest.single_flight.
 	Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error)
 	// LaunchAsync is Launch without the wait: it returns the future of the
 	// response.

@@ -7,6 +7,8 @@
 //	servingguest relay             serve Relay, which requires Worker
 //	servingguest both              serve Relay and Worker
 //	servingguest twice             serve Worker twice
+//	servingguest first             serve the service that the guest is named after,
+//	                               once it has located the other one
 //	servingguest nil               serve nothing
 //	servingguest leave             serve Worker until a call of "block"
 //	servingguest ask [LINE...]     call as the lines say, or those of standard input,
@@ -49,6 +51,8 @@ func main() {
 		go func() { end(kerneltestv1parigot.ServeWorker(ctx, newWorker(""))) }()
 		_, err := kerneltestv1parigot.LocateWorker(ctx)
 		end(errors.Join(err, kerneltestv1parigot.ServeWorker(ctx, newWorker(""))))
+	case "first":
+		first(ctx)
 	case "nil":
 		end(kerneltestv1parigot.ServeWorker(ctx, nil))
 	case "leave":
@@ -82,6 +86,19 @@ func both(ctx context.Context) {
 	go func() { ended <- serveRelay(ctx) }()
 	go func() { ended <- kerneltestv1parigot.ServeWorker(ctx, newWorker("")) }()
 	end(errors.Join(<-ended, <-ended))
+}
+
+// first locates before it serves.
+func first(ctx context.Context) {
+	if os.Args[0] == kerneltestv1parigot.RelayServiceName {
+		_, err := kerneltestv1parigot.LocateWorker(ctx)
+		end(err)
+		end(serveRelay(ctx))
+		return
+	}
+	_, err := kerneltestv1parigot.LocateRelay(ctx)
+	end(err)
+	end(kerneltestv1parigot.ServeWorker(ctx, newWorker("")))
 }
 
 // leave serves until its own context ends, with a call that is being served.
