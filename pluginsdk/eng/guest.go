@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -33,6 +34,8 @@ type program struct {
 	box      *sandbox
 	compiled wazero.CompiledModule
 	outline  outline
+	contract *contract.Contract // nil: it has none
+	fits     bool               // the contract goes with all that is registered; guarded by Host.mu
 }
 
 type programKey struct {
@@ -76,6 +79,10 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if err != nil {
 		return nil, status.Error(status.InvalidArgument, err.Error())
 	}
+	built, err := contract.Read(wasm)
+	if err != nil {
+		return nil, err
+	}
 	h.mu.Lock()
 	b, err := h.box(ctx, boxKind{trusted: key.trusted, overlaps: outline.overlaps})
 	if err != nil {
@@ -96,7 +103,7 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if h.closed {
 		return nil, errors.Join(errClosed(), compiled.Close(ctx))
 	}
-	p := &program{box: b, compiled: compiled, outline: outline}
+	p := &program{box: b, compiled: compiled, outline: outline, contract: built}
 	h.programs[key] = p
 	return p, nil
 }
@@ -114,9 +121,9 @@ func (h *Host) known(key programKey) *program {
 // Name returns the name that the guest was compiled under.
 func (g *Guest) Name() string { return g.name }
 
-// CheckImports reports everything that the guest imports and nobody registered, or
-// that is not granted to it, in one error with the code FAILED_PRECONDITION. Starting an instance checks
-// the same.
+// CheckImports reports everything that the guest imports and nobody registered, that is
+// not granted to it, or that it was built for another form of, see package contract, in
+// one error with the code FAILED_PRECONDITION. Starting an instance checks the same.
 func (g *Guest) CheckImports() error {
 	g.host.mu.Lock()
 	defer g.host.mu.Unlock()
