@@ -23,7 +23,7 @@ GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test soak chaos corpus vet lint lintfix bench bench-gen bench-queue bench-syscall fuzz tools clean
+.PHONY: help demo generate check-generated test soak chaos corpus vet lint lintfix bench bench-full bench-micro bench-gen bench-queue bench-syscall fuzz tools clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -97,7 +97,15 @@ lintfix: ## Format proto and Go files, and fix what linters can
 	@$(BUF) format --write
 	@$(LINT) run --fix ./...
 
-bench: ## Measure calls through the bridge and from a guest
+bench: ## Measure calls from guests beside peers and limits: a minute, and building
+	@mkdir -p build
+	@cd bench && go run ./call -dir ../build -raw ../build/bench-call.txt
+
+bench-full: ## The same in full, into docs/benchmarks.md
+	@mkdir -p build
+	@cd bench && go run ./call -dir ../build -raw ../build/bench-call.txt -rounds 15 -time 60ms -doc ../docs/benchmarks.md
+
+bench-micro: ## Measure parts of the SDK: the bridge, futures, calls from a small guest
 	@go test -run '^$$' -bench . -benchmem ./pluginsdk/...
 
 bench-gen: ## Measure the generator beside those of grpc and connect, into docs/benchmarks.md
