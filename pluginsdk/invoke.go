@@ -137,14 +137,9 @@ func (x *exchange) answer(call *callContext, code int32, u proto.Message) uint64
 }
 
 func (x *exchange) decode(t proto.Message) *status.Status {
-	if x.req.size > x.inst.Limits.MaxRequest {
-		return refuse(status.ResourceExhausted, "%s: the request has %d bytes, the host takes %d",
-			x.name, x.req.size, x.inst.Limits.MaxRequest)
-	}
-	b, ok := x.req.view(x.mem)
-	if !ok {
-		return refuse(status.InvalidArgument, "%s: the request is outside of the guest's memory: %d bytes at %#x",
-			x.name, x.req.size, x.req.ptr)
+	b, s := x.request()
+	if s != nil {
+		return s
 	}
 	if err := proto.Unmarshal(b, t); err != nil {
 		return refuse(status.InvalidArgument, "%s: the request does not decode as %s", x.name, t.ProtoReflect().Descriptor().FullName())
@@ -281,8 +276,12 @@ type methodContext struct {
 	mayBlock bool
 }
 
-// budgetOf returns what the method allows, and else what the engine does.
+// budgetOf returns what the method allows, and else what the engine does. In a plugin's
+// own process that is for the host to say, with the deadline.
 func budgetOf(ctx context.Context, inst *instance.State) time.Duration {
+	if inst.Remote {
+		return 0
+	}
 	if m, ok := ctx.(*methodContext); ok {
 		return m.budget
 	}

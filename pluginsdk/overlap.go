@@ -37,7 +37,7 @@ type flight struct {
 	slot     *instance.OpenCall
 	stop     context.CancelFunc
 	start    time.Time
-	u        proto.Message
+	reply    func(x *exchange) uint64 // gives the guest what the implementation left
 	code     int32 // what the implementation returned, if it did
 	returned bool
 	stage    atomic.Int32
@@ -51,14 +51,20 @@ const (
 
 // overlap is exchange.serve for a call that may go on while its guest runs.
 func overlap(ctx context.Context, x exchange, t, u proto.Message, run func(context.Context) int32) (result uint64) {
-	f := &flight{call: newCallContext(ctx, x.name), inst: x.inst, u: u}
+	f := &flight{call: newCallContext(ctx, x.name), inst: x.inst}
+	f.reply = func(x *exchange) uint64 { return x.answer(f.call, f.code, u) }
+	return f.begin(x, func() (time.Time, *status.Status, bool) { return x.open(f.call, t) }, run)
+}
+
+// begin runs the call: open takes its request, run is the implementation.
+func (f *flight) begin(x exchange, open func() (time.Time, *status.Status, bool), run func(context.Context) int32) (result uint64) {
 	defer func() {
 		if p := recover(); p != nil {
 			result = x.failAfterPanic(panicStatus(f.call, x.inst, p))
 		}
 		x.inst.Parked = x.parked
 	}()
-	start, s, ok := x.open(f.call, t)
+	start, s, ok := open()
 	if !ok {
 		return x.refuse(s)
 	}
@@ -142,12 +148,12 @@ func (f *flight) land() {
 	}
 }
 
-// answer is exchange.answer for a response that may panic when it is encoded.
+// answer is reply for a response that may panic when it is encoded.
 func (f *flight) answer(x *exchange) (result uint64) {
 	defer func() {
 		if p := recover(); p != nil {
 			result = x.failAfterPanic(panicStatus(f.call, f.inst, p))
 		}
 	}()
-	return x.answer(f.call, f.code, f.u)
+	return f.reply(x)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -25,8 +25,7 @@ import (
 type Guest struct {
 	host   *Host
 	name   string
-	grants *Grants       // nil: everything
-	budget time.Duration // of calls; 0: that of the host
+	grants *Grants // nil: everything
 	*program
 }
 
@@ -35,17 +34,17 @@ type program struct {
 	box      *sandbox
 	compiled wazero.CompiledModule
 	outline  outline
-	pages    uint32 // that its memory may have
+	contract *contract.Contract // nil: it has none
+	fits     bool               // the contract goes with all that is registered; guarded by Host.mu
 }
 
 type programKey struct {
 	sum     [sha256.Size]byte
 	trusted bool
-	pages   uint32 // that its memory may have
 }
 
 func (k programKey) String() string {
-	return hex.EncodeToString(k.sum[:]) + strconv.FormatBool(k.trusted) + strconv.FormatUint(uint64(k.pages), 10)
+	return hex.EncodeToString(k.sum[:]) + strconv.FormatBool(k.trusted)
 }
 
 // Compile compiles a guest. name is for logs, for [Caller] and for the guest's own
@@ -58,7 +57,7 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 	for _, o := range opts {
 		o.applyGuest(&c)
 	}
-	key := programKey{sha256.Sum256(wasm), c.trusted, h.config.pages(c.memoryLimit)}
+	key := programKey{sha256.Sum256(wasm), c.trusted}
 	work := h.compiling.DoChan(key.String(), func() (any, error) { return h.compile(context.WithoutCancel(ctx), key, wasm) })
 	select {
 	case r := <-work:
@@ -66,7 +65,7 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 			return nil, fmt.Errorf("compile guest %q: %w", name, r.Err)
 		}
 		p, _ := r.Val.(*program)
-		return &Guest{host: h, name: name, grants: c.grants, budget: c.budget, program: p}, nil
+		return &Guest{host: h, name: name, grants: c.grants, program: p}, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("compile guest %q: %w", name, ctx.Err())
 	}
@@ -76,9 +75,13 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if p := h.known(key); p != nil {
 		return p, nil
 	}
-	confined, outline, err := confine(wasm, key.pages)
+	confined, outline, err := confine(wasm)
 	if err != nil {
 		return nil, status.Error(status.InvalidArgument, err.Error())
+	}
+	built, err := contract.Read(wasm)
+	if err != nil {
+		return nil, err
 	}
 	h.mu.Lock()
 	b, err := h.box(ctx, boxKind{trusted: key.trusted, overlaps: outline.overlaps})
@@ -100,7 +103,7 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if h.closed {
 		return nil, errors.Join(errClosed(), compiled.Close(ctx))
 	}
-	p := &program{box: b, compiled: compiled, outline: outline, pages: key.pages}
+	p := &program{box: b, compiled: compiled, outline: outline, contract: built}
 	h.programs[key] = p
 	return p, nil
 }
@@ -118,9 +121,9 @@ func (h *Host) known(key programKey) *program {
 // Name returns the name that the guest was compiled under.
 func (g *Guest) Name() string { return g.name }
 
-// CheckImports reports everything that the guest imports and nobody registered, or
-// that is not granted to it, in one error with the code FAILED_PRECONDITION. Starting an instance checks
-// the same.
+// CheckImports reports everything that the guest imports and nobody registered, that is
+// not granted to it, or that it was built for another form of, see package contract, in
+// one error with the code FAILED_PRECONDITION. Starting an instance checks the same.
 func (g *Guest) CheckImports() error {
 	g.host.mu.Lock()
 	defer g.host.mu.Unlock()
@@ -178,7 +181,6 @@ func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, er
 	defer func() { err = errors.Join(err, i.end(ctx)) }()
 	defer i.cancelCallsAfter(ctx)()
 	err = i.launch(ctx, "_start")
-	i.measure()
 	exit, exited := errors.AsType[*sys.ExitError](err)
 	switch {
 	case err == nil:
@@ -240,12 +242,6 @@ func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) 
 	}
 	i := &Instance{guest: g, state: state, config: c}
 	i.unhook = i.cancelCallsAfter(g.host.alive)
-	if err := i.openMounts(); err != nil {
-		return nil, errors.Join(err, i.end(ctx))
-	}
-	if c.onStart != nil {
-		c.onStart(i.Caller())
-	}
 	return i, nil
 }
 
@@ -270,27 +266,15 @@ func (i *Instance) cancelCalls() {
 func (i *Instance) launch(ctx context.Context, function string) (err error) {
 	ctx, stop := i.context(ctx)
 	defer stop()
-	i.module, err = i.guest.box.runtime.InstantiateModule(ctx, i.guest.compiled, i.moduleConfig())
-	if err != nil {
-		return err
-	}
-	// wazero would run it by itself, and forget the module when it fails.
-	f := i.module.ExportedFunction(function)
-	if f == nil {
-		return nil
-	}
-	_, err = f.Call(ctx)
-	if exit, ok := errors.AsType[*sys.ExitError](err); ok && exit.ExitCode() == 0 {
-		return nil
-	}
+	i.module, err = i.guest.box.runtime.InstantiateModule(ctx, i.guest.compiled, i.moduleConfig(function))
 	return err
 }
 
-func (i *Instance) moduleConfig() wazero.ModuleConfig {
+func (i *Instance) moduleConfig(function string) wazero.ModuleConfig {
 	c := i.config
 	m := wazero.NewModuleConfig().
-		WithName("").         // any number of instances
-		WithStartFunctions(). // launch calls it
+		WithName(""). // any number of instances
+		WithStartFunctions(function).
 		WithArgs(append([]string{i.guest.name}, c.args...)...).
 		WithRandSource(rand.Reader).
 		// With the fake clocks that are wazero's default, a Go guest's garbage
@@ -298,9 +282,6 @@ func (i *Instance) moduleConfig() wazero.ModuleConfig {
 		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep)
 	for _, kv := range c.env {
 		m = m.WithEnv(kv[0], kv[1])
-	}
-	if len(c.mounts) > 0 {
-		m = m.WithFSConfig(i.mountConfig())
 	}
 	if c.stdin != nil {
 		m = m.WithStdin(c.stdin)
@@ -358,8 +339,7 @@ type Instance struct {
 	module      api.Module
 	running     context.Context // of the call that runs, on the goroutine that runs it
 	interrupted bool
-	unhook      func()     // from the engine's life
-	roots       []*os.Root // of its mounts
+	unhook      func() // from the engine's life
 
 	mu     sync.Mutex
 	broken error
@@ -430,7 +410,7 @@ func (i *Instance) end(ctx context.Context) error {
 	defer i.guest.host.leave(ctx, i)
 	i.unhook()
 	if i.module == nil {
-		return i.closeMounts()
+		return nil
 	}
-	return errors.Join(i.module.Close(context.WithoutCancel(ctx)), i.closeMounts())
+	return i.module.Close(context.WithoutCancel(ctx))
 }

@@ -29,6 +29,7 @@ func (h *Host) checkImports(g *Guest) error {
 	for _, f := range g.outline.foreign {
 		lines = append(lines, importLine(f.module, f.name, "a "+f.kind+": guests have their own, and import functions only"))
 	}
+	lines = append(lines, h.contractLines(g)...)
 	if lines == nil {
 		return nil
 	}

@@ -72,9 +72,10 @@ func (h *Host) box(ctx context.Context, kind boxKind) (*sandbox, error) {
 		return b, nil
 	}
 	ctx = context.WithoutCancel(ctx)
+	pages := min(h.config.memoryLimit/pageSize, 65536)
 	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(h.cache).
-		WithMemoryLimitPages(h.config.pages(0)).
+		WithMemoryLimitPages(uint32(pages)).
 		WithCloseOnContextDone(!kind.trusted))
 	b := &sandbox{runtime: runtime}
 	if err := b.furnish(ctx, kind.overlaps); err != nil {

@@ -26,7 +26,7 @@ type Counters struct {
 	Incidents atomic.Uint64
 }
 
-// State belongs to one guest instance. ID to Counters and Calls are set once,
+// State belongs to one guest instance. ID to Remote and Calls are set once,
 // before the first call. The rest, but for Ended, is touched only by the goroutine
 // that runs the instance, and one runs it at a time.
 type State struct {
@@ -38,6 +38,10 @@ type State struct {
 
 	// Grants are what the instance may call and serve; nil means all there is.
 	Grants *Grants
+
+	// Remote is set in a plugin's own process, where calls arrive with what is left
+	// of their budgets, and the host tells when one takes too long.
+	Remote bool
 
 	// Ended is set when the instance has ended, for calls that somebody makes
 	// with its context all the same.

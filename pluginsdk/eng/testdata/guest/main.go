@@ -57,7 +57,6 @@ var modes = map[string]func(args []string){
 	"hostile":  hostile,
 	"bench":    bench,
 	"deadline": deadline,
-	"files":    files,
 }
 
 var (

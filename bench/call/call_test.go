@@ -1,0 +1,58 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/guesttest"
+)
+
+// TestBench has every side make some calls: a benchmark that takes no time.
+func TestBench(t *testing.T) {
+	t.Parallel()
+	b, err := newBench(t.Context(), t.TempDir(), guesttest.CacheDir(t), io.Discard)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, b.close(t.Context())) }()
+	sizes := []int{16, 64 << 10}
+	all, err := measure(t.Context(), b.sides, sizes, plan{rounds: 2}, io.Discard)
+	require.NoError(t, err)
+	require.Len(t, all, len(sizes)*len(b.sides))
+	for _, r := range all {
+		require.Positive(t, r.median(), r.side)
+	}
+	var raw strings.Builder
+	require.NoError(t, writeRaw(&raw, all))
+	require.Equal(t, 2*len(all), strings.Count(raw.String(), "\nBenchmarkCall/side="))
+}
+
+// resultsOf makes results of a side whose calls took some nanoseconds each.
+func resultsOf(side string, size int, ns ...int) *results {
+	r := &results{side: side, payload: size}
+	for _, n := range ns {
+		r.samples = append(r.samples, sample{calls: 10, took: 10 * time.Duration(n), mallocs: 20, grown: 640})
+	}
+	return r
+}
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	sides := []side{{name: "optin-trusted", kind: ours}, {name: "copy-trusted", kind: limit}, {name: reference, kind: peer}}
+	all := []*results{
+		resultsOf("optin-trusted", 1<<20, 1200, 1000, 1100),
+		resultsOf("copy-trusted", 1<<20, 1000, 1, 2000000),
+		resultsOf(reference, 1<<20, 40000, 44000, 48000),
+	}
+	sizes := []int{1 << 20}
+	text := timesTable(sides, sizes, all)
+	require.Contains(t, text, "| | 1 MiB | |\n|---|--:|--:|\n| **limits** | | |\n| copy-trusted | 1.00 ∞ | 44.0× |\n"+
+		"| **Parigot** | | |\n| optin-trusted | 1.10 ∞ | **40.0×** |\n")
+	require.Equal(t, "| | 1 MiB | 1 MiB |\n|---|--:|--:|\n| optin-trusted | 2.0 | 64 |\n| "+reference+" | 2.0 | 64 |\n",
+		memoryTable(sides, sizes, all))
+	require.Equal(t, "| work | side | against | payload | bound | measured | met |\n|---|---|---|--:|--:|--:|---|\n"+
+		"| opt-in call | optin-trusted | "+reference+" | 1 MiB | at least 45× | **40.00×** | **no** |\n"+
+		"| opt-in call | optin-trusted | copy-trusted | 1 MiB | at most 1.1× | 1.10× | yes |\n", figuresTable(outcomes(all)))
+}

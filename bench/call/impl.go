@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+
+	callv1 "github.com/iansmith/parigot/bench/call/gen/call/v1"
+	knqyfv1 "github.com/iansmith/parigot/bench/call/gen/knqyf/v1"
+	plainv1 "github.com/iansmith/parigot/bench/call/gen/plain/v1"
+	"github.com/iansmith/parigot/bench/call/work"
+)
+
+// The implementations of Send, for each form of the messages.
+
+type callImpl struct{}
+
+func (callImpl) Send(_ context.Context, req *callv1.SendRequest, resp *callv1.SendResponse) error {
+	resp.Id, resp.Payload, resp.Seq, resp.Tags = work.NextID(), req.Payload, req.Seq, req.Tags
+	return nil
+}
+
+type plainImpl struct{}
+
+func (plainImpl) Send(_ context.Context, req *plainv1.SendRequest, resp *plainv1.SendResponse) error {
+	resp.Id, resp.Payload, resp.Seq, resp.Tags = work.NextID(), req.Payload, req.Seq, req.Tags
+	return nil
+}
+
+type knqyfImpl struct{}
+
+func (knqyfImpl) Send(_ context.Context, req *knqyfv1.SendRequest) (*knqyfv1.SendResponse, error) {
+	return &knqyfv1.SendResponse{Id: work.NextID(), Payload: req.Payload, Seq: req.Seq, Tags: req.Tags}, nil
+}

@@ -1,0 +1,113 @@
+// Package wasm reads the binary format of WebAssembly modules, as far as the engine
+// and the tools need it: https://webassembly.github.io/spec/core/binary/. It does not
+// validate a module. What it reads may be hostile: lengths are checked, and nothing is
+// allocated that the module does not have the bytes for.
+package wasm
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Reader reads the binary format. After an error it reads nothing but zeros. The zero
+// value is at its end.
+type Reader struct {
+	rest []byte
+	err  error
+}
+
+// NewReader returns a reader of b, which must not change meanwhile.
+func NewReader(b []byte) Reader { return Reader{rest: b} }
+
+// Err returns the first error, or nil.
+func (r *Reader) Err() error { return r.err }
+
+// Rest returns what was not read yet.
+func (r *Reader) Rest() []byte { return r.rest }
+
+// Fail ends the reading with an error, unless there was one before.
+func (r *Reader) Fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf(format, args...)
+	}
+	r.rest = nil
+}
+
+// Byte reads a byte.
+func (r *Reader) Byte() byte {
+	if b := r.Take(1); len(b) == 1 {
+		return b[0]
+	}
+	return 0
+}
+
+// Take reads n bytes. They share the memory of the module.
+func (r *Reader) Take(n uint32) []byte {
+	if uint64(n) > uint64(len(r.rest)) {
+		r.Fail("it ends too early")
+		return nil
+	}
+	b := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+// U32 reads an integer in LEB128, which may be longer than it needs to be.
+func (r *Reader) U32() uint32 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 || n > 5 || v > 1<<32-1 {
+		r.Fail("an integer of 32 bits does not parse")
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return uint32(v)
+}
+
+// Name reads a name: a length, and as many bytes.
+func (r *Reader) Name() string { return string(r.Take(r.U32())) }
+
+// Limits are those of a memory, in pages of 64 KiB, or of a table, in entries.
+type Limits struct {
+	Min uint32
+	Max uint32 // if HasMax
+	// HasMax tells whether there is a maximum.
+	HasMax bool
+}
+
+// Limits reads limits.
+func (r *Reader) Limits() Limits {
+	l := Limits{HasMax: r.Byte()&1 == 1, Min: r.U32()}
+	if l.HasMax {
+		l.Max = r.U32()
+	}
+	return l
+}
+
+// i32Const reads the constant expression that a segment's offset is.
+func (r *Reader) i32Const() uint32 {
+	if r.Byte() != 0x41 {
+		r.Fail("an offset is no constant")
+		return 0
+	}
+	var v uint32
+	for shift := 0; ; shift += 7 {
+		b := r.Byte()
+		if shift < 32 {
+			v |= uint32(b&0x7f) << shift
+		}
+		if b&0x80 == 0 {
+			if b&0x40 != 0 && shift+7 < 32 {
+				v |= ^uint32(0) << (shift + 7)
+			}
+			break
+		}
+		if shift >= 28 {
+			r.Fail("a constant of 32 bits does not parse")
+			return 0
+		}
+	}
+	if r.Byte() != 0x0b {
+		r.Fail("an offset is no constant")
+	}
+	return v
+}

@@ -1,0 +1,176 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// Describe runs the program at path, whose main function calls [Main], for as long as it
+// takes to say what its plugin is, see [pluginsdk.Describer]. The plugin is not
+// initialised. Config of the description is a message of the plugin's own type, known by
+// its descriptor only. Methods have descriptors and neither Impl nor Bridge. Of opts, those
+// about arguments, environment and [WithStartTimeout] count.
+//
+// The error is UNIMPLEMENTED when the plugin does not describe itself, and
+// FAILED_PRECONDITION when the program is none or cannot be run.
+func Describe(ctx context.Context, path string, opts ...Option) (pluginsdk.Description, error) {
+	s := newSettings(path, opts)
+	ctx, cancel := context.WithTimeout(ctx, s.startTimeout)
+	defer cancel()
+	d, err := describe(ctx, s)
+	if err != nil {
+		return pluginsdk.Description{}, fmt.Errorf("describe plugin %s: %w", s.name, err)
+	}
+	return d, nil
+}
+
+func describe(ctx context.Context, s *settings) (d pluginsdk.Description, err error) {
+	if supported != nil {
+		return d, supported
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return d, status.Wrap(status.ResourceExhausted, err, "make a pipe")
+	}
+	defer func() { _ = r.Close() }()
+	path, err := filepath.Abs(s.path)
+	if err != nil {
+		return d, errors.Join(status.Wrap(status.FailedPrecondition, err, "find the plugin"), w.Close())
+	}
+	cmd := exec.CommandContext(ctx, path, s.args...)
+	cmd.SysProcAttr = processAttributes()
+	// The process is waited for on this goroutine, so its thread stays.
+	defer lockThread()()
+	cmd.Env = append(environment(s.env), modeVariable+"="+modeDescribe)
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.Cancel = func() error { killGroup(cmd.Process.Pid); return nil }
+	cmd.WaitDelay = lastWords
+	err = cmd.Start()
+	if err := errors.Join(err, w.Close()); err != nil {
+		return d, status.Wrap(status.FailedPrecondition, err, "run "+path)
+	}
+	unhook := context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Now()) })
+	defer unhook()
+	kind, payload, err := frame.NewReader(r, frame.MaxControl).Next()
+	if err != nil {
+		err = noDescription(ctx, err)
+	} else {
+		d, err = decodeDescription(kind, payload)
+	}
+	killGroup(cmd.Process.Pid) // it has said what there is to say
+	_ = cmd.Wait()             // and how it ended does not matter
+	return d, err
+}
+
+func noDescription(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return status.Wrap(status.DeadlineExceeded, ctx.Err(), "the program did not say what it is")
+	case errors.Is(err, io.EOF):
+		return status.Error(status.FailedPrecondition, "the program ended and said nothing: is it one whose main function calls process.Main?")
+	}
+	return status.Wrap(status.FailedPrecondition, err, "the program does not say what it is")
+}
+
+// writeDescription is the plugin's side of [Describe].
+func writeDescription(plugin pluginsdk.ParigotInit) error {
+	w := os.NewFile(controlDescriptor, "description")
+	kind, payload, err := encodeDescription(plugin)
+	if err != nil {
+		kind, payload = frame.Failed, encodeStatus(err)
+	}
+	if _, err := w.Write(frame.Append(nil, kind, payload)); err != nil {
+		return fmt.Errorf("write the description: %w", err)
+	}
+	return nil
+}
+
+func encodeDescription(plugin pluginsdk.ParigotInit) (frame.Kind, []byte, error) {
+	describer, ok := plugin.(pluginsdk.Describer)
+	if !ok {
+		return 0, nil, status.Errorf(status.Unimplemented, "the plugin, a %T, has no method Describe", plugin)
+	}
+	d := describer.Describe()
+	p := new(processpb.ProcessDescription)
+	var files fileSet
+	if d.Config != nil {
+		config := d.Config.ProtoReflect().Descriptor()
+		p.ConfigType = string(config.FullName())
+		files.add(config.ParentFile())
+	}
+	for _, s := range d.Services {
+		service := &processpb.ProcessService{Name: s.Name, Module: s.Module}
+		for _, m := range s.Methods {
+			service.Methods = append(service.Methods, &processpb.ProcessMethod{
+				Name: m.Name, Func: m.Func, BudgetNs: int64(m.Budget), MayBlock: m.MayBlock,
+				Deprecated: m.Deprecated, Idempotency: int32(m.Idempotency), Redacted: m.Redacted,
+			})
+			if m.Descriptor == nil {
+				continue
+			}
+			if method := m.Descriptor(); method != nil {
+				files.add(method.ParentFile())
+			}
+		}
+		p.Services = append(p.Services, service)
+	}
+	p.Files = &files.set
+	payload, err := proto.Marshal(p)
+	return frame.Description, payload, err
+}
+
+func decodeDescription(kind frame.Kind, payload []byte) (d pluginsdk.Description, err error) {
+	switch kind {
+	case frame.Failed:
+		if err := decodeStatus(payload); err != nil {
+			return d, err
+		}
+		return d, status.Error(status.Unknown, "the plugin does not say why it does not describe itself")
+	case frame.Description:
+	default:
+		return d, status.Errorf(status.FailedPrecondition, "the program sent a frame of kind %d, want its description", kind)
+	}
+	p := new(processpb.ProcessDescription)
+	if err := proto.Unmarshal(payload, p); err != nil {
+		return d, status.Wrap(status.FailedPrecondition, err, "the description does not decode")
+	}
+	files, err := openFiles(p.GetFiles())
+	if err != nil {
+		return d, err
+	}
+	if name := p.GetConfigType(); name != "" {
+		found, err := files.FindDescriptorByName(protoreflect.FullName(name))
+		config, ok := found.(protoreflect.MessageDescriptor)
+		if err != nil || !ok {
+			return d, status.Errorf(status.FailedPrecondition, "the plugin is configured with a %s, which it does not describe", name)
+		}
+		d.Config = dynamicpb.NewMessage(config)
+	}
+	for _, s := range p.GetServices() {
+		service := pluginsdk.Service{Name: s.GetName(), Module: s.GetModule()}
+		for _, m := range s.GetMethods() {
+			service.Methods = append(service.Methods, pluginsdk.Method{
+				Name: m.GetName(), Func: m.GetFunc(), Budget: time.Duration(m.GetBudgetNs()), MayBlock: m.GetMayBlock(),
+				Deprecated: m.GetDeprecated(), Idempotency: pluginsdk.Idempotency(m.GetIdempotency()), Redacted: m.GetRedacted(),
+				Descriptor: methodIn(files, s.GetName()+"."+m.GetName()),
+			})
+		}
+		d.Services = append(d.Services, service)
+	}
+	return d, nil
+}

@@ -1,0 +1,155 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// Plugin returns the plugin in the program at path, whose main function calls [Main]. A
+// relative path starts at the working directory; PATH is not searched.
+//
+// Init starts a process and waits until the plugin in it is initialised; each engine
+// has a process of its own. It fails when the program cannot be started, is no plugin, is
+// not ready in time, or its own Init fails. From then on the process is kept running
+// until the engine closes. A plugin that registers other functions when it is started
+// again is refused, as if it had failed.
+//
+// A host that asks for a dispatcher, see [pluginsdk.WithDispatcher], gets one when the
+// plugin in the process offers one.
+func Plugin(path string, opts ...Option) pluginsdk.ParigotInit {
+	return &plugin{newSettings(path, opts)}
+}
+
+type plugin struct{ settings *settings }
+
+// Init implements [pluginsdk.ParigotInit].
+func (p *plugin) Init(ctx context.Context, e eng.Engine) bool {
+	if err := p.init(ctx, e); err != nil {
+		return pluginsdk.InitError(e, fmt.Errorf("plugin %s: %w", p.settings.name, err))
+	}
+	return true
+}
+
+func (p *plugin) init(ctx context.Context, e eng.Engine) error {
+	if supported != nil {
+		return supported
+	}
+	log := e.Logger().With("plugin", p.settings.name)
+	start := &processpb.ProcessStart{LogLevel: int32(lowestLevel(log)), StopGraceNs: int64(p.settings.stopGrace)}
+	if config := pluginsdk.ConfigOf(ctx); config != nil {
+		encoded, err := proto.Marshal(config)
+		if err != nil {
+			return status.Wrap(status.InvalidArgument, err, "encode the configuration")
+		}
+		start.ConfigType, start.Config = string(config.ProtoReflect().Descriptor().FullName()), encoded
+	}
+	v, first, err := supervise(ctx, p.settings, log, start)
+	if err != nil {
+		return err
+	}
+	// It is closed with the engine, also when it cannot be registered.
+	e.OnClose(v.close)
+	modules, err := v.modules(first.ready)
+	if err != nil {
+		return err
+	}
+	for _, m := range modules {
+		if err := e.Register(ctx, m); err != nil {
+			_ = e.Failures() // Init fails with the error that is returned
+			return err
+		}
+	}
+	e.OnGuestExit(v.guestEnded)
+	if first.ready.GetDispatches() {
+		pluginsdk.OfferDispatcher(ctx, dispatcher{v})
+	}
+	return nil
+}
+
+// modules returns what to register: functions that forward their calls.
+func (v *supervisor) modules(ready *processpb.ProcessReady) ([]eng.HostModule, error) {
+	files, err := openFiles(ready.GetFiles())
+	if err != nil {
+		return nil, err
+	}
+	var modules []eng.HostModule
+	for i, f := range ready.GetFunctions() {
+		if n := len(modules); n == 0 || modules[n-1].Name != f.GetModule() {
+			modules = append(modules, eng.HostModule{Name: f.GetModule()})
+		}
+		m := &modules[len(modules)-1]
+		m.Functions = append(m.Functions, v.function(uint32(i), f, methodIn(files, f.GetMethod())))
+	}
+	return modules, nil
+}
+
+// function returns a function that forwards its calls.
+func (v *supervisor) function(number uint32, f *processpb.ProcessFunction, descriptor func() protoreflect.MethodDescriptor) eng.Function {
+	carry := func(ctx context.Context, request []byte, room func(uint32) ([]byte, error)) (int32, []byte, error) {
+		p, err := v.running()
+		if err != nil {
+			return 0, nil, err
+		}
+		r, err := p.call(ctx, number, request, room)
+		return r.code, r.body, err
+	}
+	return pluginsdk.Forward(f.GetModule(), eng.Function{
+		Name: f.GetName(), Method: f.GetMethod(), Deprecated: f.GetDeprecated(),
+		Budget: time.Duration(f.GetBudgetNs()), MayBlock: f.GetMayBlock(), Descriptor: descriptor,
+	}, carry)
+}
+
+// dispatcher calls guests by way of a plugin.
+type dispatcher struct{ *supervisor }
+
+var _ pluginsdk.Dispatcher = dispatcher{}
+
+// Dispatch implements [pluginsdk.Dispatcher].
+func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, resp proto.Message) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p, err := d.running()
+	if err != nil {
+		return err
+	}
+	request, err := proto.Marshal(req)
+	if err != nil {
+		return status.Wrap(status.InvalidArgument, err, "encode the request")
+	}
+	r, err := p.ask(ctx, frame.Dispatch, &processpb.ProcessDispatch{
+		Service: service, Method: method, Request: request,
+		Header: &parigotpb.CallHeader{TimeoutNs: int64(timeoutOf(ctx)), Metadata: pluginsdk.Metadata(ctx)},
+	})
+	if err != nil {
+		return err
+	}
+	return r.decode(resp)
+}
+
+// decode decodes the result of a dispatch, which comes from a guest: it is hostile.
+func (r result) decode(resp proto.Message) error {
+	if r.code != 0 {
+		failure := new(spb.Status)
+		if proto.Unmarshal(r.body, failure) != nil {
+			failure = nil // the code is what counts
+		}
+		return status.FromProto(r.code, failure)
+	}
+	if err := proto.Unmarshal(r.body, resp); err != nil {
+		return status.Wrap(status.Internal, err, "decode the response as "+string(resp.ProtoReflect().Descriptor().FullName()))
+	}
+	return nil
+}

@@ -1,0 +1,450 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// proc is one process of a plugin, from its start to its end. Nothing restarts it: the
+// [supervisor] makes another.
+type proc struct {
+	*settings
+	log     *slog.Logger
+	cmd     *exec.Cmd
+	control *net.UnixConn
+	handing *net.UnixConn // over connections
+	ready   *processpb.ProcessReady
+
+	orders  chan []byte   // frames to write to control
+	stopped chan error    // what the plugin said when it stopped; one, at most
+	gone    chan struct{} // closed when the process has ended and everything is freed
+	started time.Time
+
+	handingOver sync.Mutex // guards the order of new connections
+	made        uint32     // connections so far; guarded by handingOver
+
+	mu       sync.Mutex
+	down     error // why it is of no use any more
+	exited   bool  // there is no process to kill any more
+	stopping bool
+	all      map[*link]struct{} // connections
+	idle     []*link
+	guests   map[id.HostId]*announcement
+}
+
+// maxOrders bounds the frames that wait for a plugin to read them. It reads at once, or
+// is broken.
+const maxOrders = 4096
+
+// errEnded is why a process is down that nobody ended.
+var errEnded = errors.New("the process ended")
+
+// launch starts a process and waits until its plugin is ready. What it returns has to be
+// stopped or killed, unless it ends by itself.
+func launch(ctx context.Context, s *settings, log *slog.Logger, start *processpb.ProcessStart) (*proc, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.startTimeout)
+	defer cancel()
+	p := &proc{
+		settings: s, log: log, started: time.Now(),
+		orders:  make(chan []byte, maxOrders),
+		stopped: make(chan error, 1),
+		gone:    make(chan struct{}),
+		all:     map[*link]struct{}{},
+		guests:  map[id.HostId]*announcement{},
+	}
+	if err := p.exec(); err != nil {
+		return nil, err
+	}
+	// A plugin that is not ready in time, or not wanted any more, is killed, which
+	// ends what the handshake waits for.
+	unhook := context.AfterFunc(ctx, func() {
+		p.kill(fmt.Errorf("it was not ready after %v: %w", time.Since(p.started).Round(time.Millisecond), ctx.Err()))
+	})
+	frames := frame.NewReader(p.control, frame.MaxControl)
+	err := p.handshake(frames, start)
+	if !unhook() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		p.kill(err)
+		<-p.gone
+		return nil, p.explain(err)
+	}
+	go p.writeOrders()
+	go p.listen(frames)
+	return p, nil
+}
+
+// explain returns why a process that has ended did not start.
+func (p *proc) explain(err error) error {
+	if _, ok := status.From(err); ok && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err // its own words
+	}
+	return status.Wrap(status.FailedPrecondition, p.reason(), "the plugin did not start")
+}
+
+// exec starts the program.
+func (p *proc) exec() error {
+	path, err := filepath.Abs(p.path)
+	if err != nil {
+		return status.Wrap(status.FailedPrecondition, err, "find the plugin")
+	}
+	p.cmd = exec.Command(path, p.args...)
+	p.cmd.SysProcAttr = processAttributes()
+	p.cmd.Env = append(environment(p.env), modeVariable+"="+modeServe)
+	control, theirControl, err := socketPair("control")
+	if err != nil {
+		return err
+	}
+	handing, theirHanding, err := socketPair("connections")
+	if err != nil {
+		return errors.Join(err, control.Close(), theirControl.Close())
+	}
+	p.control, p.handing = control, handing
+	p.cmd.ExtraFiles = []*os.File{theirControl, theirHanding}
+	begun := make(chan error)
+	go p.run(begun)
+	err = <-begun
+	err = errors.Join(err, theirControl.Close(), theirHanding.Close())
+	if err == nil {
+		return nil
+	}
+	p.kill(err)
+	<-p.gone
+	return status.Wrap(status.FailedPrecondition, err, "start the plugin "+path)
+}
+
+func environment(env []string) []string {
+	if len(env) == 0 {
+		return os.Environ()
+	}
+	return env[:len(env):len(env)]
+}
+
+// run starts the process, tells begun, and waits for its end.
+func (p *proc) run(begun chan<- error) {
+	defer close(p.gone)
+	defer lockThread()()
+	out, err := newOutput(p.cmd, p.log)
+	if err != nil {
+		begun <- err
+		return
+	}
+	if err := p.cmd.Start(); err != nil {
+		out.finish()
+		begun <- err
+		return
+	}
+	out.started()
+	begun <- nil
+	if awaitExit(p.cmd.Process.Pid) {
+		p.endGroup() // while the number is that of the process
+	}
+	err = p.cmd.Wait()
+	p.endGroup()
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	p.kill(fmt.Errorf("%w: %w", errEnded, err))
+	out.finish()
+}
+
+// lockThread keeps the thread of this goroutine until unlock is called: a process ends
+// with the thread that started it.
+func lockThread() (unlock func()) {
+	runtime.LockOSThread()
+	return runtime.UnlockOSThread
+}
+
+// endGroup ends what the plugin has started and left behind.
+func (p *proc) endGroup() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.exited {
+		killGroup(p.cmd.Process.Pid)
+	}
+	p.exited = true
+}
+
+// kill ends the process, if nobody has before. reason is why.
+func (p *proc) kill(reason error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.down == nil:
+		p.down = reason
+	case errors.Is(reason, errEnded) && errors.Is(p.down, errDisconnected):
+		p.down = fmt.Errorf("%w (%w)", reason, p.down) // how it ended tells more
+	}
+	if p.all == nil {
+		return
+	}
+	if p.cmd.Process != nil && !p.exited {
+		killGroup(p.cmd.Process.Pid)
+	}
+	_ = p.control.Close()
+	_ = p.handing.Close()
+	for l := range p.all {
+		if l.conn != nil {
+			_ = l.conn.Close()
+		}
+	}
+	p.all, p.idle = nil, nil
+}
+
+// reason returns why the process is down.
+func (p *proc) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.down
+}
+
+// handshake greets the plugin and has it initialise itself.
+func (p *proc) handshake(frames *frame.Reader, start *processpb.ProcessStart) error {
+	mine := frame.Greeting{Version: frame.Version, MaxRequest: p.maxRequest, MaxResponse: p.maxResponse, Name: peerName}
+	if err := p.write(frame.Append(nil, frame.Hello, mine.Append(nil))); err != nil {
+		return err
+	}
+	kind, payload, err := frames.Next()
+	if err != nil {
+		return p.noHello(err)
+	}
+	if kind != frame.Hello {
+		return fmt.Errorf("it sent a frame of kind %d, want its hello", kind)
+	}
+	theirs, err := frame.ReadGreeting(payload)
+	if err != nil {
+		return status.Wrap(status.FailedPrecondition, err, "the program speaks, but not as a plugin")
+	}
+	if err := checkVersion("plugin", theirs); err != nil {
+		return err
+	}
+	p.agree(theirs)
+	order, err := proto.Marshal(start)
+	if err != nil {
+		return fmt.Errorf("encode the configuration: %w", err)
+	}
+	if len(order) > frame.MaxControl {
+		return status.Errorf(status.ResourceExhausted, "the configuration has %d bytes, a process takes %d", len(order), frame.MaxControl)
+	}
+	if err := p.write(frame.Append(nil, frame.Start, order)); err != nil {
+		return err
+	}
+	return p.awaitReady(frames)
+}
+
+// noHello tells apart the ways in which there is none.
+func (p *proc) noHello(err error) error {
+	if !isDisconnect(err) {
+		return fmt.Errorf("read its hello: %w", err)
+	}
+	return fmt.Errorf("%w before it said hello: is it a program whose main function calls process.Main?", errDisconnected)
+}
+
+// agree takes the smaller limits of both sides.
+func (p *proc) agree(theirs frame.Greeting) {
+	agreed := *p.settings
+	agreed.maxRequest = min(agreed.maxRequest, theirs.MaxRequest)
+	agreed.maxResponse = min(agreed.maxResponse, theirs.MaxResponse)
+	p.settings = &agreed
+}
+
+// awaitReady waits until the plugin is initialised.
+func (p *proc) awaitReady(frames *frame.Reader) error {
+	for {
+		kind, payload, err := frames.Next()
+		if err != nil {
+			return p.disconnected("before it was ready", err)
+		}
+		switch kind {
+		case frame.Log:
+			if err := relog(p.log, payload); err != nil {
+				return err
+			}
+		case frame.Failed:
+			if err := decodeStatus(payload); err != nil {
+				return err
+			}
+			return status.Error(status.Internal, "Init failed, and gave no reason")
+		case frame.Ready:
+			p.ready = new(processpb.ProcessReady)
+			if err := proto.Unmarshal(payload, p.ready); err != nil {
+				return fmt.Errorf("what it registered does not decode: %w", err)
+			}
+			return nil
+		default:
+			return fmt.Errorf("it sent a frame of kind %d before it was ready", kind)
+		}
+	}
+}
+
+// errDisconnected is why a process is down whose connection ended.
+var errDisconnected = errors.New("the process closed its connection")
+
+func isDisconnect(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || isEndOfStream(err)
+}
+
+func (p *proc) disconnected(when string, err error) error {
+	if isDisconnect(err) {
+		return fmt.Errorf("%w %s", errDisconnected, when)
+	}
+	return fmt.Errorf("read from it %s: %w", when, err)
+}
+
+// write writes frames on the control connection. It is for one goroutine.
+func (p *proc) write(b []byte) error {
+	_ = p.control.SetWriteDeadline(time.Now().Add(p.startTimeout)) // an error comes with the write, too
+	if _, err := p.control.Write(b); err != nil {
+		return p.disconnected("while it was told something", err)
+	}
+	return nil
+}
+
+// order has a frame written on the control connection. It does not wait.
+func (p *proc) order(kind frame.Kind, payload []byte) {
+	select {
+	case p.orders <- frame.Append(nil, kind, payload):
+	default:
+		p.kill(errors.New("it does not read what it is told"))
+	}
+}
+
+// writeOrders writes what order got.
+func (p *proc) writeOrders() {
+	for {
+		select {
+		case b := <-p.orders:
+			if err := p.write(b); err != nil {
+				p.kill(err)
+				return
+			}
+		case <-p.gone:
+			return
+		}
+	}
+}
+
+// listen reads what the plugin says by itself.
+func (p *proc) listen(frames *frame.Reader) {
+	for {
+		kind, payload, err := frames.Next()
+		switch {
+		case err != nil:
+			err = p.disconnected("while it ran", err)
+		case kind == frame.Log:
+			err = relog(p.log, payload)
+		case kind == frame.Stopped && p.isStopping():
+			p.stopped <- decodeStatus(payload)
+			return // what comes is its end
+		default:
+			err = fmt.Errorf("it sent a frame of kind %d on its own", kind)
+		}
+		if err != nil {
+			p.kill(err)
+			return
+		}
+	}
+}
+
+func (p *proc) isStopping() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopping
+}
+
+// stop has the plugin close and its process end, within the grace and before ctx ends;
+// else it is killed. It returns what went wrong.
+func (p *proc) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.stopGrace)
+	defer cancel()
+	p.mu.Lock()
+	p.stopping = true
+	p.mu.Unlock()
+	p.order(frame.Stop, nil)
+	unhook := context.AfterFunc(ctx, func() {
+		p.kill(fmt.Errorf("it did not stop within %v", p.stopGrace))
+	})
+	<-p.gone
+	killed := !unhook()
+	select {
+	case err := <-p.stopped:
+		return err
+	default:
+	}
+	if killed {
+		return status.Errorf(status.DeadlineExceeded, "the plugin did not stop within %v, and was killed", p.stopGrace)
+	}
+	return status.Wrap(status.Unavailable, p.reason(), "the plugin ended before it had stopped")
+}
+
+// announcement is a guest that the plugin is told of, once.
+type announcement struct {
+	done chan struct{}
+	err  error // once done is closed
+}
+
+// announce tells the plugin of a guest before its first call.
+func (p *proc) announce(ctx context.Context, c eng.Caller) error {
+	p.mu.Lock()
+	a := p.guests[c.ID]
+	first := a == nil
+	if first {
+		a = &announcement{done: make(chan struct{})}
+		p.guests[c.ID] = a
+	}
+	p.mu.Unlock()
+	if !first {
+		select {
+		case <-a.done:
+			return a.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer close(a.done)
+	a.err = p.tell(ctx, frame.GuestStarted, encodeGuest(c, eng.GrantsOf(ctx)))
+	if a.err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.guests, c.ID) // the next call tells again
+	}
+	return a.err
+}
+
+// guestEnded tells the plugin that a guest has ended, and waits until it has heard.
+func (p *proc) guestEnded(ctx context.Context, c eng.Caller) {
+	p.mu.Lock()
+	delete(p.guests, c.ID)
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, p.stopGrace)
+	defer cancel()
+	if err := p.tell(ctx, frame.GuestEnded, encodeGuest(c, nil)); err != nil {
+		p.log.Warn("the plugin has not heard of the end of a guest", "guest", c.Name, "err", err)
+	}
+}
+
+func encodeGuest(c eng.Caller, grants *eng.Grants) *processpb.ProcessGuest {
+	g := &processpb.ProcessGuest{Id: c.ID.Proto(), Name: clip(c.Name)}
+	if grants != nil {
+		g.Grants = &processpb.ProcessGrants{Calls: grants.Calls, Serves: grants.Serves}
+	}
+	return g
+}
