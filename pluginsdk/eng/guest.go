@@ -266,7 +266,7 @@ func (i *Instance) cancelCalls() {
 func (i *Instance) launch(ctx context.Context, function string) (err error) {
 	ctx, stop := i.context(ctx)
 	defer stop()
-	i.module, err = i.guest.box.runtime.InstantiateModule(ctx, i.guest.compiled, i.moduleConfig(function))
+	i.module, err = i.guest.box.runtime.InstantiateModule(withMemory(ctx), i.guest.compiled, i.moduleConfig(function))
 	return err
 }
 
