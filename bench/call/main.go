@@ -86,18 +86,26 @@ type bench struct {
 // newBench builds the guests in dir, and compiles them into the directory cache.
 func newBench(ctx context.Context, dir, cache string, progress io.Writer) (_ *bench, err error) {
 	wasm := map[string][]byte{}
-	for _, name := range []string{"parigot", "knqyf"} {
+	for _, name := range []string{"parigot", "knqyf", "extism", "wapc"} {
 		say(progress, "building the guest %s", name)
 		if wasm[name], err = buildGuest(ctx, dir, name); err != nil {
 			return nil, err
 		}
+	}
+	say(progress, "building the native process")
+	native := filepath.Join(dir, "peer")
+	if err := goBuild(ctx, native, "peer"); err != nil {
+		return nil, err
 	}
 	say(progress, "compiling Parigot's guest, trusted and interruptible")
 	p, err := openParigot(ctx, wasm["parigot"], cache)
 	if err != nil {
 		return nil, err
 	}
-	return &bench{p, slices.Concat(limits(), p.sides(), []side{knqyfSide(wasm["knqyf"], cache)})}, nil
+	return &bench{p, slices.Concat(limits(), p.sides(), []side{
+		knqyfSide(wasm["knqyf"], cache), extismSide(wasm["extism"], cache), wapcSide(wasm["wapc"], cache),
+		grpcSide(native), hashicorpSide(native),
+	})}, nil
 }
 
 func (b *bench) close(ctx context.Context) error { return b.parigot.close(context.WithoutCancel(ctx)) }
@@ -105,13 +113,22 @@ func (b *bench) close(ctx context.Context) error { return b.parigot.close(contex
 // buildGuest builds one of the guests, a library.
 func buildGuest(ctx context.Context, dir, name string) ([]byte, error) {
 	out := filepath.Join(dir, name+".wasm")
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildmode=c-shared", "-o", out, "github.com/iansmith/parigot/bench/call/guest/"+name)
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("go build the guest %s: %w", name, err)
+	err := goBuild(ctx, out, "guest/"+name, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=-buildmode=c-shared")
+	if err != nil {
+		return nil, err
 	}
 	return os.ReadFile(out)
+}
+
+// goBuild builds a program of the benchmark.
+func goBuild(ctx context.Context, out, name string, env ...string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "github.com/iansmith/parigot/bench/call/"+name)
+	cmd.Env = append(append(os.Environ(), "GOFLAGS="), env...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("go build %s: %w", name, err)
+	}
+	return nil
 }
 
 // toFile has fn write a file.
