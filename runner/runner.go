@@ -101,7 +101,7 @@ the exit code of the main guest.`,
 		SilenceErrors: true, // run says what is wrong
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newGuestCommand(), newInspectCommand()) // each command in a file of its own: run.go, check.go, …
+	root.AddCommand(newGuestCommand(), newInspectCommand(), newNewCommand()) // each command in a file of its own: run.go, check.go, …
 	return root
 }
 

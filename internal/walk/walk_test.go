@@ -31,8 +31,8 @@ func TestPluginsPage(t *testing.T) {
 	w.walk("../../docs/plugins.md")
 }
 
-// TestNewPluginPage makes a project in an empty directory. What the page takes
-// from elsewhere, it gets from this repository: the module, and buf.
+// TestNewPluginPage makes a project in an empty directory, with parigot new and by hand.
+// What the page takes from elsewhere, it gets from this repository: the module, and buf.
 func TestNewPluginPage(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../..")
@@ -40,7 +40,7 @@ func TestNewPluginPage(t *testing.T) {
 	bin := t.TempDir()
 	buf := "#!/bin/sh\nexec \"$(cd '" + root + "' && go tool -modfile=tools/go.mod -n buf)\" \"$@\"\n"
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "buf"), []byte(buf), 0o700))
-	w := &walker{t: t, dir: t.TempDir(), env: []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}}
+	w := &walker{t: t, dir: t.TempDir(), env: []string{"GOBIN=" + bin, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}}
 	w.env = append(w.env, publish(t, w)...)
 	w.walk("../../docs/new-plugin.md")
 }
