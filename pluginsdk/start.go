@@ -70,6 +70,7 @@ type StartOption interface{ applyStart(*startOptions) }
 type startOptions struct {
 	config     proto.Message
 	dispatcher *Dispatcher
+	drainer    *Drainer
 }
 
 type configOption struct{ config proto.Message }
@@ -140,6 +141,8 @@ func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartO
 	var offered Dispatcher
 	ctx = context.WithValue(ctx, configKey{}, o.config)
 	ctx = context.WithValue(ctx, dispatcherKey{}, &offered)
+	var drainer Drainer
+	ctx = context.WithValue(ctx, drainerKey{}, &drainer)
 	_ = e.Failures() // of registrations before: their callers have them
 	ok := initialise(ctx, e, plugin)
 	if err := e.Failures(); err != nil {
@@ -147,6 +150,9 @@ func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartO
 	}
 	if !ok {
 		return status.Errorf(status.Internal, "start plugin %T: Init returned false and gave no reason: it should call pluginsdk.InitError", plugin)
+	}
+	if o.drainer != nil && drainer != nil {
+		*o.drainer = drainer
 	}
 	if o.dispatcher == nil {
 		return nil

@@ -53,6 +53,7 @@ func (*SyscallPlugin) Init(ctx context.Context, e eng.Engine) bool {
 		return false // the engine has kept why
 	}
 	pluginsdk.OfferDispatcher(ctx, dispatcher{p.kernel})
+	pluginsdk.OfferDrainer(ctx, drainer{p.kernel})
 	e.OnGuestExit(func(_ context.Context, c eng.Caller) { p.kernel.ended(c) })
 	return true
 }

@@ -26,6 +26,7 @@ type inbox struct {
 	mu     sync.Mutex
 	closed bool // the guest has ended
 	exit   exitState
+	served chan struct{} // closed when all is answered; nil unless somebody drains
 
 	queue       callList // calls to read
 	queuedBytes int
@@ -326,6 +327,31 @@ func (b *inbox) leave(code int32) []*CallInfo {
 	return unread
 }
 
+// drain has the guest get no more calls, and returns what is closed when it has
+// answered those that it has, or has ended.
+func (b *inbox) drain() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.served == nil {
+		b.served = make(chan struct{})
+	}
+	b.exit.leaving = true
+	b.wakeDrained()
+	return b.served
+}
+
+// tellDrainer tells who drains the guest that no call is left to answer.
+func (b *inbox) tellDrainer() {
+	if b.served == nil || !b.closed && b.queue.size+len(b.serving) > 0 {
+		return
+	}
+	select {
+	case <-b.served: // it was told
+	default:
+		close(b.served)
+	}
+}
+
 // askToEnd tells the guest that all are to end.
 func (b *inbox) askToEnd(code int32) {
 	b.mu.Lock()
@@ -348,8 +374,10 @@ func (b *inbox) exitDue() bool {
 	return b.exit.everyone && !b.exit.told || b.drained()
 }
 
-// wakeDrained wakes the readers of a guest that has nothing more to wait for.
+// wakeDrained wakes the readers of a guest that has nothing more to wait for, and who
+// drains it.
 func (b *inbox) wakeDrained() {
+	b.tellDrainer()
 	if b.drained() {
 		b.wakeAll()
 	}
@@ -361,6 +389,7 @@ func (b *inbox) close() (unanswered, unresolved []*CallInfo) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
+	b.tellDrainer()
 	unanswered = b.queue.take()
 	for _, ci := range b.serving {
 		unanswered = append(unanswered, ci)

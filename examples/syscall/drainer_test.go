@@ -1,0 +1,82 @@
+//go:build !wasip1
+
+package syscall
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+)
+
+func (g *guest) drain(ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- drainer{g.kernel}.Drain(ctx, g.caller) }()
+	synctest.Wait()
+	return done
+}
+
+// TestDrain: calls that an instance has it answers, those that it has not read
+// included; new ones go to the other.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		old, client, greeting := b.pair()
+		greeting.mustCall("read")
+		read := old.incoming()
+		greeting.mustCall("unread")
+		next := b.guest("greeting")
+		next.serve(greetingService)
+
+		done := old.drain(t.Context())
+		for range 3 {
+			greeting.mustCall("new")
+			require.NoError(t, next.answer(next.incoming().GetCallId(), "by the next"))
+		}
+		require.NoError(t, old.answer(read.GetCallId(), "by the old"))
+		unread := old.incoming()
+		require.Equal(t, "unread", string(unread.GetParam().GetValue()))
+		synctest.Wait()
+		require.Empty(t, done, "a call is left")
+		require.NoError(t, old.answer(unread.GetCallId(), "by the old"))
+		require.NoError(t, <-done)
+		require.NoError(t, <-old.drain(t.Context()), "again is harmless")
+		exit := old.read().GetExit()
+		require.True(t, exit.GetDrained())
+		require.False(t, exit.GetEveryone())
+
+		resp := client.read()
+		require.Len(t, resp.GetResolved(), 5)
+		require.Empty(t, resp.GetWithdrawn(), "somebody serves it all the time")
+		for _, r := range resp.GetResolved() {
+			require.Zero(t, r.GetResultError())
+		}
+	})
+}
+
+// TestDrainEnds with the instance, with its context, and at once for an instance that
+// is not known.
+func TestDrainEnds(t *testing.T) {
+	t.Parallel()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		server, client, greeting := b.pair()
+		greeting.mustCall("x")
+		ctx, cancel := context.WithCancel(t.Context())
+		gaveUp, done := server.drain(ctx), server.drain(t.Context())
+		cancel()
+		require.ErrorIs(t, <-gaveUp, status.Of(status.Cancelled))
+		require.Empty(t, done)
+		server.end()
+		require.NoError(t, <-done)
+		requireErr(t, failed(t, client.read().GetResolved()[0]), syscallpb.KernelErr_CallerUnavailable)
+
+		stranger := eng.Caller{ID: id.New[id.HostKind](), Name: "stranger"}
+		require.ErrorIs(t, drainer{b.kernel}.Drain(t.Context(), stranger), status.Of(status.NotFound))
+	})
+}
