@@ -38,7 +38,7 @@ type flight struct {
 	stop     context.CancelFunc
 	start    time.Time
 	reply    func(x *exchange) uint64 // gives the guest what the implementation left
-	code     int32 // what the implementation returned, if it did
+	code     int32                    // what the implementation returned, if it did
 	returned bool
 	stage    atomic.Int32
 }

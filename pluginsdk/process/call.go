@@ -202,7 +202,10 @@ func (p *proc) exchange(ctx context.Context, room room, send func(*link) error) 
 	l.seq++
 	cancel := frame.Cancellation{Connection: l.number, Seq: l.seq}
 	unhook := context.AfterFunc(ctx, func() {
-		p.order(frame.Cancel, cancel.Append(nil))
+		// The plugin knows the deadline, and says itself when that has passed.
+		if errors.Is(ctx.Err(), context.Canceled) {
+			p.order(frame.Cancel, cancel.Append(nil))
+		}
 		_ = l.conn.SetDeadline(time.Now().Add(p.callGrace)) // it is closed already
 	})
 	var r result

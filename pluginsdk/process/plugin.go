@@ -36,46 +36,46 @@ type plugin struct{ settings *settings }
 
 // Init implements [pluginsdk.ParigotInit].
 func (p *plugin) Init(ctx context.Context, e eng.Engine) bool {
-	if err := p.init(ctx, e); err != nil {
+	if _, err := p.start(ctx, e); err != nil {
 		return pluginsdk.InitError(e, fmt.Errorf("plugin %s: %w", p.settings.name, err))
 	}
 	return true
 }
 
-func (p *plugin) init(ctx context.Context, e eng.Engine) error {
+func (p *plugin) start(ctx context.Context, e eng.Engine) (*supervisor, error) {
 	if supported != nil {
-		return supported
+		return nil, supported
 	}
 	log := e.Logger().With("plugin", p.settings.name)
 	start := &processpb.ProcessStart{LogLevel: int32(lowestLevel(log)), StopGraceNs: int64(p.settings.stopGrace)}
 	if config := pluginsdk.ConfigOf(ctx); config != nil {
 		encoded, err := proto.Marshal(config)
 		if err != nil {
-			return status.Wrap(status.InvalidArgument, err, "encode the configuration")
+			return nil, status.Wrap(status.InvalidArgument, err, "encode the configuration")
 		}
 		start.ConfigType, start.Config = string(config.ProtoReflect().Descriptor().FullName()), encoded
 	}
 	v, first, err := supervise(ctx, p.settings, log, start)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// It is closed with the engine, also when it cannot be registered.
 	e.OnClose(v.close)
 	modules, err := v.modules(first.ready)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, m := range modules {
 		if err := e.Register(ctx, m); err != nil {
 			_ = e.Failures() // Init fails with the error that is returned
-			return err
+			return nil, err
 		}
 	}
 	e.OnGuestExit(v.guestEnded)
 	if first.ready.GetDispatches() {
 		pluginsdk.OfferDispatcher(ctx, dispatcher{v})
 	}
-	return nil
+	return v, nil
 }
 
 // modules returns what to register: functions that forward their calls.

@@ -181,6 +181,7 @@ type host struct {
 	engine *engine
 	log    *lockedBuffer
 	byName map[string]eng.Function
+	v      *supervisor
 }
 
 type lockedBuffer struct {
@@ -221,7 +222,14 @@ func start(tb testing.TB, config string, opts ...Option) *host {
 
 func (h *host) start(config string, opts ...Option) error {
 	opts = append([]Option{WithName("test"), WithBackoff(10*time.Millisecond, 0, 0), WithBreaker(-1, 0, 0)}, opts...)
-	err := pluginsdk.Start(context.Background(), h.engine, Plugin(self(h.t), opts...), pluginsdk.WithConfig(wrapperspb.String(config)))
+	p := &plugin{newSettings(self(h.t), opts)}
+	err := pluginsdk.Start(context.Background(), h.engine, pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
+		var err error
+		if h.v, err = p.start(ctx, e); err != nil {
+			return pluginsdk.InitError(e, fmt.Errorf("plugin %s: %w", p.settings.name, err))
+		}
+		return true
+	}), pluginsdk.WithConfig(wrapperspb.String(config)))
 	h.byName = map[string]eng.Function{}
 	for _, f := range h.engine.functions {
 		h.byName[f.Name] = f.Function
@@ -301,4 +309,52 @@ func (g *guest) again(request string) string {
 		require.ErrorIs(g.t, err, status.Of(status.Unavailable))
 		time.Sleep(time.Millisecond) // it takes some
 	}
+}
+
+// eventually waits until the log has text.
+func (h *host) eventually(text string) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool { return strings.Contains(h.log.String(), text) }, 10*time.Second, time.Millisecond,
+		"%q is not in the log", text)
+}
+
+// pending is the code of a call that goes on.
+const pending = abi.Pending
+
+// raw calls a function and returns the code.
+func (g *guest) raw(function, request string) int32 {
+	req, err := proto.Marshal(wrapperspb.String(request))
+	require.NoError(g.t, err)
+	require.True(g.t, g.mem.Write(0, req))
+	stack := []uint64{0, uint64(len(req)), respAt, 0}
+	g.byName[function].Call(instance.NewContext(context.Background(), g.state), &callModule{memory: wazerotest.Memory{Bytes: g.mem.Bytes}}, stack)
+	code, _ := abi.Split(stack[0])
+	return code
+}
+
+// await waits for the result of a pending call.
+func (g *guest) await() (code int32, body []byte) {
+	ready, err := g.state.Calls.Wait(context.Background(), -1)
+	require.NoError(g.t, err)
+	require.True(g.t, ready)
+	record := make([]byte, abi.RecordSize)
+	_, body = g.state.Calls.Deliver(record)
+	return abi.ReadRecord(record).Code, body
+}
+
+// busyLinks waits until n connections are in use.
+func (h *host) busyLinks(n int) {
+	require.Eventually(h.t, func() bool {
+		p := h.v.current.Load()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.all)-len(p.idle) == n
+	}, 10*time.Second, time.Millisecond)
+}
+
+// functionOf returns the first function of a service, as it is registered.
+func functionOf(s pluginsdk.Service) eng.Function {
+	e := new(engine)
+	_ = pluginsdk.RegisterService(context.Background(), e, s)
+	return e.functions[0].Function
 }

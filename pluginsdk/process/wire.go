@@ -21,7 +21,9 @@ func encodeStatus(err error) []byte {
 	if err == nil {
 		return nil
 	}
-	p := &spb.Status{Code: int32(status.CodeOf(err)), Message: clip(err.Error())}
+	code := status.CodeOf(err)
+	text := strings.TrimPrefix(err.Error(), status.Of(code).Error()+": ")
+	p := &spb.Status{Code: int32(code), Message: clip(text)}
 	b, err := proto.Marshal(p)
 	if err != nil {
 		return []byte{8, byte(status.Internal)} // the code alone
