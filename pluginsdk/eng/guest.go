@@ -34,8 +34,9 @@ type program struct {
 	box      *sandbox
 	compiled wazero.CompiledModule
 	outline  outline
-	contract *contract.Contract // nil: it has none
-	fits     bool               // the contract goes with all that is registered; guarded by Host.mu
+	contract *contract.Contract       // nil: it has none
+	fits     bool                     // the contract goes with all that is registered; guarded by Host.mu
+	imports  []api.FunctionDefinition // what the guest itself imports
 }
 
 type programKey struct {
@@ -83,8 +84,13 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if err != nil {
 		return nil, err
 	}
+	if !key.trusted {
+		if confined, err = meter(confined); err != nil {
+			return nil, err
+		}
+	}
 	h.mu.Lock()
-	b, err := h.box(ctx, boxKind{trusted: key.trusted, overlaps: outline.overlaps})
+	b, err := h.box(ctx, boxKind{overlaps: outline.overlaps})
 	if err != nil {
 		h.mu.Unlock()
 		return nil, err
@@ -103,7 +109,10 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if h.closed {
 		return nil, errors.Join(errClosed(), compiled.Close(ctx))
 	}
-	p := &program{box: b, compiled: compiled, outline: outline, contract: built}
+	p := &program{box: b, compiled: compiled, outline: outline, contract: built, imports: compiled.ImportedFunctions()}
+	if !key.trusted {
+		p.imports = withoutRefuel(p.imports)
+	}
 	h.programs[key] = p
 	return p, nil
 }
@@ -146,17 +155,16 @@ func (g *Guest) connectImports(ctx context.Context) (deprecated []string, err er
 	if g.host.closed {
 		return nil, errClosed()
 	}
-	imports := g.compiled.ImportedFunctions()
 	if err := g.host.checkImports(g); err != nil {
 		return nil, err
 	}
-	for _, d := range imports {
+	for _, d := range g.imports {
 		module, _, _ := d.Import()
 		if err := g.host.connect(ctx, g.box, module); err != nil {
 			return nil, err
 		}
 	}
-	return g.host.deprecatedImports(imports), nil
+	return g.host.deprecatedImports(g.imports), nil
 }
 
 // Run starts an instance, runs its main function to the end and frees it. It
@@ -266,6 +274,9 @@ func (i *Instance) cancelCalls() {
 func (i *Instance) launch(ctx context.Context, function string) (err error) {
 	ctx, stop := i.context(ctx)
 	defer stop()
+	if err := ctx.Err(); err != nil {
+		return err // a guest looks at its context only after some work
+	}
 	i.module, err = i.guest.box.runtime.InstantiateModule(withMemory(ctx), i.guest.compiled, i.moduleConfig(function))
 	return err
 }
@@ -304,6 +315,8 @@ func interrupted(i *Instance, exit *sys.ExitError) bool {
 
 // explain gives an error of wazero a code, and the guest's name.
 func (g *Guest) explain(ctx context.Context, err error) error {
+	exit, exited := errors.AsType[*sys.ExitError](err)
+	stopped := exited && exit.ExitCode() == sys.ExitCodeContextCanceled
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err()
@@ -313,7 +326,11 @@ func (g *Guest) explain(ctx context.Context, err error) error {
 	case g.host.alive.Err() != nil:
 		err = errClosed()
 	default:
+		stopped = false
 		err = status.Wrap(status.Aborted, err, "the guest stopped")
+	}
+	if stopped {
+		err = fmt.Errorf("stopped while it was running: %w", err)
 	}
 	return fmt.Errorf("run guest %q: %w", g.name, err)
 }
@@ -368,8 +385,8 @@ func (i *Instance) Caller() Caller { return Caller{ID: i.state.ID, Name: i.state
 // implementation must not call the instance that is calling it. After a trap, an exit or a call
 // that was cut off by its context, the instance is of no use any more: that call
 // and all later ones fail with ABORTED or the context's code, and its calls that are
-// pending are cancelled. An unknown
-// function is NOT_FOUND.
+// pending are cancelled. A call whose context has ended before it starts fails with the
+// context's code, and changes nothing. An unknown function is NOT_FOUND.
 func (i *Instance) Call(ctx context.Context, function string, params ...uint64) ([]uint64, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -382,6 +399,9 @@ func (i *Instance) Call(ctx context.Context, function string, params ...uint64) 
 	}
 	runCtx, stop := i.context(ctx)
 	defer stop()
+	if err := runCtx.Err(); err != nil {
+		return nil, i.guest.explain(ctx, err)
+	}
 	results, err := f.Call(runCtx, params...)
 	if err != nil {
 		err = i.guest.explain(ctx, err)

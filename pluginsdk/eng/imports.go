@@ -16,7 +16,7 @@ import (
 // in the one error it returns. The caller holds h.mu.
 func (h *Host) checkImports(g *Guest) error {
 	var lines []string
-	for _, d := range g.compiled.ImportedFunctions() {
+	for _, d := range g.imports {
 		module, name, _ := d.Import()
 		problem := h.checkImport(g, module, name, d)
 		if problem == "" && module != wasiModule && !g.outline.hasMemory {

@@ -124,8 +124,9 @@ type guestOption func(*guestConfig)
 
 func (o guestOption) applyGuest(c *guestConfig) { o(c) }
 
-// Trusted leaves out the checks that let a guest be stopped at any point. It
-// makes a guest that does much work 1.5 to 2.7 times as fast. But one that loops
+// Trusted leaves out the checks that let a guest be stopped at any point. That saves
+// what docs/rationale.md has figures of: a few percent of most work, more in loops of
+// few instructions. But a guest that loops
 // for ever cannot be stopped, and as the host's garbage collector waits for it,
 // it takes the host with it. Use it for guests you would link into the host.
 func Trusted() GuestOption {

@@ -51,13 +51,11 @@ func signatureText(types []api.ValueType) string {
 
 // boxKind tells sandboxes apart.
 type boxKind struct {
-	trusted  bool // its guests cannot be interrupted
 	overlaps bool // its guests import parigot.await
 }
 
-// sandbox is a wazero runtime. There are up to four in a Host, since whether a
-// guest can be interrupted is a property of its runtime, and what WASI it gets is
-// one of the modules in it.
+// sandbox is a wazero runtime. There are up to two in a Host, since what WASI a guest
+// gets is one of the modules in it.
 type sandbox struct {
 	runtime wazero.Runtime
 	wasi    map[string]api.FunctionDefinition
@@ -75,8 +73,7 @@ func (h *Host) box(ctx context.Context, kind boxKind) (*sandbox, error) {
 	pages := min(h.config.memoryLimit/pageSize, 65536)
 	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(h.cache).
-		WithMemoryLimitPages(uint32(pages)).
-		WithCloseOnContextDone(!kind.trusted))
+		WithMemoryLimitPages(uint32(pages)))
 	b := &sandbox{runtime: runtime}
 	if err := b.furnish(ctx, kind.overlaps); err != nil {
 		return nil, fmt.Errorf("make a sandbox: %w", err)
@@ -101,6 +98,7 @@ func (b *sandbox) furnish(ctx context.Context, overlaps bool) error {
 	export(m, abi.Header, header, headerSignature, []string{"ptr", "len"})
 	export(m, abi.Await, await, awaitSignature, []string{"timeout_ns", "ptr", "cap"})
 	export(m, abi.Cancel, cancel, cancelSignature, []string{"handle"})
+	export(m, refuelName, refuel, refuelSignature, nil)
 	_, err := m.Instantiate(ctx)
 	return err
 }
