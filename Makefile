@@ -23,7 +23,7 @@ GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test soak chaos corpus vet lint lintfix bench bench-full bench-micro bench-gen bench-queue bench-syscall fuzz tools clean
+.PHONY: help demo generate check-generated test soak chaos chaos-process corpus vet lint lintfix bench bench-full bench-micro bench-gen bench-queue bench-syscall fuzz tools clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -78,6 +78,9 @@ soak: ## Kill the queue's host 200 times while its guests work
 
 chaos: ## End 50 guests that call each other, in all ways there are, for a minute
 	@go test ./examples/syscall -run '^TestGuestChaos$$' -v -timeout 30m -chaos.guests 50 -chaos.time 1m
+
+chaos-process: ## Kill a plugin's process 1000 times while guests call it
+	@go test ./pluginsdk/process -run '^TestKill$$' -v -timeout 30m -kills 1000
 
 corpus: ## Generate and compile the services of all corpus modules, and print the scoreboard
 	@cd internal/corpus && go test -tags corpusfull -run Grouping -timeout 60m . && go run -tags corpusfull ./cmd/corpus
