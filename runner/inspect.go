@@ -56,7 +56,7 @@ exit code is 1 when messages of the two do not fit each other.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON, whose fields docs/runner.md describes")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON, whose fields docs/guests.md describes")
 	cmd.Flags().StringVar(&diff, "diff", "", "show what changed from this `file`")
 	return cmd
 }
@@ -74,7 +74,7 @@ func output(w io.Writer, asJSON bool, what texter) error {
 	return e.Encode(what)
 }
 
-// inspection is what inspect shows. Its JSON is documented in docs/runner.md: fields
+// inspection is what inspect shows. Its JSON is documented in docs/guests.md: fields
 // are added, and never change.
 type inspection struct {
 	File string `json:"file"`
@@ -106,8 +106,6 @@ type inspection struct {
 	Contract json.RawMessage `json:"contract,omitempty"`
 	// Notes say what could not be found.
 	Notes []string `json:"notes,omitempty"`
-	// Loads says why a plugin would not load into this program: nothing when it would.
-	Loads []string `json:"does_not_load,omitempty"`
 
 	contract *contract.Contract
 }

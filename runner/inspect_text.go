@@ -43,9 +43,6 @@ func (i *inspection) text(w io.Writer) {
 	if i.Kind == "guest" {
 		i.guestText(w)
 	}
-	for _, reason := range i.Loads {
-		line("does not load into this program: %s", reason)
-	}
 	for _, note := range i.Notes {
 		line("note: %s", note)
 	}
@@ -96,7 +93,7 @@ func (m *memoryInfo) String() string {
 	return humanize.IBytes(m.Min) + " to " + humanize.IBytes(m.Max)
 }
 
-// changes are what inspect --diff shows. Its JSON is documented in docs/runner.md, as
+// changes are what inspect --diff shows. Its JSON is documented in docs/guests.md, as
 // that of inspection.
 type changes struct {
 	Old string `json:"old"`
