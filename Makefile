@@ -23,7 +23,7 @@ GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test soak chaos chaos-process corpus vet lint lintfix bench bench-full bench-micro bench-gen bench-queue bench-syscall fuzz tools clean
+.PHONY: help demo generate check-generated test soak chaos chaos-process corpus vet lint lintfix bench bench-full bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -44,11 +44,14 @@ demo: generate ## Generate, build plugins and guests, run them: the examples end
 	@echo "==> building the host and running the guests on it: examples/syscall/demo"
 	@go run ./examples/syscall/demo -greeting build/greeting-guest.wasm -hello build/hello-guest.wasm -cache build/cache
 
-tools:
+tools: validate-proto
 	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"
 	@$(BUF) --version >/dev/null
 	@echo "==> building sqlc, unless it is in Go's cache already (the first time takes about four minutes)"
 	@$(SQLC) version >/dev/null
+
+validate-proto:
+	@.ci/validate-proto
 
 generate: tools ## Generate Go code from all proto files, and from SQL
 	@echo "==> generating Go code from the proto files with buf"
@@ -85,7 +88,7 @@ chaos-process: ## Kill a plugin's process 1000 times while guests call it
 corpus: ## Generate and compile the services of all corpus modules, and print the scoreboard
 	@cd internal/corpus && go test -tags corpusfull -run Grouping -timeout 60m . && go run -tags corpusfull ./cmd/corpus
 
-lint: ## Run all linters, for the host and for wasip1
+lint: validate-proto ## Run all linters, for the host and for wasip1
 	@echo "==> linting (the first time builds golangci-lint, which takes minutes)"
 	@$(BUF) lint
 	@buf=$$($(TOOL) -n buf) && cd pluginsdk/proto && "$$buf" lint # as those see it who copy it
@@ -96,7 +99,7 @@ lint: ## Run all linters, for the host and for wasip1
 		(cd bench && "$$linter" run ./...) && \
 		(cd internal/corpus && "$$linter" run ./...)
 
-lintfix: ## Format proto and Go files, and fix what linters can
+lintfix: validate-proto ## Format proto and Go files, and fix what linters can
 	@$(BUF) format --write
 	@$(LINT) run --fix ./...
 

@@ -149,3 +149,24 @@ func TestImplIsClosedWithTheEngine(t *testing.T) {
 	require.Len(t, closed, 2)
 	require.ErrorIs(t, h.Register(t.Context(), eng.HostModule{Name: "late"}), status.Of(status.Unavailable))
 }
+
+type drainer struct{ pluginsdk.Drainer }
+
+// TestWithDrainer: what a plugin offers to drain guests with reaches the host that asks,
+// and a plugin that offers nothing changes nothing.
+func TestWithDrainer(t *testing.T) {
+	t.Parallel()
+	offers := pluginsdk.InitFunc(func(ctx context.Context, _ eng.Engine) bool {
+		pluginsdk.OfferDrainer(ctx, drainer{})
+		return true
+	})
+	var got pluginsdk.Drainer
+	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), pluginsdk.InitAll(), pluginsdk.WithDrainer(&got)))
+	require.Nil(t, got)
+	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), offers))
+	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), offers, pluginsdk.WithDrainer(nil)))
+	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), offers, pluginsdk.WithDrainer(&got)))
+	require.Equal(t, drainer{}, got)
+	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), pluginsdk.InitAll(), pluginsdk.WithDrainer(&got)))
+	require.Equal(t, drainer{}, got)
+}

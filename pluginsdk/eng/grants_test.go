@@ -26,3 +26,13 @@ func TestGrants(t *testing.T) {
 	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
 	require.ErrorContains(t, err, "test.v1.Test.Echo: not granted: grant test.v1.Test.Echo, or all of test.v1.Test")
 }
+
+// TestImports: a host can see what a guest needs before it runs.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	want := eng.Import{Module: "test.v1.Test", Name: "Echo", Service: "test.v1.Test", Method: "Echo", Registered: true, Granted: true}
+	require.Equal(t, []eng.Import{want}, compile(t, h).Imports())
+	want.Granted = false
+	require.Equal(t, []eng.Import{want}, compile(t, h, eng.WithGrants(eng.Grants{})).Imports())
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -25,7 +26,8 @@ import (
 type Guest struct {
 	host   *Host
 	name   string
-	grants *Grants // nil: everything
+	grants *Grants       // nil: everything
+	budget time.Duration // of calls; 0: that of the host
 	*program
 }
 
@@ -37,15 +39,17 @@ type program struct {
 	contract *contract.Contract       // nil: it has none
 	fits     bool                     // the contract goes with all that is registered; guarded by Host.mu
 	imports  []api.FunctionDefinition // what the guest itself imports
+	pages    uint32                   // that its memory may have
 }
 
 type programKey struct {
 	sum     [sha256.Size]byte
 	trusted bool
+	pages   uint32 // that its memory may have
 }
 
 func (k programKey) String() string {
-	return hex.EncodeToString(k.sum[:]) + strconv.FormatBool(k.trusted)
+	return hex.EncodeToString(k.sum[:]) + strconv.FormatBool(k.trusted) + strconv.FormatUint(uint64(k.pages), 10)
 }
 
 // Compile compiles a guest. name is for logs, for [Caller] and for the guest's own
@@ -58,7 +62,7 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 	for _, o := range opts {
 		o.applyGuest(&c)
 	}
-	key := programKey{sha256.Sum256(wasm), c.trusted}
+	key := programKey{sha256.Sum256(wasm), c.trusted, h.config.pages(c.memoryLimit)}
 	work := h.compiling.DoChan(key.String(), func() (any, error) { return h.compile(context.WithoutCancel(ctx), key, wasm) })
 	select {
 	case r := <-work:
@@ -66,7 +70,7 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 			return nil, fmt.Errorf("compile guest %q: %w", name, r.Err)
 		}
 		p, _ := r.Val.(*program)
-		return &Guest{host: h, name: name, grants: c.grants, program: p}, nil
+		return &Guest{host: h, name: name, grants: c.grants, budget: c.budget, program: p}, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("compile guest %q: %w", name, ctx.Err())
 	}
@@ -76,7 +80,7 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if p := h.known(key); p != nil {
 		return p, nil
 	}
-	confined, outline, err := confine(wasm)
+	confined, outline, err := confine(wasm, key.pages)
 	if err != nil {
 		return nil, status.Error(status.InvalidArgument, err.Error())
 	}
@@ -109,7 +113,7 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if h.closed {
 		return nil, errors.Join(errClosed(), compiled.Close(ctx))
 	}
-	p := &program{box: b, compiled: compiled, outline: outline, contract: built, imports: compiled.ImportedFunctions()}
+	p := &program{box: b, compiled: compiled, outline: outline, contract: built, pages: key.pages, imports: compiled.ImportedFunctions()}
 	if !key.trusted {
 		p.imports = withoutRefuel(p.imports)
 	}
@@ -189,6 +193,7 @@ func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, er
 	defer func() { err = errors.Join(err, i.end(ctx)) }()
 	defer i.cancelCallsAfter(ctx)()
 	err = i.launch(ctx, "_start")
+	i.measure()
 	exit, exited := errors.AsType[*sys.ExitError](err)
 	switch {
 	case err == nil:
@@ -250,6 +255,12 @@ func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) 
 	}
 	i := &Instance{guest: g, state: state, config: c}
 	i.unhook = i.cancelCallsAfter(g.host.alive)
+	if err := i.openMounts(); err != nil {
+		return nil, errors.Join(err, i.end(ctx))
+	}
+	if c.onStart != nil {
+		c.onStart(i.Caller())
+	}
 	return i, nil
 }
 
@@ -277,15 +288,27 @@ func (i *Instance) launch(ctx context.Context, function string) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err // a guest looks at its context only after some work
 	}
-	i.module, err = i.guest.box.runtime.InstantiateModule(withMemory(ctx), i.guest.compiled, i.moduleConfig(function))
+	i.module, err = i.guest.box.runtime.InstantiateModule(withMemory(ctx, &i.memory), i.guest.compiled, i.moduleConfig())
+	if err != nil {
+		return err
+	}
+	// wazero would run it by itself, and forget the module when it fails.
+	f := i.module.ExportedFunction(function)
+	if f == nil {
+		return nil
+	}
+	_, err = f.Call(ctx)
+	if exit, ok := errors.AsType[*sys.ExitError](err); ok && exit.ExitCode() == 0 {
+		return nil
+	}
 	return err
 }
 
-func (i *Instance) moduleConfig(function string) wazero.ModuleConfig {
+func (i *Instance) moduleConfig() wazero.ModuleConfig {
 	c := i.config
 	m := wazero.NewModuleConfig().
-		WithName(""). // any number of instances
-		WithStartFunctions(function).
+		WithName("").         // any number of instances
+		WithStartFunctions(). // launch calls it
 		WithArgs(append([]string{i.guest.name}, c.args...)...).
 		WithRandSource(rand.Reader).
 		// With the fake clocks that are wazero's default, a Go guest's garbage
@@ -293,6 +316,9 @@ func (i *Instance) moduleConfig(function string) wazero.ModuleConfig {
 		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep)
 	for _, kv := range c.env {
 		m = m.WithEnv(kv[0], kv[1])
+	}
+	if len(c.mounts) > 0 {
+		m = m.WithFSConfig(i.mountConfig())
 	}
 	if c.stdin != nil {
 		m = m.WithStdin(c.stdin)
@@ -356,7 +382,9 @@ type Instance struct {
 	module      api.Module
 	running     context.Context // of the call that runs, on the goroutine that runs it
 	interrupted bool
-	unhook      func() // from the engine's life
+	unhook      func()     // from the engine's life
+	roots       []*os.Root // of its mounts
+	memory      uint64     // its size, in bytes
 
 	mu     sync.Mutex
 	broken error
@@ -430,7 +458,7 @@ func (i *Instance) end(ctx context.Context) error {
 	defer i.guest.host.leave(ctx, i)
 	i.unhook()
 	if i.module == nil {
-		return nil
+		return i.closeMounts()
 	}
-	return i.module.Close(context.WithoutCancel(ctx))
+	return errors.Join(i.module.Close(context.WithoutCancel(ctx)), i.closeMounts())
 }

@@ -1,6 +1,7 @@
 package eng
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -287,7 +288,7 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		ID:   id.New[id.HostKind](),
 		Name: g.name,
 		Limits: instance.Limits{
-			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, Budget: h.config.budget,
+			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, Budget: cmp.Or(g.budget, h.config.budget),
 		},
 		Logger:   h.config.logger,
 		Counters: &h.counters,

@@ -156,6 +156,27 @@ func TestGuestIsStoppedAtItsLimits(t *testing.T) {
 	require.ErrorContains(t, err, "memory")
 }
 
+// TestGuestMemoryLimit: a guest can have a limit of its own, which others do not have, and
+// the host can see that it reached it.
+func TestGuestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 20
+	h := newHost(t, eng.WithMemoryLimit(4<<30))
+	var usage eng.Usage
+	code, err := compile(t, h, eng.GuestMemoryLimit(limit)).Run(t.Context(), eng.WithArgs("grow"), eng.WithUsage(&usage))
+	require.NoError(t, err)
+	require.EqualValues(t, 2, code)
+	require.EqualValues(t, limit, usage.MemoryLimit)
+	require.LessOrEqual(t, usage.Memory, usage.MemoryLimit)
+	require.Greater(t, usage.Memory, usage.MemoryLimit*3/4)
+
+	_, err = compile(t, h).Run(t.Context(), eng.WithArgs("exit"), eng.WithUsage(&usage))
+	require.NoError(t, err)
+	require.EqualValues(t, 4<<30, usage.MemoryLimit)
+	_, err = h.Compile(t.Context(), "big", guesttest.Build(t, "testdata/guest"), eng.GuestMemoryLimit(1<<20))
+	require.ErrorContains(t, err, "bytes of memory to begin with, more than its limit of 1048576")
+}
+
 func TestGuestIsStoppedInItsSleep(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

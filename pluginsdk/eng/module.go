@@ -19,6 +19,8 @@ type outline struct {
 	foreign []foreignImport
 	// hasMemory tells whether the module has a memory.
 	hasMemory bool
+	// leastPages is how many pages of memory it has to begin with.
+	leastPages uint32
 	// overlaps tells whether the module imports parigot.await.
 	overlaps bool
 }
@@ -26,9 +28,10 @@ type outline struct {
 type foreignImport struct{ module, name, kind string }
 
 // confine reads the outline of a module, and returns the module with tables that
-// cannot grow. A table without a maximum could grow by gigabytes of the host's
-// memory; table.grow may always fail, and does so then.
-func confine(module []byte) ([]byte, outline, error) {
+// cannot grow, and with a memory that grows to maxPages at most. A table without a
+// maximum could grow by gigabytes of the host's memory; table.grow may always fail, and
+// does so then.
+func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 	var o outline
 	out := append(make([]byte, 0, len(module)+16), module[:min(len(module), wasm.Preamble)]...)
 	for s, err := range wasm.Sections(module) {
@@ -42,7 +45,7 @@ func confine(module []byte) ([]byte, outline, error) {
 		case wasm.SectionTable:
 			content = tables(&r)
 		case wasm.SectionMemory:
-			o.hasMemory = r.U32() > 0
+			content = memories(&r, &o, maxPages)
 		}
 		if err := r.Err(); err != nil {
 			return nil, o, fmt.Errorf("the module is malformed: %w", err)
@@ -50,6 +53,9 @@ func confine(module []byte) ([]byte, outline, error) {
 		out = append(out, s.ID)
 		out = binary.AppendUvarint(out, uint64(len(content)))
 		out = append(out, content...)
+	}
+	if o.leastPages > maxPages {
+		return nil, o, fmt.Errorf("it needs %d bytes of memory to begin with, more than its limit of %d", uint64(o.leastPages)*pageSize, uint64(maxPages)*pageSize)
 	}
 	return out, o, nil
 }
@@ -77,6 +83,29 @@ func tables(r *wasm.Reader) []byte {
 		out = append(out, 1) // there is a maximum, and it is the minimum
 		out = binary.AppendUvarint(out, uint64(size))
 		out = binary.AppendUvarint(out, uint64(size))
+	}
+	return out
+}
+
+// memories reads the memory section and returns it with a memory that grows to maxPages
+// at most.
+func memories(r *wasm.Reader, o *outline, maxPages uint32) []byte {
+	n := r.U32()
+	o.hasMemory = n > 0
+	out := binary.AppendUvarint(nil, uint64(n))
+	for ; n > 0 && r.Err() == nil; n-- {
+		flags := r.Byte()
+		if flags > 1 {
+			r.Fail("a memory is neither of 32 bits nor its guest's own")
+		}
+		least, most := r.U32(), maxPages
+		if flags == 1 {
+			most = min(r.U32(), maxPages)
+		}
+		o.leastPages = max(o.leastPages, least)
+		out = append(out, 1)
+		out = binary.AppendUvarint(out, uint64(least))
+		out = binary.AppendUvarint(out, uint64(most))
 	}
 	return out
 }

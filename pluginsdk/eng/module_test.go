@@ -86,11 +86,11 @@ func FuzzConfine(f *testing.F) {
 	f.Add([]byte(preamble + sectionOf(2, "\x03\x01a\x01b\x02\x00\x01\x01a\x01c\x03\x7f\x00\x01a\x01d\x01\x70\x00\x01")))
 	f.Add([]byte(preamble + "\x04\xff\xff\xff\xff\x0f"))
 	f.Fuzz(func(t *testing.T, wasm []byte) {
-		confined, _, err := confine(wasm)
+		confined, _, err := confine(wasm, 16)
 		if err != nil {
 			return
 		}
-		again, _, err := confine(confined)
+		again, _, err := confine(confined, 16)
 		require.NoError(t, err)
 		require.Equal(t, confined, again, "there is nothing left to confine")
 		ctx := context.Background()

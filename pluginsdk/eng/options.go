@@ -112,12 +112,23 @@ func newHostConfig(opts []Option) hostConfig {
 	return c
 }
 
+// pages returns how many pages of memory a guest may have that has a limit of its own,
+// in bytes, or 0.
+func (c hostConfig) pages(limit uint64) uint32 {
+	if limit == 0 || limit > c.memoryLimit {
+		limit = c.memoryLimit
+	}
+	return uint32(min(limit/pageSize, 65536))
+}
+
 // GuestOption changes how [Host.Compile] compiles a guest.
 type GuestOption interface{ applyGuest(*guestConfig) }
 
 type guestConfig struct {
-	trusted bool
-	grants  *Grants
+	trusted     bool
+	grants      *Grants
+	memoryLimit uint64
+	budget      time.Duration
 }
 
 type guestOption func(*guestConfig)
@@ -133,6 +144,19 @@ func Trusted() GuestOption {
 	return guestOption(func(c *guestConfig) { c.trusted = true })
 }
 
+// GuestMemoryLimit bounds the memory of each instance of a guest, as [WithMemoryLimit]
+// does for all. More than that has no effect. The default, and 0, is the limit for all.
+func GuestMemoryLimit(bytes uint64) GuestOption {
+	return guestOption(func(c *guestConfig) { c.memoryLimit = bytes })
+}
+
+// GuestCallBudget sets how long a call of the guest may take when its method does not
+// say, instead of [WithCallBudget]. The default, and 0, is the budget of the engine; a
+// negative budget means that calls may take for ever.
+func GuestCallBudget(d time.Duration) GuestOption {
+	return guestOption(func(c *guestConfig) { c.budget = d })
+}
+
 // RunOption changes how an instance of a guest is started.
 type RunOption interface{ applyRun(*runConfig) }
 
@@ -141,6 +165,9 @@ type runConfig struct {
 	env            [][2]string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	mounts         []mount
+	onStart        func(Caller)
+	usage          *Usage
 }
 
 type runOption func(*runConfig)
@@ -194,4 +221,11 @@ func WithStdout(w io.Writer) RunOption {
 // WithStderr sets where the guest's standard error goes, as [WithStdout] does.
 func WithStderr(w io.Writer) RunOption {
 	return runOption(func(c *runConfig) { c.stderr = w })
+}
+
+// WithOnStart has fn called with who the instance is to plugins, before its first
+// instruction, on the goroutine that starts it. The default and nil mean that nobody
+// wants to know.
+func WithOnStart(fn func(Caller)) RunOption {
+	return runOption(func(c *runConfig) { c.onStart = fn })
 }

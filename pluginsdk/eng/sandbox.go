@@ -70,10 +70,9 @@ func (h *Host) box(ctx context.Context, kind boxKind) (*sandbox, error) {
 		return b, nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	pages := min(h.config.memoryLimit/pageSize, 65536)
 	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(h.cache).
-		WithMemoryLimitPages(uint32(pages)))
+		WithMemoryLimitPages(h.config.pages(0)))
 	b := &sandbox{runtime: runtime}
 	if err := b.furnish(ctx, kind.overlaps); err != nil {
 		return nil, fmt.Errorf("make a sandbox: %w", err)

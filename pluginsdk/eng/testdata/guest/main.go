@@ -57,6 +57,7 @@ var modes = map[string]func(args []string){
 	"hostile":  hostile,
 	"bench":    bench,
 	"deadline": deadline,
+	"files":    files,
 }
 
 var (

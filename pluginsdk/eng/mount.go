@@ -1,0 +1,62 @@
+package eng
+
+import (
+	"errors"
+	"os"
+	"path"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/rootfs"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+type mount struct {
+	host, guest string
+	writable    bool
+}
+
+// WithMount gives the guest the directory host of the host as guest, an absolute path
+// with slashes, to read, and to change if writable. What is outside of the directory
+// stays out of its reach, whatever symbolic links and paths say; the guest makes no
+// links, opens nothing but files and directories, and has at most 1024 of them open. How much it may write is not bounded. A
+// directory that cannot be opened, and a path that is not absolute and clean, are
+// FAILED_PRECONDITION and INVALID_ARGUMENT when the guest starts. Without this option a
+// guest has no files.
+func WithMount(host, guest string, writable bool) RunOption {
+	return runOption(func(c *runConfig) { c.mounts = append(c.mounts, mount{host, guest, writable}) })
+}
+
+// openMounts opens the directories that the instance sees. closeMounts closes them.
+func (i *Instance) openMounts() error {
+	for _, m := range i.config.mounts {
+		if !path.IsAbs(m.guest) || path.Clean(m.guest) != m.guest {
+			return status.Errorf(status.InvalidArgument, "a guest cannot see a directory as %q: the path has to be absolute, without . and ..", m.guest)
+		}
+		root, err := os.OpenRoot(m.host)
+		if err != nil {
+			return status.Wrap(status.FailedPrecondition, err, "the directory for "+m.guest+" cannot be used")
+		}
+		i.roots = append(i.roots, root)
+	}
+	return nil
+}
+
+func (i *Instance) mountConfig() wazero.FSConfig {
+	budget := new(rootfs.Budget)
+	c := wazero.NewFSConfig()
+	for n, m := range i.config.mounts {
+		c = c.(sysfs.FSConfig).WithSysFSMount(rootfs.New(i.roots[n], m.writable, budget), m.guest) //nolint:errcheck // it is documented to be one
+	}
+	return c
+}
+
+func (i *Instance) closeMounts() error {
+	var errs []error
+	for _, root := range i.roots {
+		errs = append(errs, root.Close())
+	}
+	i.roots = nil
+	return errors.Join(errs...)
+}
