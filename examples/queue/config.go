@@ -49,6 +49,10 @@ type settings struct {
 	maxDatabaseBytes uint64 // 0: no limit
 	keepDone         time.Duration
 	busyTimeout      time.Duration
+
+	// Tests have other values than hosts.
+	minOutside   int   // see the constant
+	segmentBytes int64 // likewise
 }
 
 // newSettings checks cfg. Its errors are for whoever configures the host, and
@@ -61,6 +65,8 @@ func newSettings(cfg *queuev1.QueueConfig) (settings, error) {
 		maxPayload:       defaultMaxPayload,
 		maxQueues:        defaultMaxQueues,
 		maxDatabaseBytes: cfg.GetMaxDatabaseBytes(),
+		minOutside:       minOutside,
+		segmentBytes:     segmentBytes,
 	}
 	if n := cfg.GetMaxPayloadBytes(); n > largestMaxPayload {
 		return settings{}, fmt.Errorf("queue: QueueConfig.max_payload_bytes is %d: set it to at most %d", n, largestMaxPayload)

@@ -46,9 +46,10 @@ const hangs = 2 * time.Minute
 //   - What was done is not received again; of a MarkDone whose answer got lost, all
 //     messages are, or none.
 //   - What was received has its delivery counted.
-//   - Nothing is received that was not sent, nor a payload that is not whole.
+//   - Nothing is received that was not sent, nor a payload of which a byte is
+//     another, whether it was in the database or beside it.
 //
-// And the database is whole after each kill. A kill leaves what the host wrote in
+// And the database and all payloads are whole after each kill. A kill leaves what the host wrote in
 // the memory of the system, so this says nothing about a power cut; see
 // durability_test.go.
 func TestCrash(t *testing.T) {
@@ -73,6 +74,7 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d kills, %d lines; messages sent: %d, of these acknowledged: %d; deliveries: %d, of these repeated: %d; done: %d",
 		*kills, l.lines, l.texts["sending"], l.texts["sent"], l.texts["received"], l.repeated(), l.texts["done"])
 	require.NotZero(t, l.texts["sent"])
+	require.NotEmpty(t, segmentsOf(t, b.database), "no payload was large")
 	require.NotZero(t, l.repeated(), "nothing was left to come back by a host that was killed")
 }
 
@@ -239,8 +241,8 @@ func (p *process) wait() error {
 }
 
 // copyDatabase copies what is in the files of a database and returns where the
-// copy is. Its users must not write meanwhile. What they share memory for is made
-// anew from the log.
+// copy is, which has the same payload segments. Its users must not write meanwhile.
+// What they share memory for is made anew from the log.
 func copyDatabase(t *testing.T, database string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "copy.db")
@@ -252,10 +254,11 @@ func copyDatabase(t *testing.T, database string) string {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(to+suffix, content, 0o600))
 	}
+	require.NoError(t, os.Symlink(database+payloadDir, to+payloadDir))
 	return to
 }
 
-// requireWhole has SQLite check all of a database.
+// requireWhole has SQLite check all of a database, and reads all payloads.
 func requireWhole(t *testing.T, database string) {
 	t.Helper()
 	db := openSQL(t, database)
@@ -264,6 +267,10 @@ func requireWhole(t *testing.T, database string) {
 	require.Equal(t, "ok", result)
 	require.ErrorIs(t, db.QueryRow("PRAGMA foreign_key_check").Scan(&result), sql.ErrNoRows)
 	require.NoError(t, db.Close())
+	if count(t, database, "SELECT count(*) FROM sqlite_schema WHERE name = 'parigot_test_message_payload'") == 1 {
+		_, errs := payloadsOf(t, database)
+		require.Empty(t, errs)
+	}
 }
 
 func count(t *testing.T, database, query string) (n int) {

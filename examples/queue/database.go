@@ -28,7 +28,7 @@ var migrationFiles embed.FS
 // tables up to date. It has one connection: SQLite takes one writer at a time,
 // and a database in memory belongs to a connection.
 func openDatabase(ctx context.Context, s *settings) (*sql.DB, error) {
-	if err := touch(s.database); err != nil {
+	if err := s.touch(); err != nil {
 		return nil, err
 	}
 	connector, err := sqlite.NewConnector(s.dataSource())
@@ -45,8 +45,10 @@ func openDatabase(ctx context.Context, s *settings) (*sql.DB, error) {
 }
 
 // touch makes the file, as SQLite would give it to everybody, and says what
-// SQLite cannot: why it does not work.
-func touch(path string) error {
+// SQLite cannot: why it does not work. It follows links, so that what is beside the
+// file is found by all.
+func (s *settings) touch() error {
+	path := s.database
 	if path == inMemory {
 		return nil
 	}
@@ -57,6 +59,9 @@ func touch(path string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("queue: QueueConfig.database cannot be opened for writing: %w", err)
+	}
+	if s.database, err = filepath.EvalSymlinks(path); err != nil {
+		return errors.Join(fmt.Errorf("queue: QueueConfig.database: %w", err), f.Close())
 	}
 	return f.Close()
 }

@@ -26,6 +26,9 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.addLargeMessageStmt, err = db.PrepareContext(ctx, addLargeMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query AddLargeMessage: %w", err)
+	}
 	if q.addMessageStmt, err = db.PrepareContext(ctx, addMessage); err != nil {
 		return nil, fmt.Errorf("error preparing query AddMessage: %w", err)
 	}
@@ -71,6 +74,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.newMessagesStmt, err = db.PrepareContext(ctx, newMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query NewMessages: %w", err)
 	}
+	if q.nextSegmentStmt, err = db.PrepareContext(ctx, nextSegment); err != nil {
+		return nil, fmt.Errorf("error preparing query NextSegment: %w", err)
+	}
 	if q.otherQueuesStmt, err = db.PrepareContext(ctx, otherQueues); err != nil {
 		return nil, fmt.Errorf("error preparing query OtherQueues: %w", err)
 	}
@@ -89,6 +95,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.returnedMessagesStmt, err = db.PrepareContext(ctx, returnedMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query ReturnedMessages: %w", err)
 	}
+	if q.segmentEndStmt, err = db.PrepareContext(ctx, segmentEnd); err != nil {
+		return nil, fmt.Errorf("error preparing query SegmentEnd: %w", err)
+	}
 	if q.shortenLeasesStmt, err = db.PrepareContext(ctx, shortenLeases); err != nil {
 		return nil, fmt.Errorf("error preparing query ShortenLeases: %w", err)
 	}
@@ -103,6 +112,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.addLargeMessageStmt != nil {
+		if cerr := q.addLargeMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addLargeMessageStmt: %w", cerr)
+		}
+	}
 	if q.addMessageStmt != nil {
 		if cerr := q.addMessageStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addMessageStmt: %w", cerr)
@@ -178,6 +192,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing newMessagesStmt: %w", cerr)
 		}
 	}
+	if q.nextSegmentStmt != nil {
+		if cerr := q.nextSegmentStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nextSegmentStmt: %w", cerr)
+		}
+	}
 	if q.otherQueuesStmt != nil {
 		if cerr := q.otherQueuesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing otherQueuesStmt: %w", cerr)
@@ -206,6 +225,11 @@ func (q *Queries) Close() error {
 	if q.returnedMessagesStmt != nil {
 		if cerr := q.returnedMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing returnedMessagesStmt: %w", cerr)
+		}
+	}
+	if q.segmentEndStmt != nil {
+		if cerr := q.segmentEndStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing segmentEndStmt: %w", cerr)
 		}
 	}
 	if q.shortenLeasesStmt != nil {
@@ -262,6 +286,7 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                         DBTX
 	tx                         *sql.Tx
+	addLargeMessageStmt        *sql.Stmt
 	addMessageStmt             *sql.Stmt
 	buryMessageStmt            *sql.Stmt
 	buryMessagesStmt           *sql.Stmt
@@ -277,12 +302,14 @@ type Queries struct {
 	locateStmt                 *sql.Stmt
 	markDoneStmt               *sql.Stmt
 	newMessagesStmt            *sql.Stmt
+	nextSegmentStmt            *sql.Stmt
 	otherQueuesStmt            *sql.Stmt
 	queueKeyStmt               *sql.Stmt
 	removeDoneStmt             *sql.Stmt
 	removeMessageStmt          *sql.Stmt
 	retrieveMessageStmt        *sql.Stmt
 	returnedMessagesStmt       *sql.Stmt
+	segmentEndStmt             *sql.Stmt
 	shortenLeasesStmt          *sql.Stmt
 	testNameExistsStmt         *sql.Stmt
 	updateMessageRetrievedStmt *sql.Stmt
@@ -292,6 +319,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                         tx,
 		tx:                         tx,
+		addLargeMessageStmt:        q.addLargeMessageStmt,
 		addMessageStmt:             q.addMessageStmt,
 		buryMessageStmt:            q.buryMessageStmt,
 		buryMessagesStmt:           q.buryMessagesStmt,
@@ -307,12 +335,14 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		locateStmt:                 q.locateStmt,
 		markDoneStmt:               q.markDoneStmt,
 		newMessagesStmt:            q.newMessagesStmt,
+		nextSegmentStmt:            q.nextSegmentStmt,
 		otherQueuesStmt:            q.otherQueuesStmt,
 		queueKeyStmt:               q.queueKeyStmt,
 		removeDoneStmt:             q.removeDoneStmt,
 		removeMessageStmt:          q.removeMessageStmt,
 		retrieveMessageStmt:        q.retrieveMessageStmt,
 		returnedMessagesStmt:       q.returnedMessagesStmt,
+		segmentEndStmt:             q.segmentEndStmt,
 		shortenLeasesStmt:          q.shortenLeasesStmt,
 		testNameExistsStmt:         q.testNameExistsStmt,
 		updateMessageRetrievedStmt: q.updateMessageRetrievedStmt,

@@ -57,8 +57,9 @@ func printDeadLetters(ctx context.Context, database string) (err error) {
 		return err
 	}
 	for _, m := range messages {
+		encoded, err := queue.ReadPayload(database, m)
 		payload, text := new(anypb.Any), new(wrapperspb.StringValue)
-		if err := errors.Join(proto.Unmarshal(m.Payload, payload), payload.UnmarshalTo(text)); err != nil {
+		if err := errors.Join(err, proto.Unmarshal(encoded, payload), payload.UnmarshalTo(text)); err != nil {
 			return err
 		}
 		fmt.Printf("%q, received %d times\n", text.GetValue(), m.ReceivedCount.Int64)

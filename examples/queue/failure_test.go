@@ -31,7 +31,7 @@ func TestFullDisk(t *testing.T) {
 	b := setup(t, nil)
 	b.limitFile()
 	q := b.createQueue("q")
-	big := strings.Repeat("x", 50_000)
+	big := strings.Repeat("x", 30_000) // two of them are in their rows
 	var acknowledged []*parigotpb.Id
 	var err error
 	for err == nil {
@@ -101,7 +101,7 @@ func TestFullDiskInAGroup(t *testing.T) {
 	b := setup(t, nil)
 	b.limitFile()
 	q := b.createQueue("q")
-	big := strings.Repeat("x", 100_000)
+	big := strings.Repeat("x", 60_000) // in its row
 	var mu sync.Mutex
 	var sent []*parigotpb.Id
 	failed := 0
@@ -260,6 +260,15 @@ func TestDamagedRow(t *testing.T) {
 	require.EqualValues(t, 3, b.length(q), "it can be repaired")
 }
 
+// insertion returns what Send does as a job.
+func (b *bundle) insertion(queueID *parigotpb.Id, texts ...string) func(context.Context, *Queries) error {
+	return func(ctx context.Context, q *Queries) error {
+		batch, err := b.store.batchOf(messagesOf(b.t, texts))
+		require.NoError(b.t, err)
+		return b.store.insert(ctx, q, queuev1parigot.QueueIdFromProto(queueID), batch)
+	}
+}
+
 func TestPanicBelongsToItsJob(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
@@ -274,11 +283,7 @@ func TestOneOfAGroupFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	q := b.createQueue("q")
-	insertOne := func(ctx context.Context, queries *Queries) error {
-		messages, err := b.store.contentOf([]*queuev1.QueueMsg{{Payload: textPayload(t, "x")}})
-		require.NoError(t, err)
-		return insert(ctx, queries, queuev1parigot.QueueIdFromProto(q), messages)
-	}
+	insertOne := b.insertion(q, "x")
 	boom := errors.New("boom")
 	resume := b.stall()
 	results := make([]chan error, 9)
@@ -309,11 +314,7 @@ func TestReadInAGroupFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	q := b.createQueue("q")
-	insertOne := func(ctx context.Context, queries *Queries) error {
-		messages, err := b.store.contentOf([]*queuev1.QueueMsg{{Payload: textPayload(t, "x")}})
-		require.NoError(t, err)
-		return insert(ctx, queries, queuev1parigot.QueueIdFromProto(q), messages)
-	}
+	insertOne := b.insertion(q, "x")
 	badRead := func(ctx context.Context, _ *Queries) error {
 		require.NoError(t, b.store.exec(ctx, "ROLLBACK"))
 		return status.Error(queuev1.QueueErr_NotFound, "of the job that reads, and of no other")
@@ -341,11 +342,7 @@ func TestCommitFails(t *testing.T) {
 	b := setup(t, nil)
 	q := b.createQueue("q")
 	resume := b.stall()
-	good := &job{result: make(chan error, 1), do: func(ctx context.Context, queries *Queries) error {
-		messages, err := b.store.contentOf([]*queuev1.QueueMsg{{Payload: textPayload(t, "x")}})
-		require.NoError(t, err)
-		return insert(ctx, queries, queuev1parigot.QueueIdFromProto(q), messages)
-	}}
+	good := &job{result: make(chan error, 1), do: b.insertion(q, "x")}
 	// A message of a queue that is not there, which SQLite finds out at the end.
 	bad := &job{result: make(chan error, 1), do: func(ctx context.Context, queries *Queries) error {
 		err := b.store.exec(ctx, "PRAGMA defer_foreign_keys = ON")

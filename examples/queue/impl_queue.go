@@ -3,6 +3,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,45 +127,19 @@ func (p *QueuePlugin) Send(ctx context.Context, req *queuev1.SendRequest, resp *
 	if p.store == nil {
 		return errNotInitialised()
 	}
-	messages, err := p.store.contentOf(req.GetMsg())
+	b, err := p.store.batchOf(req.GetMsg())
 	if err != nil {
 		return err
 	}
 	if err := p.write(ctx, func(ctx context.Context, q *Queries) error {
-		if err := p.store.checkRoom(ctx, messages); err != nil {
-			return err
-		}
-		return insert(ctx, q, queuev1parigot.QueueIdFromProto(req.GetId()), messages)
+		return p.store.insert(ctx, q, queuev1parigot.QueueIdFromProto(req.GetId()), b)
 	}); err != nil {
 		return err
 	}
-	for _, m := range messages {
+	for _, m := range b.messages {
 		resp.MsgId = append(resp.MsgId, m.id.Proto())
 	}
 	return nil
-}
-
-// contentOf checks and encodes what is to be sent.
-func (s *settings) contentOf(messages []*queuev1.QueueMsg) ([]content, error) {
-	if len(messages) == 0 {
-		return nil, status.Error(queuev1.QueueErr_NoPayload, "the request has no message")
-	}
-	if len(messages) > maxBatch {
-		return nil, status.Errorf(status.InvalidArgument, "the request has %d messages, at most %d are allowed", len(messages), maxBatch)
-	}
-	encoded := make([]content, len(messages))
-	for i, m := range messages {
-		c := content{id: newMessageID()}
-		var err error
-		if c.payload, err = s.encodePayload(fmt.Sprintf("msg[%d].payload", i), m.GetPayload()); err != nil {
-			return nil, err
-		}
-		if c.sender, err = s.encodeSender(fmt.Sprintf("msg[%d].sender", i), m.GetSender()); err != nil {
-			return nil, err
-		}
-		encoded[i] = c
-	}
-	return encoded, nil
 }
 
 // Receive takes messages out of sight for the visibility timeout.
@@ -183,17 +158,21 @@ func (p *QueuePlugin) Receive(ctx context.Context, req *queuev1.ReceiveRequest, 
 		p.store.logger.InfoContext(ctx, "messages moved to the dead-letter queue",
 			"messages", n, "first", rowIdOf(l.buried[0]).String(), "queue", p.store.deadLetter, "receives", p.store.maxReceives)
 	}
-	for _, row := range l.messages {
-		m, err := messageOf(row)
-		if err != nil {
-			// Only somebody who writes to the database can do this. The
-			// others must not suffer from it, and it may be repaired.
-			_ = pluginsdk.Incident(ctx, queuev1.QueueErr_UnmarshalFailed,
-				fmt.Errorf("row %s is damaged and was not delivered: %w", rowIdOf(row.RowID), err))
+	// A bad disk can damage a message, or somebody who writes to the database. The
+	// others must not suffer from it, and it may be repaired.
+	var damage error
+	for _, taken := range l.messages {
+		m, err := messageOf(taken.row)
+		if err = cmp.Or(taken.damage, err); err != nil {
+			damage = pluginsdk.Incident(ctx, queuev1.QueueErr_InternalError,
+				fmt.Errorf("row %s is damaged and was not delivered: %w", rowIdOf(taken.row.RowID), err))
 			continue
 		}
 		m.QueueId = req.GetId()
 		resp.Msg = append(resp.Msg, m)
+	}
+	if len(resp.Msg) == 0 {
+		return damage
 	}
 	return nil
 }

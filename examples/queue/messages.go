@@ -11,73 +11,12 @@ import (
 
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/examples/queue/gen/queue/v1/queuev1parigot"
-	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // maxDelivery bounds the payloads and senders of one Receive, in bytes: more
 // than the largest message has, and less than an engine lets through.
 const maxDelivery = 2 * largestMaxPayload
-
-// rowBytes is more than a small message takes beside its payload and sender: about
-// 160 bytes, in its row and in the indexes.
-const rowBytes = 256
-
-// content is what a message holds, encoded.
-type content struct {
-	id              queuev1parigot.QueueMsgId
-	sender, payload []byte
-}
-
-// newMessageID returns an id that nobody can guess: 80 of its bits are random. It
-// starts with the time, so that the index of the ids grows at its end and the
-// messages of a batch lie together; random ids made a batch several times as slow.
-func newMessageID() queuev1parigot.QueueMsgId {
-	random := queuev1parigot.NewQueueMsgId()
-	const randomBits = 16
-	high := uint64(time.Now().UnixMilli())<<randomBits | random.High()&(1<<randomBits-1)
-	return id.From[queuev1parigot.QueueMsgIdKind](high, random.Low())
-}
-
-// checkRoom fails when the database may not become so large that messages fit in.
-// Only who sends is refused: a message needs some more room when it is received,
-// and could never be marked done without.
-func (st *store) checkRoom(ctx context.Context, messages []content) error {
-	if st.maxDatabaseBytes == 0 {
-		return nil
-	}
-	var used uint64
-	if err := st.conn.QueryRowContext(ctx, "SELECT (page_count - freelist_count) * page_size "+
-		"FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&used); err != nil {
-		return fmt.Errorf("ask how large the database is: %w", err)
-	}
-	size := uint64(len(messages)) * rowBytes
-	for _, m := range messages {
-		size += uint64(len(m.sender) + len(m.payload))
-	}
-	if used+size > st.maxDatabaseBytes {
-		return status.Error(status.ResourceExhausted, "the host's queues are as full as they may be: have messages marked done")
-	}
-	return nil
-}
-
-// insert stores messages in their order.
-func insert(ctx context.Context, q *Queries, queueID queuev1parigot.QueueId, messages []content) error {
-	key, err := keyOf(ctx, q, queueID)
-	if err != nil {
-		return err
-	}
-	sent := textOfNow()
-	for _, m := range messages {
-		if err := q.AddMessage(ctx, AddMessageParams{
-			IDLow: bits(m.id.Low()), IDHigh: bits(m.id.High()), QueueKey: key,
-			Sender: m.sender, Payload: m.payload, OriginalSent: sent,
-		}); err != nil {
-			return fmt.Errorf("insert a message: %w", err)
-		}
-	}
-	return nil
-}
 
 // lease takes up to limit messages out of sight: first those that have come
 // back, then new ones.
@@ -86,11 +25,17 @@ type lease struct {
 	queue queuev1parigot.QueueId
 	limit int64
 
-	messages []ParigotTestMessage // what it took
-	buried   []int64              // what it moved to the dead-letter queue
+	messages []leased // what it took
+	buried   []int64  // what it moved to the dead-letter queue
 }
 
-func (l *lease) run(ctx context.Context, q *Queries) error {
+// leased is a message that was taken out of sight.
+type leased struct {
+	row    ParigotTestMessage // with its payload
+	damage error              // why there is none
+}
+
+func (l *lease) run(ctx context.Context, q *Queries) (err error) {
 	key, err := keyOf(ctx, q, l.queue)
 	if err != nil {
 		return err
@@ -108,6 +53,10 @@ func (l *lease) run(ctx context.Context, q *Queries) error {
 			rows = append(rows, ReturnedMessagesRow(r))
 		}
 	}
+	// While nobody else can write: later somebody may mark a message done, and
+	// somebody write where its payload was.
+	payloads := payloadReader{segments: l.store.segments}
+	defer func() { err = errors.Join(err, payloads.close()) }()
 	until, now, size := l.store.leaseUntil(), textOfNow(), int64(0)
 	for _, r := range rows {
 		if size += r.Size; size > maxDelivery && len(l.messages) > 0 {
@@ -117,7 +66,11 @@ func (l *lease) run(ctx context.Context, q *Queries) error {
 		if err != nil {
 			return fmt.Errorf("take row %d out of sight: %w", r.RowID, err)
 		}
-		l.messages = append(l.messages, m)
+		m.Payload, err = payloads.read(m)
+		if err != nil && !errors.Is(err, errDamaged) {
+			return fmt.Errorf("read the payload of row %d: %w", r.RowID, err)
+		}
+		l.messages = append(l.messages, leased{m, err})
 	}
 	return nil
 }

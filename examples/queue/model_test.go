@@ -4,6 +4,7 @@ package queue
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -46,6 +47,7 @@ type modelQueue struct {
 type model struct {
 	t           *rapid.T
 	b           *bundle
+	stores      [2]*store // two hosts of one database
 	maxReceives uint32
 	queues      map[string]*modelQueue
 	gone        []*parigotpb.Id             // queues that were deleted
@@ -60,7 +62,7 @@ const (
 
 // TestModel checks that any history of calls, of time that passes and of hosts
 // that start again has the results that the model has. All calls go through the
-// bridge.
+// bridges of two hosts of one database.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -70,11 +72,11 @@ func TestModel(t *testing.T) {
 		rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) {
 			runs++
 			m := newModel(t, rt, fmt.Sprintf("%s/%d.db", dir, runs))
-			defer func() { _ = m.b.store.close(t.Context()) }()
+			defer func() { _ = m.close() }()
 			rt.Repeat(map[string]func(*rapid.T){
 				"CreateQueue": m.createQueue, "Locate": m.locate, "DeleteQueue": m.deleteQueue,
 				"Send": m.send, "SendBad": m.sendBad, "Receive": m.receive, "MarkDone": m.markDone,
-				"Wait": m.wait, "Restart": m.restart, "WaitAndReceive": func(t *rapid.T) { m.wait(t); m.receive(t) },
+				"Wait": m.wait, "Restart": m.restart, "OtherHost": m.otherHost, "WaitAndReceive": func(t *rapid.T) { m.wait(t); m.receive(t) },
 				"": m.check,
 			})
 		})
@@ -99,18 +101,39 @@ func newModel(t *testing.T, rt *rapid.T, database string) *model {
 	return m
 }
 
-// open is bundle.open without its cleanup, which would keep every database of a
-// check to the end.
+// open is bundle.open for both hosts without its cleanup, which would keep every
+// database of a check to the end.
 func (m *model) open() {
 	s, err := newSettings(m.b.config)
 	require.NoError(m.t, err)
-	m.b.store, err = openStore(m.b.t.Context(), s, slog.New(slog.DiscardHandler))
-	require.NoError(m.t, err)
+	// So that a few messages fill a segment, and only some are large.
+	s.minOutside, s.segmentBytes = 2*minLarge, 4*pageSize
+	for i := range m.stores {
+		m.stores[i], err = openStore(m.b.t.Context(), s, slog.New(slog.DiscardHandler))
+		require.NoError(m.t, err)
+	}
+	m.use(0)
+}
+
+// use has host i do what comes next.
+func (m *model) use(i int) {
+	m.b.store = m.stores[i]
 	m.b.client = queuev1parigot.NewLocalQueueClient(&QueuePlugin{store: m.b.store})
 }
 
+func (m *model) otherHost(t *rapid.T) {
+	m.use(rapid.IntRange(0, len(m.stores)-1).Draw(t, "host"))
+}
+
+func (m *model) close() (err error) {
+	for _, st := range m.stores {
+		err = errors.Join(err, st.close(m.b.t.Context()))
+	}
+	return err
+}
+
 func (m *model) restart(*rapid.T) {
-	require.NoError(m.t, m.b.store.close(m.b.t.Context()))
+	require.NoError(m.t, m.close())
 	m.open()
 	if m.maxReceives > 0 && m.queues[deadLetters] == nil {
 		m.queues[deadLetters] = &modelQueue{id: m.mustLocate(deadLetters)}
@@ -186,6 +209,9 @@ func (m *model) deleteQueue(t *rapid.T) {
 func (m *model) send(t *rapid.T) {
 	q, queueID := m.draw(t)
 	texts := rapid.SliceOfN(rapid.StringN(0, 3, 12), 1, 5).Draw(t, "texts")
+	for i, size := range rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 1000, 1500, 5000}), len(texts), len(texts)).Draw(t, "sizes") {
+		texts[i] += largeText(m.order+i, size) // no two of one order are the same
+	}
 	ids, err := m.b.send(queueID, texts...)
 	if q == nil {
 		m.requireCode(err, queuev1.QueueErr_NotFound)
@@ -227,7 +253,9 @@ func (m *model) receive(t *rapid.T) {
 	require.Len(t, got, len(want))
 	for i, w := range want {
 		require.Equal(t, w.id, queuev1parigot.QueueMsgIdFromProto(got[i].GetMsgId()))
-		require.Equal(t, w.text, textOf(t, got[i]))
+		if textOf(t, got[i]) != w.text { // not printed: it is long
+			t.Fatalf("message %d came with another payload", w.order)
+		}
 		require.Equal(t, w.received, got[i].GetReceivedCount())
 		require.NotNil(t, got[i].GetReceived())
 	}

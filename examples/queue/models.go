@@ -11,19 +11,23 @@ import (
 )
 
 type ParigotTestMessage struct {
-	IDLow         sql.NullInt64
-	IDHigh        sql.NullInt64
-	QueueKey      sql.NullInt64
-	LastReceived  sql.NullString
-	ReceivedCount sql.NullInt64
-	OriginalSent  sql.NullString
-	MarkedDone    sql.NullString
-	FirstReceived sql.NullString
-	VisibleAt     int64
-	Room          []byte
-	Sender        []byte
-	Payload       []byte
-	RowID         int64
+	IDLow           sql.NullInt64
+	IDHigh          sql.NullInt64
+	QueueKey        sql.NullInt64
+	LastReceived    sql.NullString
+	ReceivedCount   sql.NullInt64
+	OriginalSent    sql.NullString
+	MarkedDone      sql.NullString
+	FirstReceived   sql.NullString
+	VisibleAt       int64
+	Room            []byte
+	Sender          []byte
+	Payload         []byte
+	RowID           int64
+	PayloadSegment  sql.NullInt64
+	PayloadOffset   sql.NullInt64
+	PayloadLength   sql.NullInt64
+	PayloadChecksum sql.NullInt64
 }
 
 type ParigotTestQueue struct {

@@ -17,13 +17,13 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
-// encodePayload checks the payload of a message and returns what is stored of
-// it. field names it in errors.
-func (s *settings) encodePayload(field string, payload *anypb.Any) ([]byte, error) {
+// encodePayload checks the payload of a message and appends what is stored of it
+// to b. field names it in errors.
+func (s *settings) encodePayload(b []byte, field string, payload *anypb.Any) ([]byte, error) {
 	if payload.GetTypeUrl() == "" && len(payload.GetValue()) == 0 {
 		return nil, status.Errorf(queuev1.QueueErr_NoPayload, "%s is empty", field)
 	}
-	return s.encodeAny(field, payload)
+	return s.encodeAny(b, field, payload)
 }
 
 // encodeSender is encodePayload for a sender, which may be missing.
@@ -31,17 +31,17 @@ func (s *settings) encodeSender(field string, sender *anypb.Any) ([]byte, error)
 	if sender == nil {
 		return nil, nil
 	}
-	return s.encodeAny(field, sender)
+	return s.encodeAny(nil, field, sender)
 }
 
-func (s *settings) encodeAny(field string, a *anypb.Any) ([]byte, error) {
+func (s *settings) encodeAny(b []byte, field string, a *anypb.Any) ([]byte, error) {
 	if n := proto.Size(a); n > s.maxPayload {
 		return nil, status.Errorf(status.ResourceExhausted, "%s has %d bytes, the host takes %d", field, n, s.maxPayload)
 	}
 	if err := checkAny(a); err != nil {
 		return nil, status.Errorf(queuev1.QueueErr_UnmarshalFailed, "%s: %s", field, err)
 	}
-	b, err := proto.Marshal(a)
+	b, err := proto.MarshalOptions{}.MarshalAppend(b, a)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", field, err)
 	}

@@ -36,6 +36,22 @@ VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), zeroblob(56)) RETU
 INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room)
 VALUES (?, ?, ?, ?, ?, ?, zeroblob(56));
 
+-- name: AddLargeMessage :exec
+-- AddLargeMessage is AddMessage for a message whose payload is in a segment.
+INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room,
+    payload_segment, payload_offset, payload_length, payload_checksum)
+VALUES (?, ?, ?, ?, x'', ?, zeroblob(56), ?, ?, ?, ?);
+
+-- name: SegmentEnd :one
+-- SegmentEnd returns the last payload of a segment.
+SELECT payload_offset, payload_length FROM parigot_test_message
+WHERE payload_segment = ? ORDER BY payload_offset DESC LIMIT 1;
+
+-- name: NextSegment :one
+-- NextSegment returns the first segment after another one that has payloads.
+SELECT payload_segment FROM parigot_test_message
+WHERE payload_segment > ? ORDER BY payload_segment LIMIT 1;
+
 -- name: RetrieveMessage :many
 -- RetrieveMessage returns the messages of a queue that are not done, in the order
 -- in which they were sent, at most 100. It does not take them out of sight.
@@ -54,13 +70,15 @@ WHERE queue_key = ? AND id_low = ? AND id_high = ?;
 
 -- name: ReturnedMessages :many
 -- ReturnedMessages names messages whose visibility timeout is over.
-SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size, received_count FROM parigot_test_message
+SELECT row_id, coalesce(length(sender), 0) + length(payload) + min(coalesce(payload_length, 0), 16777216) AS size,
+    received_count FROM parigot_test_message
 WHERE queue_key = ? AND marked_done IS NULL AND visible_at > 0 AND visible_at <= ?
 ORDER BY visible_at, row_id LIMIT ?;
 
 -- name: NewMessages :many
 -- NewMessages names messages that nobody has received.
-SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size, received_count FROM parigot_test_message
+SELECT row_id, coalesce(length(sender), 0) + length(payload) + min(coalesce(payload_length, 0), 16777216) AS size,
+    received_count FROM parigot_test_message
 WHERE queue_key = ? AND marked_done IS NULL AND visible_at = 0
 ORDER BY row_id LIMIT ?;
 

@@ -12,6 +12,40 @@ import (
 	"database/sql"
 )
 
+const addLargeMessage = `-- name: AddLargeMessage :exec
+INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room,
+    payload_segment, payload_offset, payload_length, payload_checksum)
+VALUES (?, ?, ?, ?, x'', ?, zeroblob(56), ?, ?, ?, ?)
+`
+
+type AddLargeMessageParams struct {
+	IDLow           sql.NullInt64
+	IDHigh          sql.NullInt64
+	QueueKey        sql.NullInt64
+	Sender          []byte
+	OriginalSent    sql.NullString
+	PayloadSegment  sql.NullInt64
+	PayloadOffset   sql.NullInt64
+	PayloadLength   sql.NullInt64
+	PayloadChecksum sql.NullInt64
+}
+
+// AddLargeMessage is AddMessage for a message whose payload is in a segment.
+func (q *Queries) AddLargeMessage(ctx context.Context, arg AddLargeMessageParams) error {
+	_, err := q.exec(ctx, q.addLargeMessageStmt, addLargeMessage,
+		arg.IDLow,
+		arg.IDHigh,
+		arg.QueueKey,
+		arg.Sender,
+		arg.OriginalSent,
+		arg.PayloadSegment,
+		arg.PayloadOffset,
+		arg.PayloadLength,
+		arg.PayloadChecksum,
+	)
+	return err
+}
+
 const addMessage = `-- name: AddMessage :exec
 INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room)
 VALUES (?, ?, ?, ?, ?, ?, zeroblob(56))
@@ -135,7 +169,7 @@ func (q *Queries) CreateIdToKeyMapping(ctx context.Context, arg CreateIdToKeyMap
 
 const createMessage = `-- name: CreateMessage :one
 INSERT INTO parigot_test_message (id_low, id_high, queue_key, sender, payload, original_sent, room)
-VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), zeroblob(56)) RETURNING id_low, id_high, queue_key, last_received, received_count, original_sent, marked_done, first_received, visible_at, room, sender, payload, row_id
+VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), zeroblob(56)) RETURNING id_low, id_high, queue_key, last_received, received_count, original_sent, marked_done, first_received, visible_at, room, sender, payload, row_id, payload_segment, payload_offset, payload_length, payload_checksum
 `
 
 type CreateMessageParams struct {
@@ -169,6 +203,10 @@ func (q *Queries) CreateMessage(ctx context.Context, arg CreateMessageParams) (P
 		&i.Sender,
 		&i.Payload,
 		&i.RowID,
+		&i.PayloadSegment,
+		&i.PayloadOffset,
+		&i.PayloadLength,
+		&i.PayloadChecksum,
 	)
 	return i, err
 }
@@ -231,7 +269,7 @@ UPDATE parigot_test_message SET
     first_received = coalesce(first_received, ?2),
     last_received  = ?2,
     room           = NULL
-WHERE row_id = ?3 RETURNING id_low, id_high, queue_key, last_received, received_count, original_sent, marked_done, first_received, visible_at, room, sender, payload, row_id
+WHERE row_id = ?3 RETURNING id_low, id_high, queue_key, last_received, received_count, original_sent, marked_done, first_received, visible_at, room, sender, payload, row_id, payload_segment, payload_offset, payload_length, payload_checksum
 `
 
 type LeaseMessageParams struct {
@@ -259,6 +297,10 @@ func (q *Queries) LeaseMessage(ctx context.Context, arg LeaseMessageParams) (Par
 		&i.Sender,
 		&i.Payload,
 		&i.RowID,
+		&i.PayloadSegment,
+		&i.PayloadOffset,
+		&i.PayloadLength,
+		&i.PayloadChecksum,
 	)
 	return i, err
 }
@@ -309,7 +351,8 @@ func (q *Queries) MarkDone(ctx context.Context, arg MarkDoneParams) error {
 }
 
 const newMessages = `-- name: NewMessages :many
-SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size, received_count FROM parigot_test_message
+SELECT row_id, coalesce(length(sender), 0) + length(payload) + min(coalesce(payload_length, 0), 16777216) AS size,
+    received_count FROM parigot_test_message
 WHERE queue_key = ? AND marked_done IS NULL AND visible_at = 0
 ORDER BY row_id LIMIT ?
 `
@@ -347,6 +390,19 @@ func (q *Queries) NewMessages(ctx context.Context, arg NewMessagesParams) ([]New
 		return nil, err
 	}
 	return items, nil
+}
+
+const nextSegment = `-- name: NextSegment :one
+SELECT payload_segment FROM parigot_test_message
+WHERE payload_segment > ? ORDER BY payload_segment LIMIT 1
+`
+
+// NextSegment returns the first segment after another one that has payloads.
+func (q *Queries) NextSegment(ctx context.Context, payloadSegment sql.NullInt64) (sql.NullInt64, error) {
+	row := q.queryRow(ctx, q.nextSegmentStmt, nextSegment, payloadSegment)
+	var payload_segment sql.NullInt64
+	err := row.Scan(&payload_segment)
+	return payload_segment, err
 }
 
 const otherQueues = `-- name: OtherQueues :many
@@ -431,7 +487,7 @@ func (q *Queries) RemoveMessage(ctx context.Context, arg RemoveMessageParams) (i
 }
 
 const retrieveMessage = `-- name: RetrieveMessage :many
-SELECT m.id_low, m.id_high, m.queue_key, m.last_received, m.received_count, m.original_sent, m.marked_done, m.first_received, m.visible_at, m.room, m.sender, m.payload, m.row_id FROM parigot_test_message AS m
+SELECT m.id_low, m.id_high, m.queue_key, m.last_received, m.received_count, m.original_sent, m.marked_done, m.first_received, m.visible_at, m.room, m.sender, m.payload, m.row_id, m.payload_segment, m.payload_offset, m.payload_length, m.payload_checksum FROM parigot_test_message AS m
 JOIN parigot_test_queue_id_to_key AS k ON k.queue_key = m.queue_key
 WHERE k.id_high = ? AND k.id_low = ? AND m.marked_done IS NULL
 ORDER BY m.row_id LIMIT 100
@@ -467,6 +523,10 @@ func (q *Queries) RetrieveMessage(ctx context.Context, arg RetrieveMessageParams
 			&i.Sender,
 			&i.Payload,
 			&i.RowID,
+			&i.PayloadSegment,
+			&i.PayloadOffset,
+			&i.PayloadLength,
+			&i.PayloadChecksum,
 		); err != nil {
 			return nil, err
 		}
@@ -482,7 +542,8 @@ func (q *Queries) RetrieveMessage(ctx context.Context, arg RetrieveMessageParams
 }
 
 const returnedMessages = `-- name: ReturnedMessages :many
-SELECT row_id, coalesce(length(sender), 0) + length(payload) AS size, received_count FROM parigot_test_message
+SELECT row_id, coalesce(length(sender), 0) + length(payload) + min(coalesce(payload_length, 0), 16777216) AS size,
+    received_count FROM parigot_test_message
 WHERE queue_key = ? AND marked_done IS NULL AND visible_at > 0 AND visible_at <= ?
 ORDER BY visible_at, row_id LIMIT ?
 `
@@ -521,6 +582,24 @@ func (q *Queries) ReturnedMessages(ctx context.Context, arg ReturnedMessagesPara
 		return nil, err
 	}
 	return items, nil
+}
+
+const segmentEnd = `-- name: SegmentEnd :one
+SELECT payload_offset, payload_length FROM parigot_test_message
+WHERE payload_segment = ? ORDER BY payload_offset DESC LIMIT 1
+`
+
+type SegmentEndRow struct {
+	PayloadOffset sql.NullInt64
+	PayloadLength sql.NullInt64
+}
+
+// SegmentEnd returns the last payload of a segment.
+func (q *Queries) SegmentEnd(ctx context.Context, payloadSegment sql.NullInt64) (SegmentEndRow, error) {
+	row := q.queryRow(ctx, q.segmentEndStmt, segmentEnd, payloadSegment)
+	var i SegmentEndRow
+	err := row.Scan(&i.PayloadOffset, &i.PayloadLength)
+	return i, err
 }
 
 const shortenLeases = `-- name: ShortenLeases :exec

@@ -18,6 +18,8 @@ CREATE TABLE parigot_test_queue_id_to_key (
     UNIQUE (id_high, id_low)
 );
 
+-- The last four columns are where a payload is that is not in its row, which then has
+-- an empty one: in which segment, from which byte on, how many bytes, and their CRC-32C.
 CREATE TABLE parigot_test_message (
     id_low         INTEGER CHECK (id_low IS NOT NULL),
     id_high        INTEGER CHECK (id_high IS NOT NULL),
@@ -40,7 +42,7 @@ CREATE TABLE parigot_test_message (
     payload        BLOB CHECK (payload IS NOT NULL),
     -- Rows are numbered in the order in which they were sent. With AUTOINCREMENT
     -- each Send would write one more page, and no number would come again.
-    row_id         INTEGER PRIMARY KEY,
+    row_id         INTEGER PRIMARY KEY, payload_segment INTEGER, payload_offset INTEGER, payload_length INTEGER, payload_checksum INTEGER,
     UNIQUE (id_high, id_low)
 );
 
@@ -52,3 +54,7 @@ CREATE INDEX parigot_test_message_ready
 -- What is done, and kept for a while.
 CREATE INDEX parigot_test_message_done
     ON parigot_test_message (marked_done) WHERE marked_done IS NOT NULL;
+
+-- Which segments are in use, and up to where.
+CREATE INDEX parigot_test_message_payload
+    ON parigot_test_message (payload_segment, payload_offset) WHERE payload_segment IS NOT NULL;

@@ -24,16 +24,20 @@ import (
 type bundle struct {
 	t      *testing.T
 	config *queuev1.QueueConfig
+	change func(*settings) // what no host can configure; may be nil
 	log    *logBuffer
 	store  *store
 	client queuev1parigot.QueueClient
 }
 
 // setup makes a plugin with a database in a file. configure may change its
-// configuration, or be nil.
-func setup(t *testing.T, configure func(*queuev1.QueueConfig)) *bundle {
+// configuration, or be nil, and so may change its settings.
+func setup(t *testing.T, configure func(*queuev1.QueueConfig), change ...func(*settings)) *bundle {
 	t.Helper()
 	b := &bundle{t: t, config: &queuev1.QueueConfig{Database: t.TempDir() + "/queues.db"}}
+	for _, c := range change {
+		b.change = c
+	}
 	if configure != nil {
 		configure(b.config)
 	}
@@ -46,6 +50,9 @@ func (b *bundle) open() {
 	b.t.Helper()
 	s, err := newSettings(b.config)
 	require.NoError(b.t, err)
+	if b.change != nil {
+		b.change(&s)
+	}
 	b.log = new(logBuffer)
 	st, err := openStore(b.t.Context(), s, slog.New(slog.NewTextHandler(b.log, nil)))
 	require.NoError(b.t, err)
@@ -78,12 +85,16 @@ func (b *bundle) deleteQueue(queueID *parigotpb.Id) error {
 
 // send sends messages with strings as their payloads.
 func (b *bundle) send(queueID *parigotpb.Id, texts ...string) ([]*parigotpb.Id, error) {
-	req := &queuev1.SendRequest{Id: queueID}
-	for _, s := range texts {
-		req.Msg = append(req.Msg, &queuev1.QueueMsg{Payload: textPayload(b.t, s)})
-	}
-	resp, err := b.client.Send(b.t.Context(), req)
+	resp, err := b.client.Send(b.t.Context(), &queuev1.SendRequest{Id: queueID, Msg: messagesOf(b.t, texts)})
 	return resp.GetMsgId(), err
+}
+
+// messagesOf returns messages with strings as their payloads.
+func messagesOf(t require.TestingT, texts []string) (messages []*queuev1.QueueMsg) {
+	for _, s := range texts {
+		messages = append(messages, &queuev1.QueueMsg{Payload: textPayload(t, s)})
+	}
+	return messages
 }
 
 func (b *bundle) mustSend(queueID *parigotpb.Id, texts ...string) []*parigotpb.Id {

@@ -31,8 +31,11 @@ type store struct {
 	settings
 	logger *slog.Logger
 	db     *sql.DB
-	conn   *sql.Conn // the only one of db
+	conn   *sql.Conn // the one that everything is done with
 	q      *Queries  // prepared for conn
+
+	segments *segments // nil: all payloads are in their rows
+	reader   *sql.Conn // of segments.committed
 
 	// What the clock said when the store was opened, in microseconds since 1970,
 	// and when that was.
@@ -81,15 +84,17 @@ func openStore(ctx context.Context, s settings, logger *slog.Logger) (*store, er
 
 // release closes what prepare has opened, and the database.
 func (st *store) release() error {
-	var errs [3]error
+	var errs []error
 	if st.q != nil {
-		errs[0] = st.q.Close()
+		errs = append(errs, st.q.Close())
 	}
 	if st.conn != nil {
-		errs[1] = st.conn.Close()
+		errs = append(errs, st.conn.Close())
 	}
-	errs[2] = st.db.Close()
-	return errors.Join(errs[:]...)
+	if st.segments != nil {
+		errs = append(errs, st.segments.committed.Close(), st.reader.Close())
+	}
+	return errors.Join(append(errs, st.db.Close())...)
 }
 
 // prepare makes the database ready for jobs.
@@ -98,6 +103,9 @@ func (st *store) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if st.q, err = Prepare(ctx, st.conn); err != nil {
+		return err
+	}
+	if err := st.openSegments(ctx); err != nil {
 		return err
 	}
 	// The clock may have gone back since the messages were received.
@@ -304,6 +312,9 @@ func (st *store) nested(ctx context.Context, j *job) (result, err error) {
 
 // begin starts a transaction that no other writer can get in the way of.
 func (st *store) begin(ctx context.Context) error {
+	if st.segments != nil {
+		st.segments.begin()
+	}
 	err := st.exec(ctx, "BEGIN IMMEDIATE")
 	if err == nil || isBusy(err) {
 		return err

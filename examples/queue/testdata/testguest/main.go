@@ -39,6 +39,11 @@ const (
 	// largest is one more than the size of the largest payload, so that some
 	// messages need several pages of the database.
 	largest = 6000
+	// large is what texts end in whose payloads have largeBytes more, so that the
+	// queue keeps them outside of the database. One batch in largeBatch has one.
+	large      = "L"
+	largeBytes = 70_000
+	largeBatch = 4
 )
 
 var (
@@ -80,6 +85,9 @@ func produce(queueID *parigotpb.Id, batches int) {
 		req, texts := &queuev1.SendRequest{Id: queueID}, []string(nil)
 		for i := range 1 + n%5 {
 			text := fmt.Sprintf("%s.%d.%d", name, n, i)
+			if n%largeBatch == 0 && i == 0 {
+				text += large
+			}
 			payload, err := anypb.New(wrapperspb.String(padded(text)))
 			check(err)
 			req.Msg = append(req.Msg, &queuev1.QueueMsg{Payload: payload})
@@ -141,7 +149,11 @@ func isOver(queueID *parigotpb.Id) bool {
 
 // padded returns the text of a payload with as much behind it as belongs to it.
 func padded(text string) string {
-	return text + " " + strings.Repeat(text[len(text)-1:], int(hash(text)%largest))
+	size := int(hash(text) % largest)
+	if strings.HasSuffix(text, large) {
+		size += largeBytes
+	}
+	return text + " " + strings.Repeat(text, size/len(text)+1)[:size]
 }
 
 // textOf is the inverse of padded.

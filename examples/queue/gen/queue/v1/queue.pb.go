@@ -103,7 +103,9 @@ func (QueueErr) EnumDescriptor() ([]byte, []int) {
 type QueueConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The file of the database, made when it does not exist, or ":memory:" for
-	// queues that end with the engine. Several hosts may use one file. Required.
+	// queues that end with the engine. Large payloads are in a directory beside it,
+	// whose name is the file's with "-payloads" behind. Several hosts may use one file.
+	// Required.
 	Database string `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
 	// For how long a received message is out of sight. At least a millisecond and
 	// at most 12 hours; unset means 30 s.
@@ -120,8 +122,8 @@ type QueueConfig struct {
 	MaxPayloadBytes uint32 `protobuf:"varint,5,opt,name=max_payload_bytes,json=maxPayloadBytes,proto3" json:"max_payload_bytes,omitempty"`
 	// How many queues there may be. 0 means 1000.
 	MaxQueues uint32 `protobuf:"varint,6,opt,name=max_queues,json=maxQueues,proto3" json:"max_queues,omitempty"`
-	// How large the database may become by Send, in bytes. A Send that needs more
-	// fails with RESOURCE_EXHAUSTED until messages are done. Other calls go on, and a
+	// How large the database may become by Send, in bytes, the files of large payloads
+	// included, each in its full size. A Send that needs more fails with RESOURCE_EXHAUSTED until messages are done. Other calls go on, and a
 	// message that is received may take some bytes more. 0 means that only the disk
 	// is the limit.
 	MaxDatabaseBytes uint64 `protobuf:"varint,7,opt,name=max_database_bytes,json=maxDatabaseBytes,proto3" json:"max_database_bytes,omitempty"`

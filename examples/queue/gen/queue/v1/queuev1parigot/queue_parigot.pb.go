@@ -165,9 +165,10 @@ type QueueImpl interface {
 	Send(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
-	// messages: when there are none, none come.
+	// messages: when there are none, none come. A message that a bad disk has damaged
+	// is kept back, and the host's log says so.
 	//
-	// Errors: NotFound, INVALID_ARGUMENT when limit is not between 1 and 100.
+	// Errors: NotFound, InternalError also when there was nothing but damaged messages, INVALID_ARGUMENT when limit is not between 1 and 100.
 	Receive(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
 	// MarkDone ends the life of messages: they are never delivered again. It may
 	// be repeated. Ids that name no message of the queue, or one that is done
@@ -273,9 +274,10 @@ type QueueClient interface {
 	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
-	// messages: when there are none, none come.
+	// messages: when there are none, none come. A message that a bad disk has damaged
+	// is kept back, and the host's log says so.
 	//
-	// Errors: NotFound, INVALID_ARGUMENT when limit is not between 1 and 100.
+	// Errors: NotFound, InternalError also when there was nothing but damaged messages, INVALID_ARGUMENT when limit is not between 1 and 100.
 	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
 	// ReceiveAsync is Receive without the wait: it returns the future of the
 	// response.
