@@ -35,8 +35,14 @@ type serveBundle struct {
 
 func setupServe(t *testing.T, opts ...pluginsdk.StartOption) *serveBundle {
 	t.Helper()
+	return setupServeWith(t, ParigotInitialize, opts...)
+}
+
+// setupServeWith starts the plugin as it is placed.
+func setupServeWith(t *testing.T, plugin pluginsdk.ParigotInit, opts ...pluginsdk.StartOption) *serveBundle {
+	t.Helper()
 	b := &serveBundle{&hostBundle{t: t, host: newHost(t), wasm: guesttest.Build(t, "testdata/servingguest")}}
-	require.NoError(t, pluginsdk.Start(t.Context(), b.host, ParigotInitialize, opts...))
+	require.NoError(t, pluginsdk.Start(t.Context(), b.host, plugin, opts...))
 	return b
 }
 
@@ -346,8 +352,13 @@ func TestLocateWaits(t *testing.T) {
 // TestHostCallsGuests: the client of native code gets what a guest's does.
 func TestHostCallsGuests(t *testing.T) {
 	t.Parallel()
+	t.Run("static", func(t *testing.T) { t.Parallel(); hostCallsGuests(t, ParigotInitialize) })
+	t.Run("process", func(t *testing.T) { t.Parallel(); hostCallsGuests(t, inProcess(t)) })
+}
+
+func hostCallsGuests(t *testing.T, plugin pluginsdk.ParigotInit) {
 	var guests pluginsdk.Dispatcher
-	b := setupServe(t, pluginsdk.WithDispatcher(&guests))
+	b := setupServeWith(t, plugin, pluginsdk.WithDispatcher(&guests))
 	client := kerneltestv1parigot.NewRelayHostClient(guests)
 	b.serving(t.Context(), "both")
 	ctx := pluginsdk.WithMetadata(t.Context(), "traceparent", "00-def")
