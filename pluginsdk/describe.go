@@ -21,3 +21,31 @@ type Describer interface {
 	// and any number of times, and is safe for concurrent use.
 	Describe() Description
 }
+
+// Described returns a [Describer] that is initialised as p and says what describe
+// returns, for a plugin that cannot have the method Describe because one of its
+// service's own has that name.
+func Described(p ParigotInit, describe func() Description) ParigotInit {
+	return described{p, describe}
+}
+
+type described struct {
+	ParigotInit
+	describe func() Description
+}
+
+func (d described) Describe() Description { return d.describe() }
+
+// describeAll puts the descriptions of plugins together, all of which are
+// Describers. They get the same configuration, so the first that has one tells its
+// type.
+func describeAll(plugins []ParigotInit) (all Description) {
+	for _, p := range plugins {
+		d := p.(Describer).Describe()
+		all.Services = append(all.Services, d.Services...)
+		if all.Config == nil {
+			all.Config = d.Config
+		}
+	}
+	return all
+}

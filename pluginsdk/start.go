@@ -45,9 +45,10 @@ type InitFunc func(ctx context.Context, e eng.Engine) bool
 func (f InitFunc) Init(ctx context.Context, e eng.Engine) bool { return f(ctx, e) }
 
 // InitAll returns a plugin that initialises plugins in their order and stops at
-// the first that cannot work. All of them get the same configuration.
+// the first that cannot work. All of them get the same configuration. It is a
+// [Describer] when all of them are.
 func InitAll(plugins ...ParigotInit) ParigotInit {
-	return InitFunc(func(ctx context.Context, e eng.Engine) bool {
+	all := InitFunc(func(ctx context.Context, e eng.Engine) bool {
 		for _, p := range plugins {
 			if !p.Init(ctx, e) {
 				return false
@@ -55,6 +56,12 @@ func InitAll(plugins ...ParigotInit) ParigotInit {
 		}
 		return true
 	})
+	for _, p := range plugins {
+		if _, ok := p.(Describer); !ok {
+			return all
+		}
+	}
+	return Described(all, func() Description { return describeAll(plugins) })
 }
 
 // InitError keeps err as the reason why an Init fails and returns false, for Init

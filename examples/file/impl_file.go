@@ -51,6 +51,14 @@ func (*FilePlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return true
 }
 
+// Describe says what Init will register and that it reads a [filev1.FileConfig].
+func (*FilePlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{
+		Services: []pluginsdk.Service{filev1parigot.DescribeFile()},
+		Config:   new(filev1.FileConfig),
+	}
+}
+
 // newFilePlugin makes the FilePlugin of one engine from the configuration in
 // ctx.
 func newFilePlugin(ctx context.Context, e eng.Engine) (*FilePlugin, error) {

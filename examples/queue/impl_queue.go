@@ -63,6 +63,14 @@ func (*QueuePlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return true
 }
 
+// Describe says what Init will register and that it reads a [queuev1.QueueConfig].
+func (*QueuePlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{
+		Services: []pluginsdk.Service{queuev1parigot.DescribeQueue()},
+		Config:   new(queuev1.QueueConfig),
+	}
+}
+
 // newQueuePlugin makes the QueuePlugin of one engine from the configuration in
 // ctx.
 func newQueuePlugin(ctx context.Context, e eng.Engine) (*QueuePlugin, error) {

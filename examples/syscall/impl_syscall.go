@@ -58,6 +58,14 @@ func (*SyscallPlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return true
 }
 
+// Describe says what Init will register and that it reads a [syscallpb.SyscallConfig].
+func (*SyscallPlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{
+		Services: []pluginsdk.Service{syscallpbparigot.DescribeSyscall()},
+		Config:   new(syscallpb.SyscallConfig),
+	}
+}
+
 // Close ends all that the guests wait for. The engine calls it when it closes.
 func (p *SyscallPlugin) Close(context.Context) error {
 	if p.kernel != nil {

@@ -97,7 +97,7 @@ func TestAnnotations(t *testing.T) {
 	require.Empty(t, text)
 	for name, symbols := range map[string][]string{
 		"a_parigot.pb.go":       {"FooServiceName", "FooImpl", "UnimplementedFooImpl", "FooClient", "Foo_Call_FullName", "Call", "Call", "Call", "CallAsync", "FooServer", "Call"},
-		"a_host_parigot.pb.go":  {"RegisterFoo", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call", "CallAsync", "NewFooHostClient", "hostFooClient", "Call", "CallAsync"},
+		"a_host_parigot.pb.go":  {"DescribeFoo", "RegisterFoo", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call", "CallAsync", "NewFooHostClient", "hostFooClient", "Call", "CallAsync"},
 		"a_guest_parigot.pb.go": {"NewFooClient", "guestFooClient", "importFoo_Call", "Call", "CallAsync", "ServeFoo", "LocateFoo", "locatedFooClient", "Call", "CallAsync"},
 	} {
 		info := new(descriptorpb.GeneratedCodeInfo)
@@ -213,6 +213,17 @@ func TestClashes(t *testing.T) {
 			name:  "a local client, and one of the host",
 			files: map[string]string{"a.proto": service("a", "ex.com/x", "LocalFoo") + "service FooHost {}\n"},
 			want:  "a.proto:7:1: service a.FooHost and service a.LocalFoo (a.proto:4:1) both need the Go name NewLocalFooHostClient; rename one of them",
+		},
+		{
+			name:  "a function that describes, and a client",
+			files: map[string]string{"a.proto": service("a", "ex.com/x", "DescribeFoo") + "service FooClient {}\n"},
+			want:  "a.proto:7:1: service a.FooClient and service a.DescribeFoo (a.proto:4:1) both need the Go name DescribeFooClient; rename one of them",
+		},
+		{
+			name:      "a function that describes, and a message",
+			parameter: "package_suffix=",
+			files:     map[string]string{"a.proto": service("a", "ex.com/x", "Foo", "Call") + "message DescribeFoo {}\n"},
+			want:      "a.proto:8:1: message a.DescribeFoo and service a.Foo (a.proto:4:1) both need the Go name DescribeFoo; rename one of them",
 		},
 		{
 			name:  "an imported package like a type",

@@ -16,6 +16,7 @@ type serviceNames struct {
 	ImplName          string // interface that an author implements
 	UnimplementedName string // implements it with an error
 	ClientName        string // interface that callers use
+	DescribeName      string // host function that describes the service
 	RegisterName      string // host function that registers an implementation
 	NewLocalName      string // host function that makes a client without wasm
 	LocalType         string // what it returns
@@ -45,6 +46,7 @@ func namesOfService(goName string) serviceNames {
 		ImplName:          goName + "Impl",
 		UnimplementedName: "Unimplemented" + goName + "Impl",
 		ClientName:        goName + "Client",
+		DescribeName:      "Describe" + goName,
 		RegisterName:      "Register" + goName,
 		NewLocalName:      "NewLocal" + goName + "Client",
 		LocalType:         "local" + goName + "Client",
@@ -92,7 +94,7 @@ func (s *serviceView) shared() []string {
 }
 
 func (s *serviceView) host() []string {
-	names := []string{s.RegisterName, s.NewLocalName, s.LocalType}
+	names := []string{s.DescribeName, s.RegisterName, s.NewLocalName, s.LocalType}
 	return s.unlessNative(names, s.NewHostClientName, s.HostClientType)
 }
 

@@ -23,9 +23,11 @@ type skeletonView struct {
 	Plugin             string // the type
 	ImplIdent          protogen.GoIdent
 	UnimplementedIdent protogen.GoIdent
+	DescribeIdent      protogen.GoIdent
 	RegisterIdent      protogen.GoIdent
 	EmbedUnimplemented bool
 	InitFunc           string          // instead of the method Init, which is an rpc
+	DescribeFunc       string          // instead of the method Describe, when that or Init is an rpc
 	Initialize         []*skeletonView // what ParigotInitialize, if it goes here, starts
 	InitializeAll      bool            // and it is more than one
 	Stubs              []*stubView
@@ -142,6 +144,7 @@ func newSkeleton(file *fileView, service *serviceView) *skeletonView {
 		Plugin:             service.GoName + "Plugin",
 		ImplIdent:          file.ImportPath.Ident(service.ImplName),
 		UnimplementedIdent: file.ImportPath.Ident(service.UnimplementedName),
+		DescribeIdent:      file.ImportPath.Ident(service.DescribeName),
 		RegisterIdent:      file.ImportPath.Ident(service.RegisterName),
 		EmbedUnimplemented: true,
 		fileName:           skeletonFile(string(service.Desc.Name())),
@@ -151,6 +154,9 @@ func newSkeleton(file *fileView, service *serviceView) *skeletonView {
 		switch method.GoName {
 		case "Init":
 			view.InitFunc = "init" + view.Plugin
+			view.DescribeFunc = "describe" + view.Plugin
+		case "Describe":
+			view.DescribeFunc = "describe" + view.Plugin
 		case service.UnimplementedName:
 			// A field and a method cannot share a name. Every method is in the
 			// skeleton anyway.
@@ -196,10 +202,30 @@ func (v *skeletonView) implInterface() merge.Interface {
 // initializer returns the expression that ParigotInitialize needs for the
 // plugin.
 func (v *skeletonView) initializer() string {
+	text := "&" + v.Plugin + "{}"
 	if v.InitFunc != "" {
-		return "pluginsdk.InitFunc(" + v.InitFunc + ")"
+		text = "pluginsdk.InitFunc(" + v.InitFunc + ")"
 	}
-	return "&" + v.Plugin + "{}"
+	if v.DescribeFunc != "" {
+		text = "pluginsdk.Described(" + text + ", " + v.DescribeFunc + ")"
+	}
+	return text
+}
+
+// InitName returns the name of the function or method that registers the plugin.
+func (v *skeletonView) InitName() string {
+	if v.InitFunc != "" {
+		return v.InitFunc
+	}
+	return "Init"
+}
+
+// RPCInTheWay returns the name of the rpc that DescribeFunc makes room for.
+func (v *skeletonView) RPCInTheWay() string {
+	if v.InitFunc != "" {
+		return "Init"
+	}
+	return "Describe"
 }
 
 func (v *skeletonView) methodNames() []string {
@@ -337,7 +363,7 @@ func (r *skeletonRun) create() error {
 // reserved returns the names that new files declare.
 func (r *skeletonRun) reserved(names ...string) []string {
 	for _, view := range r.created {
-		names = append(names, view.Plugin, "init"+view.Plugin)
+		names = append(names, view.Plugin, "init"+view.Plugin, "describe"+view.Plugin)
 	}
 	return names
 }

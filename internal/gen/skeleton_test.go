@@ -105,7 +105,7 @@ func TestSkeletonSecondService(t *testing.T) {
 	for _, name := range []string{"impl_topic.go", "impl_log.go"} {
 		require.NotContains(t, got[name], "ParigotInitialize")
 	}
-	require.Contains(t, notes, "queue/impl_queue.go:20 declares ParigotInitialize: add pluginsdk.InitFunc(initTopicPlugin) to it")
+	require.Contains(t, notes, "queue/impl_queue.go:20 declares ParigotInitialize: add pluginsdk.Described(pluginsdk.InitFunc(initTopicPlugin), describeTopicPlugin) to it")
 	require.Contains(t, notes, "queue/impl_queue.go:20 declares ParigotInitialize: add &LogPlugin{} to it")
 }
 

@@ -26,103 +26,111 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterSyscall registers impl with e as the service syscall.v1.Syscall,
-// which guests import as the module "syscall.v1.Syscall". It fails when impl
-// is nil.
-func RegisterSyscall(ctx context.Context, e eng.Engine, impl SyscallImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeSyscall describes the service syscall.v1.Syscall, which guests
+// import as the module "syscall.v1.Syscall", as RegisterSyscall registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeSyscall() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   SyscallServiceName,
 		Module: "syscall.v1.Syscall",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Register",
 				Func:       "Register",
-				Bridge:     bridgeSyscall_Register(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_Register_FullName),
 			},
 			{
 				Name:       "BindMethod",
 				Func:       "BindMethod",
-				Bridge:     bridgeSyscall_BindMethod(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_BindMethod_FullName),
 			},
 			{
 				Name:       "Export",
 				Func:       "Export",
-				Bridge:     bridgeSyscall_Export(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_Export_FullName),
 			},
 			{
 				Name:       "Require",
 				Func:       "Require",
-				Bridge:     bridgeSyscall_Require(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_Require_FullName),
 			},
 			{
 				Name:       "Launch",
 				Func:       "Launch",
-				Bridge:     bridgeSyscall_Launch(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_Launch_FullName),
 				MayBlock:   true,
 			},
 			{
 				Name:       "Locate",
 				Func:       "Locate",
-				Bridge:     bridgeSyscall_Locate(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_Locate_FullName),
 			},
 			{
 				Name:       "Dispatch",
 				Func:       "Dispatch",
-				Bridge:     bridgeSyscall_Dispatch(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_Dispatch_FullName),
 			},
 			{
 				Name:       "ReadOne",
 				Func:       "ReadOne",
-				Bridge:     bridgeSyscall_ReadOne(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_ReadOne_FullName),
 				MayBlock:   true,
 			},
 			{
 				Name:       "ReturnValue",
 				Func:       "ReturnValue",
-				Bridge:     bridgeSyscall_ReturnValue(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_ReturnValue_FullName),
 			},
 			{
 				Name:       "Cancel",
 				Func:       "Cancel",
-				Bridge:     bridgeSyscall_Cancel(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_Cancel_FullName),
 			},
 			{
 				Name:       "Exit",
 				Func:       "Exit",
-				Bridge:     bridgeSyscall_Exit(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_Exit_FullName),
 			},
 			{
 				Name:       "ServiceByName",
 				Func:       "ServiceByName",
-				Bridge:     bridgeSyscall_ServiceByName(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_ServiceByName_FullName),
 			},
 			{
 				Name:       "ServiceById",
 				Func:       "ServiceById",
-				Bridge:     bridgeSyscall_ServiceById(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_ServiceById_FullName),
 			},
 			{
 				Name:       "DependencyExists",
 				Func:       "DependencyExists",
-				Bridge:     bridgeSyscall_DependencyExists(impl),
 				Descriptor: pluginsdk.DescribeMethod(Syscall_DependencyExists_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterSyscall registers impl with e as the service syscall.v1.Syscall. It
+// fails when impl is nil.
+func RegisterSyscall(ctx context.Context, e eng.Engine, impl SyscallImpl) error {
+	service := DescribeSyscall()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeSyscall_Register(impl)
+	service.Methods[1].Bridge = bridgeSyscall_BindMethod(impl)
+	service.Methods[2].Bridge = bridgeSyscall_Export(impl)
+	service.Methods[3].Bridge = bridgeSyscall_Require(impl)
+	service.Methods[4].Bridge = bridgeSyscall_Launch(impl)
+	service.Methods[5].Bridge = bridgeSyscall_Locate(impl)
+	service.Methods[6].Bridge = bridgeSyscall_Dispatch(impl)
+	service.Methods[7].Bridge = bridgeSyscall_ReadOne(impl)
+	service.Methods[8].Bridge = bridgeSyscall_ReturnValue(impl)
+	service.Methods[9].Bridge = bridgeSyscall_Cancel(impl)
+	service.Methods[10].Bridge = bridgeSyscall_Exit(impl)
+	service.Methods[11].Bridge = bridgeSyscall_ServiceByName(impl)
+	service.Methods[12].Bridge = bridgeSyscall_ServiceById(impl)
+	service.Methods[13].Bridge = bridgeSyscall_DependencyExists(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeSyscall_Register returns the host function of syscall.v1.Syscall.Register.

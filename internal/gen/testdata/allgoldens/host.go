@@ -1043,79 +1043,85 @@ func (i impl100) UnimplementedLinuxImpl(_ context.Context, req *p76.GetRequest, 
 
 type impl101 struct{ seen Seen }
 
-func (i impl101) Init(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl101) Describe(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.Catalog.Describe", req, resp)
 }
 
 type impl102 struct{ seen Seen }
 
-func (i impl102) Greet(_ context.Context, req *p77.GreetRequest, resp *p77.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl102) Init(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
 }
 
 type impl103 struct{ seen Seen }
 
-func (i impl103) Once(_ context.Context, req *p78.Word, resp *p78.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl103) Greet(_ context.Context, req *p77.GreetRequest, resp *p77.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
 }
 
 type impl104 struct{ seen Seen }
 
-type impl105 struct{ seen Seen }
-
-func (i impl105) Call(_ context.Context, req *p79.OneRequest, resp *p79.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl104) Once(_ context.Context, req *p78.Word, resp *p78.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
 }
+
+type impl105 struct{ seen Seen }
 
 type impl106 struct{ seen Seen }
 
-func (i impl106) Call(_ context.Context, req *p79.OneResponse, resp *p79.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl106) Call(_ context.Context, req *p79.OneRequest, resp *p79.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
 }
 
 type impl107 struct{ seen Seen }
 
-func (i impl107) Call(_ context.Context, req *p80.Request, resp *p80.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl107) Call(_ context.Context, req *p79.OneResponse, resp *p79.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
 }
 
 type impl108 struct{ seen Seen }
 
-func (i impl108) Call(_ context.Context, req *p81.Request, resp *p81.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+func (i impl108) Call(_ context.Context, req *p80.Request, resp *p80.Response) error {
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
 }
 
 type impl109 struct{ seen Seen }
 
-func (i impl109) Call(_ context.Context, req *p82.Word, resp *p82.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl109) Call(_ context.Context, req *p81.Request, resp *p81.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
 }
 
 type impl110 struct{ seen Seen }
 
-func (i impl110) Empty(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
-}
-
-func (i impl110) Any(_ context.Context, req *p83.Any, resp *p45.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl110) Mask(_ context.Context, req *p84.FieldMask, resp *p85.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl110) Wrapper(_ context.Context, req *p86.StringValue, resp *p86.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl110) Call(_ context.Context, req *p82.Word, resp *p82.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
 }
 
 type impl111 struct{ seen Seen }
 
-func (i impl111) Ping(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
+func (i impl111) Empty(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl111) Any(_ context.Context, req *p83.Any, resp *p45.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl111) Mask(_ context.Context, req *p84.FieldMask, resp *p85.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl111) Wrapper(_ context.Context, req *p86.StringValue, resp *p86.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl112 struct{ seen Seen }
+
+func (i impl112) Ping(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl111) Wrap(_ context.Context, req *p59.Empty, resp *p87.Wrapped) error {
+func (i impl112) Wrap(_ context.Context, req *p59.Empty, resp *p87.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
@@ -1277,6 +1283,7 @@ var Methods = []string{
 	"skeleton.HTTPFiles.Purge",
 	"skeleton.Linux.Boot",
 	"skeleton.Linux.UnimplementedLinuxImpl",
+	"skeleton.Catalog.Describe",
 	"skeleton.Test.Init",
 	"source_relative.v1.Greeter.Greet",
 	"streaming_skip.Some.Once",
@@ -1449,6 +1456,7 @@ var Served = []string{
 	"skeleton.HTTPFiles.Purge",
 	"skeleton.Linux.Boot",
 	"skeleton.Linux.UnimplementedLinuxImpl",
+	"skeleton.Catalog.Describe",
 	"skeleton.Test.Init",
 	"source_relative.v1.Greeter.Greet",
 	"streaming_skip.Some.Once",
@@ -1569,17 +1577,18 @@ func Register(ctx context.Context, e eng.Engine, seen Seen) error {
 		p161.RegisterNames(ctx, e, impl98{seen}),
 		p162.RegisterHTTPFiles(ctx, e, impl99{seen}),
 		p162.RegisterLinux(ctx, e, impl100{seen}),
-		p162.RegisterTest(ctx, e, impl101{seen}),
-		p163.RegisterGreeter(ctx, e, impl102{seen}),
-		p164.RegisterSome(ctx, e, impl103{seen}),
-		p164.RegisterAll(ctx, e, impl104{seen}),
-		p165.RegisterOne(ctx, e, impl105{seen}),
-		p165.RegisterTwo(ctx, e, impl106{seen}),
-		p166.RegisterX(ctx, e, impl107{seen}),
-		p167.RegisterX(ctx, e, impl108{seen}),
-		p168.RegisterOwned(ctx, e, impl109{seen}),
-		p169.RegisterWell(ctx, e, impl110{seen}),
-		p170.RegisterPing(ctx, e, impl111{seen}),
+		p162.RegisterCatalog(ctx, e, impl101{seen}),
+		p162.RegisterTest(ctx, e, impl102{seen}),
+		p163.RegisterGreeter(ctx, e, impl103{seen}),
+		p164.RegisterSome(ctx, e, impl104{seen}),
+		p164.RegisterAll(ctx, e, impl105{seen}),
+		p165.RegisterOne(ctx, e, impl106{seen}),
+		p165.RegisterTwo(ctx, e, impl107{seen}),
+		p166.RegisterX(ctx, e, impl108{seen}),
+		p167.RegisterX(ctx, e, impl109{seen}),
+		p168.RegisterOwned(ctx, e, impl110{seen}),
+		p169.RegisterWell(ctx, e, impl111{seen}),
+		p170.RegisterPing(ctx, e, impl112{seen}),
 	)
 }
 
@@ -1742,20 +1751,21 @@ func CallLocal(ctx context.Context, seen Seen) error {
 		check(ctx, p162.NewLocalHTTPFilesClient(impl99{seen}).Purge, p162.NewLocalHTTPFilesClient(impl99{seen}).PurgeAsync, new(p59.Empty)),
 		check(ctx, p162.NewLocalLinuxClient(impl100{seen}).Boot, p162.NewLocalLinuxClient(impl100{seen}).BootAsync, new(p76.GetRequest)),
 		check(ctx, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImpl, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImplAsync, new(p76.GetRequest)),
-		check(ctx, p162.NewLocalTestClient(impl101{seen}).Init, p162.NewLocalTestClient(impl101{seen}).InitAsync, new(p76.GetRequest)),
-		check(ctx, p163.NewLocalGreeterClient(impl102{seen}).Greet, p163.NewLocalGreeterClient(impl102{seen}).GreetAsync, new(p77.GreetRequest)),
-		check(ctx, p164.NewLocalSomeClient(impl103{seen}).Once, p164.NewLocalSomeClient(impl103{seen}).OnceAsync, new(p78.Word)),
-		check(ctx, p165.NewLocalOneClient(impl105{seen}).Call, p165.NewLocalOneClient(impl105{seen}).CallAsync, new(p79.OneRequest)),
-		check(ctx, p165.NewLocalTwoClient(impl106{seen}).Call, p165.NewLocalTwoClient(impl106{seen}).CallAsync, new(p79.OneResponse)),
-		check(ctx, p166.NewLocalXClient(impl107{seen}).Call, p166.NewLocalXClient(impl107{seen}).CallAsync, new(p80.Request)),
-		check(ctx, p167.NewLocalXClient(impl108{seen}).Call, p167.NewLocalXClient(impl108{seen}).CallAsync, new(p81.Request)),
-		check(ctx, p168.NewLocalOwnedClient(impl109{seen}).Call, p168.NewLocalOwnedClient(impl109{seen}).CallAsync, new(p82.Word)),
-		check(ctx, p169.NewLocalWellClient(impl110{seen}).Empty, p169.NewLocalWellClient(impl110{seen}).EmptyAsync, new(p59.Empty)),
-		check(ctx, p169.NewLocalWellClient(impl110{seen}).Any, p169.NewLocalWellClient(impl110{seen}).AnyAsync, new(p83.Any)),
-		check(ctx, p169.NewLocalWellClient(impl110{seen}).Mask, p169.NewLocalWellClient(impl110{seen}).MaskAsync, new(p84.FieldMask)),
-		check(ctx, p169.NewLocalWellClient(impl110{seen}).Wrapper, p169.NewLocalWellClient(impl110{seen}).WrapperAsync, new(p86.StringValue)),
-		check(ctx, p170.NewLocalPingClient(impl111{seen}).Ping, p170.NewLocalPingClient(impl111{seen}).PingAsync, new(p59.Empty)),
-		check(ctx, p170.NewLocalPingClient(impl111{seen}).Wrap, p170.NewLocalPingClient(impl111{seen}).WrapAsync, new(p59.Empty)),
+		check(ctx, p162.NewLocalCatalogClient(impl101{seen}).Describe, p162.NewLocalCatalogClient(impl101{seen}).DescribeAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewLocalTestClient(impl102{seen}).Init, p162.NewLocalTestClient(impl102{seen}).InitAsync, new(p76.GetRequest)),
+		check(ctx, p163.NewLocalGreeterClient(impl103{seen}).Greet, p163.NewLocalGreeterClient(impl103{seen}).GreetAsync, new(p77.GreetRequest)),
+		check(ctx, p164.NewLocalSomeClient(impl104{seen}).Once, p164.NewLocalSomeClient(impl104{seen}).OnceAsync, new(p78.Word)),
+		check(ctx, p165.NewLocalOneClient(impl106{seen}).Call, p165.NewLocalOneClient(impl106{seen}).CallAsync, new(p79.OneRequest)),
+		check(ctx, p165.NewLocalTwoClient(impl107{seen}).Call, p165.NewLocalTwoClient(impl107{seen}).CallAsync, new(p79.OneResponse)),
+		check(ctx, p166.NewLocalXClient(impl108{seen}).Call, p166.NewLocalXClient(impl108{seen}).CallAsync, new(p80.Request)),
+		check(ctx, p167.NewLocalXClient(impl109{seen}).Call, p167.NewLocalXClient(impl109{seen}).CallAsync, new(p81.Request)),
+		check(ctx, p168.NewLocalOwnedClient(impl110{seen}).Call, p168.NewLocalOwnedClient(impl110{seen}).CallAsync, new(p82.Word)),
+		check(ctx, p169.NewLocalWellClient(impl111{seen}).Empty, p169.NewLocalWellClient(impl111{seen}).EmptyAsync, new(p59.Empty)),
+		check(ctx, p169.NewLocalWellClient(impl111{seen}).Any, p169.NewLocalWellClient(impl111{seen}).AnyAsync, new(p83.Any)),
+		check(ctx, p169.NewLocalWellClient(impl111{seen}).Mask, p169.NewLocalWellClient(impl111{seen}).MaskAsync, new(p84.FieldMask)),
+		check(ctx, p169.NewLocalWellClient(impl111{seen}).Wrapper, p169.NewLocalWellClient(impl111{seen}).WrapperAsync, new(p86.StringValue)),
+		check(ctx, p170.NewLocalPingClient(impl112{seen}).Ping, p170.NewLocalPingClient(impl112{seen}).PingAsync, new(p59.Empty)),
+		check(ctx, p170.NewLocalPingClient(impl112{seen}).Wrap, p170.NewLocalPingClient(impl112{seen}).WrapAsync, new(p59.Empty)),
 	)
 }
 
@@ -1916,6 +1926,7 @@ func CallGuests(ctx context.Context, d pluginsdk.Dispatcher) error {
 		check(ctx, p162.NewHTTPFilesHostClient(d).Purge, p162.NewHTTPFilesHostClient(d).PurgeAsync, new(p59.Empty)),
 		check(ctx, p162.NewLinuxHostClient(d).Boot, p162.NewLinuxHostClient(d).BootAsync, new(p76.GetRequest)),
 		check(ctx, p162.NewLinuxHostClient(d).UnimplementedLinuxImpl, p162.NewLinuxHostClient(d).UnimplementedLinuxImplAsync, new(p76.GetRequest)),
+		check(ctx, p162.NewCatalogHostClient(d).Describe, p162.NewCatalogHostClient(d).DescribeAsync, new(p76.GetRequest)),
 		check(ctx, p162.NewTestHostClient(d).Init, p162.NewTestHostClient(d).InitAsync, new(p76.GetRequest)),
 		check(ctx, p163.NewGreeterHostClient(d).Greet, p163.NewGreeterHostClient(d).GreetAsync, new(p77.GreetRequest)),
 		check(ctx, p164.NewSomeHostClient(d).Once, p164.NewSomeHostClient(d).OnceAsync, new(p78.Word)),

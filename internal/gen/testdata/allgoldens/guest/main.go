@@ -396,6 +396,7 @@ func callHost() {
 	check("skeleton.HTTPFiles.Purge", p144.NewHTTPFilesClient().Purge, p144.NewHTTPFilesClient().PurgeAsync, new(p146.Empty))
 	check("skeleton.Linux.Boot", p144.NewLinuxClient().Boot, p144.NewLinuxClient().BootAsync, new(p145.GetRequest))
 	check("skeleton.Linux.UnimplementedLinuxImpl", p144.NewLinuxClient().UnimplementedLinuxImpl, p144.NewLinuxClient().UnimplementedLinuxImplAsync, new(p145.GetRequest))
+	check("skeleton.Catalog.Describe", p144.NewCatalogClient().Describe, p144.NewCatalogClient().DescribeAsync, new(p145.GetRequest))
 	check("skeleton.Test.Init", p144.NewTestClient().Init, p144.NewTestClient().InitAsync, new(p145.GetRequest))
 	check("source_relative.v1.Greeter.Greet", p147.NewGreeterClient().Greet, p147.NewGreeterClient().GreetAsync, new(p148.GreetRequest))
 	check("streaming_skip.Some.Once", p149.NewSomeClient().Once, p149.NewSomeClient().OnceAsync, new(p150.Word))
@@ -569,6 +570,7 @@ func callGuests() {
 	check("skeleton.HTTPFiles.Purge", located(p144.LocateHTTPFiles).Purge, located(p144.LocateHTTPFiles).PurgeAsync, new(p146.Empty))
 	check("skeleton.Linux.Boot", located(p144.LocateLinux).Boot, located(p144.LocateLinux).BootAsync, new(p145.GetRequest))
 	check("skeleton.Linux.UnimplementedLinuxImpl", located(p144.LocateLinux).UnimplementedLinuxImpl, located(p144.LocateLinux).UnimplementedLinuxImplAsync, new(p145.GetRequest))
+	check("skeleton.Catalog.Describe", located(p144.LocateCatalog).Describe, located(p144.LocateCatalog).DescribeAsync, new(p145.GetRequest))
 	check("skeleton.Test.Init", located(p144.LocateTest).Init, located(p144.LocateTest).InitAsync, new(p145.GetRequest))
 	check("source_relative.v1.Greeter.Greet", located(p147.LocateGreeter).Greet, located(p147.LocateGreeter).GreetAsync, new(p148.GreetRequest))
 	check("streaming_skip.Some.Once", located(p149.LocateSome).Once, located(p149.LocateSome).OnceAsync, new(p150.Word))
@@ -687,17 +689,18 @@ func serve() {
 		func() { ended <- p142.ServeNames(ctx, server95{}) },
 		func() { ended <- p144.ServeHTTPFiles(ctx, server96{}) },
 		func() { ended <- p144.ServeLinux(ctx, server97{}) },
-		func() { ended <- p144.ServeTest(ctx, server98{}) },
-		func() { ended <- p147.ServeGreeter(ctx, server99{}) },
-		func() { ended <- p149.ServeSome(ctx, server100{}) },
-		func() { ended <- p149.ServeAll(ctx, server101{}) },
-		func() { ended <- p151.ServeOne(ctx, server102{}) },
-		func() { ended <- p151.ServeTwo(ctx, server103{}) },
-		func() { ended <- p153.ServeX(ctx, server104{}) },
-		func() { ended <- p155.ServeX(ctx, server105{}) },
-		func() { ended <- p157.ServeOwned(ctx, server106{}) },
-		func() { ended <- p159.ServeWell(ctx, server107{}) },
-		func() { ended <- p163.ServePing(ctx, server108{}) },
+		func() { ended <- p144.ServeCatalog(ctx, server98{}) },
+		func() { ended <- p144.ServeTest(ctx, server99{}) },
+		func() { ended <- p147.ServeGreeter(ctx, server100{}) },
+		func() { ended <- p149.ServeSome(ctx, server101{}) },
+		func() { ended <- p149.ServeAll(ctx, server102{}) },
+		func() { ended <- p151.ServeOne(ctx, server103{}) },
+		func() { ended <- p151.ServeTwo(ctx, server104{}) },
+		func() { ended <- p153.ServeX(ctx, server105{}) },
+		func() { ended <- p155.ServeX(ctx, server106{}) },
+		func() { ended <- p157.ServeOwned(ctx, server107{}) },
+		func() { ended <- p159.ServeWell(ctx, server108{}) },
+		func() { ended <- p163.ServePing(ctx, server109{}) },
 	}
 	for _, one := range all {
 		go one()
@@ -1521,78 +1524,84 @@ func (server97) UnimplementedLinuxImpl(_ context.Context, req *p145.GetRequest) 
 
 type server98 struct{}
 
-func (server98) Init(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
+func (server98) Describe(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
 	return answer(req, new(p145.GetResponse))
 }
 
 type server99 struct{}
 
-func (server99) Greet(_ context.Context, req *p148.GreetRequest) (*p148.GreetResponse, error) {
-	return answer(req, new(p148.GreetResponse))
+func (server99) Init(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
+	return answer(req, new(p145.GetResponse))
 }
 
 type server100 struct{}
 
-func (server100) Once(_ context.Context, req *p150.Word) (*p150.Word, error) {
-	return answer(req, new(p150.Word))
+func (server100) Greet(_ context.Context, req *p148.GreetRequest) (*p148.GreetResponse, error) {
+	return answer(req, new(p148.GreetResponse))
 }
 
 type server101 struct{}
 
-type server102 struct{}
-
-func (server102) Call(_ context.Context, req *p152.OneRequest) (*p152.OneResponse, error) {
-	return answer(req, new(p152.OneResponse))
+func (server101) Once(_ context.Context, req *p150.Word) (*p150.Word, error) {
+	return answer(req, new(p150.Word))
 }
+
+type server102 struct{}
 
 type server103 struct{}
 
-func (server103) Call(_ context.Context, req *p152.OneResponse) (*p152.OneRequest, error) {
-	return answer(req, new(p152.OneRequest))
+func (server103) Call(_ context.Context, req *p152.OneRequest) (*p152.OneResponse, error) {
+	return answer(req, new(p152.OneResponse))
 }
 
 type server104 struct{}
 
-func (server104) Call(_ context.Context, req *p154.Request) (*p154.Response, error) {
-	return answer(req, new(p154.Response))
+func (server104) Call(_ context.Context, req *p152.OneResponse) (*p152.OneRequest, error) {
+	return answer(req, new(p152.OneRequest))
 }
 
 type server105 struct{}
 
-func (server105) Call(_ context.Context, req *p156.Request) (*p156.Response, error) {
-	return answer(req, new(p156.Response))
+func (server105) Call(_ context.Context, req *p154.Request) (*p154.Response, error) {
+	return answer(req, new(p154.Response))
 }
 
 type server106 struct{}
 
-func (server106) Call(_ context.Context, req *p158.Word) (*p158.Word, error) {
-	return answer(req, new(p158.Word))
+func (server106) Call(_ context.Context, req *p156.Request) (*p156.Response, error) {
+	return answer(req, new(p156.Response))
 }
 
 type server107 struct{}
 
-func (server107) Empty(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
-	return answer(req, new(p146.Empty))
-}
-
-func (server107) Any(_ context.Context, req *p160.Any) (*p89.Timestamp, error) {
-	return answer(req, new(p89.Timestamp))
-}
-
-func (server107) Mask(_ context.Context, req *p161.FieldMask) (*p169.Struct, error) {
-	return answer(req, new(p169.Struct))
-}
-
-func (server107) Wrapper(_ context.Context, req *p162.StringValue) (*p162.Int64Value, error) {
-	return answer(req, new(p162.Int64Value))
+func (server107) Call(_ context.Context, req *p158.Word) (*p158.Word, error) {
+	return answer(req, new(p158.Word))
 }
 
 type server108 struct{}
 
-func (server108) Ping(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
+func (server108) Empty(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
 	return answer(req, new(p146.Empty))
 }
 
-func (server108) Wrap(_ context.Context, req *p146.Empty) (*p170.Wrapped, error) {
+func (server108) Any(_ context.Context, req *p160.Any) (*p89.Timestamp, error) {
+	return answer(req, new(p89.Timestamp))
+}
+
+func (server108) Mask(_ context.Context, req *p161.FieldMask) (*p169.Struct, error) {
+	return answer(req, new(p169.Struct))
+}
+
+func (server108) Wrapper(_ context.Context, req *p162.StringValue) (*p162.Int64Value, error) {
+	return answer(req, new(p162.Int64Value))
+}
+
+type server109 struct{}
+
+func (server109) Ping(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
+	return answer(req, new(p146.Empty))
+}
+
+func (server109) Wrap(_ context.Context, req *p146.Empty) (*p170.Wrapped, error) {
 	return answer(req, new(p170.Wrapped))
 }

@@ -38,6 +38,12 @@ func (*TalkPlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return commentsparigot.RegisterTalk(ctx, e, &TalkPlugin{}) == nil
 }
 
+// Describe says what Init will register. With a configuration, set Config to
+// an empty message of its type.
+func (*TalkPlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{commentsparigot.DescribeTalk()}}
+}
+
 // Say handles comments.Talk.Say.
 //
 // Say says it.

@@ -30,6 +30,12 @@ func (*RunPlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return directivesparigot.RegisterRun(ctx, e, &RunPlugin{}) == nil
 }
 
+// Describe says what Init will register. With a configuration, set Config to
+// an empty message of its type.
+func (*RunPlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{directivesparigot.DescribeRun()}}
+}
+
 // Call handles directives.Run.Call.
 //
 // go:noinline

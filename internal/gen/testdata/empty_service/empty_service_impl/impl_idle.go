@@ -25,3 +25,9 @@ var ParigotInitialize pluginsdk.ParigotInit = &IdlePlugin{}
 func (*IdlePlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return emptyparigot.RegisterIdle(ctx, e, &IdlePlugin{}) == nil
 }
+
+// Describe says what Init will register. With a configuration, set Config to
+// an empty message of its type.
+func (*IdlePlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{emptyparigot.DescribeIdle()}}
+}

@@ -7,6 +7,7 @@ import (
 
 	grownv1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
 	"github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	status2 "github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -24,6 +25,12 @@ var _ grownv1parigot.CalendarImpl = (*CalendarPlugin)(nil)
 // to that engine alone.
 func (*CalendarPlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return grownv1parigot.RegisterCalendar(ctx, e, &CalendarPlugin{}) == nil
+}
+
+// Describe says what Init will register. With a configuration, set Config to
+// an empty message of its type.
+func (*CalendarPlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{grownv1parigot.DescribeCalendar()}}
 }
 
 // Today handles grown.Calendar.Today.

@@ -20,13 +20,20 @@ type WordsPlugin struct {
 var _ wordsparigot.WordsImpl = (*WordsPlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises.
-var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitFunc(initWordsPlugin)
+var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.Described(pluginsdk.InitFunc(initWordsPlugin), describeWordsPlugin)
 
 // initWordsPlugin registers a WordsPlugin of its own with e, so that its state
 // belongs to that engine alone. It is no method, because Init is one of the
 // service.
 func initWordsPlugin(ctx context.Context, e eng.Engine) bool {
 	return wordsparigot.RegisterWords(ctx, e, &WordsPlugin{}) == nil
+}
+
+// describeWordsPlugin says what initWordsPlugin will register. With a
+// configuration, set Config to an empty message of its type. It is no method,
+// because Init is one of the service.
+func describeWordsPlugin() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{wordsparigot.DescribeWords()}}
 }
 
 // Import handles method_names.Words.Import.

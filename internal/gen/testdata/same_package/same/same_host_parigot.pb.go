@@ -21,22 +21,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterSame registers impl with e as the service same_package.Same, which
-// guests import as the module "same_package.Same". It fails when impl is nil.
-func RegisterSame(ctx context.Context, e eng.Engine, impl SameImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeSame describes the service same_package.Same, which guests import as
+// the module "same_package.Same", as RegisterSame registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeSame() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   SameServiceName,
 		Module: "same_package.Same",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeSame_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Same_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterSame registers impl with e as the service same_package.Same. It
+// fails when impl is nil.
+func RegisterSame(ctx context.Context, e eng.Engine, impl SameImpl) error {
+	service := DescribeSame()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeSame_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeSame_Call returns the host function of same_package.Same.Call.

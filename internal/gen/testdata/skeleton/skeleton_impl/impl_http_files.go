@@ -23,12 +23,18 @@ type HTTPFilesPlugin struct {
 var _ skeletonv1parigot.HTTPFilesImpl = (*HTTPFilesPlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises.
-var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitAll(&HTTPFilesPlugin{}, &LinuxPlugin{}, pluginsdk.InitFunc(initTestPlugin))
+var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitAll(&HTTPFilesPlugin{}, &LinuxPlugin{}, pluginsdk.Described(&CatalogPlugin{}, describeCatalogPlugin), pluginsdk.Described(pluginsdk.InitFunc(initTestPlugin), describeTestPlugin))
 
 // Init registers a HTTPFilesPlugin of its own with e, so that its state
 // belongs to that engine alone.
 func (*HTTPFilesPlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return skeletonv1parigot.RegisterHTTPFiles(ctx, e, &HTTPFilesPlugin{}) == nil
+}
+
+// Describe says what Init will register. With a configuration, set Config to
+// an empty message of its type.
+func (*HTTPFilesPlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.DescribeHTTPFiles()}}
 }
 
 // Get handles skeleton.HTTPFiles.Get.

@@ -7,6 +7,7 @@ import (
 
 	skeletonv1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
 	"github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -20,6 +21,12 @@ var _ skeletonv1parigot.LinuxImpl = (*LinuxPlugin)(nil)
 // that engine alone.
 func (*LinuxPlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return skeletonv1parigot.RegisterLinux(ctx, e, &LinuxPlugin{}) == nil
+}
+
+// Describe says what Init will register. With a configuration, set Config to
+// an empty message of its type.
+func (*LinuxPlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.DescribeLinux()}}
 }
 
 // Boot handles skeleton.Linux.Boot.

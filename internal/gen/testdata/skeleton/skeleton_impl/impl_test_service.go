@@ -7,6 +7,7 @@ import (
 
 	skeletonv1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
 	"github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -23,6 +24,13 @@ var _ skeletonv1parigot.TestImpl = (*TestPlugin)(nil)
 // service.
 func initTestPlugin(ctx context.Context, e eng.Engine) bool {
 	return skeletonv1parigot.RegisterTest(ctx, e, &TestPlugin{}) == nil
+}
+
+// describeTestPlugin says what initTestPlugin will register. With a
+// configuration, set Config to an empty message of its type. It is no method,
+// because Init is one of the service.
+func describeTestPlugin() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.DescribeTest()}}
 }
 
 // Init handles skeleton.Test.Init.

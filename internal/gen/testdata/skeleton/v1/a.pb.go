@@ -115,7 +115,9 @@ const file_skeleton_a_proto_rawDesc = "" +
 	"\x05Purge\x12\x16.google.protobuf.Empty\x1a\x16.google.protobuf.Empty\"\x03\x88\x02\x012\x83\x01\n" +
 	"\x05Linux\x123\n" +
 	"\x04Boot\x12\x14.skeleton.GetRequest\x1a\x15.skeleton.GetResponse\x12E\n" +
-	"\x16UnimplementedLinuxImpl\x12\x14.skeleton.GetRequest\x1a\x15.skeleton.GetResponse2;\n" +
+	"\x16UnimplementedLinuxImpl\x12\x14.skeleton.GetRequest\x1a\x15.skeleton.GetResponse2B\n" +
+	"\aCatalog\x127\n" +
+	"\bDescribe\x12\x14.skeleton.GetRequest\x1a\x15.skeleton.GetResponse2;\n" +
 	"\x04Test\x123\n" +
 	"\x04Init\x12\x14.skeleton.GetRequest\x1a\x15.skeleton.GetResponseBJZHgithub.com/iansmith/parigot/internal/gen/testdata/skeleton/v1;skeletonv1b\x06proto3"
 
@@ -142,14 +144,16 @@ var file_skeleton_a_proto_depIdxs = []int32{
 	2, // 1: skeleton.HTTPFiles.Purge:input_type -> google.protobuf.Empty
 	0, // 2: skeleton.Linux.Boot:input_type -> skeleton.GetRequest
 	0, // 3: skeleton.Linux.UnimplementedLinuxImpl:input_type -> skeleton.GetRequest
-	0, // 4: skeleton.Test.Init:input_type -> skeleton.GetRequest
-	1, // 5: skeleton.HTTPFiles.Get:output_type -> skeleton.GetResponse
-	2, // 6: skeleton.HTTPFiles.Purge:output_type -> google.protobuf.Empty
-	1, // 7: skeleton.Linux.Boot:output_type -> skeleton.GetResponse
-	1, // 8: skeleton.Linux.UnimplementedLinuxImpl:output_type -> skeleton.GetResponse
-	1, // 9: skeleton.Test.Init:output_type -> skeleton.GetResponse
-	5, // [5:10] is the sub-list for method output_type
-	0, // [0:5] is the sub-list for method input_type
+	0, // 4: skeleton.Catalog.Describe:input_type -> skeleton.GetRequest
+	0, // 5: skeleton.Test.Init:input_type -> skeleton.GetRequest
+	1, // 6: skeleton.HTTPFiles.Get:output_type -> skeleton.GetResponse
+	2, // 7: skeleton.HTTPFiles.Purge:output_type -> google.protobuf.Empty
+	1, // 8: skeleton.Linux.Boot:output_type -> skeleton.GetResponse
+	1, // 9: skeleton.Linux.UnimplementedLinuxImpl:output_type -> skeleton.GetResponse
+	1, // 10: skeleton.Catalog.Describe:output_type -> skeleton.GetResponse
+	1, // 11: skeleton.Test.Init:output_type -> skeleton.GetResponse
+	6, // [6:12] is the sub-list for method output_type
+	0, // [0:6] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -168,7 +172,7 @@ func file_skeleton_a_proto_init() {
 			NumEnums:      0,
 			NumMessages:   2,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_skeleton_a_proto_goTypes,
 		DependencyIndexes: file_skeleton_a_proto_depIdxs,

@@ -26,65 +26,73 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterFile registers impl with e as the service file.v1.File, which guests
-// import as the module "file.v1.File". It fails when impl is nil.
-func RegisterFile(ctx context.Context, e eng.Engine, impl FileImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeFile describes the service file.v1.File, which guests import as the
+// module "file.v1.File", as RegisterFile registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeFile() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   FileServiceName,
 		Module: "file.v1.File",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Open",
 				Func:       "Open",
-				Bridge:     bridgeFile_Open(impl),
 				Descriptor: pluginsdk.DescribeMethod(File_Open_FullName),
 			},
 			{
 				Name:       "Create",
 				Func:       "Create",
-				Bridge:     bridgeFile_Create(impl),
 				Descriptor: pluginsdk.DescribeMethod(File_Create_FullName),
 			},
 			{
 				Name:       "Close",
 				Func:       "Close",
-				Bridge:     bridgeFile_Close(impl),
 				Descriptor: pluginsdk.DescribeMethod(File_Close_FullName),
 			},
 			{
 				Name:       "Read",
 				Func:       "Read",
-				Bridge:     bridgeFile_Read(impl),
 				Descriptor: pluginsdk.DescribeMethod(File_Read_FullName),
 			},
 			{
 				Name:       "Write",
 				Func:       "Write",
-				Bridge:     bridgeFile_Write(impl),
 				Descriptor: pluginsdk.DescribeMethod(File_Write_FullName),
 			},
 			{
 				Name:       "Delete",
 				Func:       "Delete",
-				Bridge:     bridgeFile_Delete(impl),
 				Descriptor: pluginsdk.DescribeMethod(File_Delete_FullName),
 			},
 			{
 				Name:       "Stat",
 				Func:       "Stat",
-				Bridge:     bridgeFile_Stat(impl),
 				Descriptor: pluginsdk.DescribeMethod(File_Stat_FullName),
 			},
 			{
 				Name:       "LoadTestData",
 				Func:       "LoadTestData",
 				Budget:     30 * time.Second,
-				Bridge:     bridgeFile_LoadTestData(impl),
 				Descriptor: pluginsdk.DescribeMethod(File_LoadTestData_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterFile registers impl with e as the service file.v1.File. It fails
+// when impl is nil.
+func RegisterFile(ctx context.Context, e eng.Engine, impl FileImpl) error {
+	service := DescribeFile()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeFile_Open(impl)
+	service.Methods[1].Bridge = bridgeFile_Create(impl)
+	service.Methods[2].Bridge = bridgeFile_Close(impl)
+	service.Methods[3].Bridge = bridgeFile_Read(impl)
+	service.Methods[4].Bridge = bridgeFile_Write(impl)
+	service.Methods[5].Bridge = bridgeFile_Delete(impl)
+	service.Methods[6].Bridge = bridgeFile_Stat(impl)
+	service.Methods[7].Bridge = bridgeFile_LoadTestData(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeFile_Open returns the host function of file.v1.File.Open.

@@ -26,65 +26,73 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterQueue registers impl with e as the service queue.v1.Queue, which
-// guests import as the module "queue.v1.Queue". It fails when impl is nil.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeQueue describes the service queue.v1.Queue, which guests import as
+// the module "queue.v1.Queue", as RegisterQueue registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeQueue() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   QueueServiceName,
 		Module: "queue.v1.Queue",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "CreateQueue",
 				Func:       "CreateQueue",
 				Budget:     10 * time.Second,
-				Bridge:     bridgeQueue_CreateQueue(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_CreateQueue_FullName),
 			},
 			{
 				Name:       "Locate",
 				Func:       "Locate",
 				Budget:     10 * time.Second,
-				Bridge:     bridgeQueue_Locate(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_Locate_FullName),
 			},
 			{
 				Name:       "DeleteQueue",
 				Func:       "DeleteQueue",
 				Budget:     10 * time.Second,
-				Bridge:     bridgeQueue_DeleteQueue(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_DeleteQueue_FullName),
 			},
 			{
 				Name:       "Send",
 				Func:       "Send",
 				Budget:     10 * time.Second,
-				Bridge:     bridgeQueue_Send(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_Send_FullName),
 			},
 			{
 				Name:       "Receive",
 				Func:       "Receive",
 				Budget:     10 * time.Second,
-				Bridge:     bridgeQueue_Receive(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_Receive_FullName),
 			},
 			{
 				Name:       "MarkDone",
 				Func:       "MarkDone",
 				Budget:     10 * time.Second,
-				Bridge:     bridgeQueue_MarkDone(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_MarkDone_FullName),
 			},
 			{
 				Name:       "Length",
 				Func:       "Length",
 				Budget:     10 * time.Second,
-				Bridge:     bridgeQueue_Length(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_Length_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterQueue registers impl with e as the service queue.v1.Queue. It fails
+// when impl is nil.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
+	service := DescribeQueue()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeQueue_CreateQueue(impl)
+	service.Methods[1].Bridge = bridgeQueue_Locate(impl)
+	service.Methods[2].Bridge = bridgeQueue_DeleteQueue(impl)
+	service.Methods[3].Bridge = bridgeQueue_Send(impl)
+	service.Methods[4].Bridge = bridgeQueue_Receive(impl)
+	service.Methods[5].Bridge = bridgeQueue_MarkDone(impl)
+	service.Methods[6].Bridge = bridgeQueue_Length(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeQueue_CreateQueue returns the host function of queue.v1.Queue.CreateQueue.

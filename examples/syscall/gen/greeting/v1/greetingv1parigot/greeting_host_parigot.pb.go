@@ -26,23 +26,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterGreeting registers impl with e as the service greeting.v1.Greeting,
-// which guests import as the module "greeting.v1.Greeting". It fails when impl
-// is nil.
-func RegisterGreeting(ctx context.Context, e eng.Engine, impl GreetingImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeGreeting describes the service greeting.v1.Greeting, which guests
+// import as the module "greeting.v1.Greeting", as RegisterGreeting registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeGreeting() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   GreetingServiceName,
 		Module: "greeting.v1.Greeting",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Greet",
 				Func:       "Greet",
-				Bridge:     bridgeGreeting_Greet(impl),
 				Descriptor: pluginsdk.DescribeMethod(Greeting_Greet_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterGreeting registers impl with e as the service greeting.v1.Greeting.
+// It fails when impl is nil.
+func RegisterGreeting(ctx context.Context, e eng.Engine, impl GreetingImpl) error {
+	service := DescribeGreeting()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeGreeting_Greet(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeGreeting_Greet returns the host function of greeting.v1.Greeting.Greet.

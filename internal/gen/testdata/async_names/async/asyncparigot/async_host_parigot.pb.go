@@ -20,42 +20,50 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterMail registers impl with e as the service async_names.Mail, which
-// guests import as the module "async_names.Mail". It fails when impl is nil.
-func RegisterMail(ctx context.Context, e eng.Engine, impl MailImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeMail describes the service async_names.Mail, which guests import as
+// the module "async_names.Mail", as RegisterMail registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeMail() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   MailServiceName,
 		Module: "async_names.Mail",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Send",
 				Func:       "Send",
-				Bridge:     bridgeMail_Send(impl),
 				Descriptor: pluginsdk.DescribeMethod(Mail_Send_FullName),
 			},
 			{
 				Name:       "SendAsync",
 				Func:       "SendAsync",
-				Bridge:     bridgeMail_SendAsync(impl),
 				Descriptor: pluginsdk.DescribeMethod(Mail_SendAsync_FullName),
 			},
 			{
 				Name:       "SendAsync_",
 				Func:       "SendAsync_",
-				Bridge:     bridgeMail_SendAsync_(impl),
 				Descriptor: pluginsdk.DescribeMethod(Mail_SendAsync__FullName),
 			},
 			{
 				Name:       "Receive",
 				Func:       "Receive",
-				Bridge:     bridgeMail_Receive(impl),
 				Descriptor: pluginsdk.DescribeMethod(Mail_Receive_FullName),
 				Deprecated: true,
 				MayBlock:   true,
 			},
 		},
-	})
+	}
+}
+
+// RegisterMail registers impl with e as the service async_names.Mail. It fails
+// when impl is nil.
+func RegisterMail(ctx context.Context, e eng.Engine, impl MailImpl) error {
+	service := DescribeMail()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeMail_Send(impl)
+	service.Methods[1].Bridge = bridgeMail_SendAsync(impl)
+	service.Methods[2].Bridge = bridgeMail_SendAsync_(impl)
+	service.Methods[3].Bridge = bridgeMail_Receive(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeMail_Send returns the host function of async_names.Mail.Send.

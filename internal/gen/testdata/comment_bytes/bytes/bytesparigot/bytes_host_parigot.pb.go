@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterOdd registers impl with e as the service comment_bytes.Odd, which
-// guests import as the module "comment_bytes.Odd". It fails when impl is nil.
-func RegisterOdd(ctx context.Context, e eng.Engine, impl OddImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeOdd describes the service comment_bytes.Odd, which guests import as
+// the module "comment_bytes.Odd", as RegisterOdd registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeOdd() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   OddServiceName,
 		Module: "comment_bytes.Odd",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeOdd_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Odd_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterOdd registers impl with e as the service comment_bytes.Odd. It fails
+// when impl is nil.
+func RegisterOdd(ctx context.Context, e eng.Engine, impl OddImpl) error {
+	service := DescribeOdd()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeOdd_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeOdd_Call returns the host function of comment_bytes.Odd.Call.

@@ -27,46 +27,54 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterTalk registers impl with e as the service comments.Talk, which
-// guests import as the module "comments.Talk". It fails when impl is nil.
-func RegisterTalk(ctx context.Context, e eng.Engine, impl TalkImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeTalk describes the service comments.Talk, which guests import as the
+// module "comments.Talk", as RegisterTalk registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeTalk() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   TalkServiceName,
 		Module: "comments.Talk",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Say",
 				Func:       "Say",
-				Bridge:     bridgeTalk_Say(impl),
 				Descriptor: pluginsdk.DescribeMethod(Talk_Say_FullName),
 			},
 			{
 				Name:       "Whisper",
 				Func:       "Whisper",
-				Bridge:     bridgeTalk_Whisper(impl),
 				Descriptor: pluginsdk.DescribeMethod(Talk_Whisper_FullName),
 			},
 			{
 				Name:       "Shout",
 				Func:       "Shout",
-				Bridge:     bridgeTalk_Shout(impl),
 				Descriptor: pluginsdk.DescribeMethod(Talk_Shout_FullName),
 			},
 			{
 				Name:       "Mumble",
 				Func:       "Mumble",
-				Bridge:     bridgeTalk_Mumble(impl),
 				Descriptor: pluginsdk.DescribeMethod(Talk_Mumble_FullName),
 			},
 			{
 				Name:       "Speak",
 				Func:       "Speak",
-				Bridge:     bridgeTalk_Speak(impl),
 				Descriptor: pluginsdk.DescribeMethod(Talk_Speak_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterTalk registers impl with e as the service comments.Talk. It fails
+// when impl is nil.
+func RegisterTalk(ctx context.Context, e eng.Engine, impl TalkImpl) error {
+	service := DescribeTalk()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeTalk_Say(impl)
+	service.Methods[1].Bridge = bridgeTalk_Whisper(impl)
+	service.Methods[2].Bridge = bridgeTalk_Shout(impl)
+	service.Methods[3].Bridge = bridgeTalk_Mumble(impl)
+	service.Methods[4].Bridge = bridgeTalk_Speak(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeTalk_Say returns the host function of comments.Talk.Say.

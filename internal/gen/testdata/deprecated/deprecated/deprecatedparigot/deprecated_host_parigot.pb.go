@@ -20,29 +20,37 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterFresh registers impl with e as the service deprecated.Fresh, which
-// guests import as the module "deprecated.Fresh". It fails when impl is nil.
-func RegisterFresh(ctx context.Context, e eng.Engine, impl FreshImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeFresh describes the service deprecated.Fresh, which guests import as
+// the module "deprecated.Fresh", as RegisterFresh registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeFresh() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   FreshServiceName,
 		Module: "deprecated.Fresh",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Keep",
 				Func:       "Keep",
-				Bridge:     bridgeFresh_Keep(impl),
 				Descriptor: pluginsdk.DescribeMethod(Fresh_Keep_FullName),
 			},
 			{
 				Name:       "Drop",
 				Func:       "Drop",
-				Bridge:     bridgeFresh_Drop(impl),
 				Descriptor: pluginsdk.DescribeMethod(Fresh_Drop_FullName),
 				Deprecated: true,
 			},
 		},
-	})
+	}
+}
+
+// RegisterFresh registers impl with e as the service deprecated.Fresh. It
+// fails when impl is nil.
+func RegisterFresh(ctx context.Context, e eng.Engine, impl FreshImpl) error {
+	service := DescribeFresh()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeFresh_Keep(impl)
+	service.Methods[1].Bridge = bridgeFresh_Drop(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeFresh_Keep returns the host function of deprecated.Fresh.Keep.
@@ -157,26 +165,37 @@ func (c hostFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *f
 	return future.Go(ctx, c.Drop, req)
 }
 
-// RegisterStale registers impl with e as the service deprecated.Stale, which
-// guests import as the module "deprecated.Stale". It fails when impl is nil.
+// DescribeStale describes the service deprecated.Stale, which guests import as
+// the module "deprecated.Stale", as RegisterStale registers it, without its
+// implementation and the bridges. The caller may change what it gets.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
-func RegisterStale(ctx context.Context, e eng.Engine, impl StaleImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+func DescribeStale() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   StaleServiceName,
 		Module: "deprecated.Stale",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeStale_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Stale_Call_FullName),
 				Deprecated: true,
 			},
 		},
-	})
+	}
+}
+
+// RegisterStale registers impl with e as the service deprecated.Stale. It
+// fails when impl is nil.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func RegisterStale(ctx context.Context, e eng.Engine, impl StaleImpl) error {
+	service := DescribeStale()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeStale_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeStale_Call returns the host function of deprecated.Stale.Call.

@@ -20,25 +20,35 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterWhole registers impl with e as the service deprecated.Whole, which
-// guests import as the module "deprecated.Whole". It fails when impl is nil.
+// DescribeWhole describes the service deprecated.Whole, which guests import as
+// the module "deprecated.Whole", as RegisterWhole registers it, without its
+// implementation and the bridges. The caller may change what it gets.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
-func RegisterWhole(ctx context.Context, e eng.Engine, impl WholeImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+func DescribeWhole() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   WholeServiceName,
 		Module: "deprecated.Whole",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeWhole_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Whole_Call_FullName),
 				Deprecated: true,
 			},
 		},
-	})
+	}
+}
+
+// RegisterWhole registers impl with e as the service deprecated.Whole. It
+// fails when impl is nil.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func RegisterWhole(ctx context.Context, e eng.Engine, impl WholeImpl) error {
+	service := DescribeWhole()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeWhole_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeWhole_Call returns the host function of deprecated.Whole.Call.

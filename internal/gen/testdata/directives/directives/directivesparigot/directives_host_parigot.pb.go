@@ -25,28 +25,36 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterRun registers impl with e as the service directives.Run, which
-// guests import as the module "directives.Run". It fails when impl is nil.
-func RegisterRun(ctx context.Context, e eng.Engine, impl RunImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeRun describes the service directives.Run, which guests import as the
+// module "directives.Run", as RegisterRun registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeRun() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   RunServiceName,
 		Module: "directives.Run",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeRun_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Run_Call_FullName),
 			},
 			{
 				Name:       "Block",
 				Func:       "Block",
-				Bridge:     bridgeRun_Block(impl),
 				Descriptor: pluginsdk.DescribeMethod(Run_Block_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterRun registers impl with e as the service directives.Run. It fails
+// when impl is nil.
+func RegisterRun(ctx context.Context, e eng.Engine, impl RunImpl) error {
+	service := DescribeRun()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeRun_Call(impl)
+	service.Methods[1].Bridge = bridgeRun_Block(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeRun_Call returns the host function of directives.Run.Call.

@@ -20,23 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterEditor registers impl with e as the service edition2023.Editor,
-// which guests import as the module "edition2023.Editor". It fails when impl
-// is nil.
-func RegisterEditor(ctx context.Context, e eng.Engine, impl EditorImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeEditor describes the service edition2023.Editor, which guests import
+// as the module "edition2023.Editor", as RegisterEditor registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeEditor() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   EditorServiceName,
 		Module: "edition2023.Editor",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Edit",
 				Func:       "Edit",
-				Bridge:     bridgeEditor_Edit(impl),
 				Descriptor: pluginsdk.DescribeMethod(Editor_Edit_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterEditor registers impl with e as the service edition2023.Editor. It
+// fails when impl is nil.
+func RegisterEditor(ctx context.Context, e eng.Engine, impl EditorImpl) error {
+	service := DescribeEditor()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeEditor_Edit(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeEditor_Edit returns the host function of edition2023.Editor.Edit.

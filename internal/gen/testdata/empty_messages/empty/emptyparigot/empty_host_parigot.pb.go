@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterNothing registers impl with e as the service empty_messages.Nothing,
-// which guests import as the module "empty_messages.Nothing". It fails when
-// impl is nil.
-func RegisterNothing(ctx context.Context, e eng.Engine, impl NothingImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeNothing describes the service empty_messages.Nothing, which guests
+// import as the module "empty_messages.Nothing", as RegisterNothing registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeNothing() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   NothingServiceName,
 		Module: "empty_messages.Nothing",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Happens",
 				Func:       "Happens",
-				Bridge:     bridgeNothing_Happens(impl),
 				Descriptor: pluginsdk.DescribeMethod(Nothing_Happens_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterNothing registers impl with e as the service empty_messages.Nothing.
+// It fails when impl is nil.
+func RegisterNothing(ctx context.Context, e eng.Engine, impl NothingImpl) error {
+	service := DescribeNothing()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeNothing_Happens(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeNothing_Happens returns the host function of empty_messages.Nothing.Happens.

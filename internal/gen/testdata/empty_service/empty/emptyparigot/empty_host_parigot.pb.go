@@ -17,14 +17,22 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterIdle registers impl with e as the service empty_service.Idle, which
-// guests import as the module "empty_service.Idle". It fails when impl is nil.
-func RegisterIdle(ctx context.Context, e eng.Engine, impl IdleImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeIdle describes the service empty_service.Idle, which guests import
+// as the module "empty_service.Idle", as RegisterIdle registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeIdle() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   IdleServiceName,
 		Module: "empty_service.Idle",
-		Impl:   impl,
-	})
+	}
+}
+
+// RegisterIdle registers impl with e as the service empty_service.Idle. It
+// fails when impl is nil.
+func RegisterIdle(ctx context.Context, e eng.Engine, impl IdleImpl) error {
+	service := DescribeIdle()
+	service.Impl = impl
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // NewLocalIdleClient returns a client of empty_service.Idle that calls impl in

@@ -24,35 +24,43 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterCaller registers impl with e as the service foreign_messages.Caller,
-// which guests import as the module "foreign_messages.Caller". It fails when
-// impl is nil.
-func RegisterCaller(ctx_ context.Context, e eng.Engine, impl CallerImpl) error {
-	return pluginsdk.RegisterService(ctx_, e, pluginsdk.Service{
+// DescribeCaller describes the service foreign_messages.Caller, which guests
+// import as the module "foreign_messages.Caller", as RegisterCaller registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeCaller() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   CallerServiceName,
 		Module: "foreign_messages.Caller",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Versions",
 				Func:       "Versions",
-				Bridge:     bridgeCaller_Versions(impl),
 				Descriptor: pluginsdk.DescribeMethod(Caller_Versions_FullName),
 			},
 			{
 				Name:       "Locals",
 				Func:       "Locals",
-				Bridge:     bridgeCaller_Locals(impl),
 				Descriptor: pluginsdk.DescribeMethod(Caller_Locals_FullName),
 			},
 			{
 				Name:       "Packages",
 				Func:       "Packages",
-				Bridge:     bridgeCaller_Packages(impl),
 				Descriptor: pluginsdk.DescribeMethod(Caller_Packages_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterCaller registers impl with e as the service foreign_messages.Caller.
+// It fails when impl is nil.
+func RegisterCaller(ctx_ context.Context, e eng.Engine, impl CallerImpl) error {
+	service := DescribeCaller()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeCaller_Versions(impl)
+	service.Methods[1].Bridge = bridgeCaller_Locals(impl)
+	service.Methods[2].Bridge = bridgeCaller_Packages(impl)
+	return pluginsdk.RegisterService(ctx_, e, service)
 }
 
 // bridgeCaller_Versions returns the host function of foreign_messages.Caller.Versions.

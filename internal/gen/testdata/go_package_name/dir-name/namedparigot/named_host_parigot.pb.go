@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterNamed registers impl with e as the service go_package_name.Named,
-// which guests import as the module "go_package_name.Named". It fails when
-// impl is nil.
-func RegisterNamed(ctx context.Context, e eng.Engine, impl NamedImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeNamed describes the service go_package_name.Named, which guests
+// import as the module "go_package_name.Named", as RegisterNamed registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeNamed() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   NamedServiceName,
 		Module: "go_package_name.Named",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Go",
 				Func:       "Go",
-				Bridge:     bridgeNamed_Go(impl),
 				Descriptor: pluginsdk.DescribeMethod(Named_Go_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterNamed registers impl with e as the service go_package_name.Named. It
+// fails when impl is nil.
+func RegisterNamed(ctx context.Context, e eng.Engine, impl NamedImpl) error {
+	service := DescribeNamed()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeNamed_Go(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeNamed_Go returns the host function of go_package_name.Named.Go.

@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterSvc registers impl with e as the service
-// go_package_names.nremote.Svc, which guests import as the module
-// "go_package_names.nremote.Svc". It fails when impl is nil.
-func RegisterSvc(ctx context.Context, e eng.Engine, impl SvcImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeSvc describes the service go_package_names.nremote.Svc, which guests
+// import as the module "go_package_names.nremote.Svc", as RegisterSvc
+// registers it, without its implementation and the bridges. The caller may
+// change what it gets.
+func DescribeSvc() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   SvcServiceName,
 		Module: "go_package_names.nremote.Svc",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeSvc_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Svc_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterSvc registers impl with e as the service
+// go_package_names.nremote.Svc. It fails when impl is nil.
+func RegisterSvc(ctx context.Context, e eng.Engine, impl SvcImpl) error {
+	service := DescribeSvc()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeSvc_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeSvc_Call returns the host function of go_package_names.nremote.Svc.Call.

@@ -21,28 +21,36 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterClock registers impl with e as the service grown.Clock, which guests
-// import as the module "grown.Clock". It fails when impl is nil.
-func RegisterClock(ctx context.Context, e eng.Engine, impl ClockImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeClock describes the service grown.Clock, which guests import as the
+// module "grown.Clock", as RegisterClock registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeClock() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ClockServiceName,
 		Module: "grown.Clock",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Now",
 				Func:       "Now",
-				Bridge:     bridgeClock_Now(impl),
 				Descriptor: pluginsdk.DescribeMethod(Clock_Now_FullName),
 			},
 			{
 				Name:       "Alarm",
 				Func:       "Alarm",
-				Bridge:     bridgeClock_Alarm(impl),
 				Descriptor: pluginsdk.DescribeMethod(Clock_Alarm_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterClock registers impl with e as the service grown.Clock. It fails
+// when impl is nil.
+func RegisterClock(ctx context.Context, e eng.Engine, impl ClockImpl) error {
+	service := DescribeClock()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeClock_Now(impl)
+	service.Methods[1].Bridge = bridgeClock_Alarm(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeClock_Now returns the host function of grown.Clock.Now.
@@ -145,22 +153,30 @@ func (c hostClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timest
 	return future.Go(ctx, c.Alarm, req)
 }
 
-// RegisterCalendar registers impl with e as the service grown.Calendar, which
-// guests import as the module "grown.Calendar". It fails when impl is nil.
-func RegisterCalendar(ctx context.Context, e eng.Engine, impl CalendarImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeCalendar describes the service grown.Calendar, which guests import
+// as the module "grown.Calendar", as RegisterCalendar registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeCalendar() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   CalendarServiceName,
 		Module: "grown.Calendar",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Today",
 				Func:       "Today",
-				Bridge:     bridgeCalendar_Today(impl),
 				Descriptor: pluginsdk.DescribeMethod(Calendar_Today_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterCalendar registers impl with e as the service grown.Calendar. It
+// fails when impl is nil.
+func RegisterCalendar(ctx context.Context, e eng.Engine, impl CalendarImpl) error {
+	service := DescribeCalendar()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeCalendar_Today(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeCalendar_Today returns the host function of grown.Calendar.Today.

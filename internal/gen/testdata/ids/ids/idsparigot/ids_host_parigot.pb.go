@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterQueue registers impl with e as the service ids.Queue, which guests
-// import as the module "ids.Queue". It fails when impl is nil.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeQueue describes the service ids.Queue, which guests import as the
+// module "ids.Queue", as RegisterQueue registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeQueue() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   QueueServiceName,
 		Module: "ids.Queue",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Send",
 				Func:       "Send",
-				Bridge:     bridgeQueue_Send(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_Send_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterQueue registers impl with e as the service ids.Queue. It fails when
+// impl is nil.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
+	service := DescribeQueue()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeQueue_Send(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeQueue_Send returns the host function of ids.Queue.Send.

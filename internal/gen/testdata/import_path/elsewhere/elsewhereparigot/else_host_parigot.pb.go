@@ -20,23 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterFinder registers impl with e as the service import_path.Finder,
-// which guests import as the module "import_path.Finder". It fails when impl
-// is nil.
-func RegisterFinder(ctx context.Context, e eng.Engine, impl FinderImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeFinder describes the service import_path.Finder, which guests import
+// as the module "import_path.Finder", as RegisterFinder registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeFinder() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   FinderServiceName,
 		Module: "import_path.Finder",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Find",
 				Func:       "Find",
-				Bridge:     bridgeFinder_Find(impl),
 				Descriptor: pluginsdk.DescribeMethod(Finder_Find_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterFinder registers impl with e as the service import_path.Finder. It
+// fails when impl is nil.
+func RegisterFinder(ctx context.Context, e eng.Engine, impl FinderImpl) error {
+	service := DescribeFinder()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeFinder_Find(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeFinder_Find returns the host function of import_path.Finder.Find.

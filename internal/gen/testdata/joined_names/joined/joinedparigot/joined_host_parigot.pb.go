@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterFoo registers impl with e as the service joined_names.Foo, which
-// guests import as the module "joined_names.Foo". It fails when impl is nil.
-func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeFoo describes the service joined_names.Foo, which guests import as
+// the module "joined_names.Foo", as RegisterFoo registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeFoo() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   FooServiceName,
 		Module: "joined_names.Foo",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "BarBaz",
 				Func:       "BarBaz",
-				Bridge:     bridgeFoo_BarBaz(impl),
 				Descriptor: pluginsdk.DescribeMethod(Foo_BarBaz_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterFoo registers impl with e as the service joined_names.Foo. It fails
+// when impl is nil.
+func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl) error {
+	service := DescribeFoo()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeFoo_BarBaz(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeFoo_BarBaz returns the host function of joined_names.Foo.BarBaz.
@@ -100,23 +108,31 @@ func (c hostFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *fut
 	return future.Go(ctx, c.BarBaz, req)
 }
 
-// RegisterFooBar3 registers impl with e as the service joined_names.FooBar3,
-// which guests import as the module "joined_names.FooBar3". It fails when impl
-// is nil.
-func RegisterFooBar3(ctx context.Context, e eng.Engine, impl FooBar3Impl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeFooBar3 describes the service joined_names.FooBar3, which guests
+// import as the module "joined_names.FooBar3", as RegisterFooBar3 registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeFooBar3() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   FooBar3ServiceName,
 		Module: "joined_names.FooBar3",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Baz",
 				Func:       "Baz",
-				Bridge:     bridgeFooBar3_Baz(impl),
 				Descriptor: pluginsdk.DescribeMethod(FooBar3_Baz_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterFooBar3 registers impl with e as the service joined_names.FooBar3.
+// It fails when impl is nil.
+func RegisterFooBar3(ctx context.Context, e eng.Engine, impl FooBar3Impl) error {
+	service := DescribeFooBar3()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeFooBar3_Baz(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeFooBar3_Baz returns the host function of joined_names.FooBar3.Baz.
@@ -181,23 +197,31 @@ func (c hostFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *fu
 	return future.Go(ctx, c.Baz, req)
 }
 
-// RegisterFoo_BarBaz registers impl with e as the service
-// joined_names.Foo_BarBaz, which guests import as the module
-// "joined_names.Foo_BarBaz". It fails when impl is nil.
-func RegisterFoo_BarBaz(ctx context.Context, e eng.Engine, impl Foo_BarBazImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeFoo_BarBaz describes the service joined_names.Foo_BarBaz, which
+// guests import as the module "joined_names.Foo_BarBaz", as RegisterFoo_BarBaz
+// registers it, without its implementation and the bridges. The caller may
+// change what it gets.
+func DescribeFoo_BarBaz() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   Foo_BarBazServiceName,
 		Module: "joined_names.Foo_BarBaz",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Baz",
 				Func:       "Baz",
-				Bridge:     bridgeFoo_BarBaz_Baz(impl),
 				Descriptor: pluginsdk.DescribeMethod(Foo_BarBaz_Baz_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterFoo_BarBaz registers impl with e as the service
+// joined_names.Foo_BarBaz. It fails when impl is nil.
+func RegisterFoo_BarBaz(ctx context.Context, e eng.Engine, impl Foo_BarBazImpl) error {
+	service := DescribeFoo_BarBaz()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeFoo_BarBaz_Baz(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeFoo_BarBaz_Baz returns the host function of joined_names.Foo_BarBaz.Baz.
@@ -262,23 +286,31 @@ func (c hostFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) 
 	return future.Go(ctx, c.Baz, req)
 }
 
-// RegisterLocalFoo registers impl with e as the service joined_names.LocalFoo,
-// which guests import as the module "joined_names.LocalFoo". It fails when
-// impl is nil.
-func RegisterLocalFoo(ctx context.Context, e eng.Engine, impl LocalFooImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeLocalFoo describes the service joined_names.LocalFoo, which guests
+// import as the module "joined_names.LocalFoo", as RegisterLocalFoo registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeLocalFoo() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   LocalFooServiceName,
 		Module: "joined_names.LocalFoo",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "BarBaz",
 				Func:       "BarBaz",
-				Bridge:     bridgeLocalFoo_BarBaz(impl),
 				Descriptor: pluginsdk.DescribeMethod(LocalFoo_BarBaz_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterLocalFoo registers impl with e as the service joined_names.LocalFoo.
+// It fails when impl is nil.
+func RegisterLocalFoo(ctx context.Context, e eng.Engine, impl LocalFooImpl) error {
+	service := DescribeLocalFoo()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeLocalFoo_BarBaz(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeLocalFoo_BarBaz returns the host function of joined_names.LocalFoo.BarBaz.

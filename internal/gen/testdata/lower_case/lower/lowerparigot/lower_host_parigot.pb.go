@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterGreeter registers impl with e as the service lower_case.greeter,
-// which guests import as the module "lower_case.greeter". It fails when impl
-// is nil.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeGreeter describes the service lower_case.greeter, which guests
+// import as the module "lower_case.greeter", as RegisterGreeter registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeGreeter() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   GreeterServiceName,
 		Module: "lower_case.greeter",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "say_hello",
 				Func:       "say_hello",
-				Bridge:     bridgeGreeter_SayHello(impl),
 				Descriptor: pluginsdk.DescribeMethod(Greeter_SayHello_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterGreeter registers impl with e as the service lower_case.greeter. It
+// fails when impl is nil.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
+	service := DescribeGreeter()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeGreeter_SayHello(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeGreeter_SayHello returns the host function of lower_case.greeter.say_hello.
@@ -101,23 +109,31 @@ func (c hostGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRe
 	return future.Go(ctx, c.SayHello, req)
 }
 
-// RegisterWordCounterV2 registers impl with e as the service
-// lower_case.word_counter_v2, which guests import as the module
-// "lower_case.word_counter_v2". It fails when impl is nil.
-func RegisterWordCounterV2(ctx context.Context, e eng.Engine, impl WordCounterV2Impl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeWordCounterV2 describes the service lower_case.word_counter_v2,
+// which guests import as the module "lower_case.word_counter_v2", as
+// RegisterWordCounterV2 registers it, without its implementation and the
+// bridges. The caller may change what it gets.
+func DescribeWordCounterV2() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   WordCounterV2ServiceName,
 		Module: "lower_case.word_counter_v2",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "count",
 				Func:       "count",
-				Bridge:     bridgeWordCounterV2_Count(impl),
 				Descriptor: pluginsdk.DescribeMethod(WordCounterV2_Count_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterWordCounterV2 registers impl with e as the service
+// lower_case.word_counter_v2. It fails when impl is nil.
+func RegisterWordCounterV2(ctx context.Context, e eng.Engine, impl WordCounterV2Impl) error {
+	service := DescribeWordCounterV2()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeWordCounterV2_Count(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeWordCounterV2_Count returns the host function of lower_case.word_counter_v2.count.

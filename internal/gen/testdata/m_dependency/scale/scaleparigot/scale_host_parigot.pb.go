@@ -21,22 +21,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterScale registers impl with e as the service m_dependency.Scale, which
-// guests import as the module "m_dependency.Scale". It fails when impl is nil.
-func RegisterScale(ctx context.Context, e eng.Engine, impl ScaleImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeScale describes the service m_dependency.Scale, which guests import
+// as the module "m_dependency.Scale", as RegisterScale registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeScale() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ScaleServiceName,
 		Module: "m_dependency.Scale",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Weigh",
 				Func:       "Weigh",
-				Bridge:     bridgeScale_Weigh(impl),
 				Descriptor: pluginsdk.DescribeMethod(Scale_Weigh_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterScale registers impl with e as the service m_dependency.Scale. It
+// fails when impl is nil.
+func RegisterScale(ctx context.Context, e eng.Engine, impl ScaleImpl) error {
+	service := DescribeScale()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeScale_Weigh(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeScale_Weigh returns the host function of m_dependency.Scale.Weigh.

@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterFoo registers impl with e as the service m_override.Foo, which
-// guests import as the module "m_override.Foo". It fails when impl is nil.
-func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeFoo describes the service m_override.Foo, which guests import as the
+// module "m_override.Foo", as RegisterFoo registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeFoo() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   FooServiceName,
 		Module: "m_override.Foo",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Bar",
 				Func:       "Bar",
-				Bridge:     bridgeFoo_Bar(impl),
 				Descriptor: pluginsdk.DescribeMethod(Foo_Bar_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterFoo registers impl with e as the service m_override.Foo. It fails
+// when impl is nil.
+func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl) error {
+	service := DescribeFoo()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeFoo_Bar(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeFoo_Bar returns the host function of m_override.Foo.Bar.

@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterA registers impl with e as the service many_packages.a.A, which
-// guests import as the module "many_packages.a.A". It fails when impl is nil.
-func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeA describes the service many_packages.a.A, which guests import as
+// the module "many_packages.a.A", as RegisterA registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeA() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   AServiceName,
 		Module: "many_packages.a.A",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Do",
 				Func:       "Do",
-				Bridge:     bridgeA_Do(impl),
 				Descriptor: pluginsdk.DescribeMethod(A_Do_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterA registers impl with e as the service many_packages.a.A. It fails
+// when impl is nil.
+func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
+	service := DescribeA()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeA_Do(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeA_Do returns the host function of many_packages.a.A.Do.

@@ -21,22 +21,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterB registers impl with e as the service many_packages.b.B, which
-// guests import as the module "many_packages.b.B". It fails when impl is nil.
-func RegisterB(ctx context.Context, e eng.Engine, impl BImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeB describes the service many_packages.b.B, which guests import as
+// the module "many_packages.b.B", as RegisterB registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeB() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   BServiceName,
 		Module: "many_packages.b.B",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Do",
 				Func:       "Do",
-				Bridge:     bridgeB_Do(impl),
 				Descriptor: pluginsdk.DescribeMethod(B_Do_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterB registers impl with e as the service many_packages.b.B. It fails
+// when impl is nil.
+func RegisterB(ctx context.Context, e eng.Engine, impl BImpl) error {
+	service := DescribeB()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeB_Do(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeB_Do returns the host function of many_packages.b.B.Do.

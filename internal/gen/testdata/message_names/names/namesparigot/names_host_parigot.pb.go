@@ -20,47 +20,55 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterGreeter registers impl with e as the service message_names.Greeter,
-// which guests import as the module "message_names.Greeter". It fails when
-// impl is nil.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeGreeter describes the service message_names.Greeter, which guests
+// import as the module "message_names.Greeter", as RegisterGreeter registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeGreeter() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   GreeterServiceName,
 		Module: "message_names.Greeter",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Clients",
 				Func:       "Clients",
-				Bridge:     bridgeGreeter_Clients(impl),
 				Descriptor: pluginsdk.DescribeMethod(Greeter_Clients_FullName),
 			},
 			{
 				Name:       "Plugins",
 				Func:       "Plugins",
-				Bridge:     bridgeGreeter_Plugins(impl),
 				Descriptor: pluginsdk.DescribeMethod(Greeter_Plugins_FullName),
 			},
 			{
 				Name:       "Joined",
 				Func:       "Joined",
-				Bridge:     bridgeGreeter_Joined(impl),
 				Descriptor: pluginsdk.DescribeMethod(Greeter_Joined_FullName),
 			},
 			{
 				Name:       "Predeclared",
 				Func:       "Predeclared",
-				Bridge:     bridgeGreeter_Predeclared(impl),
 				Descriptor: pluginsdk.DescribeMethod(Greeter_Predeclared_FullName),
 			},
 			{
 				Name:       "Packages",
 				Func:       "Packages",
-				Bridge:     bridgeGreeter_Packages(impl),
 				Descriptor: pluginsdk.DescribeMethod(Greeter_Packages_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterGreeter registers impl with e as the service message_names.Greeter.
+// It fails when impl is nil.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
+	service := DescribeGreeter()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeGreeter_Clients(impl)
+	service.Methods[1].Bridge = bridgeGreeter_Plugins(impl)
+	service.Methods[2].Bridge = bridgeGreeter_Joined(impl)
+	service.Methods[3].Bridge = bridgeGreeter_Predeclared(impl)
+	service.Methods[4].Bridge = bridgeGreeter_Packages(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeGreeter_Clients returns the host function of message_names.Greeter.Clients.

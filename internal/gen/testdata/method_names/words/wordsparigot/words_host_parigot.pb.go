@@ -20,148 +20,156 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterWords registers impl with e as the service method_names.Words, which
-// guests import as the module "method_names.Words". It fails when impl is nil.
-func RegisterWords(ctx context.Context, e eng.Engine, impl WordsImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeWords describes the service method_names.Words, which guests import
+// as the module "method_names.Words", as RegisterWords registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeWords() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   WordsServiceName,
 		Module: "method_names.Words",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Import",
 				Func:       "Import",
-				Bridge:     bridgeWords_Import(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Import_FullName),
 			},
 			{
 				Name:       "Type",
 				Func:       "Type",
-				Bridge:     bridgeWords_Type(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Type_FullName),
 			},
 			{
 				Name:       "Range",
 				Func:       "Range",
-				Bridge:     bridgeWords_Range(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Range_FullName),
 			},
 			{
 				Name:       "Func",
 				Func:       "Func",
-				Bridge:     bridgeWords_Func(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Func_FullName),
 			},
 			{
 				Name:       "Go",
 				Func:       "Go",
-				Bridge:     bridgeWords_Go(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Go_FullName),
 			},
 			{
 				Name:       "Select",
 				Func:       "Select",
-				Bridge:     bridgeWords_Select(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Select_FullName),
 			},
 			{
 				Name:       "Close",
 				Func:       "Close",
-				Bridge:     bridgeWords_Close(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Close_FullName),
 			},
 			{
 				Name:       "Ready",
 				Func:       "Ready",
-				Bridge:     bridgeWords_Ready(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Ready_FullName),
 			},
 			{
 				Name:       "Init",
 				Func:       "Init",
-				Bridge:     bridgeWords_Init(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Init_FullName),
 			},
 			{
 				Name:       "String",
 				Func:       "String",
-				Bridge:     bridgeWords_String(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_String_FullName),
 			},
 			{
 				Name:       "Error",
 				Func:       "Error",
-				Bridge:     bridgeWords_Error(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Error_FullName),
 			},
 			{
 				Name:       "Context",
 				Func:       "Context",
-				Bridge:     bridgeWords_Context(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Context_FullName),
 			},
 			{
 				Name:       "Module",
 				Func:       "Module",
-				Bridge:     bridgeWords_Module(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Module_FullName),
 			},
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeWords_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Call_FullName),
 			},
 			{
 				Name:       "Impl",
 				Func:       "Impl",
-				Bridge:     bridgeWords_Impl(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Impl_FullName),
 			},
 			{
 				Name:       "New",
 				Func:       "New",
-				Bridge:     bridgeWords_New(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_New_FullName),
 			},
 			{
 				Name:       "Register",
 				Func:       "Register",
-				Bridge:     bridgeWords_Register(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Register_FullName),
 			},
 			{
 				Name:       "Delete",
 				Func:       "Delete",
-				Bridge:     bridgeWords_Delete(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Delete_FullName),
 			},
 			{
 				Name:       "Panic",
 				Func:       "Panic",
-				Bridge:     bridgeWords_Panic(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Panic_FullName),
 			},
 			{
 				Name:       "Recover",
 				Func:       "Recover",
-				Bridge:     bridgeWords_Recover(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Recover_FullName),
 			},
 			{
 				Name:       "Complex",
 				Func:       "Complex",
-				Bridge:     bridgeWords_Complex(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Complex_FullName),
 			},
 			{
 				Name:       "Append",
 				Func:       "Append",
-				Bridge:     bridgeWords_Append(impl),
 				Descriptor: pluginsdk.DescribeMethod(Words_Append_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterWords registers impl with e as the service method_names.Words. It
+// fails when impl is nil.
+func RegisterWords(ctx context.Context, e eng.Engine, impl WordsImpl) error {
+	service := DescribeWords()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeWords_Import(impl)
+	service.Methods[1].Bridge = bridgeWords_Type(impl)
+	service.Methods[2].Bridge = bridgeWords_Range(impl)
+	service.Methods[3].Bridge = bridgeWords_Func(impl)
+	service.Methods[4].Bridge = bridgeWords_Go(impl)
+	service.Methods[5].Bridge = bridgeWords_Select(impl)
+	service.Methods[6].Bridge = bridgeWords_Close(impl)
+	service.Methods[7].Bridge = bridgeWords_Ready(impl)
+	service.Methods[8].Bridge = bridgeWords_Init(impl)
+	service.Methods[9].Bridge = bridgeWords_String(impl)
+	service.Methods[10].Bridge = bridgeWords_Error(impl)
+	service.Methods[11].Bridge = bridgeWords_Context(impl)
+	service.Methods[12].Bridge = bridgeWords_Module(impl)
+	service.Methods[13].Bridge = bridgeWords_Call(impl)
+	service.Methods[14].Bridge = bridgeWords_Impl(impl)
+	service.Methods[15].Bridge = bridgeWords_New(impl)
+	service.Methods[16].Bridge = bridgeWords_Register(impl)
+	service.Methods[17].Bridge = bridgeWords_Delete(impl)
+	service.Methods[18].Bridge = bridgeWords_Panic(impl)
+	service.Methods[19].Bridge = bridgeWords_Recover(impl)
+	service.Methods[20].Bridge = bridgeWords_Complex(impl)
+	service.Methods[21].Bridge = bridgeWords_Append(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeWords_Import returns the host function of method_names.Words.Import.

@@ -24,100 +24,87 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterTable registers impl with e as the service method_table.Table, which
-// guests import as the module "method_table.Table". It fails when impl is nil.
-func RegisterTable(ctx context.Context, e eng.Engine, impl TableImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeTable describes the service method_table.Table, which guests import
+// as the module "method_table.Table", as RegisterTable registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeTable() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   TableServiceName,
 		Module: "method_table.Table",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Nothing",
 				Func:       "Nothing",
-				Bridge:     bridgeTable_Nothing(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_Nothing_FullName),
 			},
 			{
 				Name:        "Look",
 				Func:        "Look",
-				Bridge:      bridgeTable_Look(impl),
 				Descriptor:  pluginsdk.DescribeMethod(Table_Look_FullName),
 				Idempotency: pluginsdk.NoSideEffects,
 			},
 			{
 				Name:        "Put",
 				Func:        "Put",
-				Bridge:      bridgeTable_Put(impl),
 				Descriptor:  pluginsdk.DescribeMethod(Table_Put_FullName),
 				Idempotency: pluginsdk.Idempotent,
 			},
 			{
 				Name:       "Unknown",
 				Func:       "Unknown",
-				Bridge:     bridgeTable_Unknown(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_Unknown_FullName),
 			},
 			{
 				Name:       "Old",
 				Func:       "Old",
-				Bridge:     bridgeTable_Old(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_Old_FullName),
 				Deprecated: true,
 			},
 			{
 				Name:       "Wait",
 				Func:       "Wait",
-				Bridge:     bridgeTable_Wait(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_Wait_FullName),
 				MayBlock:   true,
 			},
 			{
 				Name:       "RedactedRequest",
 				Func:       "RedactedRequest",
-				Bridge:     bridgeTable_RedactedRequest(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_RedactedRequest_FullName),
 				Redacted:   true,
 			},
 			{
 				Name:       "RedactedResponse",
 				Func:       "RedactedResponse",
-				Bridge:     bridgeTable_RedactedResponse(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_RedactedResponse_FullName),
 				Redacted:   true,
 			},
 			{
 				Name:       "RedactedInLoop",
 				Func:       "RedactedInLoop",
-				Bridge:     bridgeTable_RedactedInLoop(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_RedactedInLoop_FullName),
 				Redacted:   true,
 			},
 			{
 				Name:       "RedactedInMap",
 				Func:       "RedactedInMap",
-				Bridge:     bridgeTable_RedactedInMap(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_RedactedInMap_FullName),
 				Redacted:   true,
 			},
 			{
 				Name:       "RedactedInOneof",
 				Func:       "RedactedInOneof",
-				Bridge:     bridgeTable_RedactedInOneof(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_RedactedInOneof_FullName),
 				Redacted:   true,
 			},
 			{
 				Name:       "NotRedacted",
 				Func:       "NotRedacted",
-				Bridge:     bridgeTable_NotRedacted(impl),
 				Descriptor: pluginsdk.DescribeMethod(Table_NotRedacted_FullName),
 			},
 			{
 				Name:        "Everything",
 				Func:        "all",
 				Budget:      90 * time.Second,
-				Bridge:      bridgeTable_Everything(impl),
 				Descriptor:  pluginsdk.DescribeMethod(Table_Everything_FullName),
 				Idempotency: pluginsdk.Idempotent,
 				Deprecated:  true,
@@ -125,7 +112,28 @@ func RegisterTable(ctx context.Context, e eng.Engine, impl TableImpl) error {
 				MayBlock:    true,
 			},
 		},
-	})
+	}
+}
+
+// RegisterTable registers impl with e as the service method_table.Table. It
+// fails when impl is nil.
+func RegisterTable(ctx context.Context, e eng.Engine, impl TableImpl) error {
+	service := DescribeTable()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeTable_Nothing(impl)
+	service.Methods[1].Bridge = bridgeTable_Look(impl)
+	service.Methods[2].Bridge = bridgeTable_Put(impl)
+	service.Methods[3].Bridge = bridgeTable_Unknown(impl)
+	service.Methods[4].Bridge = bridgeTable_Old(impl)
+	service.Methods[5].Bridge = bridgeTable_Wait(impl)
+	service.Methods[6].Bridge = bridgeTable_RedactedRequest(impl)
+	service.Methods[7].Bridge = bridgeTable_RedactedResponse(impl)
+	service.Methods[8].Bridge = bridgeTable_RedactedInLoop(impl)
+	service.Methods[9].Bridge = bridgeTable_RedactedInMap(impl)
+	service.Methods[10].Bridge = bridgeTable_RedactedInOneof(impl)
+	service.Methods[11].Bridge = bridgeTable_NotRedacted(impl)
+	service.Methods[12].Bridge = bridgeTable_Everything(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeTable_Nothing returns the host function of method_table.Table.Nothing.

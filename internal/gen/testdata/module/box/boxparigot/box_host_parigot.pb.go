@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterBox registers impl with e as the service module.Box, which guests
-// import as the module "module.Box". It fails when impl is nil.
-func RegisterBox(ctx context.Context, e eng.Engine, impl BoxImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeBox describes the service module.Box, which guests import as the
+// module "module.Box", as RegisterBox registers it, without its implementation
+// and the bridges. The caller may change what it gets.
+func DescribeBox() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   BoxServiceName,
 		Module: "module.Box",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Put",
 				Func:       "Put",
-				Bridge:     bridgeBox_Put(impl),
 				Descriptor: pluginsdk.DescribeMethod(Box_Put_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterBox registers impl with e as the service module.Box. It fails when
+// impl is nil.
+func RegisterBox(ctx context.Context, e eng.Engine, impl BoxImpl) error {
+	service := DescribeBox()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeBox_Put(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeBox_Put returns the host function of module.Box.Put.

@@ -21,22 +21,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterDisk registers impl with e as the service native.Disk, which guests
-// import as the module "native.Disk". It fails when impl is nil.
-func RegisterDisk(ctx context.Context, e eng.Engine, impl DiskImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeDisk describes the service native.Disk, which guests import as the
+// module "native.Disk", as RegisterDisk registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeDisk() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   DiskServiceName,
 		Module: "native.Disk",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Read",
 				Func:       "Read",
-				Bridge:     bridgeDisk_Read(impl),
 				Descriptor: pluginsdk.DescribeMethod(Disk_Read_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterDisk registers impl with e as the service native.Disk. It fails when
+// impl is nil.
+func RegisterDisk(ctx context.Context, e eng.Engine, impl DiskImpl) error {
+	service := DescribeDisk()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeDisk_Read(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeDisk_Read returns the host function of native.Disk.Read.
@@ -75,22 +83,30 @@ func (c localDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future
 	return future.Go(ctx, c.Read, req)
 }
 
-// RegisterDrive registers impl with e as the service native.Drive, which
-// guests import as the module "drive". It fails when impl is nil.
-func RegisterDrive(ctx context.Context, e eng.Engine, impl DriveImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeDrive describes the service native.Drive, which guests import as the
+// module "drive", as RegisterDrive registers it, without its implementation
+// and the bridges. The caller may change what it gets.
+func DescribeDrive() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   DriveServiceName,
 		Module: "drive",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Read",
 				Func:       "Read",
-				Bridge:     bridgeDrive_Read(impl),
 				Descriptor: pluginsdk.DescribeMethod(Drive_Read_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterDrive registers impl with e as the service native.Drive. It fails
+// when impl is nil.
+func RegisterDrive(ctx context.Context, e eng.Engine, impl DriveImpl) error {
+	service := DescribeDrive()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeDrive_Read(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeDrive_Read returns the host function of native.Drive.Read.
@@ -129,15 +145,23 @@ func (c localDriveClient) ReadAsync(ctx context.Context, req *disk.Block) *futur
 	return future.Go(ctx, c.Read, req)
 }
 
-// RegisterDiskServer registers impl with e as the service native.DiskServer,
-// which guests import as the module "native.DiskServer". It fails when impl is
-// nil.
-func RegisterDiskServer(ctx context.Context, e eng.Engine, impl DiskServerImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeDiskServer describes the service native.DiskServer, which guests
+// import as the module "native.DiskServer", as RegisterDiskServer registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeDiskServer() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   DiskServerServiceName,
 		Module: "native.DiskServer",
-		Impl:   impl,
-	})
+	}
+}
+
+// RegisterDiskServer registers impl with e as the service native.DiskServer.
+// It fails when impl is nil.
+func RegisterDiskServer(ctx context.Context, e eng.Engine, impl DiskServerImpl) error {
+	service := DescribeDiskServer()
+	service.Impl = impl
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // NewLocalDiskServerClient returns a client of native.DiskServer that calls
@@ -153,24 +177,32 @@ type localDiskServerClient struct {
 	impl DiskServerImpl
 }
 
-// RegisterServeDisk registers impl with e as the service native.ServeDisk,
-// which guests import as the module "native.ServeDisk". It fails when impl is
-// nil.
-func RegisterServeDisk(ctx context.Context, e eng.Engine, impl ServeDiskImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeServeDisk describes the service native.ServeDisk, which guests
+// import as the module "native.ServeDisk", as RegisterServeDisk registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeServeDisk() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ServeDiskServiceName,
 		Module: "native.ServeDisk",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Read",
 				Func:       "Read",
 				Budget:     5 * time.Second,
-				Bridge:     bridgeServeDisk_Read(impl),
 				Descriptor: pluginsdk.DescribeMethod(ServeDisk_Read_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterServeDisk registers impl with e as the service native.ServeDisk. It
+// fails when impl is nil.
+func RegisterServeDisk(ctx context.Context, e eng.Engine, impl ServeDiskImpl) error {
+	service := DescribeServeDisk()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeServeDisk_Read(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeServeDisk_Read returns the host function of native.ServeDisk.Read.

@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterNest registers impl with e as the service nested.Nest, which guests
-// import as the module "nested.Nest". It fails when impl is nil.
-func RegisterNest(ctx context.Context, e eng.Engine, impl NestImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeNest describes the service nested.Nest, which guests import as the
+// module "nested.Nest", as RegisterNest registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeNest() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   NestServiceName,
 		Module: "nested.Nest",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Lay",
 				Func:       "Lay",
-				Bridge:     bridgeNest_Lay(impl),
 				Descriptor: pluginsdk.DescribeMethod(Nest_Lay_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterNest registers impl with e as the service nested.Nest. It fails when
+// impl is nil.
+func RegisterNest(ctx context.Context, e eng.Engine, impl NestImpl) error {
+	service := DescribeNest()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeNest_Lay(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeNest_Lay returns the host function of nested.Nest.Lay.

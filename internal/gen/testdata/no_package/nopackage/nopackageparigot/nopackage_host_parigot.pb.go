@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterNoPackageService registers impl with e as the service
-// NoPackageService, which guests import as the module "NoPackageService". It
-// fails when impl is nil.
-func RegisterNoPackageService(ctx context.Context, e eng.Engine, impl NoPackageServiceImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeNoPackageService describes the service NoPackageService, which
+// guests import as the module "NoPackageService", as RegisterNoPackageService
+// registers it, without its implementation and the bridges. The caller may
+// change what it gets.
+func DescribeNoPackageService() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   NoPackageServiceServiceName,
 		Module: "NoPackageService",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeNoPackageService_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(NoPackageService_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterNoPackageService registers impl with e as the service
+// NoPackageService. It fails when impl is nil.
+func RegisterNoPackageService(ctx context.Context, e eng.Engine, impl NoPackageServiceImpl) error {
+	service := DescribeNoPackageService()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeNoPackageService_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeNoPackageService_Call returns the host function of NoPackageService.Call.

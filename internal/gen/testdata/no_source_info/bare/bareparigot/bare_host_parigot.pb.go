@@ -20,23 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterBare registers impl with e as the service no_source_info.Bare, which
-// guests import as the module "no_source_info.Bare". It fails when impl is
-// nil.
-func RegisterBare(ctx context.Context, e eng.Engine, impl BareImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeBare describes the service no_source_info.Bare, which guests import
+// as the module "no_source_info.Bare", as RegisterBare registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeBare() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   BareServiceName,
 		Module: "no_source_info.Bare",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeBare_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Bare_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterBare registers impl with e as the service no_source_info.Bare. It
+// fails when impl is nil.
+func RegisterBare(ctx context.Context, e eng.Engine, impl BareImpl) error {
+	service := DescribeBare()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeBare_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeBare_Call returns the host function of no_source_info.Bare.Call.

@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterSafe registers impl with e as the service opaque.Safe, which guests
-// import as the module "opaque.Safe". It fails when impl is nil.
-func RegisterSafe(ctx context.Context, e eng.Engine, impl SafeImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeSafe describes the service opaque.Safe, which guests import as the
+// module "opaque.Safe", as RegisterSafe registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeSafe() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   SafeServiceName,
 		Module: "opaque.Safe",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Open",
 				Func:       "Open",
-				Bridge:     bridgeSafe_Open(impl),
 				Descriptor: pluginsdk.DescribeMethod(Safe_Open_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterSafe registers impl with e as the service opaque.Safe. It fails when
+// impl is nil.
+func RegisterSafe(ctx context.Context, e eng.Engine, impl SafeImpl) error {
+	service := DescribeSafe()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeSafe_Open(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeSafe_Open returns the host function of opaque.Safe.Open.

@@ -21,49 +21,57 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterTuned registers impl with e as the service options.Tuned, which
-// guests import as the module "tuned-module/v2". It fails when impl is nil.
-func RegisterTuned(ctx context.Context, e eng.Engine, impl TunedImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeTuned describes the service options.Tuned, which guests import as
+// the module "tuned-module/v2", as RegisterTuned registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeTuned() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   TunedServiceName,
 		Module: "tuned-module/v2",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Slow",
 				Func:       "Slow",
 				Budget:     90 * time.Second,
-				Bridge:     bridgeTuned_Slow(impl),
 				Descriptor: pluginsdk.DescribeMethod(Tuned_Slow_FullName),
 			},
 			{
 				Name:       "Slower",
 				Func:       "[async]slower",
 				Budget:     2 * time.Hour,
-				Bridge:     bridgeTuned_Slower(impl),
 				Descriptor: pluginsdk.DescribeMethod(Tuned_Slower_FullName),
 			},
 			{
 				Name:       "Quick",
 				Func:       "Quick",
 				Budget:     1500 * time.Nanosecond,
-				Bridge:     bridgeTuned_Quick(impl),
 				Descriptor: pluginsdk.DescribeMethod(Tuned_Quick_FullName),
 			},
 			{
 				Name:       "Renamed",
 				Func:       "other",
-				Bridge:     bridgeTuned_Renamed(impl),
 				Descriptor: pluginsdk.DescribeMethod(Tuned_Renamed_FullName),
 			},
 			{
 				Name:       "Plain",
 				Func:       "Plain",
-				Bridge:     bridgeTuned_Plain(impl),
 				Descriptor: pluginsdk.DescribeMethod(Tuned_Plain_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterTuned registers impl with e as the service options.Tuned. It fails
+// when impl is nil.
+func RegisterTuned(ctx context.Context, e eng.Engine, impl TunedImpl) error {
+	service := DescribeTuned()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeTuned_Slow(impl)
+	service.Methods[1].Bridge = bridgeTuned_Slower(impl)
+	service.Methods[2].Bridge = bridgeTuned_Quick(impl)
+	service.Methods[3].Bridge = bridgeTuned_Renamed(impl)
+	service.Methods[4].Bridge = bridgeTuned_Plain(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeTuned_Slow returns the host function of options.Tuned.Slow.

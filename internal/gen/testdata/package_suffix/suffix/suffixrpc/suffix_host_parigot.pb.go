@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterSuffix registers impl with e as the service package_suffix.Suffix,
-// which guests import as the module "package_suffix.Suffix". It fails when
-// impl is nil.
-func RegisterSuffix(ctx context.Context, e eng.Engine, impl SuffixImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeSuffix describes the service package_suffix.Suffix, which guests
+// import as the module "package_suffix.Suffix", as RegisterSuffix registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeSuffix() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   SuffixServiceName,
 		Module: "package_suffix.Suffix",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeSuffix_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Suffix_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterSuffix registers impl with e as the service package_suffix.Suffix.
+// It fails when impl is nil.
+func RegisterSuffix(ctx context.Context, e eng.Engine, impl SuffixImpl) error {
+	service := DescribeSuffix()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeSuffix_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeSuffix_Call returns the host function of package_suffix.Suffix.Call.

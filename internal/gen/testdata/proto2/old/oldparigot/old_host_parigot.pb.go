@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterOld registers impl with e as the service proto2_case.Old, which
-// guests import as the module "proto2_case.Old". It fails when impl is nil.
-func RegisterOld(ctx context.Context, e eng.Engine, impl OldImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeOld describes the service proto2_case.Old, which guests import as
+// the module "proto2_case.Old", as RegisterOld registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeOld() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   OldServiceName,
 		Module: "proto2_case.Old",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeOld_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Old_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterOld registers impl with e as the service proto2_case.Old. It fails
+// when impl is nil.
+func RegisterOld(ctx context.Context, e eng.Engine, impl OldImpl) error {
+	service := DescribeOld()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeOld_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeOld_Call returns the host function of proto2_case.Old.Call.

@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterMaybe registers impl with e as the service proto3_optional.Maybe,
-// which guests import as the module "proto3_optional.Maybe". It fails when
-// impl is nil.
-func RegisterMaybe(ctx context.Context, e eng.Engine, impl MaybeImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeMaybe describes the service proto3_optional.Maybe, which guests
+// import as the module "proto3_optional.Maybe", as RegisterMaybe registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeMaybe() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   MaybeServiceName,
 		Module: "proto3_optional.Maybe",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Get",
 				Func:       "Get",
-				Bridge:     bridgeMaybe_Get(impl),
 				Descriptor: pluginsdk.DescribeMethod(Maybe_Get_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterMaybe registers impl with e as the service proto3_optional.Maybe. It
+// fails when impl is nil.
+func RegisterMaybe(ctx context.Context, e eng.Engine, impl MaybeImpl) error {
+	service := DescribeMaybe()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeMaybe_Get(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeMaybe_Get returns the host function of proto3_optional.Maybe.Get.

@@ -20,23 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterGuest registers impl with e as the service public_import.Guest,
-// which guests import as the module "public_import.Guest". It fails when impl
-// is nil.
-func RegisterGuest(ctx context.Context, e eng.Engine, impl GuestImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeGuest describes the service public_import.Guest, which guests import
+// as the module "public_import.Guest", as RegisterGuest registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeGuest() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   GuestServiceName,
 		Module: "public_import.Guest",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Enter",
 				Func:       "Enter",
-				Bridge:     bridgeGuest_Enter(impl),
 				Descriptor: pluginsdk.DescribeMethod(Guest_Enter_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterGuest registers impl with e as the service public_import.Guest. It
+// fails when impl is nil.
+func RegisterGuest(ctx context.Context, e eng.Engine, impl GuestImpl) error {
+	service := DescribeGuest()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeGuest_Enter(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeGuest_Enter returns the host function of public_import.Guest.Enter.

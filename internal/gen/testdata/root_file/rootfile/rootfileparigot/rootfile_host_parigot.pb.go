@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterRoot registers impl with e as the service rootfile.Root, which
-// guests import as the module "rootfile.Root". It fails when impl is nil.
-func RegisterRoot(ctx context.Context, e eng.Engine, impl RootImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeRoot describes the service rootfile.Root, which guests import as the
+// module "rootfile.Root", as RegisterRoot registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeRoot() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   RootServiceName,
 		Module: "rootfile.Root",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeRoot_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Root_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterRoot registers impl with e as the service rootfile.Root. It fails
+// when impl is nil.
+func RegisterRoot(ctx context.Context, e eng.Engine, impl RootImpl) error {
+	service := DescribeRoot()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeRoot_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeRoot_Call returns the host function of rootfile.Root.Call.

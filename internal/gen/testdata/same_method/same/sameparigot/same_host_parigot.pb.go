@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterLeft registers impl with e as the service same_method.Left, which
-// guests import as the module "same_method.Left". It fails when impl is nil.
-func RegisterLeft(ctx context.Context, e eng.Engine, impl LeftImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeLeft describes the service same_method.Left, which guests import as
+// the module "same_method.Left", as RegisterLeft registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeLeft() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   LeftServiceName,
 		Module: "same_method.Left",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Turn",
 				Func:       "Turn",
-				Bridge:     bridgeLeft_Turn(impl),
 				Descriptor: pluginsdk.DescribeMethod(Left_Turn_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterLeft registers impl with e as the service same_method.Left. It fails
+// when impl is nil.
+func RegisterLeft(ctx context.Context, e eng.Engine, impl LeftImpl) error {
+	service := DescribeLeft()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeLeft_Turn(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeLeft_Turn returns the host function of same_method.Left.Turn.
@@ -100,22 +108,30 @@ func (c hostLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *futur
 	return future.Go(ctx, c.Turn, req)
 }
 
-// RegisterRight registers impl with e as the service same_method.Right, which
-// guests import as the module "same_method.Right". It fails when impl is nil.
-func RegisterRight(ctx context.Context, e eng.Engine, impl RightImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeRight describes the service same_method.Right, which guests import
+// as the module "same_method.Right", as RegisterRight registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeRight() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   RightServiceName,
 		Module: "same_method.Right",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Turn",
 				Func:       "Turn",
-				Bridge:     bridgeRight_Turn(impl),
 				Descriptor: pluginsdk.DescribeMethod(Right_Turn_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterRight registers impl with e as the service same_method.Right. It
+// fails when impl is nil.
+func RegisterRight(ctx context.Context, e eng.Engine, impl RightImpl) error {
+	service := DescribeRight()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeRight_Turn(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeRight_Turn returns the host function of same_method.Right.Turn.

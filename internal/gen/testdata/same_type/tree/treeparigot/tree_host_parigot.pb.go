@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterForest registers impl with e as the service same_type.Forest, which
-// guests import as the module "same_type.Forest". It fails when impl is nil.
-func RegisterForest(ctx context.Context, e eng.Engine, impl ForestImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeForest describes the service same_type.Forest, which guests import
+// as the module "same_type.Forest", as RegisterForest registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeForest() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ForestServiceName,
 		Module: "same_type.Forest",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Plant",
 				Func:       "Plant",
-				Bridge:     bridgeForest_Plant(impl),
 				Descriptor: pluginsdk.DescribeMethod(Forest_Plant_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterForest registers impl with e as the service same_type.Forest. It
+// fails when impl is nil.
+func RegisterForest(ctx context.Context, e eng.Engine, impl ForestImpl) error {
+	service := DescribeForest()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeForest_Plant(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeForest_Plant returns the host function of same_type.Forest.Plant.

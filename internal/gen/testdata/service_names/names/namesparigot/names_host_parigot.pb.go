@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterType registers impl with e as the service service_names.Type, which
-// guests import as the module "service_names.Type". It fails when impl is nil.
-func RegisterType(ctx context.Context, e eng.Engine, impl TypeImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeType describes the service service_names.Type, which guests import
+// as the module "service_names.Type", as RegisterType registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeType() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   TypeServiceName,
 		Module: "service_names.Type",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeType_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Type_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterType registers impl with e as the service service_names.Type. It
+// fails when impl is nil.
+func RegisterType(ctx context.Context, e eng.Engine, impl TypeImpl) error {
+	service := DescribeType()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeType_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeType_Call returns the host function of service_names.Type.Call.
@@ -100,23 +108,31 @@ func (c hostTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterInterface registers impl with e as the service
-// service_names.Interface, which guests import as the module
-// "service_names.Interface". It fails when impl is nil.
-func RegisterInterface(ctx context.Context, e eng.Engine, impl InterfaceImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeInterface describes the service service_names.Interface, which
+// guests import as the module "service_names.Interface", as RegisterInterface
+// registers it, without its implementation and the bridges. The caller may
+// change what it gets.
+func DescribeInterface() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   InterfaceServiceName,
 		Module: "service_names.Interface",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeInterface_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Interface_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterInterface registers impl with e as the service
+// service_names.Interface. It fails when impl is nil.
+func RegisterInterface(ctx context.Context, e eng.Engine, impl InterfaceImpl) error {
+	service := DescribeInterface()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeInterface_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeInterface_Call returns the host function of service_names.Interface.Call.
@@ -181,22 +197,30 @@ func (c hostInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *fu
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterMap registers impl with e as the service service_names.Map, which
-// guests import as the module "service_names.Map". It fails when impl is nil.
-func RegisterMap(ctx context.Context, e eng.Engine, impl MapImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeMap describes the service service_names.Map, which guests import as
+// the module "service_names.Map", as RegisterMap registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeMap() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   MapServiceName,
 		Module: "service_names.Map",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeMap_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Map_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterMap registers impl with e as the service service_names.Map. It fails
+// when impl is nil.
+func RegisterMap(ctx context.Context, e eng.Engine, impl MapImpl) error {
+	service := DescribeMap()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeMap_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeMap_Call returns the host function of service_names.Map.Call.
@@ -261,22 +285,30 @@ func (c hostMapClient) CallAsync(ctx context.Context, req *names.Word) *future.M
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterA registers impl with e as the service service_names.A, which guests
-// import as the module "service_names.A". It fails when impl is nil.
-func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeA describes the service service_names.A, which guests import as the
+// module "service_names.A", as RegisterA registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeA() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   AServiceName,
 		Module: "service_names.A",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeA_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(A_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterA registers impl with e as the service service_names.A. It fails
+// when impl is nil.
+func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
+	service := DescribeA()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeA_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeA_Call returns the host function of service_names.A.Call.
@@ -341,22 +373,30 @@ func (c hostAClient) CallAsync(ctx context.Context, req *names.Word) *future.Met
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterCtx registers impl with e as the service service_names.Ctx, which
-// guests import as the module "service_names.Ctx". It fails when impl is nil.
-func RegisterCtx(ctx context.Context, e eng.Engine, impl CtxImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeCtx describes the service service_names.Ctx, which guests import as
+// the module "service_names.Ctx", as RegisterCtx registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeCtx() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   CtxServiceName,
 		Module: "service_names.Ctx",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeCtx_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Ctx_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterCtx registers impl with e as the service service_names.Ctx. It fails
+// when impl is nil.
+func RegisterCtx(ctx context.Context, e eng.Engine, impl CtxImpl) error {
+	service := DescribeCtx()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeCtx_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeCtx_Call returns the host function of service_names.Ctx.Call.
@@ -421,22 +461,30 @@ func (c hostCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.M
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterReq registers impl with e as the service service_names.Req, which
-// guests import as the module "service_names.Req". It fails when impl is nil.
-func RegisterReq(ctx context.Context, e eng.Engine, impl ReqImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeReq describes the service service_names.Req, which guests import as
+// the module "service_names.Req", as RegisterReq registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeReq() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ReqServiceName,
 		Module: "service_names.Req",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeReq_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Req_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterReq registers impl with e as the service service_names.Req. It fails
+// when impl is nil.
+func RegisterReq(ctx context.Context, e eng.Engine, impl ReqImpl) error {
+	service := DescribeReq()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeReq_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeReq_Call returns the host function of service_names.Req.Call.
@@ -501,22 +549,30 @@ func (c hostReqClient) CallAsync(ctx context.Context, req *names.Word) *future.M
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterResp registers impl with e as the service service_names.Resp, which
-// guests import as the module "service_names.Resp". It fails when impl is nil.
-func RegisterResp(ctx context.Context, e eng.Engine, impl RespImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeResp describes the service service_names.Resp, which guests import
+// as the module "service_names.Resp", as RegisterResp registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeResp() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   RespServiceName,
 		Module: "service_names.Resp",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeResp_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Resp_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterResp registers impl with e as the service service_names.Resp. It
+// fails when impl is nil.
+func RegisterResp(ctx context.Context, e eng.Engine, impl RespImpl) error {
+	service := DescribeResp()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeResp_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeResp_Call returns the host function of service_names.Resp.Call.
@@ -581,22 +637,30 @@ func (c hostRespClient) CallAsync(ctx context.Context, req *names.Word) *future.
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterErr registers impl with e as the service service_names.Err, which
-// guests import as the module "service_names.Err". It fails when impl is nil.
-func RegisterErr(ctx context.Context, e eng.Engine, impl ErrImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeErr describes the service service_names.Err, which guests import as
+// the module "service_names.Err", as RegisterErr registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeErr() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ErrServiceName,
 		Module: "service_names.Err",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeErr_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Err_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterErr registers impl with e as the service service_names.Err. It fails
+// when impl is nil.
+func RegisterErr(ctx context.Context, e eng.Engine, impl ErrImpl) error {
+	service := DescribeErr()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeErr_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeErr_Call returns the host function of service_names.Err.Call.
@@ -661,22 +725,30 @@ func (c hostErrClient) CallAsync(ctx context.Context, req *names.Word) *future.M
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterImpl registers impl with e as the service service_names.Impl, which
-// guests import as the module "service_names.Impl". It fails when impl is nil.
-func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeImpl describes the service service_names.Impl, which guests import
+// as the module "service_names.Impl", as RegisterImpl registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeImpl() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ImplServiceName,
 		Module: "service_names.Impl",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeImpl_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Impl_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterImpl registers impl with e as the service service_names.Impl. It
+// fails when impl is nil.
+func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplImpl) error {
+	service := DescribeImpl()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeImpl_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeImpl_Call returns the host function of service_names.Impl.Call.
@@ -741,23 +813,31 @@ func (c hostImplClient) CallAsync(ctx context.Context, req *names.Word) *future.
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterClient registers impl with e as the service service_names.Client,
-// which guests import as the module "service_names.Client". It fails when impl
-// is nil.
-func RegisterClient(ctx context.Context, e eng.Engine, impl ClientImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeClient describes the service service_names.Client, which guests
+// import as the module "service_names.Client", as RegisterClient registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeClient() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ClientServiceName,
 		Module: "service_names.Client",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeClient_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Client_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterClient registers impl with e as the service service_names.Client. It
+// fails when impl is nil.
+func RegisterClient(ctx context.Context, e eng.Engine, impl ClientImpl) error {
+	service := DescribeClient()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeClient_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeClient_Call returns the host function of service_names.Client.Call.
@@ -822,23 +902,30 @@ func (c hostClientClient) CallAsync(ctx context.Context, req *names.Word) *futur
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterError registers impl with e as the service service_names.Error,
-// which guests import as the module "service_names.Error". It fails when impl
-// is nil.
-func RegisterError(ctx context.Context, e eng.Engine, impl ErrorImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeError describes the service service_names.Error, which guests import
+// as the module "service_names.Error", as RegisterError registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeError() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ErrorServiceName,
 		Module: "service_names.Error",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeError_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Error_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterError registers impl with e as the service service_names.Error. It
+// fails when impl is nil.
+func RegisterError(ctx context.Context, e eng.Engine, impl ErrorImpl) error {
+	service := DescribeError()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeError_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeError_Call returns the host function of service_names.Error.Call.
@@ -903,23 +990,31 @@ func (c hostErrorClient) CallAsync(ctx context.Context, req *names.Word) *future
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterContext registers impl with e as the service service_names.Context,
-// which guests import as the module "service_names.Context". It fails when
-// impl is nil.
-func RegisterContext(ctx context.Context, e eng.Engine, impl ContextImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeContext describes the service service_names.Context, which guests
+// import as the module "service_names.Context", as RegisterContext registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeContext() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   ContextServiceName,
 		Module: "service_names.Context",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeContext_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Context_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterContext registers impl with e as the service service_names.Context.
+// It fails when impl is nil.
+func RegisterContext(ctx context.Context, e eng.Engine, impl ContextImpl) error {
+	service := DescribeContext()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeContext_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeContext_Call returns the host function of service_names.Context.Call.
@@ -984,23 +1079,31 @@ func (c hostContextClient) CallAsync(ctx context.Context, req *names.Word) *futu
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterEngine registers impl with e as the service service_names.Engine,
-// which guests import as the module "service_names.Engine". It fails when impl
-// is nil.
-func RegisterEngine(ctx context.Context, e eng.Engine, impl EngineImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeEngine describes the service service_names.Engine, which guests
+// import as the module "service_names.Engine", as RegisterEngine registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeEngine() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   EngineServiceName,
 		Module: "service_names.Engine",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeEngine_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Engine_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterEngine registers impl with e as the service service_names.Engine. It
+// fails when impl is nil.
+func RegisterEngine(ctx context.Context, e eng.Engine, impl EngineImpl) error {
+	service := DescribeEngine()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeEngine_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeEngine_Call returns the host function of service_names.Engine.Call.
@@ -1065,23 +1168,30 @@ func (c hostEngineClient) CallAsync(ctx context.Context, req *names.Word) *futur
 	return future.Go(ctx, c.Call, req)
 }
 
-// RegisterNames registers impl with e as the service service_names.Names,
-// which guests import as the module "service_names.Names". It fails when impl
-// is nil.
-func RegisterNames(ctx context.Context, e eng.Engine, impl NamesImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeNames describes the service service_names.Names, which guests import
+// as the module "service_names.Names", as RegisterNames registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeNames() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   NamesServiceName,
 		Module: "service_names.Names",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeNames_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Names_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterNames registers impl with e as the service service_names.Names. It
+// fails when impl is nil.
+func RegisterNames(ctx context.Context, e eng.Engine, impl NamesImpl) error {
+	service := DescribeNames()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeNames_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeNames_Call returns the host function of service_names.Names.Call.

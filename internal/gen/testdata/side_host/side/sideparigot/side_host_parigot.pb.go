@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterSide registers impl with e as the service side_host.Side, which
-// guests import as the module "side_host.Side". It fails when impl is nil.
-func RegisterSide(ctx context.Context, e eng.Engine, impl SideImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeSide describes the service side_host.Side, which guests import as
+// the module "side_host.Side", as RegisterSide registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeSide() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   SideServiceName,
 		Module: "side_host.Side",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeSide_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Side_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterSide registers impl with e as the service side_host.Side. It fails
+// when impl is nil.
+func RegisterSide(ctx context.Context, e eng.Engine, impl SideImpl) error {
+	service := DescribeSide()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeSide_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeSide_Call returns the host function of side_host.Side.Call.

@@ -263,6 +263,82 @@ func (c locatedLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.GetResponse))
 }
 
+// importCatalog_Describe is the host's function for skeleton.Catalog.Describe.
+//
+//go:wasmimport skeleton.Catalog Describe
+//go:noescape
+func importCatalog_Describe(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+// NewCatalogClient returns a client of skeleton.Catalog that calls the host. A
+// guest that links it runs only in a host that has the module
+// "skeleton.Catalog".
+func NewCatalogClient() CatalogClient {
+	return guestCatalogClient{}
+}
+
+// guestCatalogClient is the client that NewCatalogClient returns.
+type guestCatalogClient struct{}
+
+// Describe calls skeleton.Catalog.Describe.
+func (guestCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := guest.Call(ctx, importCatalog_Describe, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DescribeAsync calls skeleton.Catalog.Describe and returns its future.
+func (guestCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.CallAsync(ctx, importCatalog_Describe, req, new(v1.GetResponse))
+}
+
+// ServeCatalog serves impl as the service skeleton.Catalog to the other guests
+// of its engine, once the services whose full names are in requires have
+// started. It returns when ctx ends, or when all guests were asked to end and
+// no call is left: see [kernel.Serve].
+func ServeCatalog(ctx context.Context, impl CatalogServer, requires ...string) error {
+	return kernel.Serve(ctx, kernel.Service{
+		Name: CatalogServiceName,
+		Impl: impl,
+		Methods: []kernel.Method{
+			{
+				Name:    "Describe",
+				Handler: kernel.Adapt(impl, CatalogServer.Describe),
+			},
+		},
+	}, requires...)
+}
+
+// LocateCatalog returns a client of skeleton.Catalog that calls the guests
+// that serve it. It waits until one does: see [kernel.Locate].
+func LocateCatalog(ctx context.Context) (CatalogClient, error) {
+	remote, err := kernel.Locate(ctx, CatalogServiceName, "Describe")
+	if err != nil {
+		return nil, err
+	}
+	return locatedCatalogClient{remote: remote}, nil
+}
+
+// locatedCatalogClient is the client that LocateCatalog returns.
+type locatedCatalogClient struct {
+	remote *kernel.Remote
+}
+
+// Describe calls skeleton.Catalog.Describe.
+func (c locatedCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DescribeAsync calls skeleton.Catalog.Describe and returns its future.
+func (c locatedCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
+}
+
 // importTest_Init is the host's function for skeleton.Test.Init.
 //
 //go:wasmimport skeleton.Test Init

@@ -21,30 +21,38 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterHTTPFiles registers impl with e as the service skeleton.HTTPFiles,
-// which guests import as the module "skeleton.HTTPFiles". It fails when impl
-// is nil.
-func RegisterHTTPFiles(ctx context.Context, e eng.Engine, impl HTTPFilesImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeHTTPFiles describes the service skeleton.HTTPFiles, which guests
+// import as the module "skeleton.HTTPFiles", as RegisterHTTPFiles registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeHTTPFiles() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   HTTPFilesServiceName,
 		Module: "skeleton.HTTPFiles",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Get",
 				Func:       "Get",
-				Bridge:     bridgeHTTPFiles_Get(impl),
 				Descriptor: pluginsdk.DescribeMethod(HTTPFiles_Get_FullName),
 			},
 			{
 				Name:       "Purge",
 				Func:       "Purge",
-				Bridge:     bridgeHTTPFiles_Purge(impl),
 				Descriptor: pluginsdk.DescribeMethod(HTTPFiles_Purge_FullName),
 				Deprecated: true,
 			},
 		},
-	})
+	}
+}
+
+// RegisterHTTPFiles registers impl with e as the service skeleton.HTTPFiles.
+// It fails when impl is nil.
+func RegisterHTTPFiles(ctx context.Context, e eng.Engine, impl HTTPFilesImpl) error {
+	service := DescribeHTTPFiles()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeHTTPFiles_Get(impl)
+	service.Methods[1].Bridge = bridgeHTTPFiles_Purge(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeHTTPFiles_Get returns the host function of skeleton.HTTPFiles.Get.
@@ -159,28 +167,36 @@ func (c hostHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty)
 	return future.Go(ctx, c.Purge, req)
 }
 
-// RegisterLinux registers impl with e as the service skeleton.Linux, which
-// guests import as the module "skeleton.Linux". It fails when impl is nil.
-func RegisterLinux(ctx context.Context, e eng.Engine, impl LinuxImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeLinux describes the service skeleton.Linux, which guests import as
+// the module "skeleton.Linux", as RegisterLinux registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeLinux() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   LinuxServiceName,
 		Module: "skeleton.Linux",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Boot",
 				Func:       "Boot",
-				Bridge:     bridgeLinux_Boot(impl),
 				Descriptor: pluginsdk.DescribeMethod(Linux_Boot_FullName),
 			},
 			{
 				Name:       "UnimplementedLinuxImpl",
 				Func:       "UnimplementedLinuxImpl",
-				Bridge:     bridgeLinux_UnimplementedLinuxImpl(impl),
 				Descriptor: pluginsdk.DescribeMethod(Linux_UnimplementedLinuxImpl_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterLinux registers impl with e as the service skeleton.Linux. It fails
+// when impl is nil.
+func RegisterLinux(ctx context.Context, e eng.Engine, impl LinuxImpl) error {
+	service := DescribeLinux()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeLinux_Boot(impl)
+	service.Methods[1].Bridge = bridgeLinux_UnimplementedLinuxImpl(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeLinux_Boot returns the host function of skeleton.Linux.Boot.
@@ -283,22 +299,118 @@ func (c hostLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v
 	return future.Go(ctx, c.UnimplementedLinuxImpl, req)
 }
 
-// RegisterTest registers impl with e as the service skeleton.Test, which
-// guests import as the module "skeleton.Test". It fails when impl is nil.
-func RegisterTest(ctx context.Context, e eng.Engine, impl TestImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeCatalog describes the service skeleton.Catalog, which guests import
+// as the module "skeleton.Catalog", as RegisterCatalog registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeCatalog() pluginsdk.Service {
+	return pluginsdk.Service{
+		Name:   CatalogServiceName,
+		Module: "skeleton.Catalog",
+		Methods: []pluginsdk.Method{
+			{
+				Name:       "Describe",
+				Func:       "Describe",
+				Descriptor: pluginsdk.DescribeMethod(Catalog_Describe_FullName),
+			},
+		},
+	}
+}
+
+// RegisterCatalog registers impl with e as the service skeleton.Catalog. It
+// fails when impl is nil.
+func RegisterCatalog(ctx context.Context, e eng.Engine, impl CatalogImpl) error {
+	service := DescribeCatalog()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeCatalog_Describe(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
+}
+
+// bridgeCatalog_Describe returns the host function of skeleton.Catalog.Describe.
+func bridgeCatalog_Describe(impl CatalogImpl) eng.HostFunc {
+	call := pluginsdk.Adapt(impl, CatalogImpl.Describe)
+	return func(ctx context.Context, m api.Module, stack []uint64) {
+		pluginsdk.InvokeImplFromStack(ctx, Catalog_Describe_FullName, m, stack, call, new(v1.GetRequest), new(v1.GetResponse))
+	}
+}
+
+// NewLocalCatalogClient returns a client of skeleton.Catalog that calls impl
+// in this process, without WebAssembly: for tests of impl, and for finding its
+// bugs with a native debugger. Requests, responses and errors are what a guest
+// would send and get.
+func NewLocalCatalogClient(impl CatalogImpl) CatalogClient {
+	return localCatalogClient{impl: impl}
+}
+
+// localCatalogClient is the client that NewLocalCatalogClient returns.
+type localCatalogClient struct {
+	impl CatalogImpl
+}
+
+// Describe calls skeleton.Catalog.Describe.
+func (c localCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := pluginsdk.CallLocal(ctx, Catalog_Describe_FullName, c.impl, CatalogImpl.Describe, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DescribeAsync calls skeleton.Catalog.Describe on a goroutine of its own and
+// returns its future.
+func (c localCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Describe, req)
+}
+
+// NewCatalogHostClient returns a client of skeleton.Catalog that calls the
+// guests that serve it, through d.
+func NewCatalogHostClient(d pluginsdk.Dispatcher) CatalogClient {
+	return hostCatalogClient{dispatcher: d}
+}
+
+// hostCatalogClient is the client that NewCatalogHostClient returns.
+type hostCatalogClient struct {
+	dispatcher pluginsdk.Dispatcher
+}
+
+// Describe calls skeleton.Catalog.Describe.
+func (c hostCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	resp := new(v1.GetResponse)
+	if err := c.dispatcher.Dispatch(ctx, CatalogServiceName, "Describe", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DescribeAsync calls skeleton.Catalog.Describe on a goroutine of its own and
+// returns its future.
+func (c hostCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return future.Go(ctx, c.Describe, req)
+}
+
+// DescribeTest describes the service skeleton.Test, which guests import as the
+// module "skeleton.Test", as RegisterTest registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeTest() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   TestServiceName,
 		Module: "skeleton.Test",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Init",
 				Func:       "Init",
-				Bridge:     bridgeTest_Init(impl),
 				Descriptor: pluginsdk.DescribeMethod(Test_Init_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterTest registers impl with e as the service skeleton.Test. It fails
+// when impl is nil.
+func RegisterTest(ctx context.Context, e eng.Engine, impl TestImpl) error {
+	service := DescribeTest()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeTest_Init(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeTest_Init returns the host function of skeleton.Test.Init.

@@ -157,6 +157,53 @@ type LinuxServer interface {
 	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
+// CatalogServiceName is the full name of the service skeleton.Catalog.
+const CatalogServiceName = "skeleton.Catalog"
+
+// The full names of the methods of skeleton.Catalog.
+const (
+	Catalog_Describe_FullName = "skeleton.Catalog.Describe"
+)
+
+// CatalogImpl is what an implementation of the service skeleton.Catalog
+// provides to its host. Embed UnimplementedCatalogImpl by value, so that a
+// method that the service gets later does not break the build. A method fills
+// resp, which is empty and belongs to its caller: it keeps neither req nor
+// resp when it returns. An error made by package status arrives in the guest
+// as it is; the text of any other error stays in the host.
+type CatalogImpl interface {
+	// Describe handles skeleton.Catalog.Describe.
+	Describe(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+}
+
+// UnimplementedCatalogImpl answers every method of skeleton.Catalog with the
+// error UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedCatalogImpl struct{}
+
+// Describe answers that skeleton.Catalog.Describe is not implemented.
+func (UnimplementedCatalogImpl) Describe(context.Context, *v1.GetRequest, *v1.GetResponse) error {
+	return status.Error(status.Unimplemented, Catalog_Describe_FullName+" is not implemented")
+}
+
+// CatalogClient calls the service skeleton.Catalog. It is safe for concurrent
+// use.
+type CatalogClient interface {
+	// Describe calls skeleton.Catalog.Describe.
+	Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// DescribeAsync is Describe without the wait: it returns the future of the
+	// response.
+	DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+}
+
+// CatalogServer is what an implementation of the service skeleton.Catalog in a
+// guest provides, see ServeCatalog. Methods are called concurrently, each call
+// on a goroutine of its own. An error made by package status arrives at the
+// caller as it is; the text of any other error stays in the guest.
+type CatalogServer interface {
+	// Describe handles skeleton.Catalog.Describe.
+	Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+}
+
 // TestServiceName is the full name of the service skeleton.Test.
 const TestServiceName = "skeleton.Test"
 

@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterGreeter registers impl with e as the service
-// source_relative.v1.Greeter, which guests import as the module
-// "source_relative.v1.Greeter". It fails when impl is nil.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeGreeter describes the service source_relative.v1.Greeter, which
+// guests import as the module "source_relative.v1.Greeter", as RegisterGreeter
+// registers it, without its implementation and the bridges. The caller may
+// change what it gets.
+func DescribeGreeter() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   GreeterServiceName,
 		Module: "source_relative.v1.Greeter",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Greet",
 				Func:       "Greet",
-				Bridge:     bridgeGreeter_Greet(impl),
 				Descriptor: pluginsdk.DescribeMethod(Greeter_Greet_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterGreeter registers impl with e as the service
+// source_relative.v1.Greeter. It fails when impl is nil.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
+	service := DescribeGreeter()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeGreeter_Greet(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeGreeter_Greet returns the host function of source_relative.v1.Greeter.Greet.

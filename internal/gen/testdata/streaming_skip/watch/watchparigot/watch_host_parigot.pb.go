@@ -20,23 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterSome registers impl with e as the service streaming_skip.Some, which
-// guests import as the module "streaming_skip.Some". It fails when impl is
-// nil.
-func RegisterSome(ctx context.Context, e eng.Engine, impl SomeImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeSome describes the service streaming_skip.Some, which guests import
+// as the module "streaming_skip.Some", as RegisterSome registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeSome() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   SomeServiceName,
 		Module: "streaming_skip.Some",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Once",
 				Func:       "Once",
-				Bridge:     bridgeSome_Once(impl),
 				Descriptor: pluginsdk.DescribeMethod(Some_Once_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterSome registers impl with e as the service streaming_skip.Some. It
+// fails when impl is nil.
+func RegisterSome(ctx context.Context, e eng.Engine, impl SomeImpl) error {
+	service := DescribeSome()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeSome_Once(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeSome_Once returns the host function of streaming_skip.Some.Once.
@@ -101,14 +108,22 @@ func (c hostSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.
 	return future.Go(ctx, c.Once, req)
 }
 
-// RegisterAll registers impl with e as the service streaming_skip.All, which
-// guests import as the module "streaming_skip.All". It fails when impl is nil.
-func RegisterAll(ctx context.Context, e eng.Engine, impl AllImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeAll describes the service streaming_skip.All, which guests import as
+// the module "streaming_skip.All", as RegisterAll registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeAll() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   AllServiceName,
 		Module: "streaming_skip.All",
-		Impl:   impl,
-	})
+	}
+}
+
+// RegisterAll registers impl with e as the service streaming_skip.All. It
+// fails when impl is nil.
+func RegisterAll(ctx context.Context, e eng.Engine, impl AllImpl) error {
+	service := DescribeAll()
+	service.Impl = impl
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // NewLocalAllClient returns a client of streaming_skip.All that calls impl in

@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterOne registers impl with e as the service two_files.One, which guests
-// import as the module "two_files.One". It fails when impl is nil.
-func RegisterOne(ctx context.Context, e eng.Engine, impl OneImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeOne describes the service two_files.One, which guests import as the
+// module "two_files.One", as RegisterOne registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeOne() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   OneServiceName,
 		Module: "two_files.One",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeOne_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(One_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterOne registers impl with e as the service two_files.One. It fails
+// when impl is nil.
+func RegisterOne(ctx context.Context, e eng.Engine, impl OneImpl) error {
+	service := DescribeOne()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeOne_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeOne_Call returns the host function of two_files.One.Call.

@@ -20,22 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterTwo registers impl with e as the service two_files.Two, which guests
-// import as the module "two_files.Two". It fails when impl is nil.
-func RegisterTwo(ctx context.Context, e eng.Engine, impl TwoImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeTwo describes the service two_files.Two, which guests import as the
+// module "two_files.Two", as RegisterTwo registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeTwo() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   TwoServiceName,
 		Module: "two_files.Two",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeTwo_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(Two_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterTwo registers impl with e as the service two_files.Two. It fails
+// when impl is nil.
+func RegisterTwo(ctx context.Context, e eng.Engine, impl TwoImpl) error {
+	service := DescribeTwo()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeTwo_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeTwo_Call returns the host function of two_files.Two.Call.

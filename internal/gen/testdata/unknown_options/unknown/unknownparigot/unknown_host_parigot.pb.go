@@ -20,24 +20,32 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterOwned registers impl with e as the service unknown_options.Owned,
-// which guests import as the module "unknown_options.Owned". It fails when
-// impl is nil.
-func RegisterOwned(ctx context.Context, e eng.Engine, impl OwnedImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeOwned describes the service unknown_options.Owned, which guests
+// import as the module "unknown_options.Owned", as RegisterOwned registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeOwned() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   OwnedServiceName,
 		Module: "unknown_options.Owned",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:        "Call",
 				Func:        "Call",
-				Bridge:      bridgeOwned_Call(impl),
 				Descriptor:  pluginsdk.DescribeMethod(Owned_Call_FullName),
 				Idempotency: pluginsdk.Idempotent,
 			},
 		},
-	})
+	}
+}
+
+// RegisterOwned registers impl with e as the service unknown_options.Owned. It
+// fails when impl is nil.
+func RegisterOwned(ctx context.Context, e eng.Engine, impl OwnedImpl) error {
+	service := DescribeOwned()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeOwned_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeOwned_Call returns the host function of unknown_options.Owned.Call.

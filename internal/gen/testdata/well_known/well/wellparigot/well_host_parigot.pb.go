@@ -25,40 +25,48 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterWell registers impl with e as the service well_known.Well, which
-// guests import as the module "well_known.Well". It fails when impl is nil.
-func RegisterWell(ctx context.Context, e eng.Engine, impl WellImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeWell describes the service well_known.Well, which guests import as
+// the module "well_known.Well", as RegisterWell registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeWell() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   WellServiceName,
 		Module: "well_known.Well",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Empty",
 				Func:       "Empty",
-				Bridge:     bridgeWell_Empty(impl),
 				Descriptor: pluginsdk.DescribeMethod(Well_Empty_FullName),
 			},
 			{
 				Name:       "Any",
 				Func:       "Any",
-				Bridge:     bridgeWell_Any(impl),
 				Descriptor: pluginsdk.DescribeMethod(Well_Any_FullName),
 			},
 			{
 				Name:       "Mask",
 				Func:       "Mask",
-				Bridge:     bridgeWell_Mask(impl),
 				Descriptor: pluginsdk.DescribeMethod(Well_Mask_FullName),
 			},
 			{
 				Name:       "Wrapper",
 				Func:       "Wrapper",
-				Bridge:     bridgeWell_Wrapper(impl),
 				Descriptor: pluginsdk.DescribeMethod(Well_Wrapper_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterWell registers impl with e as the service well_known.Well. It fails
+// when impl is nil.
+func RegisterWell(ctx context.Context, e eng.Engine, impl WellImpl) error {
+	service := DescribeWell()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeWell_Empty(impl)
+	service.Methods[1].Bridge = bridgeWell_Any(impl)
+	service.Methods[2].Bridge = bridgeWell_Mask(impl)
+	service.Methods[3].Bridge = bridgeWell_Wrapper(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeWell_Empty returns the host function of well_known.Well.Empty.

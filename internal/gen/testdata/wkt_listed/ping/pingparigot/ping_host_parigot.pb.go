@@ -21,28 +21,36 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterPing registers impl with e as the service wkt_listed.Ping, which
-// guests import as the module "wkt_listed.Ping". It fails when impl is nil.
-func RegisterPing(ctx context.Context, e eng.Engine, impl PingImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribePing describes the service wkt_listed.Ping, which guests import as
+// the module "wkt_listed.Ping", as RegisterPing registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribePing() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   PingServiceName,
 		Module: "wkt_listed.Ping",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Ping",
 				Func:       "Ping",
-				Bridge:     bridgePing_Ping(impl),
 				Descriptor: pluginsdk.DescribeMethod(Ping_Ping_FullName),
 			},
 			{
 				Name:       "Wrap",
 				Func:       "Wrap",
-				Bridge:     bridgePing_Wrap(impl),
 				Descriptor: pluginsdk.DescribeMethod(Ping_Wrap_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterPing registers impl with e as the service wkt_listed.Ping. It fails
+// when impl is nil.
+func RegisterPing(ctx context.Context, e eng.Engine, impl PingImpl) error {
+	service := DescribePing()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgePing_Ping(impl)
+	service.Methods[1].Bridge = bridgePing_Wrap(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgePing_Ping returns the host function of wkt_listed.Ping.Ping.

@@ -26,30 +26,38 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterWorker registers impl with e as the service kerneltest.v1.Worker,
-// which guests import as the module "kerneltest.v1.Worker". It fails when impl
-// is nil.
-func RegisterWorker(ctx context.Context, e eng.Engine, impl WorkerImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeWorker describes the service kerneltest.v1.Worker, which guests
+// import as the module "kerneltest.v1.Worker", as RegisterWorker registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribeWorker() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   WorkerServiceName,
 		Module: "kerneltest.v1.Worker",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Do",
 				Func:       "Do",
-				Bridge:     bridgeWorker_Do(impl),
 				Descriptor: pluginsdk.DescribeMethod(Worker_Do_FullName),
 			},
 			{
 				Name:       "Hurry",
 				Func:       "Hurry",
 				Budget:     1 * time.Second,
-				Bridge:     bridgeWorker_Hurry(impl),
 				Descriptor: pluginsdk.DescribeMethod(Worker_Hurry_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterWorker registers impl with e as the service kerneltest.v1.Worker. It
+// fails when impl is nil.
+func RegisterWorker(ctx context.Context, e eng.Engine, impl WorkerImpl) error {
+	service := DescribeWorker()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeWorker_Do(impl)
+	service.Methods[1].Bridge = bridgeWorker_Hurry(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeWorker_Do returns the host function of kerneltest.v1.Worker.Do.
@@ -152,23 +160,30 @@ func (c hostWorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *fu
 	return future.Go(ctx, c.Hurry, req)
 }
 
-// RegisterRelay registers impl with e as the service kerneltest.v1.Relay,
-// which guests import as the module "kerneltest.v1.Relay". It fails when impl
-// is nil.
-func RegisterRelay(ctx context.Context, e eng.Engine, impl RelayImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeRelay describes the service kerneltest.v1.Relay, which guests import
+// as the module "kerneltest.v1.Relay", as RegisterRelay registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeRelay() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   RelayServiceName,
 		Module: "kerneltest.v1.Relay",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Do",
 				Func:       "Do",
-				Bridge:     bridgeRelay_Do(impl),
 				Descriptor: pluginsdk.DescribeMethod(Relay_Do_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterRelay registers impl with e as the service kerneltest.v1.Relay. It
+// fails when impl is nil.
+func RegisterRelay(ctx context.Context, e eng.Engine, impl RelayImpl) error {
+	service := DescribeRelay()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeRelay_Do(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeRelay_Do returns the host function of kerneltest.v1.Relay.Do.

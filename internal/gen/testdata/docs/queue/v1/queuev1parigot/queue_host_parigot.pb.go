@@ -21,39 +21,47 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterQueue registers impl with e as the service queue.v1.Queue, which
-// guests import as the module "queue". It fails when impl is nil.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeQueue describes the service queue.v1.Queue, which guests import as
+// the module "queue", as RegisterQueue registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeQueue() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   QueueServiceName,
 		Module: "queue",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Send",
 				Func:       "Send",
 				Budget:     5 * time.Second,
-				Bridge:     bridgeQueue_Send(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_Send_FullName),
 				Redacted:   true,
 			},
 			{
 				Name:       "Receive",
 				Func:       "take",
-				Bridge:     bridgeQueue_Receive(impl),
 				Descriptor: pluginsdk.DescribeMethod(Queue_Receive_FullName),
 				MayBlock:   true,
 			},
 			{
 				Name:        "Length",
 				Func:        "Length",
-				Bridge:      bridgeQueue_Length(impl),
 				Descriptor:  pluginsdk.DescribeMethod(Queue_Length_FullName),
 				Idempotency: pluginsdk.NoSideEffects,
 				Deprecated:  true,
 			},
 		},
-	})
+	}
+}
+
+// RegisterQueue registers impl with e as the service queue.v1.Queue. It fails
+// when impl is nil.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
+	service := DescribeQueue()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeQueue_Send(impl)
+	service.Methods[1].Bridge = bridgeQueue_Receive(impl)
+	service.Methods[2].Bridge = bridgeQueue_Length(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeQueue_Send returns the host function of queue.v1.Queue.Send.

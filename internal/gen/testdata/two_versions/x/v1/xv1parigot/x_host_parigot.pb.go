@@ -20,23 +20,30 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterX registers impl with e as the service two_versions.x.v1.X, which
-// guests import as the module "two_versions.x.v1.X". It fails when impl is
-// nil.
-func RegisterX(ctx context.Context, e eng.Engine, impl XImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeX describes the service two_versions.x.v1.X, which guests import as
+// the module "two_versions.x.v1.X", as RegisterX registers it, without its
+// implementation and the bridges. The caller may change what it gets.
+func DescribeX() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   XServiceName,
 		Module: "two_versions.x.v1.X",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Call",
 				Func:       "Call",
-				Bridge:     bridgeX_Call(impl),
 				Descriptor: pluginsdk.DescribeMethod(X_Call_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterX registers impl with e as the service two_versions.x.v1.X. It fails
+// when impl is nil.
+func RegisterX(ctx context.Context, e eng.Engine, impl XImpl) error {
+	service := DescribeX()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeX_Call(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeX_Call returns the host function of two_versions.x.v1.X.Call.

@@ -20,23 +20,31 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterDeep registers impl with e as the service acme.team.svc.x.v1.Deep,
-// which guests import as the module "acme.team.svc.x.v1.Deep". It fails when
-// impl is nil.
-func RegisterDeep(ctx context.Context, e eng.Engine, impl DeepImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeDeep describes the service acme.team.svc.x.v1.Deep, which guests
+// import as the module "acme.team.svc.x.v1.Deep", as RegisterDeep registers
+// it, without its implementation and the bridges. The caller may change what
+// it gets.
+func DescribeDeep() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   DeepServiceName,
 		Module: "acme.team.svc.x.v1.Deep",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Dive",
 				Func:       "Dive",
-				Bridge:     bridgeDeep_Dive(impl),
 				Descriptor: pluginsdk.DescribeMethod(Deep_Dive_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterDeep registers impl with e as the service acme.team.svc.x.v1.Deep.
+// It fails when impl is nil.
+func RegisterDeep(ctx context.Context, e eng.Engine, impl DeepImpl) error {
+	service := DescribeDeep()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeDeep_Dive(impl)
+	return pluginsdk.RegisterService(ctx, e, service)
 }
 
 // bridgeDeep_Dive returns the host function of acme.team.svc.x.v1.Deep.Dive.
