@@ -44,15 +44,37 @@ func build(t *testing.T, dir string, flags ...string) string {
 	return out
 }
 
+// loads reports whether this program can load plugins.
+func loads() bool { return setting("CGO_ENABLED") == "1" && runtime.GOOS != "windows" }
+
 func TestLoadAndReturnInit(t *testing.T) {
 	t.Parallel()
-	if setting("CGO_ENABLED") != "1" || runtime.GOOS == "windows" {
-		// Such a host loads no plugins. It has to say so.
+	if !loads() {
 		_, err := pluginsdk.LoadAndReturnInit(t.Context(), build(t, "program"), "ParigotInitialize", "")
 		require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+		require.ErrorContains(t, err, "this host cannot load Go plugins: it was built without cgo")
 		return
 	}
+	// One that does not fit is refused before it is opened: opening it would make
+	// the runtime refuse the right one, too.
+	_, err := pluginsdk.LoadAndReturnInit(t.Context(), build(t, "plugin", "-buildmode=plugin", "-gcflags=github.com/iansmith/parigot/pluginsdk/status=-N"), "ParigotInitialize", "")
+	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+	require.ErrorContains(t, err, `-gcflags: host "", plugin "github.com/iansmith/parigot/pluginsdk/status=-N"`)
+	require.ErrorContains(t, err, "packages that were compiled from other sources or with other flags: ")
+	require.ErrorContains(t, err, "github.com/iansmith/parigot/pluginsdk/status")
+	require.ErrorContains(t, err, "go build -buildmode=plugin")
+	require.ErrorContains(t, err, "pluginsdk/internal/loadtest/testdata/plugin")
+
 	so := build(t, "plugin", "-buildmode=plugin")
+	whole, err := os.ReadFile(so)
+	require.NoError(t, err)
+	for _, size := range []int{10, len(whole) / 3, len(whole) - 1} {
+		cut := filepath.Join(t.TempDir(), "cut.so")
+		require.NoError(t, os.WriteFile(cut, whole[:size], 0o600))
+		_, err = pluginsdk.LoadAndReturnInit(t.Context(), cut, "ParigotInitialize", "")
+		require.ErrorIs(t, err, status.Of(status.FailedPrecondition), size)
+	}
+
 	init, err := pluginsdk.LoadAndReturnInit(t.Context(), so, "ParigotInitialize", "ignored")
 	require.NoError(t, err)
 	h, err := eng.New(t.Context())
@@ -61,6 +83,12 @@ func TestLoadAndReturnInit(t *testing.T) {
 	require.NoError(t, pluginsdk.Start(t.Context(), h, init))
 	require.ErrorContains(t, pluginsdk.Start(t.Context(), h, init), "registered already", "its functions are there")
 
+	again, err := pluginsdk.LoadAndReturnInit(t.Context(), so, "ParigotInitialize", "")
+	require.NoError(t, err)
+	require.ErrorContains(t, pluginsdk.Start(t.Context(), h, again), "registered already", "it is the same plugin")
+
+	_, err = pluginsdk.LoadAndReturnInit(t.Context(), so, "Empty", "")
+	require.ErrorContains(t, err, "the variable Empty is nil")
 	_, err = pluginsdk.LoadAndReturnInit(t.Context(), so, "WrongType", "")
 	require.ErrorContains(t, err, "WrongType is a *int, want a variable declared as: var WrongType pluginsdk.ParigotInit")
 	_, err = pluginsdk.LoadAndReturnInit(t.Context(), so, "Nothing", "")
@@ -68,8 +96,25 @@ func TestLoadAndReturnInit(t *testing.T) {
 	require.ErrorIs(t, err, status.Of(status.NotFound))
 }
 
+// TestPluginThatPanics: a second load must not wait for ever.
+func TestPluginThatPanics(t *testing.T) {
+	t.Parallel()
+	if !loads() {
+		t.Skip("this program was built without cgo and loads no plugins")
+	}
+	so := build(t, "panics", "-buildmode=plugin")
+	for range 2 {
+		_, err := pluginsdk.LoadAndReturnInit(t.Context(), so, "ParigotInitialize", "")
+		require.ErrorIs(t, err, status.Of(status.Internal))
+		require.ErrorContains(t, err, "its initialisation panicked: not today")
+	}
+}
+
 func TestFilesThatAreNoPlugins(t *testing.T) {
 	t.Parallel()
+	if !loads() {
+		t.Skip("this program was built without cgo and loads no plugins")
+	}
 	text := filepath.Join(t.TempDir(), "text.so")
 	require.NoError(t, os.WriteFile(text, []byte("not a plugin"), 0o600))
 	for path, want := range map[string]string{

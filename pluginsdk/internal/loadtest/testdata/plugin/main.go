@@ -21,4 +21,7 @@ var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitFunc(func(ctx contex
 // WrongType is no ParigotInit variable.
 var WrongType = 7
 
+// Empty is a variable of the right type without a plugin.
+var Empty pluginsdk.ParigotInit
+
 func main() {}
