@@ -57,9 +57,9 @@ func TestLoadAndReturnInit(t *testing.T) {
 	}
 	// One that does not fit is refused before it is opened: opening it would make
 	// the runtime refuse the right one, too.
-	_, err := pluginsdk.LoadAndReturnInit(t.Context(), build(t, "plugin", "-buildmode=plugin", "-gcflags=github.com/iansmith/parigot/pluginsdk/status=-N"), "ParigotInitialize", "")
+	_, err := pluginsdk.LoadAndReturnInit(t.Context(), build(t, "plugin", "-buildmode=plugin", "-gcflags=github.com/iansmith/parigot/pluginsdk/status=-l"), "ParigotInitialize", "")
 	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
-	require.ErrorContains(t, err, `-gcflags: host "", plugin "github.com/iansmith/parigot/pluginsdk/status=-N"`)
+	require.ErrorContains(t, err, `-gcflags: host "", plugin "github.com/iansmith/parigot/pluginsdk/status=-l"`)
 	require.ErrorContains(t, err, "packages that were compiled from other sources or with other flags: ")
 	require.ErrorContains(t, err, "github.com/iansmith/parigot/pluginsdk/status")
 	require.ErrorContains(t, err, "go build -buildmode=plugin")
