@@ -1,5 +1,5 @@
-// Package runner is the command line of Parigot: it runs deployments of plugins and
-// guests, checks them, and builds their parts. The program parigot is it with the
+// Package runner is the command line of Parigot: it builds what plugins and guests are
+// made of, and shows what they are. The program parigot is it with the
 // plugins of the examples linked in. A program with other plugins is three lines:
 //
 //	func main() {
@@ -7,7 +7,7 @@
 //		runner.Main()
 //	}
 //
-// docs/runner.md describes it.
+// Each command describes itself: see parigot --help.
 package runner
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes of all commands. A deployment with a main guest ends with its code.
+// Exit codes of all commands.
 const (
 	exitOK     = 0
 	exitFailed = 1
@@ -31,8 +31,7 @@ const (
 
 // Main runs the command line of this process and ends the process. An interrupt, or
 // SIGTERM, ends what runs in good order; the next one ends the process at once.
-// Plugins that deployments may name as static are registered before it is called, see
-// pluginsdk.Register.
+// Plugins that are linked in are registered before it is called, see pluginsdk.Register.
 func Main() {
 	ctx, stop := withSignals(context.Background())
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -91,12 +90,11 @@ type usageError struct{ error }
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   filepath.Base(os.Args[0]),
-		Short: "Run WebAssembly guests that call native Go plugins",
-		Long: `Runs deployments: plugins, which are native Go code, and guests, which are WebAssembly
-programs that call them and each other, and may do nothing that they are not granted.
+		Short: "Build WebAssembly guests, and the native Go plugins that they call",
+		Long: `For plugins, which are native Go code, and guests, which are WebAssembly programs that
+call them and each other.
 
-Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong. "run" ends with
-the exit code of the main guest.`,
+Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong.`,
 		Version:       version(),
 		SilenceErrors: true, // run says what is wrong
 		SilenceUsage:  true,
