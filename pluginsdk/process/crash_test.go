@@ -119,10 +119,10 @@ func TestBrokenPeer(t *testing.T) {
 			g.state.Limits.Budget = -1 // so that nothing but the rules ends the call
 			code := g.raw("Do", "x")
 			if kind == "badcode" {
-				require.EqualValues(t, -int32(status.Internal), code)
+				require.Equal(t, -int32(status.Internal), code)
 				return
 			}
-			require.EqualValues(t, -int32(status.Unavailable), code)
+			require.Equal(t, -int32(status.Unavailable), code)
 			h.eventually("the plugin's process failed")
 			h.eventually("the plugin runs again")
 		})

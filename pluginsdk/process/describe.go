@@ -135,7 +135,7 @@ func encodeDescription(plugin pluginsdk.ParigotInit) (frame.Kind, []byte, error)
 }
 
 func decodeDescription(kind frame.Kind, payload []byte) (d pluginsdk.Description, err error) {
-	switch kind {
+	switch kind { //nolint:exhaustive // the default is for all others
 	case frame.Failed:
 		if err := decodeStatus(payload); err != nil {
 			return d, err

@@ -77,7 +77,7 @@ func appendAttr(to []*processpb.ProcessLogAttr, prefix string, a slog.Attr) []*p
 		return to
 	}
 	p := &processpb.ProcessLogAttr{Key: clip(prefix + a.Key)}
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // the default is for all others
 	case slog.KindInt64:
 		p.Value = &processpb.ProcessLogAttr_Integer{Integer: v.Int64()}
 	case slog.KindFloat64:
@@ -113,14 +113,14 @@ func clip(s string) string {
 }
 
 // relog logs what a plugin sent.
-func relog(log *slog.Logger, payload []byte) error {
+func relog(to *slog.Logger, payload []byte) error {
 	l := new(processpb.ProcessLog)
 	if err := proto.Unmarshal(payload, l); err != nil {
 		return fmt.Errorf("a log record does not decode: %w", err)
 	}
 	ctx := context.Background()
 	level := slog.Level(l.GetLevel())
-	if !log.Enabled(ctx, level) {
+	if !to.Enabled(ctx, level) {
 		return nil
 	}
 	at := time.Now()
@@ -132,7 +132,7 @@ func relog(log *slog.Logger, payload []byte) error {
 		r.AddAttrs(attrOf(a))
 	}
 	// A logger that fails has nowhere to say so.
-	_ = log.Handler().Handle(ctx, r)
+	_ = to.Handler().Handle(ctx, r)
 	return nil
 }
 
@@ -153,9 +153,9 @@ func attrOf(a *processpb.ProcessLogAttr) slog.Attr {
 }
 
 // lowestLevel returns the lowest of the usual levels that log takes.
-func lowestLevel(log *slog.Logger) slog.Level {
+func lowestLevel(to *slog.Logger) slog.Level {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
-		if log.Enabled(context.Background(), level) {
+		if to.Enabled(context.Background(), level) {
 			return level
 		}
 	}

@@ -16,8 +16,9 @@ type callModule struct {
 	memory     wazerotest.Memory
 }
 
-func (m *callModule) Name() string                                                   { return "" }
-func (m *callModule) String() string                                                 { return "module of guest " + m.name }
+func (m *callModule) Name() string   { return "" }
+func (m *callModule) String() string { return "module of guest " + m.name }
+
 func (m *callModule) Memory() api.Memory                                             { return &m.memory }
 func (m *callModule) ExportedFunction(string) api.Function                           { return nil }
 func (m *callModule) ExportedFunctionDefinitions() map[string]api.FunctionDefinition { return nil }

@@ -63,13 +63,13 @@ func (o *output) finish() {
 }
 
 // logLines logs what a plugin prints, line by line, until there is no more.
-func logLines(r io.Reader, log *slog.Logger, stream string) {
+func logLines(r io.Reader, to *slog.Logger, stream string) {
 	lines := bufio.NewReaderSize(r, maxOutputLine)
 	for {
 		line, err := lines.ReadSlice('\n')
 		if len(line) > 0 {
 			text := strings.ToValidUTF8(string(bytes.TrimRight(line, "\r\n")), "\uFFFD")
-			log.Info(text, "stream", stream)
+			to.Info(text, "stream", stream)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return

@@ -106,7 +106,7 @@ func (p *proc) exec() error {
 	if err != nil {
 		return status.Wrap(status.FailedPrecondition, err, "find the plugin")
 	}
-	p.cmd = exec.Command(path, p.args...)
+	p.cmd = exec.Command(path, p.args...) //nolint:noctx // it outlives the start; kill ends it
 	p.cmd.SysProcAttr = processAttributes()
 	p.cmd.Env = append(environment(p.env), modeVariable+"="+modeServe)
 	control, theirControl, err := socketPair("control")
@@ -273,7 +273,7 @@ func (p *proc) awaitReady(frames *frame.Reader) error {
 		if err != nil {
 			return p.disconnected("before it was ready", err)
 		}
-		switch kind {
+		switch kind { //nolint:exhaustive // the default is for all others
 		case frame.Log:
 			if err := relog(p.log, payload); err != nil {
 				return err

@@ -122,7 +122,7 @@ func TestOverlap(t *testing.T) {
 	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
 	require.True(t, g.state.Calls.Cancel(1))
 	code, _ := g.await()
-	require.EqualValues(t, -int32(status.Cancelled), code)
+	require.Equal(t, -int32(status.Cancelled), code)
 	require.Equal(t, "there is room", g.must("echo there is room"))
 	require.Equal(t, pending, g.raw("Block", "large"))
 	code, body := g.await()

@@ -86,7 +86,7 @@ func (n *connection) next() error {
 	ctx := n.begin(context.Background(), seq)
 	defer n.end()
 	code, body := int32(0), []byte(nil)
-	switch kind {
+	switch kind { //nolint:exhaustive // the default is for all others
 	case frame.GuestStarted, frame.GuestEnded:
 		err = n.server.guest(ctx, kind, rest)
 	case frame.Dispatch:
@@ -299,7 +299,7 @@ func (s *server) dispatch(ctx context.Context, payload []byte) (code int32, body
 		return 0, nil, errors.New("the host dispatches with a plugin that offers no way to")
 	}
 	for key, value := range d.GetHeader().GetMetadata() {
-		ctx = pluginsdk.WithMetadata(ctx, key, value)
+		ctx = pluginsdk.WithMetadata(ctx, key, value) //nolint:fatcontext // one context for each of a few keys
 	}
 	if timeout := d.GetHeader().GetTimeoutNs(); timeout > 0 {
 		var stop context.CancelFunc

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -166,9 +167,9 @@ func (s *state) do(ctx context.Context, req, resp text) error {
 		defer s.mu.Unlock()
 		resp.Value = strings.Join(s.ended, ",")
 	case "calls":
-		resp.Value = fmt.Sprint(s.calls.Load())
+		resp.Value = strconv.FormatInt(s.calls.Load(), 10)
 	case "pid":
-		resp.Value = fmt.Sprint(os.Getpid())
+		resp.Value = strconv.Itoa(os.Getpid())
 	default:
 		return status.Errorf(status.InvalidArgument, "what is %q?", verb)
 	}
