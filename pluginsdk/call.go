@@ -79,9 +79,10 @@ type callContext struct {
 	// both on the goroutine of the call.
 	failure *status.Status
 
-	mu    sync.Mutex
-	timed context.Context // made by the first Done
-	stop  context.CancelFunc
+	mu      sync.Mutex
+	watched bool            // somebody has asked for Done
+	timed   context.Context // made by the first Done when there is a deadline
+	stop    context.CancelFunc
 }
 
 type callKey struct{}
@@ -114,11 +115,12 @@ func (c *callContext) Deadline() (time.Time, bool) {
 }
 
 func (c *callContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watched = true
 	if c.deadline.IsZero() {
 		return c.Context.Done()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.timed == nil {
 		c.timed, c.stop = context.WithDeadline(c.Context, c.deadline)
 	}
@@ -160,6 +162,14 @@ func (c *callContext) timer() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.timed
+}
+
+// isWatched reports whether somebody has asked for Done, as whoever makes a context of
+// this one that can end does.
+func (c *callContext) isWatched() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.watched
 }
 
 // end frees the timer, if there is one, and tells who waits for it that the call is

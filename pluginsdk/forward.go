@@ -36,18 +36,12 @@ func Forward(module string, f eng.Function, carry Carrier) eng.Function {
 	bridge := func(ctx context.Context, m api.Module, stack []uint64) {
 		stack[0] = forward(ctx, name, m, stack, carry)
 	}
-	f.Call = Method{Budget: f.Budget, MayBlock: f.MayBlock, Bridge: bridge}.call()
+	f.Call = Method{Budget: f.Budget, MayBlock: f.MayBlock, Bridge: bridge}.call(false)
 	return f
 }
 
 func forward(ctx context.Context, name string, m api.Module, stack []uint64, carry Carrier) uint64 {
-	x := exchange{
-		name: name,
-		inst: stateOf(ctx),
-		mem:  m.Memory(),
-		req:  buffer{api.DecodeU32(stack[0]), api.DecodeU32(stack[1])},
-		resp: buffer{api.DecodeU32(stack[2]), api.DecodeU32(stack[3])},
-	}
+	x := newExchange(ctx, name, m, stack)
 	if x.overlaps(ctx) {
 		return forwardOverlapping(ctx, x, carry)
 	}
@@ -69,15 +63,14 @@ func (x *exchange) forward(call *callContext, carry Carrier) (result uint64) {
 		return x.refuse(s)
 	}
 	code, body, err := carry(call, request, func(size uint32) ([]byte, error) {
-		if s := x.overLimit(size); s != nil {
+		if s := x.overLimit(int(size)); s != nil {
 			return nil, s
 		}
-		if size > x.resp.size {
-			return make([]byte, size), nil
+		dst := x.room(size)
+		if size <= x.resp.size {
+			written = dst
 		}
-		b, _ := x.resp.view(x.mem)
-		written = b[:size]
-		return written, nil
+		return dst, nil
 	})
 	finish(call, x.inst, start)
 	if err != nil {
@@ -108,7 +101,7 @@ func forwardOverlapping(ctx context.Context, x exchange, carry Carrier) uint64 {
 	limit := exchange{name: x.name, inst: x.inst}
 	return f.begin(x, open, func(ctx context.Context) (code int32) {
 		code, body, err = carry(ctx, request, func(size uint32) ([]byte, error) {
-			if s := limit.overLimit(size); s != nil {
+			if s := limit.overLimit(int(size)); s != nil {
 				return nil, s
 			}
 			return make([]byte, size), nil
@@ -140,7 +133,7 @@ func (x *exchange) deliver(call *callContext, code int32, body []byte, err error
 		return x.fail(boundary(call, x.inst, err))
 	}
 	size := uint32(len(body))
-	if s := x.overLimit(size); s != nil {
+	if s := x.overLimit(len(body)); s != nil {
 		return x.fail(s)
 	}
 	if size > x.resp.size {
@@ -158,15 +151,6 @@ func (x *exchange) deliver(call *callContext, code int32, body []byte, err error
 // minus a canonical one.
 func isResultCode(code int32) bool { return code >= -int32(status.Unauthenticated) }
 
-// overLimit refuses a response of size bytes when it is too large.
-func (x *exchange) overLimit(size uint32) *status.Status {
-	if size <= x.inst.Limits.MaxResponse {
-		return nil
-	}
-	return refuse(status.ResourceExhausted, "%s: the response has %d bytes, the host sends %d",
-		x.name, size, x.inst.Limits.MaxResponse)
-}
-
 // ConfigOf returns the configuration that the host gave the plugin, or nil, for a
 // plugin that hands it on to another. All others use [ReadConfig]. ctx is the one that
 // Init got. The message is shared: do not change it.
@@ -182,18 +166,4 @@ func Offered(ctx context.Context) Dispatcher {
 		return *offered
 	}
 	return nil
-}
-
-// request returns the bytes of the request, which are in the guest's memory.
-func (x *exchange) request() ([]byte, *status.Status) {
-	if x.req.size > x.inst.Limits.MaxRequest {
-		return nil, refuse(status.ResourceExhausted, "%s: the request has %d bytes, the host takes %d",
-			x.name, x.req.size, x.inst.Limits.MaxRequest)
-	}
-	b, ok := x.req.view(x.mem)
-	if !ok {
-		return nil, refuse(status.InvalidArgument, "%s: the request is outside of the guest's memory: %d bytes at %#x",
-			x.name, x.req.size, x.req.ptr)
-	}
-	return b, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -37,19 +38,14 @@ var NoReturnedStruct = uint64(0)
 // A method that was registered with MayBlock runs on a goroutine of its own, and
 // may outlive this call: see [Method].
 func InvokeImplFromStack[T proto.Message, U proto.Message](ctx context.Context, name string, m api.Module, stack []uint64, fn func(context.Context, T, U) int32, t T, u U) {
-	x := exchange{
-		name: name,
-		inst: stateOf(ctx),
-		mem:  m.Memory(),
-		req:  buffer{api.DecodeU32(stack[0]), api.DecodeU32(stack[1])},
-		resp: buffer{api.DecodeU32(stack[2]), api.DecodeU32(stack[3])},
-	}
+	x := newExchange(ctx, name, m, stack)
+	req, resp := ownMessage(t), ownMessage(u)
 	if x.overlaps(ctx) {
 		// What the goroutine needs is moved to the heap here, and only here.
-		stack[0] = overlap(ctx, x, t, u, func(ctx context.Context) int32 { return fn(ctx, t, u) })
+		stack[0] = overlap(ctx, x, req, resp, func(ctx context.Context) int32 { return fn(ctx, t, u) })
 		return
 	}
-	stack[0] = x.serve(ctx, t, u, func(ctx context.Context) int32 { return fn(ctx, t, u) })
+	stack[0] = x.serve(newCallContext(ctx, name), req, resp, func(ctx context.Context) int32 { return fn(ctx, t, u) })
 }
 
 // exchange is one call: the buffers that the guest named, and who it is.
@@ -61,8 +57,34 @@ type exchange struct {
 	parked    []byte // an answer that does not fit into resp
 }
 
+// newExchange reads the parameters of a call.
+func newExchange(ctx context.Context, name string, m api.Module, stack []uint64) exchange {
+	return exchange{
+		name: name,
+		inst: stateOf(ctx),
+		mem:  m.Memory(),
+		req:  buffer{api.DecodeU32(stack[0]), api.DecodeU32(stack[1])},
+		resp: buffer{api.DecodeU32(stack[2]), api.DecodeU32(stack[3])},
+	}
+}
+
+// message is a request or a response, and how it is encoded and decoded.
+type message struct {
+	proto.Message
+	codec *codec.Codec
+	// borrow lets a request that is decoded refer to the guest's memory.
+	borrow bool
+}
+
+func ownMessage(m proto.Message) message { return message{Message: m, codec: codec.Of(m)} }
+
 // buffer is a part of the guest's memory.
 type buffer struct{ ptr, size uint32 }
+
+// overlaps reports whether a and b have a byte in common.
+func (b buffer) overlaps(other buffer) bool {
+	return uint64(b.ptr) < uint64(other.ptr)+uint64(other.size) && uint64(other.ptr) < uint64(b.ptr)+uint64(b.size)
+}
 
 // view returns the bytes of b without copying them. An empty buffer may lie
 // anywhere.
@@ -86,8 +108,7 @@ func stateOf(ctx context.Context) *instance.State {
 
 // serve runs the call and returns its result. The request is decoded before
 // anything is written, so that the buffers may overlap.
-func (x *exchange) serve(ctx context.Context, t, u proto.Message, run func(context.Context) int32) (result uint64) {
-	call := newCallContext(ctx, x.name)
+func (x *exchange) serve(call *callContext, t, u message, run func(context.Context) int32) (result uint64) {
 	defer func() {
 		if p := recover(); p != nil {
 			result = x.failAfterPanic(panicStatus(call, x.inst, p))
@@ -105,7 +126,7 @@ func (x *exchange) serve(ctx context.Context, t, u proto.Message, run func(conte
 
 // open takes the request of the call and gives the call its deadline. When it is
 // false, the call is over: with s, or with no status when there is no place for one.
-func (x *exchange) open(call *callContext, t proto.Message) (start time.Time, s *status.Status, ok bool) {
+func (x *exchange) open(call *callContext, t message) (start time.Time, s *status.Status, ok bool) {
 	x.inst.Parked = nil
 	header := x.inst.TakeHeader()
 	if _, ok := x.resp.view(x.mem); !ok {
@@ -129,67 +150,99 @@ func (x *exchange) refuse(s *status.Status) uint64 {
 }
 
 // answer gives the guest what the implementation returned.
-func (x *exchange) answer(call *callContext, code int32, u proto.Message) uint64 {
+func (x *exchange) answer(call *callContext, code int32, u message) uint64 {
 	if code == 0 {
 		return x.succeed(call, u)
 	}
 	return x.fail(call.failed(code, x.inst))
 }
 
-func (x *exchange) decode(t proto.Message) *status.Status {
+// request returns the bytes of the request, which are in the guest's memory.
+func (x *exchange) request() ([]byte, *status.Status) {
+	if x.req.size > x.inst.Limits.MaxRequest {
+		return nil, refuse(status.ResourceExhausted, "%s: the request has %d bytes, the host takes %d",
+			x.name, x.req.size, x.inst.Limits.MaxRequest)
+	}
+	b, ok := x.req.view(x.mem)
+	if !ok {
+		return nil, refuse(status.InvalidArgument, "%s: the request is outside of the guest's memory: %d bytes at %#x",
+			x.name, x.req.size, x.req.ptr)
+	}
+	return b, nil
+}
+
+func (x *exchange) decode(t message) *status.Status {
 	b, s := x.request()
 	if s != nil {
 		return s
 	}
-	if err := proto.Unmarshal(b, t); err != nil {
-		return refuse(status.InvalidArgument, "%s: the request does not decode as %s", x.name, t.ProtoReflect().Descriptor().FullName())
+	var err error
+	if t.borrow && !x.req.overlaps(x.resp) {
+		err = t.codec.Borrow(b, t.Message)
+	} else {
+		err = t.codec.Decode(b, t.Message)
+	}
+	if err != nil {
+		return refuse(status.InvalidArgument, "%s: the request does not decode as %s", x.name, codec.NameOf(t))
 	}
 	return nil
 }
 
 // succeed encodes u, into the guest's buffer when it fits.
-func (x *exchange) succeed(call *callContext, u proto.Message) uint64 {
-	size := proto.Size(u)
-	if uint64(size) > uint64(x.inst.Limits.MaxResponse) {
-		return x.fail(refuse(status.ResourceExhausted, "%s: the response has %d bytes, the host sends %d",
-			x.name, size, x.inst.Limits.MaxResponse))
+func (x *exchange) succeed(call *callContext, u message) uint64 {
+	size := u.codec.Size(u.Message)
+	if s := x.overLimit(size); s != nil {
+		return x.fail(s)
 	}
 	if size == 0 {
 		return NoReturnedStruct
 	}
-	var dst []byte
-	if uint32(size) <= x.resp.size {
-		// Memory may have grown during the call, which moves it.
-		dst, _ = x.resp.view(x.mem)
-	} else {
-		dst = make([]byte, size)
-	}
-	out, err := encode(dst[:0:size], u)
-	if err != nil {
+	dst := x.room(uint32(size))
+	if err := u.encode(dst); err != nil {
 		return x.fail(internal(call, x.inst, fmt.Errorf("encode the response: %w", err)))
 	}
-	if uint32(size) > x.resp.size {
-		x.parked = out
-	}
-	return abi.Result(0, uint32(size))
+	return x.respond(dst)
 }
 
-// encode encodes u into dst, whose capacity is the size of u. When it
-// fails or panics it leaves nothing of u in dst.
-func encode(dst []byte, u proto.Message) (out []byte, err error) {
+// overLimit refuses a response of size bytes when it is too large.
+func (x *exchange) overLimit(size int) *status.Status {
+	if uint64(size) <= uint64(x.inst.Limits.MaxResponse) {
+		return nil
+	}
+	return refuse(status.ResourceExhausted, "%s: the response has %d bytes, the host sends %d", x.name, size, x.inst.Limits.MaxResponse)
+}
+
+// room returns where a response of size bytes goes: into the guest's buffer when it
+// fits there.
+func (x *exchange) room(size uint32) []byte {
+	if size > x.resp.size {
+		return make([]byte, size)
+	}
+	// Memory may have grown during the call, which moves it.
+	b, _ := x.resp.view(x.mem)
+	return b[:size]
+}
+
+// respond returns the result of a success whose response is in dst, which room made.
+func (x *exchange) respond(dst []byte) uint64 {
+	if uint32(len(dst)) > x.resp.size {
+		x.parked = dst
+	}
+	return abi.Result(0, uint32(len(dst)))
+}
+
+// encode encodes u into dst, which has the size of u. When it fails or panics it leaves
+// nothing of u in dst.
+func (u message) encode(dst []byte) error {
 	done := false
 	defer func() {
 		if !done {
-			clear(dst[:cap(dst)])
+			clear(dst)
 		}
 	}()
-	out, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst, u)
-	if err == nil && len(out) != cap(dst) {
-		// The implementation changes a message that it has given away.
-		err = fmt.Errorf("it changed meanwhile: %d bytes became %d", cap(dst), len(out))
-	}
+	err := u.codec.Encode(dst, u.Message)
 	done = err == nil
-	return out, err
+	return err
 }
 
 // fail gives the guest a status instead of a response.

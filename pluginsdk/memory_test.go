@@ -98,7 +98,7 @@ func (b *bench) invoke(impl func(context.Context, bytesValue, bytesValue) error,
 	method := Method{Budget: b.budget, MayBlock: b.mayBlock, Bridge: func(ctx context.Context, m api.Module, stack []uint64) {
 		InvokeImplFromStack(ctx, "test.v1.Test.Call", m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 	}}
-	method.call()(b.ctx, b.m, stack)
+	method.call(false)(b.ctx, b.m, stack)
 	return abi.Split(stack[0])
 }
 

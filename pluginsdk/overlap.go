@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -50,7 +48,7 @@ const (
 )
 
 // overlap is exchange.serve for a call that may go on while its guest runs.
-func overlap(ctx context.Context, x exchange, t, u proto.Message, run func(context.Context) int32) (result uint64) {
+func overlap(ctx context.Context, x exchange, t, u message, run func(context.Context) int32) (result uint64) {
 	f := &flight{call: newCallContext(ctx, x.name), inst: x.inst}
 	f.reply = func(x *exchange) uint64 { return x.answer(f.call, f.code, u) }
 	return f.begin(x, func() (time.Time, *status.Status, bool) { return x.open(f.call, t) }, run)

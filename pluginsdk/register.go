@@ -39,6 +39,9 @@ type Method struct {
 	Budget time.Duration
 	// Bridge calls the implementation through [InvokeImplFromStack].
 	Bridge eng.HostFunc
+	// Borrowing does so without copies, see [Borrow]. It is used instead of Bridge when
+	// the service is [Borrowed] and the method does not block. It may be nil.
+	Borrowing eng.HostFunc
 	// Descriptor returns the method as protobuf describes it, or nil, see
 	// [DescribeMethod]. It may be nil itself.
 	Descriptor func() protoreflect.MethodDescriptor
@@ -88,6 +91,31 @@ func DescribeMethod(fullName string) func() protoreflect.MethodDescriptor {
 	}
 }
 
+// ServiceOption changes how a service is registered. See [Borrowed].
+type ServiceOption interface{ applyService(c *serviceConfig) }
+
+type serviceConfig struct{ borrowed bool }
+
+type serviceOption func(c *serviceConfig)
+
+func (o serviceOption) applyService(c *serviceConfig) { o(c) }
+
+// Borrowed is the promise of an implementation that its methods use their context, their
+// request, their response and whatever is in these until they return and no longer, strings
+// and bytes of the request included, and change nothing in the request. What a method
+// wants to keep it copies, with [strings.Clone] say.
+//
+// In exchange a call allocates nothing: messages and context serve the next call again,
+// and strings and bytes of a request lie in the guest's memory, where the message has the
+// method UnmarshalVTUnsafe of vtprotobuf. An implementation that breaks the promise sees
+// the data of later calls, or memory that is gone.
+//
+// Without the option messages are new for each call and own their data, and only the
+// response is the bridge's: so it is with methods that may block in any case.
+func Borrowed() ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.borrowed = true })
+}
+
 // closer is an implementation that wants to be closed with its engine.
 type closer interface {
 	Close(ctx context.Context) error
@@ -97,7 +125,11 @@ type closer interface {
 // calls it. Its errors are those of [eng.Engine].Register, and FAILED_PRECONDITION
 // when there is no implementation. An implementation of several services is closed
 // once for each. Safe for concurrent use.
-func RegisterService(ctx context.Context, e eng.Engine, s Service) error {
+func RegisterService(ctx context.Context, e eng.Engine, s Service, opts ...ServiceOption) error {
+	var c serviceConfig
+	for _, o := range opts {
+		o.applyService(&c)
+	}
 	if s.Impl == nil {
 		err := status.Errorf(status.FailedPrecondition, "%s: the implementation is nil", s.Name)
 		e.Fail(err)
@@ -107,7 +139,7 @@ func RegisterService(ctx context.Context, e eng.Engine, s Service) error {
 	for _, method := range s.Methods {
 		m.Functions = append(m.Functions, eng.Function{
 			Name:       orElse(method.Func, method.Name),
-			Call:       method.call(),
+			Call:       method.call(c.borrowed),
 			Deprecated: method.Deprecated,
 			Method:     s.Name + "." + method.Name,
 			Budget:     method.Budget,
@@ -133,8 +165,11 @@ func orElse(name, fallback string) string {
 
 // call returns the bridge, with a context that says what its calls may do. The
 // bridge of a method without options runs as it is.
-func (m Method) call() eng.HostFunc {
+func (m Method) call(borrowed bool) eng.HostFunc {
 	f, c := m.Bridge, methodContext{budget: m.Budget, mayBlock: m.MayBlock}
+	if borrowed && m.Borrowing != nil && !m.MayBlock {
+		f = m.Borrowing
+	}
 	switch {
 	case f == nil || c.budget == 0 && !c.mayBlock:
 		return f
@@ -184,8 +219,9 @@ func Adapt[I any, T, U proto.Message](impl I, method func(I, context.Context, T,
 // does: the context has the call's name and budget, a panic or an error without
 // a code is logged under an incident id and becomes INTERNAL, and of an error
 // with a code only the code, the message and the details remain. name is the
-// method's full name. A resp that was filled by a call that failed is undefined.
+// method's full name. What resp had is gone; after a call that failed it is undefined.
 func CallLocal[I any, T, U proto.Message](ctx context.Context, name string, impl I, method func(I, context.Context, T, U) error, req T, resp U) error {
+	proto.Reset(resp)
 	run := Adapt(impl, method)
 	if s := callLocal(ctx, name, func(ctx context.Context) int32 { return run(ctx, req, resp) }); s != nil {
 		return s

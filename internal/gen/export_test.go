@@ -10,6 +10,7 @@ type Method struct {
 	FullName      string
 	GoName        string
 	AsyncName     string
+	IntoName      string
 	Input, Output protogen.GoIdent
 }
 
@@ -49,7 +50,7 @@ func Services(request *pluginpb.CodeGeneratorRequest) ([]Service, error) {
 			}
 			for _, m := range s.Methods {
 				one.Methods = append(one.Methods, Method{
-					FullName: m.FullName, GoName: m.GoName, AsyncName: m.AsyncName,
+					FullName: m.FullName, GoName: m.GoName, AsyncName: m.AsyncName, IntoName: m.IntoName,
 					Input: m.Input.GoIdent, Output: m.Output.GoIdent,
 				})
 			}

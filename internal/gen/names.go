@@ -37,6 +37,7 @@ type methodNames struct {
 	FullNameConst string // constant: full name of the method
 	BridgeName    string // host function that makes the bridge
 	ImportName    string // guest function that the host provides
+	MethodVar     string // guest variable with what the SDK knows of the method
 }
 
 // namesOfService is the one place that makes the identifiers of a service.
@@ -69,21 +70,25 @@ func namesOfMethod(service, method string) methodNames {
 		FullNameConst: joined + "_FullName",
 		BridgeName:    "bridge" + joined,
 		ImportName:    "import" + joined,
+		MethodVar:     "method" + joined,
 	}
 }
 
-// nameTwins names the async twins of a service's methods. An rpc has the better
-// right to its name: where SendAsync is one, the twin of Send is SendAsync_.
+// nameTwins names the twins of a service's methods. An rpc has the better right to its
+// name: where SendAsync is one, the async twin of Send is SendAsync_.
 func nameTwins(methods []*methodView) {
 	rpcs := make(map[string]bool, len(methods))
 	for _, m := range methods {
 		rpcs[m.GoName] = true
 	}
-	for _, m := range methods {
-		m.AsyncName = m.GoName + "Async"
-		for rpcs[m.AsyncName] {
-			m.AsyncName += "_"
+	free := func(name string) string {
+		for rpcs[name] {
+			name += "_"
 		}
+		return name
+	}
+	for _, m := range methods {
+		m.AsyncName, m.IntoName = free(m.GoName+"Async"), free(m.GoName+"Into")
 	}
 }
 
@@ -236,7 +241,7 @@ func (ps *packageScopes) claimAll(file *fileView) {
 			if methods.claim(by, method.GoName) {
 				claimEach(pair, by,
 					[]string{method.FullNameConst, method.BridgeName},
-					[]string{method.FullNameConst, method.ImportName})
+					[]string{method.FullNameConst, method.ImportName, method.MethodVar})
 			}
 		}
 	}

@@ -94,7 +94,7 @@ var rows = []struct {
 	70: {"a file that grows", "TestGrowingFile TestNoClash grown"},
 	71: {"debug_redact", "method_table"},
 	72: {"descriptors of methods", "method_table TestDescribeMethod"},
-	73: {"methods named like the async twins of others", "async_names"},
+	73: {"methods named like the twins of others", "async_names"},
 	74: {"services that guests do not serve", "native"},
 	75: {"services named like what serves and finds others", "TestClashes native"},
 	76: {"calls between guests, and from native code to guests", "TestEveryMethodBetweenGuests TestEveryMethodFromHost"},

@@ -62,6 +62,7 @@ type methodView struct {
 	methodNames
 	Name        string // as in the proto file
 	AsyncName   string // of the twin that returns a future
+	IntoName    string // of the twin that fills a response of its caller
 	FullName    string
 	Func        string // wasm function name
 	Carried     string

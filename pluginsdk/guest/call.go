@@ -28,35 +28,62 @@ func hostCancel(handle uint32) int64
 
 var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: hostCancel, poll: new(descriptor)}
 
-// Call calls an imported method with req and decodes the answer into resp, which
-// is empty. Generated clients call it. It sends the deadline and the metadata of
-// ctx along when it has any.
+// Call calls the method with req and decodes the answer into resp, which is empty. It
+// sends the deadline and the metadata of ctx along when it has any. Generated clients
+// call it.
 //
-// A call of a method that may block stops no goroutine but its own, and ends when
-// ctx does; the implementation's context ends then, too. Any other call stops all
-// goroutines of the guest until the host returns, and cannot be cancelled once the
-// host has it.
+// The call stops all goroutines of the guest until the host returns, and cannot be
+// cancelled once the host has it.
 //
-// Errors are a [status.Status]: the service's own, or the bridge's. A context
-// that has ended already gives CANCELLED or DEADLINE_EXCEEDED without a call. Safe
-// for concurrent use; req must not change during the call.
-func Call(ctx context.Context, method Import, req, resp proto.Message) error {
-	p, err := host.start(ctx, method, req, resp)
+// Errors are a [status.Status]: the service's own, or the bridge's. A context that has
+// ended already gives CANCELLED or DEADLINE_EXCEEDED without a call. req must not change
+// during the call.
+func (m *Method) Call(ctx context.Context, c Client, req, resp proto.Message) error {
+	return host.call(ctx, m, form{receive: c.receive}, req, resp)
+}
+
+// CallInto is [Method.Call] with a resp that may have been used before. What it had is
+// gone; after a call that failed it is undefined.
+func (m *Method) CallInto(ctx context.Context, c Client, req, resp proto.Message) error {
+	return host.call(ctx, m, form{receive: c.receive, used: true}, req, resp)
+}
+
+func (m *Method) start(ctx context.Context, c Client, req, resp proto.Message) (*pendingCall, error) {
+	return nil, m.Call(ctx, c, req, resp)
+}
+
+// Call is [Method.Call] for a method that may block: the call stops no goroutine but its
+// own, and ends when ctx does; the implementation's context ends then, too.
+func (m *BlockingMethod) Call(ctx context.Context, c Client, req, resp proto.Message) error {
+	p, err := m.start(ctx, c, req, resp)
 	if p == nil {
 		return err
 	}
 	return host.finish(ctx, p)
 }
 
-// CallAsync is [Call] that does not wait: the host has the request when it returns,
-// so req may change then, and calls are made in the order of the program. The future
-// becomes resp or the error; that of a method that cannot block is complete at once.
-// Cancelling it cancels the call.
-func CallAsync[R proto.Message](ctx context.Context, method Import, req proto.Message, resp R) *future.Method[R, error] {
+// CallInto is [Method.CallInto] for a method that may block. When it returns because ctx
+// has ended, resp may be used again.
+func (m *BlockingMethod) CallInto(ctx context.Context, c Client, req, resp proto.Message) error {
+	proto.Reset(resp)
+	return m.Call(ctx, c, req, resp)
+}
+
+func (m *BlockingMethod) start(ctx context.Context, _ Client, req, resp proto.Message) (*pendingCall, error) {
+	return host.start(ctx, m.Import, &m.types, req, resp)
+}
+
+// Async is Call of a [Method] or [BlockingMethod] that does not wait: the host has the
+// request when it returns, so req may change then, and calls are made in the order of the
+// program. The future becomes resp or the error; that of a method that cannot block is
+// complete at once. Cancelling it cancels the call.
+func Async[R proto.Message](ctx context.Context, m interface {
+	start(ctx context.Context, c Client, req, resp proto.Message) (*pendingCall, error)
+}, c Client, req proto.Message, resp R) *future.Method[R, error] {
 	ctx, cancel := context.WithCancel(ctx)
 	f := new(future.Method[R, error])
 	f.OnCancel(cancel)
-	p, err := host.start(ctx, method, req, resp)
+	p, err := m.start(ctx, c, req, resp)
 	if p == nil {
 		cancel()
 		future.Settle(f, resp, err)
@@ -68,4 +95,17 @@ func CallAsync[R proto.Message](ctx context.Context, method Import, req proto.Me
 		future.Settle(f, resp, err)
 	}()
 	return f
+}
+
+// Call calls an imported method without a [Method], as code that was generated before
+// there was one does. It is [BlockingMethod.Call], and as good for a method that cannot
+// block, but slower than [Method.Call].
+func Call(ctx context.Context, method Import, req, resp proto.Message) error {
+	m := BlockingMethod{Import: method, types: reflection}
+	return m.Call(ctx, Client{}, req, resp)
+}
+
+// CallAsync is [Async] for such code.
+func CallAsync[R proto.Message](ctx context.Context, method Import, req proto.Message, resp R) *future.Method[R, error] {
+	return Async(ctx, &BlockingMethod{Import: method, types: reflection}, Client{}, req, resp)
 }

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -34,6 +35,7 @@ type poller interface {
 // pendingCall is a call that goes on in the host.
 type pendingCall struct {
 	handle uint32
+	codec  *codec.Codec // of resp
 	resp   proto.Message
 	err    error         // valid when done is closed, like resp
 	done   chan struct{} // closed when the result is there
@@ -41,8 +43,8 @@ type pendingCall struct {
 
 // pend makes a pending call that waits for its result. The caller holds w.mu, and has
 // held it since the call: no result could be delivered before.
-func (w *wire) pend(handle uint32, resp proto.Message) *pendingCall {
-	p := &pendingCall{handle: handle, resp: resp, done: make(chan struct{})}
+func (w *wire) pend(handle uint32, c *codec.Codec, resp proto.Message) *pendingCall {
+	p := &pendingCall{handle: handle, codec: c, resp: resp, done: make(chan struct{})}
 	if w.pending == nil {
 		w.pending = map[uint32]*pendingCall{}
 	}
@@ -141,7 +143,6 @@ func (w *wire) collect(timeoutNs int64) (stop, open bool) {
 	if code != 0 {
 		w.fail(code)
 	}
-	defer w.trim()
 	for rest := w.results[:min(n, resultsSize)]; len(rest) >= abi.RecordSize; {
 		r := abi.ReadRecord(rest)
 		rest = rest[abi.RecordSize:]
@@ -150,8 +151,8 @@ func (w *wire) collect(timeoutNs int64) (stop, open bool) {
 			rest = rest[r.Size:]
 			continue
 		}
-		err := w.takeParked(r.Size)
-		w.deliver(r, w.resp, err)
+		body, err := w.receive(r.Size, new(buffer))
+		w.deliver(r, body, err)
 		rest = nil
 	}
 	if n > 0 {
@@ -170,7 +171,7 @@ func (w *wire) deliver(r abi.Record, body []byte, err error) {
 	}
 	p.err = err
 	if err == nil {
-		p.err = decode(r.Code, body, p.resp)
+		p.err = form{}.decode(r.Code, body, p.codec, p.resp)
 	}
 	close(p.done)
 }

@@ -135,7 +135,7 @@ func (h *slowHost) begin(ctx context.Context, w *wire) <-chan result {
 	done := make(chan result, 1)
 	go func() {
 		resp := new(wrapperspb.BytesValue)
-		err := w.call(ctx, h.method, new(wrapperspb.BytesValue), resp)
+		err := w.doBlocking(ctx, h.method, new(wrapperspb.BytesValue), resp)
 		done <- result{string(resp.Value), err}
 	}()
 	synctest.Wait()
@@ -233,7 +233,7 @@ func TestAwaitEnd(t *testing.T) {
 		w := h.wire()
 		require.False(t, w.awaitEnd(w.ends()), "no call is pending")
 		for range 3 {
-			p, err := w.start(t.Context(), h.method, wrapperspb.String("x"), new(wrapperspb.StringValue))
+			p, err := w.start(t.Context(), h.method, new(types), wrapperspb.String("x"), new(wrapperspb.StringValue))
 			require.NoError(t, err)
 			require.NotNil(t, p)
 		}
@@ -264,7 +264,7 @@ func TestHostThatCannotBePolled(t *testing.T) {
 		w := h.wire()
 		time.AfterFunc(time.Second, func() { h.finish(1, 0, nil) })
 		resp := new(wrapperspb.BytesValue)
-		require.NoError(t, w.call(t.Context(), h.method, new(wrapperspb.BytesValue), resp))
+		require.NoError(t, w.doBlocking(t.Context(), h.method, new(wrapperspb.BytesValue), resp))
 		close(w.resume)
 	})
 }

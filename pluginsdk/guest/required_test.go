@@ -18,12 +18,12 @@ func TestMissingRequiredField(t *testing.T) {
 	complete.NamePart, complete.IsExtension = new(string), new(bool)
 
 	h := &fakeHost{t: t}
-	err := h.wire().call(t.Context(), h.method, incomplete, new(descriptorpb.UninterpretedOption_NamePart))
+	err := h.wire().do(t.Context(), h.method, incomplete, new(descriptorpb.UninterpretedOption_NamePart))
 	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
 	require.ErrorContains(t, err, "name_part")
 	require.Empty(t, h.got)
 
-	err = h.wire().call(t.Context(), h.method, complete, new(descriptorpb.UninterpretedOption_NamePart))
+	err = h.wire().do(t.Context(), h.method, complete, new(descriptorpb.UninterpretedOption_NamePart))
 	require.ErrorIs(t, err, status.Of(status.Internal))
 	require.Len(t, h.got, 1)
 }

@@ -3,7 +3,6 @@ package guest
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 	"unsafe"
 
@@ -11,19 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/status"
-)
-
-// Import is an imported method of ABI v1.
-type Import = func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-const (
-	// firstResponse is the size of the first response buffer, in bytes. A
-	// response that is larger costs one more import call.
-	firstResponse = 4 << 10
-	// keep is the size up to which a buffer is kept for the next call, in
-	// bytes. One large message should not hold its memory for ever.
-	keep = 1 << 20
 )
 
 // wire is the guest's end of the calls. Its lock is held from the header to the
@@ -37,8 +25,8 @@ type wire struct {
 	cancel func(handle uint32) int64
 	poll   poller
 
-	mu        sync.Mutex
-	req, resp []byte
+	mu        lock
+	req, resp buffer
 	results   []byte // what await delivers
 	// pending has the calls that go on by their handles, and nil for those that
 	// nobody waits for. pumping says whether the pump knows that there are some.
@@ -52,42 +40,123 @@ type wire struct {
 	arrival chan struct{}
 }
 
+// form is what becomes of a response.
+type form struct {
+	receive *buffer // what it borrows from; nil: it owns its data
+	used    bool    // the message may hold an earlier one
+}
+
+// call makes a call of a method that does not block.
+func (w *wire) call(ctx context.Context, m *Method, f form, req, resp proto.Message) error {
+	header, err := prepare(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := w.roundTrip(m, header, f, req, resp)
+	if p != nil {
+		return w.finish(ctx, p)
+	}
+	return err
+}
+
+// roundTrip is call with the lock. It returns a pending call only where the host has
+// another opinion of the method than the guest.
+func (w *wire) roundTrip(m *Method, header []byte, f form, req, resp proto.Message) (*pendingCall, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := m.find(req, resp)
+	b := f.receive
+	if b == nil {
+		b = &w.resp
+	}
+	code, n, err := w.send(m.Import, header, b, t.req, req)
+	if err != nil {
+		return nil, err
+	}
+	if code == abi.Pending {
+		proto.Reset(resp)
+		return w.pend(n, t.resp, resp), nil
+	}
+	body, err := w.receive(n, b)
+	if err != nil {
+		return nil, err
+	}
+	b.used(len(body))
+	return nil, f.decode(code, body, t.resp, resp)
+}
+
 // start makes a call, up to where it is over or pending: then it returns what finish
-// waits for. Messages own their data afterwards: they do not alias the buffers.
-func (w *wire) start(ctx context.Context, method Import, req, resp proto.Message) (*pendingCall, error) {
+// waits for. resp, which is empty, owns its data afterwards.
+func (w *wire) start(ctx context.Context, method Import, t *types, req, resp proto.Message) (*pendingCall, error) {
+	header, err := prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	found := t.find(req, resp)
+	code, n, err := w.send(method, header, &w.resp, found.req, req)
+	if err != nil {
+		return nil, err
+	}
+	if code == abi.Pending {
+		return w.pend(n, found.resp, resp), nil
+	}
+	body, err := w.receive(n, &w.resp)
+	if err != nil {
+		return nil, err
+	}
+	w.resp.used(len(body))
+	return nil, form{}.decode(code, body, found.resp, resp)
+}
+
+// prepare returns the encoded header of a call with ctx, or nil when it needs none.
+func prepare(ctx context.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, statusOf(err)
 	}
-	header := headerOf(ctx)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var err error
-	if w.req, err = (proto.MarshalOptions{}).MarshalAppend(w.req[:0], req); err != nil {
-		return nil, status.Wrap(status.InvalidArgument, err, "encode the request")
+	h := headerOf(ctx)
+	if h == nil {
+		return nil, nil
 	}
+	b, err := proto.Marshal(h)
+	if err != nil {
+		return nil, status.Wrap(status.InvalidArgument, err, "encode the call's metadata")
+	}
+	return b, nil
+}
+
+// send gives the host a request, and room for the response in a buffer. The caller holds
+// w.mu.
+func (w *wire) send(method Import, header []byte, receive *buffer, c *codec.Codec, req proto.Message) (code int32, n uint32, err error) {
+	size := c.Size(req)
+	b := w.req.room(size)[:size]
+	if err := c.Encode(b, req); err != nil {
+		return 0, 0, status.Wrap(status.InvalidArgument, err, "encode the request")
+	}
+	room := receive.room(firstResponse)
 	if header != nil {
-		b, err := proto.Marshal(header)
-		if err != nil {
-			return nil, status.Wrap(status.InvalidArgument, err, "encode the call's metadata")
-		}
-		w.header(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b)))
+		w.header(unsafe.Pointer(unsafe.SliceData(header)), uint32(len(header)))
 	}
-	if w.resp == nil {
-		w.resp = make([]byte, firstResponse)
+	code, n = abi.Split(uint64(method(
+		unsafe.Pointer(unsafe.SliceData(b)), uint32(size),
+		unsafe.Pointer(unsafe.SliceData(room)), uint32(len(room)))))
+	w.req.used(size)
+	return code, n, nil
+}
+
+// receive returns the n bytes of an answer: those in the buffer, or, when they did not
+// fit, what the host has parked, for which the buffer grows.
+func (w *wire) receive(n uint32, b *buffer) ([]byte, error) {
+	if uint64(n) <= uint64(len(b.b)) {
+		return b.b[:n], nil
 	}
-	code, n := abi.Split(uint64(method(
-		unsafe.Pointer(unsafe.SliceData(w.req)), uint32(len(w.req)),
-		unsafe.Pointer(unsafe.SliceData(w.resp)), uint32(len(w.resp)))))
-	defer w.trim()
-	if code == abi.Pending {
-		return w.pend(n, resp), nil
+	body := b.room(int(n))[:n]
+	code, got := abi.Split(uint64(w.take(unsafe.Pointer(unsafe.SliceData(body)), n)))
+	if code != 0 || got != n {
+		return nil, status.Errorf(status.Internal, "the host parked %d bytes and gave %d, code %d", n, got, code)
 	}
-	if uint64(n) > uint64(len(w.resp)) {
-		if err := w.takeParked(n); err != nil {
-			return nil, err
-		}
-	}
-	return nil, decode(code, w.resp[:n], resp)
+	return body, nil
 }
 
 // statusOf gives the error of a context its code.
@@ -98,35 +167,34 @@ func statusOf(err error) error {
 	return err
 }
 
-// takeParked gets a response that did not fit, into a buffer that does.
-func (w *wire) takeParked(n uint32) error {
-	w.resp = make([]byte, n)
-	code, got := abi.Split(uint64(w.take(unsafe.Pointer(unsafe.SliceData(w.resp)), n)))
-	if code != 0 || got != n {
-		return status.Errorf(status.Internal, "the host parked %d bytes and gave %d, code %d", n, got, code)
+// decode returns the outcome of a call, whose response or status is in body.
+func (f form) decode(code int32, body []byte, c *codec.Codec, resp proto.Message) error {
+	if code != 0 {
+		return failure(code, body)
+	}
+	var err error
+	switch {
+	case f.receive == nil && !f.used:
+		err = c.Own(body, resp)
+	case f.receive == nil:
+		c.Reset(resp) // and not Recycle: what resp had may be borrowed
+		err = c.Own(body, resp)
+	case !f.used:
+		err = c.Borrow(body, resp)
+	default:
+		c.Recycle(resp)
+		err = c.Borrow(body, resp)
+	}
+	if err != nil {
+		return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", codec.NameOf(resp)))
 	}
 	return nil
 }
 
-// trim drops buffers that are too large to keep.
-func (w *wire) trim() {
-	if cap(w.req) > keep {
-		w.req = nil
-	}
-	if cap(w.resp) > keep {
-		w.resp = nil
-	}
-}
-
-func decode(code int32, b []byte, resp proto.Message) error {
-	if code == 0 {
-		if err := proto.Unmarshal(b, resp); err != nil {
-			return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", resp.ProtoReflect().Descriptor().FullName()))
-		}
-		return nil
-	}
+// failure returns the error of a call.
+func failure(code int32, body []byte) error {
 	p := new(spb.Status)
-	if err := proto.Unmarshal(b, p); err != nil {
+	if err := proto.Unmarshal(body, p); err != nil {
 		// The code is what counts.
 		p = nil
 	}

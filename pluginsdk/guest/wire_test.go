@@ -32,9 +32,14 @@ func bytesAt(p unsafe.Pointer, n uint32) []byte { return unsafe.Slice((*byte)(p)
 
 func (h *fakeHost) wire() *wire { return &wire{take: h.take, header: h.header} }
 
-// call is Call.
-func (w *wire) call(ctx context.Context, method Import, req, resp proto.Message) error {
-	p, err := w.start(ctx, method, req, resp)
+// do makes a call as a generated client does.
+func (w *wire) do(ctx context.Context, method Import, req, resp proto.Message) error {
+	return w.call(ctx, &Method{Import: method}, form{}, req, resp)
+}
+
+// doBlocking is do for a method that may block.
+func (w *wire) doBlocking(ctx context.Context, method Import, req, resp proto.Message) error {
+	p, err := w.start(ctx, method, new(types), req, resp)
 	if p == nil {
 		return err
 	}
@@ -79,11 +84,11 @@ func TestCall(t *testing.T) {
 		want := wrapperspb.Bytes(make([]byte, size))
 		h.answer = encode(t, want)
 		got := new(wrapperspb.BytesValue)
-		require.NoError(t, w.call(t.Context(), h.method, want, got))
+		require.NoError(t, w.do(t.Context(), h.method, want, got))
 		require.True(t, proto.Equal(want, got), size)
 		require.Equal(t, encode(t, want), h.got[len(h.got)-1])
-		require.LessOrEqual(t, cap(w.resp), keep, "large buffers are not kept")
-		require.LessOrEqual(t, cap(w.req), keep)
+		require.LessOrEqual(t, len(w.resp.b), keep, "large buffers are not kept")
+		require.LessOrEqual(t, len(w.req.b), keep)
 	}
 	require.Empty(t, h.headers, "a plain call sends no header")
 }
@@ -93,9 +98,9 @@ func TestResponseOwnsItsData(t *testing.T) {
 	h := &fakeHost{t: t, answer: encode(t, wrapperspb.Bytes([]byte("mine")))}
 	w := h.wire()
 	got := new(wrapperspb.BytesValue)
-	require.NoError(t, w.call(t.Context(), h.method, nil, got))
-	poison(w.req[:cap(w.req)])
-	poison(w.resp[:cap(w.resp)])
+	require.NoError(t, w.do(t.Context(), h.method, nil, got))
+	poison(w.req.b)
+	poison(w.resp.b)
 	require.Equal(t, "mine", string(got.Value))
 }
 
@@ -125,7 +130,7 @@ func TestErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := &fakeHost{t: t, code: tt.code, answer: tt.answer}
-			err := h.wire().call(t.Context(), h.method, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+			err := h.wire().do(t.Context(), h.method, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 			require.ErrorIs(t, err, status.Of(tt.want))
 			require.ErrorContains(t, err, tt.text)
 		})
@@ -135,7 +140,7 @@ func TestErrors(t *testing.T) {
 func TestHostThatBreaksTheContract(t *testing.T) {
 	t.Parallel()
 	h := &fakeHost{t: t, answer: make([]byte, firstResponse+1), lie: 1}
-	err := h.wire().call(t.Context(), h.method, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	err := h.wire().do(t.Context(), h.method, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 	require.ErrorIs(t, err, status.Of(status.Internal))
 	require.ErrorContains(t, err, "parked 4097 bytes and gave 4096")
 }
@@ -143,9 +148,9 @@ func TestHostThatBreaksTheContract(t *testing.T) {
 func TestRequestThatCannotBeEncoded(t *testing.T) {
 	t.Parallel()
 	h := &fakeHost{t: t}
-	err := h.wire().call(t.Context(), h.method, wrapperspb.String("\xff"), new(wrapperspb.BytesValue))
+	err := h.wire().do(t.Context(), h.method, wrapperspb.String("\xff"), new(wrapperspb.BytesValue))
 	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
-	err = h.wire().call(WithMetadata(t.Context(), "key", "\xff"), h.method, wrapperspb.String(""), new(wrapperspb.BytesValue))
+	err = h.wire().do(WithMetadata(t.Context(), "key", "\xff"), h.method, wrapperspb.String(""), new(wrapperspb.BytesValue))
 	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
 	require.Empty(t, h.got, "nothing was called")
 }
@@ -174,7 +179,7 @@ func TestContextThatHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	h := &fakeHost{t: t}
-	err := h.wire().call(ctx, h.method, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	err := h.wire().do(ctx, h.method, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, status.Of(status.Cancelled))
 	require.Empty(t, h.got)

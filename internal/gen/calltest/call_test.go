@@ -25,11 +25,11 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
-// eachTwice returns the methods as a log has them when each was called, and then its
-// async twin.
-func eachTwice(methods []string) (all []string) {
+// withTwins returns the methods as a log has them when each was called, and then its
+// twins.
+func withTwins(methods []string) (all []string) {
 	for _, m := range methods {
-		all = append(all, m, m)
+		all = append(all, m, m, m)
 	}
 	return all
 }
@@ -46,27 +46,33 @@ func (l *log) add(method string) {
 	l.methods = append(l.methods, method)
 }
 
-// TestEveryMethodFromGuest runs one guest that calls every golden method, and its
-// async twin, through stub, bridge and implementation. Both ends check what they get.
+// TestEveryMethodFromGuest runs one guest that calls every golden method, and its twins,
+// through stub, bridge and implementation. Both ends check what they get. Without options
+// and with Borrowed everything is the same.
 func TestEveryMethodFromGuest(t *testing.T) {
 	t.Parallel()
-	var calls log
-	host, guest := setup(t, calls.add)
-	require.NoError(t, guest.CheckImports())
-	require.Empty(t, run(t, guest))
-	require.NoError(t, host.Close(t.Context()))
-	require.Equal(t, eachTwice(allgoldens.Methods), calls.methods)
+	for name, opts := range map[string][]pluginsdk.ServiceOption{"plain": nil, "borrowed": {pluginsdk.Borrowed()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var calls log
+			host, guest := setup(t, calls.add, opts...)
+			require.NoError(t, guest.CheckImports())
+			require.Empty(t, run(t, guest))
+			require.NoError(t, host.Close(t.Context()))
+			require.Equal(t, withTwins(allgoldens.Methods), calls.methods)
+		})
+	}
 }
 
 // setup makes an engine with all golden services and the kernel, and the guest that
 // calls and serves them.
-func setup(t *testing.T, seen allgoldens.Seen) (*eng.Host, *eng.Guest) {
+func setup(t *testing.T, seen allgoldens.Seen, opts ...pluginsdk.ServiceOption) (*eng.Host, *eng.Guest) {
 	t.Helper()
 	ctx := t.Context()
 	host, err := eng.New(ctx, eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
-	require.NoError(t, allgoldens.Register(ctx, host, seen))
+	require.NoError(t, allgoldens.Register(ctx, host, seen, opts...))
 	require.NoError(t, pluginsdk.Start(ctx, host, syscall.ParigotInitialize))
 	guest, err := host.Compile(ctx, "allgoldens", guesttest.Build(t, "../testdata/allgoldens/guest"))
 	require.NoError(t, err)
@@ -84,7 +90,7 @@ func run(t *testing.T, guest *eng.Guest, args ...string) string {
 }
 
 // TestEveryMethodBetweenGuests runs one guest that serves every golden service, and one
-// that calls every method, and its twin. Both check what they get.
+// that calls every method, and its twins. Both check what they get.
 func TestEveryMethodBetweenGuests(t *testing.T) {
 	t.Parallel()
 	_, guest := setup(t, func(method string) { t.Errorf("%s was called in the host", method) })
@@ -104,7 +110,7 @@ func TestEveryMethodFromHost(t *testing.T) {
 	t.Parallel()
 	var calls log
 	require.NoError(t, allgoldens.CallGuests(t.Context(), allgoldens.Seen(calls.add)))
-	require.Equal(t, eachTwice(allgoldens.Served), calls.methods)
+	require.Equal(t, withTwins(allgoldens.Served), calls.methods)
 	require.Less(t, len(allgoldens.Served), len(allgoldens.Methods), "some services are native")
 }
 
@@ -113,7 +119,7 @@ func TestEveryMethodLocally(t *testing.T) {
 	t.Parallel()
 	var calls log
 	require.NoError(t, allgoldens.CallLocal(t.Context(), calls.add))
-	require.Equal(t, eachTwice(allgoldens.Methods), calls.methods)
+	require.Equal(t, withTwins(allgoldens.Methods), calls.methods)
 }
 
 // TestGoldensVet builds and vets all golden packages, for the host and for the

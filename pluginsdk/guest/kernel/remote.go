@@ -129,7 +129,8 @@ func (m *Remote) method(ctx context.Context, index int) (*parigotpb.Id, error) {
 }
 
 // Call calls the method with the given index with req, and decodes the response into
-// resp, which is empty. Generated clients call it. It sends the deadline and the
+// resp; what that had is gone, and after a call that failed it is undefined. Generated
+// clients call it. It sends the deadline and the
 // metadata of ctx along. When ctx ends the call does, and the context of who serves it.
 //
 // Errors are a [status.Status]: the service's own, or a canonical one.

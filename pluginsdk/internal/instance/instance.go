@@ -53,6 +53,10 @@ type State struct {
 	// Next belongs to the next call: what parigot.header brought.
 	Next Header
 
+	// Frames are what bridges keep from one call of this instance to the next, by
+	// the number of the bridge.
+	Frames map[uint32]any
+
 	// Calls are the calls that go on while the instance runs. It is nil when
 	// the guest does not import parigot.await, so that its calls all block.
 	Calls *Calls
@@ -72,6 +76,14 @@ func (s *State) TakeHeader() Header {
 		s.Next = Header{}
 	}
 	return h
+}
+
+// SetFrame keeps frame for the bridge with the given number.
+func (s *State) SetFrame(number uint32, frame any) {
+	if s.Frames == nil {
+		s.Frames = make(map[uint32]any)
+	}
+	s.Frames[number] = frame
 }
 
 type contextKey struct{}

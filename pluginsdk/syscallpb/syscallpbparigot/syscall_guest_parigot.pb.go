@@ -31,11 +31,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSyscall_Register(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSyscall_Register = guest.Method{Import: importSyscall_Register}
+
 // importSyscall_BindMethod is the host's function for syscall.v1.Syscall.BindMethod.
 //
 //go:wasmimport syscall.v1.Syscall BindMethod
 //go:noescape
 func importSyscall_BindMethod(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_BindMethod = guest.Method{Import: importSyscall_BindMethod}
 
 // importSyscall_Export is the host's function for syscall.v1.Syscall.Export.
 //
@@ -43,11 +47,15 @@ func importSyscall_BindMethod(req unsafe.Pointer, reqLen uint32, resp unsafe.Poi
 //go:noescape
 func importSyscall_Export(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSyscall_Export = guest.Method{Import: importSyscall_Export}
+
 // importSyscall_Require is the host's function for syscall.v1.Syscall.Require.
 //
 //go:wasmimport syscall.v1.Syscall Require
 //go:noescape
 func importSyscall_Require(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Require = guest.Method{Import: importSyscall_Require}
 
 // importSyscall_Launch is the host's function for syscall.v1.Syscall.Launch.
 //
@@ -55,11 +63,15 @@ func importSyscall_Require(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointe
 //go:noescape
 func importSyscall_Launch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSyscall_Launch = guest.BlockingMethod{Import: importSyscall_Launch}
+
 // importSyscall_Locate is the host's function for syscall.v1.Syscall.Locate.
 //
 //go:wasmimport syscall.v1.Syscall Locate
 //go:noescape
 func importSyscall_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Locate = guest.Method{Import: importSyscall_Locate}
 
 // importSyscall_Dispatch is the host's function for syscall.v1.Syscall.Dispatch.
 //
@@ -67,11 +79,15 @@ func importSyscall_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 //go:noescape
 func importSyscall_Dispatch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSyscall_Dispatch = guest.Method{Import: importSyscall_Dispatch}
+
 // importSyscall_ReadOne is the host's function for syscall.v1.Syscall.ReadOne.
 //
 //go:wasmimport syscall.v1.Syscall ReadOne
 //go:noescape
 func importSyscall_ReadOne(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_ReadOne = guest.BlockingMethod{Import: importSyscall_ReadOne}
 
 // importSyscall_ReturnValue is the host's function for syscall.v1.Syscall.ReturnValue.
 //
@@ -79,11 +95,15 @@ func importSyscall_ReadOne(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointe
 //go:noescape
 func importSyscall_ReturnValue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSyscall_ReturnValue = guest.Method{Import: importSyscall_ReturnValue}
+
 // importSyscall_Cancel is the host's function for syscall.v1.Syscall.Cancel.
 //
 //go:wasmimport syscall.v1.Syscall Cancel
 //go:noescape
 func importSyscall_Cancel(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Cancel = guest.Method{Import: importSyscall_Cancel}
 
 // importSyscall_Exit is the host's function for syscall.v1.Syscall.Exit.
 //
@@ -91,11 +111,15 @@ func importSyscall_Cancel(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 //go:noescape
 func importSyscall_Exit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSyscall_Exit = guest.Method{Import: importSyscall_Exit}
+
 // importSyscall_ServiceByName is the host's function for syscall.v1.Syscall.ServiceByName.
 //
 //go:wasmimport syscall.v1.Syscall ServiceByName
 //go:noescape
 func importSyscall_ServiceByName(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_ServiceByName = guest.Method{Import: importSyscall_ServiceByName}
 
 // importSyscall_ServiceById is the host's function for syscall.v1.Syscall.ServiceById.
 //
@@ -103,218 +127,295 @@ func importSyscall_ServiceByName(req unsafe.Pointer, reqLen uint32, resp unsafe.
 //go:noescape
 func importSyscall_ServiceById(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSyscall_ServiceById = guest.Method{Import: importSyscall_ServiceById}
+
 // importSyscall_DependencyExists is the host's function for syscall.v1.Syscall.DependencyExists.
 //
 //go:wasmimport syscall.v1.Syscall DependencyExists
 //go:noescape
 func importSyscall_DependencyExists(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSyscall_DependencyExists = guest.Method{Import: importSyscall_DependencyExists}
+
 // NewSyscallClient returns a client of syscall.v1.Syscall that calls the host.
 // A guest that links it runs only in a host that has the module
-// "syscall.v1.Syscall".
-func NewSyscallClient() SyscallClient {
-	return guestSyscallClient{}
+// "syscall.v1.Syscall". With [guest.Borrowed] responses are good until the
+// next call.
+func NewSyscallClient(opts ...guest.ClientOption) SyscallClient {
+	return &guestSyscallClient{client: guest.NewClient(opts...)}
 }
 
 // guestSyscallClient is the client that NewSyscallClient returns.
-type guestSyscallClient struct{}
+type guestSyscallClient struct {
+	client guest.Client
+}
 
 // Register calls syscall.v1.Syscall.Register.
-func (guestSyscallClient) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
+func (c *guestSyscallClient) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
 	resp := new(syscallpb.RegisterResponse)
-	if err := guest.Call(ctx, importSyscall_Register, req, resp); err != nil {
+	if err := methodSyscall_Register.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RegisterInto calls syscall.v1.Syscall.Register into resp.
+func (c *guestSyscallClient) RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
+	return methodSyscall_Register.CallInto(ctx, c.client, req, resp)
 }
 
 // RegisterAsync calls syscall.v1.Syscall.Register and returns its future.
-func (guestSyscallClient) RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_Register, req, new(syscallpb.RegisterResponse))
+func (c *guestSyscallClient) RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error] {
+	return guest.Async(ctx, &methodSyscall_Register, c.client, req, new(syscallpb.RegisterResponse))
 }
 
 // BindMethod calls syscall.v1.Syscall.BindMethod.
-func (guestSyscallClient) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
+func (c *guestSyscallClient) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
 	resp := new(syscallpb.BindMethodResponse)
-	if err := guest.Call(ctx, importSyscall_BindMethod, req, resp); err != nil {
+	if err := methodSyscall_BindMethod.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BindMethodInto calls syscall.v1.Syscall.BindMethod into resp.
+func (c *guestSyscallClient) BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
+	return methodSyscall_BindMethod.CallInto(ctx, c.client, req, resp)
 }
 
 // BindMethodAsync calls syscall.v1.Syscall.BindMethod and returns its future.
-func (guestSyscallClient) BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_BindMethod, req, new(syscallpb.BindMethodResponse))
+func (c *guestSyscallClient) BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error] {
+	return guest.Async(ctx, &methodSyscall_BindMethod, c.client, req, new(syscallpb.BindMethodResponse))
 }
 
 // Export calls syscall.v1.Syscall.Export.
-func (guestSyscallClient) Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
+func (c *guestSyscallClient) Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
 	resp := new(syscallpb.ExportResponse)
-	if err := guest.Call(ctx, importSyscall_Export, req, resp); err != nil {
+	if err := methodSyscall_Export.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ExportInto calls syscall.v1.Syscall.Export into resp.
+func (c *guestSyscallClient) ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error {
+	return methodSyscall_Export.CallInto(ctx, c.client, req, resp)
 }
 
 // ExportAsync calls syscall.v1.Syscall.Export and returns its future.
-func (guestSyscallClient) ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_Export, req, new(syscallpb.ExportResponse))
+func (c *guestSyscallClient) ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error] {
+	return guest.Async(ctx, &methodSyscall_Export, c.client, req, new(syscallpb.ExportResponse))
 }
 
 // Require calls syscall.v1.Syscall.Require.
-func (guestSyscallClient) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
+func (c *guestSyscallClient) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
 	resp := new(syscallpb.RequireResponse)
-	if err := guest.Call(ctx, importSyscall_Require, req, resp); err != nil {
+	if err := methodSyscall_Require.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RequireInto calls syscall.v1.Syscall.Require into resp.
+func (c *guestSyscallClient) RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error {
+	return methodSyscall_Require.CallInto(ctx, c.client, req, resp)
 }
 
 // RequireAsync calls syscall.v1.Syscall.Require and returns its future.
-func (guestSyscallClient) RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_Require, req, new(syscallpb.RequireResponse))
+func (c *guestSyscallClient) RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error] {
+	return guest.Async(ctx, &methodSyscall_Require, c.client, req, new(syscallpb.RequireResponse))
 }
 
 // Launch calls syscall.v1.Syscall.Launch.
-func (guestSyscallClient) Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
+func (c *guestSyscallClient) Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
 	resp := new(syscallpb.LaunchResponse)
-	if err := guest.Call(ctx, importSyscall_Launch, req, resp); err != nil {
+	if err := methodSyscall_Launch.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LaunchInto calls syscall.v1.Syscall.Launch into resp.
+func (c *guestSyscallClient) LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error {
+	return methodSyscall_Launch.CallInto(ctx, c.client, req, resp)
 }
 
 // LaunchAsync calls syscall.v1.Syscall.Launch and returns its future.
-func (guestSyscallClient) LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_Launch, req, new(syscallpb.LaunchResponse))
+func (c *guestSyscallClient) LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error] {
+	return guest.Async(ctx, &methodSyscall_Launch, c.client, req, new(syscallpb.LaunchResponse))
 }
 
 // Locate calls syscall.v1.Syscall.Locate.
-func (guestSyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
+func (c *guestSyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
 	resp := new(syscallpb.LocateResponse)
-	if err := guest.Call(ctx, importSyscall_Locate, req, resp); err != nil {
+	if err := methodSyscall_Locate.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocateInto calls syscall.v1.Syscall.Locate into resp.
+func (c *guestSyscallClient) LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
+	return methodSyscall_Locate.CallInto(ctx, c.client, req, resp)
 }
 
 // LocateAsync calls syscall.v1.Syscall.Locate and returns its future.
-func (guestSyscallClient) LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_Locate, req, new(syscallpb.LocateResponse))
+func (c *guestSyscallClient) LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error] {
+	return guest.Async(ctx, &methodSyscall_Locate, c.client, req, new(syscallpb.LocateResponse))
 }
 
 // Dispatch calls syscall.v1.Syscall.Dispatch.
-func (guestSyscallClient) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
+func (c *guestSyscallClient) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
 	resp := new(syscallpb.DispatchResponse)
-	if err := guest.Call(ctx, importSyscall_Dispatch, req, resp); err != nil {
+	if err := methodSyscall_Dispatch.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DispatchInto calls syscall.v1.Syscall.Dispatch into resp.
+func (c *guestSyscallClient) DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
+	return methodSyscall_Dispatch.CallInto(ctx, c.client, req, resp)
 }
 
 // DispatchAsync calls syscall.v1.Syscall.Dispatch and returns its future.
-func (guestSyscallClient) DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_Dispatch, req, new(syscallpb.DispatchResponse))
+func (c *guestSyscallClient) DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error] {
+	return guest.Async(ctx, &methodSyscall_Dispatch, c.client, req, new(syscallpb.DispatchResponse))
 }
 
 // ReadOne calls syscall.v1.Syscall.ReadOne.
-func (guestSyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
+func (c *guestSyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
 	resp := new(syscallpb.ReadOneResponse)
-	if err := guest.Call(ctx, importSyscall_ReadOne, req, resp); err != nil {
+	if err := methodSyscall_ReadOne.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadOneInto calls syscall.v1.Syscall.ReadOne into resp.
+func (c *guestSyscallClient) ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
+	return methodSyscall_ReadOne.CallInto(ctx, c.client, req, resp)
 }
 
 // ReadOneAsync calls syscall.v1.Syscall.ReadOne and returns its future.
-func (guestSyscallClient) ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_ReadOne, req, new(syscallpb.ReadOneResponse))
+func (c *guestSyscallClient) ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error] {
+	return guest.Async(ctx, &methodSyscall_ReadOne, c.client, req, new(syscallpb.ReadOneResponse))
 }
 
 // ReturnValue calls syscall.v1.Syscall.ReturnValue.
-func (guestSyscallClient) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
+func (c *guestSyscallClient) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	resp := new(syscallpb.ReturnValueResponse)
-	if err := guest.Call(ctx, importSyscall_ReturnValue, req, resp); err != nil {
+	if err := methodSyscall_ReturnValue.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReturnValueInto calls syscall.v1.Syscall.ReturnValue into resp.
+func (c *guestSyscallClient) ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error {
+	return methodSyscall_ReturnValue.CallInto(ctx, c.client, req, resp)
 }
 
 // ReturnValueAsync calls syscall.v1.Syscall.ReturnValue and returns its
 // future.
-func (guestSyscallClient) ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_ReturnValue, req, new(syscallpb.ReturnValueResponse))
+func (c *guestSyscallClient) ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error] {
+	return guest.Async(ctx, &methodSyscall_ReturnValue, c.client, req, new(syscallpb.ReturnValueResponse))
 }
 
 // Cancel calls syscall.v1.Syscall.Cancel.
-func (guestSyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
+func (c *guestSyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
 	resp := new(syscallpb.CancelResponse)
-	if err := guest.Call(ctx, importSyscall_Cancel, req, resp); err != nil {
+	if err := methodSyscall_Cancel.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CancelInto calls syscall.v1.Syscall.Cancel into resp.
+func (c *guestSyscallClient) CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error {
+	return methodSyscall_Cancel.CallInto(ctx, c.client, req, resp)
 }
 
 // CancelAsync calls syscall.v1.Syscall.Cancel and returns its future.
-func (guestSyscallClient) CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_Cancel, req, new(syscallpb.CancelResponse))
+func (c *guestSyscallClient) CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error] {
+	return guest.Async(ctx, &methodSyscall_Cancel, c.client, req, new(syscallpb.CancelResponse))
 }
 
 // Exit calls syscall.v1.Syscall.Exit.
-func (guestSyscallClient) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
+func (c *guestSyscallClient) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
 	resp := new(syscallpb.ExitResponse)
-	if err := guest.Call(ctx, importSyscall_Exit, req, resp); err != nil {
+	if err := methodSyscall_Exit.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ExitInto calls syscall.v1.Syscall.Exit into resp.
+func (c *guestSyscallClient) ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error {
+	return methodSyscall_Exit.CallInto(ctx, c.client, req, resp)
 }
 
 // ExitAsync calls syscall.v1.Syscall.Exit and returns its future.
-func (guestSyscallClient) ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_Exit, req, new(syscallpb.ExitResponse))
+func (c *guestSyscallClient) ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error] {
+	return guest.Async(ctx, &methodSyscall_Exit, c.client, req, new(syscallpb.ExitResponse))
 }
 
 // ServiceByName calls syscall.v1.Syscall.ServiceByName.
-func (guestSyscallClient) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
+func (c *guestSyscallClient) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
 	resp := new(syscallpb.ServiceByNameResponse)
-	if err := guest.Call(ctx, importSyscall_ServiceByName, req, resp); err != nil {
+	if err := methodSyscall_ServiceByName.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ServiceByNameInto calls syscall.v1.Syscall.ServiceByName into resp.
+func (c *guestSyscallClient) ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
+	return methodSyscall_ServiceByName.CallInto(ctx, c.client, req, resp)
 }
 
 // ServiceByNameAsync calls syscall.v1.Syscall.ServiceByName and returns its
 // future.
-func (guestSyscallClient) ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_ServiceByName, req, new(syscallpb.ServiceByNameResponse))
+func (c *guestSyscallClient) ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error] {
+	return guest.Async(ctx, &methodSyscall_ServiceByName, c.client, req, new(syscallpb.ServiceByNameResponse))
 }
 
 // ServiceById calls syscall.v1.Syscall.ServiceById.
-func (guestSyscallClient) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
+func (c *guestSyscallClient) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
 	resp := new(syscallpb.ServiceByIdResponse)
-	if err := guest.Call(ctx, importSyscall_ServiceById, req, resp); err != nil {
+	if err := methodSyscall_ServiceById.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ServiceByIdInto calls syscall.v1.Syscall.ServiceById into resp.
+func (c *guestSyscallClient) ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
+	return methodSyscall_ServiceById.CallInto(ctx, c.client, req, resp)
 }
 
 // ServiceByIdAsync calls syscall.v1.Syscall.ServiceById and returns its
 // future.
-func (guestSyscallClient) ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_ServiceById, req, new(syscallpb.ServiceByIdResponse))
+func (c *guestSyscallClient) ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error] {
+	return guest.Async(ctx, &methodSyscall_ServiceById, c.client, req, new(syscallpb.ServiceByIdResponse))
 }
 
 // DependencyExists calls syscall.v1.Syscall.DependencyExists.
-func (guestSyscallClient) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
+func (c *guestSyscallClient) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
 	resp := new(syscallpb.DependencyExistsResponse)
-	if err := guest.Call(ctx, importSyscall_DependencyExists, req, resp); err != nil {
+	if err := methodSyscall_DependencyExists.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// DependencyExistsInto calls syscall.v1.Syscall.DependencyExists into resp.
+func (c *guestSyscallClient) DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
+	return methodSyscall_DependencyExists.CallInto(ctx, c.client, req, resp)
+}
+
 // DependencyExistsAsync calls syscall.v1.Syscall.DependencyExists and returns
 // its future.
-func (guestSyscallClient) DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error] {
-	return guest.CallAsync(ctx, importSyscall_DependencyExists, req, new(syscallpb.DependencyExistsResponse))
+func (c *guestSyscallClient) DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error] {
+	return guest.Async(ctx, &methodSyscall_DependencyExists, c.client, req, new(syscallpb.DependencyExistsResponse))
 }

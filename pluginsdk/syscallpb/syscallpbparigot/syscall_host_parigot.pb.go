@@ -112,25 +112,38 @@ func DescribeSyscall() pluginsdk.Service {
 }
 
 // RegisterSyscall registers impl with e as the service syscall.v1.Syscall. It
-// fails when impl is nil.
-func RegisterSyscall(ctx context.Context, e eng.Engine, impl SyscallImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterSyscall(ctx context.Context, e eng.Engine, impl SyscallImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeSyscall()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeSyscall_Register(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Syscall_Register_FullName, impl, SyscallImpl.Register)
 	service.Methods[1].Bridge = bridgeSyscall_BindMethod(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Syscall_BindMethod_FullName, impl, SyscallImpl.BindMethod)
 	service.Methods[2].Bridge = bridgeSyscall_Export(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Syscall_Export_FullName, impl, SyscallImpl.Export)
 	service.Methods[3].Bridge = bridgeSyscall_Require(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Syscall_Require_FullName, impl, SyscallImpl.Require)
 	service.Methods[4].Bridge = bridgeSyscall_Launch(impl)
 	service.Methods[5].Bridge = bridgeSyscall_Locate(impl)
+	service.Methods[5].Borrowing = pluginsdk.Borrow(Syscall_Locate_FullName, impl, SyscallImpl.Locate)
 	service.Methods[6].Bridge = bridgeSyscall_Dispatch(impl)
+	service.Methods[6].Borrowing = pluginsdk.Borrow(Syscall_Dispatch_FullName, impl, SyscallImpl.Dispatch)
 	service.Methods[7].Bridge = bridgeSyscall_ReadOne(impl)
 	service.Methods[8].Bridge = bridgeSyscall_ReturnValue(impl)
+	service.Methods[8].Borrowing = pluginsdk.Borrow(Syscall_ReturnValue_FullName, impl, SyscallImpl.ReturnValue)
 	service.Methods[9].Bridge = bridgeSyscall_Cancel(impl)
+	service.Methods[9].Borrowing = pluginsdk.Borrow(Syscall_Cancel_FullName, impl, SyscallImpl.Cancel)
 	service.Methods[10].Bridge = bridgeSyscall_Exit(impl)
+	service.Methods[10].Borrowing = pluginsdk.Borrow(Syscall_Exit_FullName, impl, SyscallImpl.Exit)
 	service.Methods[11].Bridge = bridgeSyscall_ServiceByName(impl)
+	service.Methods[11].Borrowing = pluginsdk.Borrow(Syscall_ServiceByName_FullName, impl, SyscallImpl.ServiceByName)
 	service.Methods[12].Bridge = bridgeSyscall_ServiceById(impl)
+	service.Methods[12].Borrowing = pluginsdk.Borrow(Syscall_ServiceById_FullName, impl, SyscallImpl.ServiceById)
 	service.Methods[13].Bridge = bridgeSyscall_DependencyExists(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[13].Borrowing = pluginsdk.Borrow(Syscall_DependencyExists_FullName, impl, SyscallImpl.DependencyExists)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeSyscall_Register returns the host function of syscall.v1.Syscall.Register.
@@ -261,10 +274,15 @@ type localSyscallClient struct {
 // Register calls syscall.v1.Syscall.Register.
 func (c localSyscallClient) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
 	resp := new(syscallpb.RegisterResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_Register_FullName, c.impl, SyscallImpl.Register, req, resp); err != nil {
+	if err := c.RegisterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RegisterInto calls syscall.v1.Syscall.Register into resp.
+func (c localSyscallClient) RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_Register_FullName, c.impl, SyscallImpl.Register, req, resp)
 }
 
 // RegisterAsync calls syscall.v1.Syscall.Register on a goroutine of its own
@@ -276,10 +294,15 @@ func (c localSyscallClient) RegisterAsync(ctx context.Context, req *syscallpb.Re
 // BindMethod calls syscall.v1.Syscall.BindMethod.
 func (c localSyscallClient) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
 	resp := new(syscallpb.BindMethodResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_BindMethod_FullName, c.impl, SyscallImpl.BindMethod, req, resp); err != nil {
+	if err := c.BindMethodInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BindMethodInto calls syscall.v1.Syscall.BindMethod into resp.
+func (c localSyscallClient) BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_BindMethod_FullName, c.impl, SyscallImpl.BindMethod, req, resp)
 }
 
 // BindMethodAsync calls syscall.v1.Syscall.BindMethod on a goroutine of its
@@ -291,10 +314,15 @@ func (c localSyscallClient) BindMethodAsync(ctx context.Context, req *syscallpb.
 // Export calls syscall.v1.Syscall.Export.
 func (c localSyscallClient) Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
 	resp := new(syscallpb.ExportResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_Export_FullName, c.impl, SyscallImpl.Export, req, resp); err != nil {
+	if err := c.ExportInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ExportInto calls syscall.v1.Syscall.Export into resp.
+func (c localSyscallClient) ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_Export_FullName, c.impl, SyscallImpl.Export, req, resp)
 }
 
 // ExportAsync calls syscall.v1.Syscall.Export on a goroutine of its own and
@@ -306,10 +334,15 @@ func (c localSyscallClient) ExportAsync(ctx context.Context, req *syscallpb.Expo
 // Require calls syscall.v1.Syscall.Require.
 func (c localSyscallClient) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
 	resp := new(syscallpb.RequireResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_Require_FullName, c.impl, SyscallImpl.Require, req, resp); err != nil {
+	if err := c.RequireInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RequireInto calls syscall.v1.Syscall.Require into resp.
+func (c localSyscallClient) RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_Require_FullName, c.impl, SyscallImpl.Require, req, resp)
 }
 
 // RequireAsync calls syscall.v1.Syscall.Require on a goroutine of its own and
@@ -321,10 +354,15 @@ func (c localSyscallClient) RequireAsync(ctx context.Context, req *syscallpb.Req
 // Launch calls syscall.v1.Syscall.Launch.
 func (c localSyscallClient) Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
 	resp := new(syscallpb.LaunchResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Syscall_Launch_FullName, c.impl, SyscallImpl.Launch, req, resp); err != nil {
+	if err := c.LaunchInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LaunchInto calls syscall.v1.Syscall.Launch into resp.
+func (c localSyscallClient) LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Syscall_Launch_FullName, c.impl, SyscallImpl.Launch, req, resp)
 }
 
 // LaunchAsync calls syscall.v1.Syscall.Launch on a goroutine of its own and
@@ -336,10 +374,15 @@ func (c localSyscallClient) LaunchAsync(ctx context.Context, req *syscallpb.Laun
 // Locate calls syscall.v1.Syscall.Locate.
 func (c localSyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
 	resp := new(syscallpb.LocateResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_Locate_FullName, c.impl, SyscallImpl.Locate, req, resp); err != nil {
+	if err := c.LocateInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocateInto calls syscall.v1.Syscall.Locate into resp.
+func (c localSyscallClient) LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_Locate_FullName, c.impl, SyscallImpl.Locate, req, resp)
 }
 
 // LocateAsync calls syscall.v1.Syscall.Locate on a goroutine of its own and
@@ -351,10 +394,15 @@ func (c localSyscallClient) LocateAsync(ctx context.Context, req *syscallpb.Loca
 // Dispatch calls syscall.v1.Syscall.Dispatch.
 func (c localSyscallClient) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
 	resp := new(syscallpb.DispatchResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_Dispatch_FullName, c.impl, SyscallImpl.Dispatch, req, resp); err != nil {
+	if err := c.DispatchInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DispatchInto calls syscall.v1.Syscall.Dispatch into resp.
+func (c localSyscallClient) DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_Dispatch_FullName, c.impl, SyscallImpl.Dispatch, req, resp)
 }
 
 // DispatchAsync calls syscall.v1.Syscall.Dispatch on a goroutine of its own
@@ -366,10 +414,15 @@ func (c localSyscallClient) DispatchAsync(ctx context.Context, req *syscallpb.Di
 // ReadOne calls syscall.v1.Syscall.ReadOne.
 func (c localSyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
 	resp := new(syscallpb.ReadOneResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Syscall_ReadOne_FullName, c.impl, SyscallImpl.ReadOne, req, resp); err != nil {
+	if err := c.ReadOneInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadOneInto calls syscall.v1.Syscall.ReadOne into resp.
+func (c localSyscallClient) ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Syscall_ReadOne_FullName, c.impl, SyscallImpl.ReadOne, req, resp)
 }
 
 // ReadOneAsync calls syscall.v1.Syscall.ReadOne on a goroutine of its own and
@@ -381,10 +434,15 @@ func (c localSyscallClient) ReadOneAsync(ctx context.Context, req *syscallpb.Rea
 // ReturnValue calls syscall.v1.Syscall.ReturnValue.
 func (c localSyscallClient) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	resp := new(syscallpb.ReturnValueResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_ReturnValue_FullName, c.impl, SyscallImpl.ReturnValue, req, resp); err != nil {
+	if err := c.ReturnValueInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReturnValueInto calls syscall.v1.Syscall.ReturnValue into resp.
+func (c localSyscallClient) ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_ReturnValue_FullName, c.impl, SyscallImpl.ReturnValue, req, resp)
 }
 
 // ReturnValueAsync calls syscall.v1.Syscall.ReturnValue on a goroutine of its
@@ -396,10 +454,15 @@ func (c localSyscallClient) ReturnValueAsync(ctx context.Context, req *syscallpb
 // Cancel calls syscall.v1.Syscall.Cancel.
 func (c localSyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
 	resp := new(syscallpb.CancelResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_Cancel_FullName, c.impl, SyscallImpl.Cancel, req, resp); err != nil {
+	if err := c.CancelInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CancelInto calls syscall.v1.Syscall.Cancel into resp.
+func (c localSyscallClient) CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_Cancel_FullName, c.impl, SyscallImpl.Cancel, req, resp)
 }
 
 // CancelAsync calls syscall.v1.Syscall.Cancel on a goroutine of its own and
@@ -411,10 +474,15 @@ func (c localSyscallClient) CancelAsync(ctx context.Context, req *syscallpb.Canc
 // Exit calls syscall.v1.Syscall.Exit.
 func (c localSyscallClient) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
 	resp := new(syscallpb.ExitResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_Exit_FullName, c.impl, SyscallImpl.Exit, req, resp); err != nil {
+	if err := c.ExitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ExitInto calls syscall.v1.Syscall.Exit into resp.
+func (c localSyscallClient) ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_Exit_FullName, c.impl, SyscallImpl.Exit, req, resp)
 }
 
 // ExitAsync calls syscall.v1.Syscall.Exit on a goroutine of its own and
@@ -426,10 +494,15 @@ func (c localSyscallClient) ExitAsync(ctx context.Context, req *syscallpb.ExitRe
 // ServiceByName calls syscall.v1.Syscall.ServiceByName.
 func (c localSyscallClient) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
 	resp := new(syscallpb.ServiceByNameResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_ServiceByName_FullName, c.impl, SyscallImpl.ServiceByName, req, resp); err != nil {
+	if err := c.ServiceByNameInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ServiceByNameInto calls syscall.v1.Syscall.ServiceByName into resp.
+func (c localSyscallClient) ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_ServiceByName_FullName, c.impl, SyscallImpl.ServiceByName, req, resp)
 }
 
 // ServiceByNameAsync calls syscall.v1.Syscall.ServiceByName on a goroutine of
@@ -441,10 +514,15 @@ func (c localSyscallClient) ServiceByNameAsync(ctx context.Context, req *syscall
 // ServiceById calls syscall.v1.Syscall.ServiceById.
 func (c localSyscallClient) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
 	resp := new(syscallpb.ServiceByIdResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_ServiceById_FullName, c.impl, SyscallImpl.ServiceById, req, resp); err != nil {
+	if err := c.ServiceByIdInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ServiceByIdInto calls syscall.v1.Syscall.ServiceById into resp.
+func (c localSyscallClient) ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_ServiceById_FullName, c.impl, SyscallImpl.ServiceById, req, resp)
 }
 
 // ServiceByIdAsync calls syscall.v1.Syscall.ServiceById on a goroutine of its
@@ -456,10 +534,15 @@ func (c localSyscallClient) ServiceByIdAsync(ctx context.Context, req *syscallpb
 // DependencyExists calls syscall.v1.Syscall.DependencyExists.
 func (c localSyscallClient) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
 	resp := new(syscallpb.DependencyExistsResponse)
-	if err := pluginsdk.CallLocal(ctx, Syscall_DependencyExists_FullName, c.impl, SyscallImpl.DependencyExists, req, resp); err != nil {
+	if err := c.DependencyExistsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DependencyExistsInto calls syscall.v1.Syscall.DependencyExists into resp.
+func (c localSyscallClient) DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
+	return pluginsdk.CallLocal(ctx, Syscall_DependencyExists_FullName, c.impl, SyscallImpl.DependencyExists, req, resp)
 }
 
 // DependencyExistsAsync calls syscall.v1.Syscall.DependencyExists on a

@@ -266,6 +266,9 @@ type SyscallClient interface {
 	// RegisterAsync is Register without the wait: it returns the future of the
 	// response.
 	RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error]
+	// RegisterInto is Register into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error
 	// BindMethod gives an id to a method of a service that the guest has
 	// registered. The id of a name is the same for all replicas, and for those that
 	// come later as long as any guest knows the service.
@@ -276,6 +279,9 @@ type SyscallClient interface {
 	// BindMethodAsync is BindMethod without the wait: it returns the future of the
 	// response.
 	BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error]
+	// BindMethodInto is BindMethod into resp, a response to use again: what it had
+	// is gone. After a call that failed it is undefined.
+	BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error
 	// Export says that the guest implements a service that it has registered. Calls
 	// come once it is launched.
 	//
@@ -285,6 +291,9 @@ type SyscallClient interface {
 	// ExportAsync is Export without the wait: it returns the future of the
 	// response.
 	ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error]
+	// ExportInto is Export into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error
 	// Require says that a service that the guest has registered needs others. They
 	// need not be known yet. All of them are added, or none.
 	//
@@ -294,6 +303,9 @@ type SyscallClient interface {
 	// RequireAsync is Require without the wait: it returns the future of the
 	// response.
 	RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error]
+	// RequireInto is Require into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error
 	// Launch waits until everything that the service requires has started, and
 	// starts it: from then on it gets calls.
 	//
@@ -305,6 +317,9 @@ type SyscallClient interface {
 	// LaunchAsync is Launch without the wait: it returns the future of the
 	// response.
 	LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error]
+	// LaunchInto is Launch into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
 	// Locate finds a service that the guest requires and has launched for. Its ids
 	// stay true when the guests that export it end and others come.
 	//
@@ -315,6 +330,9 @@ type SyscallClient interface {
 	// LocateAsync is Locate without the wait: it returns the future of the
 	// response.
 	LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error]
+	// LocateInto is Locate into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
 	// Dispatch calls a method of a service that the guest has located. It does not
 	// wait: ReadOne has the result. Calls go round-robin to the guests that export
 	// the service, as far as they have room.
@@ -329,6 +347,9 @@ type SyscallClient interface {
 	// DispatchAsync is Dispatch without the wait: it returns the future of the
 	// response.
 	DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error]
+	// DispatchInto is Dispatch into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
 	// ReadOne waits until there is something for the guest and returns it: calls to
 	// answer, results of its own calls, and notices. What is there already comes
 	// in one response. Several ReadOne may wait at once; each thing goes to one of
@@ -340,6 +361,9 @@ type SyscallClient interface {
 	// ReadOneAsync is ReadOne without the wait: it returns the future of the
 	// response.
 	ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error]
+	// ReadOneInto is ReadOne into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
 	// ReturnValue answers a call that ReadOne brought.
 	//
 	// Errors: BadCallId for a call that is not this guest's to answer, or is over:
@@ -349,6 +373,9 @@ type SyscallClient interface {
 	// ReturnValueAsync is ReturnValue without the wait: it returns the future of
 	// the response.
 	ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error]
+	// ReturnValueInto is ReturnValue into resp, a response to use again: what it
+	// had is gone. After a call that failed it is undefined.
+	ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
 	// Cancel ends a call of the guest that has no result yet: none will come, and
 	// the guest that serves it is told.
 	//
@@ -357,6 +384,9 @@ type SyscallClient interface {
 	// CancelAsync is Cancel without the wait: it returns the future of the
 	// response.
 	CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error]
+	// CancelInto is Cancel into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
 	// Exit withdraws all services of the guest, or asks all guests to end. It ends
 	// nobody: a guest ends by returning from its main function. Doing it
 	// again changes nothing.
@@ -366,6 +396,9 @@ type SyscallClient interface {
 	Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
 	// ExitAsync is Exit without the wait: it returns the future of the response.
 	ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error]
+	// ExitInto is Exit into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
 	// ServiceByName tells about a service. Any guest may ask.
 	//
 	// Errors: NotFound.
@@ -373,6 +406,9 @@ type SyscallClient interface {
 	// ServiceByNameAsync is ServiceByName without the wait: it returns the future
 	// of the response.
 	ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error]
+	// ServiceByNameInto is ServiceByName into resp, a response to use again: what
+	// it had is gone. After a call that failed it is undefined.
+	ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error
 	// ServiceById tells about a service. Any guest may ask.
 	//
 	// Errors: NotFound.
@@ -380,10 +416,16 @@ type SyscallClient interface {
 	// ServiceByIdAsync is ServiceById without the wait: it returns the future of
 	// the response.
 	ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error]
+	// ServiceByIdInto is ServiceById into resp, a response to use again: what it
+	// had is gone. After a call that failed it is undefined.
+	ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error
 	// DependencyExists tells whether one service requires another, itself or by way
 	// of others. Any guest may ask.
 	DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error)
 	// DependencyExistsAsync is DependencyExists without the wait: it returns the
 	// future of the response.
 	DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error]
+	// DependencyExistsInto is DependencyExists into resp, a response to use again:
+	// what it had is gone. After a call that failed it is undefined.
+	DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error
 }

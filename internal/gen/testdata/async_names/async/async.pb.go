@@ -63,12 +63,13 @@ const file_async_names_async_proto_rawDesc = "" +
 	"\n" +
 	"\x17async_names/async.proto\x12\vasync_names\x1a\x18parigot/v1/options.proto\"\x1c\n" +
 	"\x06Letter\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text2\xe7\x01\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text2\x9d\x02\n" +
 	"\x04Mail\x120\n" +
 	"\x04Send\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x125\n" +
 	"\tSendAsync\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x126\n" +
 	"\n" +
-	"SendAsync_\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x12>\n" +
+	"SendAsync_\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x124\n" +
+	"\bSendInto\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x12>\n" +
 	"\aReceive\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\"\t\xea\xc4\x19\x02\x18\x01\x88\x02\x01BEZCgithub.com/iansmith/parigot/internal/gen/testdata/async_names/asyncb\x06proto3"
 
 var (
@@ -91,13 +92,15 @@ var file_async_names_async_proto_depIdxs = []int32{
 	0, // 0: async_names.Mail.Send:input_type -> async_names.Letter
 	0, // 1: async_names.Mail.SendAsync:input_type -> async_names.Letter
 	0, // 2: async_names.Mail.SendAsync_:input_type -> async_names.Letter
-	0, // 3: async_names.Mail.Receive:input_type -> async_names.Letter
-	0, // 4: async_names.Mail.Send:output_type -> async_names.Letter
-	0, // 5: async_names.Mail.SendAsync:output_type -> async_names.Letter
-	0, // 6: async_names.Mail.SendAsync_:output_type -> async_names.Letter
-	0, // 7: async_names.Mail.Receive:output_type -> async_names.Letter
-	4, // [4:8] is the sub-list for method output_type
-	0, // [0:4] is the sub-list for method input_type
+	0, // 3: async_names.Mail.SendInto:input_type -> async_names.Letter
+	0, // 4: async_names.Mail.Receive:input_type -> async_names.Letter
+	0, // 5: async_names.Mail.Send:output_type -> async_names.Letter
+	0, // 6: async_names.Mail.SendAsync:output_type -> async_names.Letter
+	0, // 7: async_names.Mail.SendAsync_:output_type -> async_names.Letter
+	0, // 8: async_names.Mail.SendInto:output_type -> async_names.Letter
+	0, // 9: async_names.Mail.Receive:output_type -> async_names.Letter
+	5, // [5:10] is the sub-list for method output_type
+	0, // [0:5] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name

@@ -27,28 +27,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSame_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSame_Call = guest.Method{Import: importSame_Call}
+
 // NewSameClient returns a client of same_package.Same that calls the host. A
 // guest that links it runs only in a host that has the module
-// "same_package.Same".
-func NewSameClient() SameClient {
-	return guestSameClient{}
+// "same_package.Same". With [guest.Borrowed] responses are good until the next
+// call.
+func NewSameClient(opts ...guest.ClientOption) SameClient {
+	return &guestSameClient{client: guest.NewClient(opts...)}
 }
 
 // guestSameClient is the client that NewSameClient returns.
-type guestSameClient struct{}
+type guestSameClient struct {
+	client guest.Client
+}
 
 // Call calls same_package.Same.Call.
-func (guestSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
+func (c *guestSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
 	resp := new(Response)
-	if err := guest.Call(ctx, importSame_Call, req, resp); err != nil {
+	if err := methodSame_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls same_package.Same.Call into resp.
+func (c *guestSameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
+	return methodSame_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls same_package.Same.Call and returns its future.
-func (guestSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
-	return guest.CallAsync(ctx, importSame_Call, req, new(Response))
+func (c *guestSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return guest.Async(ctx, &methodSame_Call, c.client, req, new(Response))
 }
 
 // ServeSame serves impl as the service same_package.Same to the other guests
@@ -86,10 +96,15 @@ type locatedSameClient struct {
 // Call calls same_package.Same.Call.
 func (c locatedSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
 	resp := new(Response)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls same_package.Same.Call into resp.
+func (c locatedSameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls same_package.Same.Call and returns its future.

@@ -13,6 +13,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeSame() pluginsdk.Service {
 }
 
 // RegisterSame registers impl with e as the service same_package.Same. It
-// fails when impl is nil.
-func RegisterSame(ctx context.Context, e eng.Engine, impl SameImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterSame(ctx context.Context, e eng.Engine, impl SameImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeSame()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeSame_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Same_Call_FullName, impl, SameImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeSame_Call returns the host function of same_package.Same.Call.
@@ -71,10 +74,15 @@ type localSameClient struct {
 // Call calls same_package.Same.Call.
 func (c localSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
 	resp := new(Response)
-	if err := pluginsdk.CallLocal(ctx, Same_Call_FullName, c.impl, SameImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls same_package.Same.Call into resp.
+func (c localSameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
+	return pluginsdk.CallLocal(ctx, Same_Call_FullName, c.impl, SameImpl.Call, req, resp)
 }
 
 // CallAsync calls same_package.Same.Call on a goroutine of its own and returns
@@ -97,10 +105,16 @@ type hostSameClient struct {
 // Call calls same_package.Same.Call.
 func (c hostSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
 	resp := new(Response)
-	if err := c.dispatcher.Dispatch(ctx, SameServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls same_package.Same.Call into resp.
+func (c hostSameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, SameServiceName, "Call", req, resp)
 }
 
 // CallAsync calls same_package.Same.Call on a goroutine of its own and returns

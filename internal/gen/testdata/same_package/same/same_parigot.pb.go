@@ -50,6 +50,9 @@ type SameClient interface {
 	Call(ctx context.Context, req *Request) (*Response, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *Request, resp *Response) error
 }
 
 // SameServer is what an implementation of the service same_package.Same in a

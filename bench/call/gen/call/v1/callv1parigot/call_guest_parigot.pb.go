@@ -30,26 +30,36 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importCall_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodCall_Send = guest.Method{Import: importCall_Send}
+
 // NewCallClient returns a client of bench.call.v1.Call that calls the host. A
 // guest that links it runs only in a host that has the module
-// "bench.call.v1.Call".
-func NewCallClient() CallClient {
-	return guestCallClient{}
+// "bench.call.v1.Call". With [guest.Borrowed] responses are good until the
+// next call.
+func NewCallClient(opts ...guest.ClientOption) CallClient {
+	return &guestCallClient{client: guest.NewClient(opts...)}
 }
 
 // guestCallClient is the client that NewCallClient returns.
-type guestCallClient struct{}
+type guestCallClient struct {
+	client guest.Client
+}
 
 // Send calls bench.call.v1.Call.Send.
-func (guestCallClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestCallClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := guest.Call(ctx, importCall_Send, req, resp); err != nil {
+	if err := methodCall_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// SendInto calls bench.call.v1.Call.Send into resp.
+func (c *guestCallClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return methodCall_Send.CallInto(ctx, c.client, req, resp)
+}
+
 // SendAsync calls bench.call.v1.Call.Send and returns its future.
-func (guestCallClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.CallAsync(ctx, importCall_Send, req, new(v1.SendResponse))
+func (c *guestCallClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return guest.Async(ctx, &methodCall_Send, c.client, req, new(v1.SendResponse))
 }

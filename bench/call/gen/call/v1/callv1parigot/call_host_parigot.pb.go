@@ -25,22 +25,32 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterCall registers impl with e as the service bench.call.v1.Call, which
-// guests import as the module "bench.call.v1.Call". It fails when impl is nil.
-func RegisterCall(ctx context.Context, e eng.Engine, impl CallImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribeCall describes the service bench.call.v1.Call, which guests import
+// as the module "bench.call.v1.Call", as RegisterCall registers it, without
+// its implementation and the bridges. The caller may change what it gets.
+func DescribeCall() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   CallServiceName,
 		Module: "bench.call.v1.Call",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Send",
 				Func:       "Send",
-				Bridge:     bridgeCall_Send(impl),
 				Descriptor: pluginsdk.DescribeMethod(Call_Send_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterCall registers impl with e as the service bench.call.v1.Call. It
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterCall(ctx context.Context, e eng.Engine, impl CallImpl, opts ...pluginsdk.ServiceOption) error {
+	service := DescribeCall()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgeCall_Send(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Call_Send_FullName, impl, CallImpl.Send)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeCall_Send returns the host function of bench.call.v1.Call.Send.
@@ -67,10 +77,15 @@ type localCallClient struct {
 // Send calls bench.call.v1.Call.Send.
 func (c localCallClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := pluginsdk.CallLocal(ctx, Call_Send_FullName, c.impl, CallImpl.Send, req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls bench.call.v1.Call.Send into resp.
+func (c localCallClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return pluginsdk.CallLocal(ctx, Call_Send_FullName, c.impl, CallImpl.Send, req, resp)
 }
 
 // SendAsync calls bench.call.v1.Call.Send on a goroutine of its own and

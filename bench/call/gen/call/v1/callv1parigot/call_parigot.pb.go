@@ -56,4 +56,7 @@ type CallClient interface {
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 	// SendAsync is Send without the wait: it returns the future of the response.
 	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	// SendInto is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 }

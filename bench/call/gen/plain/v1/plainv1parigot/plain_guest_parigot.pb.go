@@ -30,26 +30,36 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importPlain_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodPlain_Send = guest.Method{Import: importPlain_Send}
+
 // NewPlainClient returns a client of bench.plain.v1.Plain that calls the host.
 // A guest that links it runs only in a host that has the module
-// "bench.plain.v1.Plain".
-func NewPlainClient() PlainClient {
-	return guestPlainClient{}
+// "bench.plain.v1.Plain". With [guest.Borrowed] responses are good until the
+// next call.
+func NewPlainClient(opts ...guest.ClientOption) PlainClient {
+	return &guestPlainClient{client: guest.NewClient(opts...)}
 }
 
 // guestPlainClient is the client that NewPlainClient returns.
-type guestPlainClient struct{}
+type guestPlainClient struct {
+	client guest.Client
+}
 
 // Send calls bench.plain.v1.Plain.Send.
-func (guestPlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestPlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := guest.Call(ctx, importPlain_Send, req, resp); err != nil {
+	if err := methodPlain_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// SendInto calls bench.plain.v1.Plain.Send into resp.
+func (c *guestPlainClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return methodPlain_Send.CallInto(ctx, c.client, req, resp)
+}
+
 // SendAsync calls bench.plain.v1.Plain.Send and returns its future.
-func (guestPlainClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.CallAsync(ctx, importPlain_Send, req, new(v1.SendResponse))
+func (c *guestPlainClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return guest.Async(ctx, &methodPlain_Send, c.client, req, new(v1.SendResponse))
 }

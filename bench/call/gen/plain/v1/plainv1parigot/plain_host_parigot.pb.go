@@ -25,23 +25,33 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// RegisterPlain registers impl with e as the service bench.plain.v1.Plain,
-// which guests import as the module "bench.plain.v1.Plain". It fails when impl
-// is nil.
-func RegisterPlain(ctx context.Context, e eng.Engine, impl PlainImpl) error {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
+// DescribePlain describes the service bench.plain.v1.Plain, which guests
+// import as the module "bench.plain.v1.Plain", as RegisterPlain registers it,
+// without its implementation and the bridges. The caller may change what it
+// gets.
+func DescribePlain() pluginsdk.Service {
+	return pluginsdk.Service{
 		Name:   PlainServiceName,
 		Module: "bench.plain.v1.Plain",
-		Impl:   impl,
 		Methods: []pluginsdk.Method{
 			{
 				Name:       "Send",
 				Func:       "Send",
-				Bridge:     bridgePlain_Send(impl),
 				Descriptor: pluginsdk.DescribeMethod(Plain_Send_FullName),
 			},
 		},
-	})
+	}
+}
+
+// RegisterPlain registers impl with e as the service bench.plain.v1.Plain. It
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterPlain(ctx context.Context, e eng.Engine, impl PlainImpl, opts ...pluginsdk.ServiceOption) error {
+	service := DescribePlain()
+	service.Impl = impl
+	service.Methods[0].Bridge = bridgePlain_Send(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Plain_Send_FullName, impl, PlainImpl.Send)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgePlain_Send returns the host function of bench.plain.v1.Plain.Send.
@@ -68,10 +78,15 @@ type localPlainClient struct {
 // Send calls bench.plain.v1.Plain.Send.
 func (c localPlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := pluginsdk.CallLocal(ctx, Plain_Send_FullName, c.impl, PlainImpl.Send, req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls bench.plain.v1.Plain.Send into resp.
+func (c localPlainClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return pluginsdk.CallLocal(ctx, Plain_Send_FullName, c.impl, PlainImpl.Send, req, resp)
 }
 
 // SendAsync calls bench.plain.v1.Plain.Send on a goroutine of its own and

@@ -30,11 +30,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importFile_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFile_Open = guest.Method{Import: importFile_Open}
+
 // importFile_Create is the host's function for file.v1.File.Create.
 //
 //go:wasmimport file.v1.File Create
 //go:noescape
 func importFile_Create(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Create = guest.Method{Import: importFile_Create}
 
 // importFile_Close is the host's function for file.v1.File.Close.
 //
@@ -42,11 +46,15 @@ func importFile_Create(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 //go:noescape
 func importFile_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFile_Close = guest.Method{Import: importFile_Close}
+
 // importFile_Read is the host's function for file.v1.File.Read.
 //
 //go:wasmimport file.v1.File Read
 //go:noescape
 func importFile_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Read = guest.Method{Import: importFile_Read}
 
 // importFile_Write is the host's function for file.v1.File.Write.
 //
@@ -54,11 +62,15 @@ func importFile_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 //go:noescape
 func importFile_Write(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFile_Write = guest.Method{Import: importFile_Write}
+
 // importFile_Delete is the host's function for file.v1.File.Delete.
 //
 //go:wasmimport file.v1.File Delete
 //go:noescape
 func importFile_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Delete = guest.Method{Import: importFile_Delete}
 
 // importFile_Stat is the host's function for file.v1.File.Stat.
 //
@@ -66,129 +78,176 @@ func importFile_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 //go:noescape
 func importFile_Stat(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFile_Stat = guest.Method{Import: importFile_Stat}
+
 // importFile_LoadTestData is the host's function for file.v1.File.LoadTestData.
 //
 //go:wasmimport file.v1.File LoadTestData
 //go:noescape
 func importFile_LoadTestData(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFile_LoadTestData = guest.Method{Import: importFile_LoadTestData}
+
 // NewFileClient returns a client of file.v1.File that calls the host. A guest
-// that links it runs only in a host that has the module "file.v1.File".
-func NewFileClient() FileClient {
-	return guestFileClient{}
+// that links it runs only in a host that has the module "file.v1.File". With
+// [guest.Borrowed] responses are good until the next call.
+func NewFileClient(opts ...guest.ClientOption) FileClient {
+	return &guestFileClient{client: guest.NewClient(opts...)}
 }
 
 // guestFileClient is the client that NewFileClient returns.
-type guestFileClient struct{}
+type guestFileClient struct {
+	client guest.Client
+}
 
 // Open calls file.v1.File.Open.
-func (guestFileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
+func (c *guestFileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
 	resp := new(v1.OpenResponse)
-	if err := guest.Call(ctx, importFile_Open, req, resp); err != nil {
+	if err := methodFile_Open.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenInto calls file.v1.File.Open into resp.
+func (c *guestFileClient) OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error {
+	return methodFile_Open.CallInto(ctx, c.client, req, resp)
 }
 
 // OpenAsync calls file.v1.File.Open and returns its future.
-func (guestFileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
-	return guest.CallAsync(ctx, importFile_Open, req, new(v1.OpenResponse))
+func (c *guestFileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
+	return guest.Async(ctx, &methodFile_Open, c.client, req, new(v1.OpenResponse))
 }
 
 // Create calls file.v1.File.Create.
-func (guestFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
+func (c *guestFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
 	resp := new(v1.CreateResponse)
-	if err := guest.Call(ctx, importFile_Create, req, resp); err != nil {
+	if err := methodFile_Create.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CreateInto calls file.v1.File.Create into resp.
+func (c *guestFileClient) CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error {
+	return methodFile_Create.CallInto(ctx, c.client, req, resp)
 }
 
 // CreateAsync calls file.v1.File.Create and returns its future.
-func (guestFileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
-	return guest.CallAsync(ctx, importFile_Create, req, new(v1.CreateResponse))
+func (c *guestFileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
+	return guest.Async(ctx, &methodFile_Create, c.client, req, new(v1.CreateResponse))
 }
 
 // Close calls file.v1.File.Close.
-func (guestFileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
+func (c *guestFileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
 	resp := new(v1.CloseResponse)
-	if err := guest.Call(ctx, importFile_Close, req, resp); err != nil {
+	if err := methodFile_Close.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CloseInto calls file.v1.File.Close into resp.
+func (c *guestFileClient) CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error {
+	return methodFile_Close.CallInto(ctx, c.client, req, resp)
 }
 
 // CloseAsync calls file.v1.File.Close and returns its future.
-func (guestFileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
-	return guest.CallAsync(ctx, importFile_Close, req, new(v1.CloseResponse))
+func (c *guestFileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
+	return guest.Async(ctx, &methodFile_Close, c.client, req, new(v1.CloseResponse))
 }
 
 // Read calls file.v1.File.Read.
-func (guestFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
+func (c *guestFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
 	resp := new(v1.ReadResponse)
-	if err := guest.Call(ctx, importFile_Read, req, resp); err != nil {
+	if err := methodFile_Read.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadInto calls file.v1.File.Read into resp.
+func (c *guestFileClient) ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error {
+	return methodFile_Read.CallInto(ctx, c.client, req, resp)
 }
 
 // ReadAsync calls file.v1.File.Read and returns its future.
-func (guestFileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
-	return guest.CallAsync(ctx, importFile_Read, req, new(v1.ReadResponse))
+func (c *guestFileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
+	return guest.Async(ctx, &methodFile_Read, c.client, req, new(v1.ReadResponse))
 }
 
 // Write calls file.v1.File.Write.
-func (guestFileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
+func (c *guestFileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
 	resp := new(v1.WriteResponse)
-	if err := guest.Call(ctx, importFile_Write, req, resp); err != nil {
+	if err := methodFile_Write.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WriteInto calls file.v1.File.Write into resp.
+func (c *guestFileClient) WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error {
+	return methodFile_Write.CallInto(ctx, c.client, req, resp)
 }
 
 // WriteAsync calls file.v1.File.Write and returns its future.
-func (guestFileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
-	return guest.CallAsync(ctx, importFile_Write, req, new(v1.WriteResponse))
+func (c *guestFileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
+	return guest.Async(ctx, &methodFile_Write, c.client, req, new(v1.WriteResponse))
 }
 
 // Delete calls file.v1.File.Delete.
-func (guestFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+func (c *guestFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
 	resp := new(v1.DeleteResponse)
-	if err := guest.Call(ctx, importFile_Delete, req, resp); err != nil {
+	if err := methodFile_Delete.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteInto calls file.v1.File.Delete into resp.
+func (c *guestFileClient) DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error {
+	return methodFile_Delete.CallInto(ctx, c.client, req, resp)
 }
 
 // DeleteAsync calls file.v1.File.Delete and returns its future.
-func (guestFileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
-	return guest.CallAsync(ctx, importFile_Delete, req, new(v1.DeleteResponse))
+func (c *guestFileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
+	return guest.Async(ctx, &methodFile_Delete, c.client, req, new(v1.DeleteResponse))
 }
 
 // Stat calls file.v1.File.Stat.
-func (guestFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
+func (c *guestFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
 	resp := new(v1.StatResponse)
-	if err := guest.Call(ctx, importFile_Stat, req, resp); err != nil {
+	if err := methodFile_Stat.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StatInto calls file.v1.File.Stat into resp.
+func (c *guestFileClient) StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error {
+	return methodFile_Stat.CallInto(ctx, c.client, req, resp)
 }
 
 // StatAsync calls file.v1.File.Stat and returns its future.
-func (guestFileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
-	return guest.CallAsync(ctx, importFile_Stat, req, new(v1.StatResponse))
+func (c *guestFileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
+	return guest.Async(ctx, &methodFile_Stat, c.client, req, new(v1.StatResponse))
 }
 
 // LoadTestData calls file.v1.File.LoadTestData.
-func (guestFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
+func (c *guestFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
 	resp := new(v1.LoadTestDataResponse)
-	if err := guest.Call(ctx, importFile_LoadTestData, req, resp); err != nil {
+	if err := methodFile_LoadTestData.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// LoadTestDataInto calls file.v1.File.LoadTestData into resp.
+func (c *guestFileClient) LoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error {
+	return methodFile_LoadTestData.CallInto(ctx, c.client, req, resp)
+}
+
 // LoadTestDataAsync calls file.v1.File.LoadTestData and returns its future.
-func (guestFileClient) LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
-	return guest.CallAsync(ctx, importFile_LoadTestData, req, new(v1.LoadTestDataResponse))
+func (c *guestFileClient) LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
+	return guest.Async(ctx, &methodFile_LoadTestData, c.client, req, new(v1.LoadTestDataResponse))
 }

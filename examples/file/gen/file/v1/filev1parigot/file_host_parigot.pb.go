@@ -80,19 +80,28 @@ func DescribeFile() pluginsdk.Service {
 }
 
 // RegisterFile registers impl with e as the service file.v1.File. It fails
-// when impl is nil.
-func RegisterFile(ctx context.Context, e eng.Engine, impl FileImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterFile(ctx context.Context, e eng.Engine, impl FileImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeFile()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeFile_Open(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(File_Open_FullName, impl, FileImpl.Open)
 	service.Methods[1].Bridge = bridgeFile_Create(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(File_Create_FullName, impl, FileImpl.Create)
 	service.Methods[2].Bridge = bridgeFile_Close(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(File_Close_FullName, impl, FileImpl.Close)
 	service.Methods[3].Bridge = bridgeFile_Read(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(File_Read_FullName, impl, FileImpl.Read)
 	service.Methods[4].Bridge = bridgeFile_Write(impl)
+	service.Methods[4].Borrowing = pluginsdk.Borrow(File_Write_FullName, impl, FileImpl.Write)
 	service.Methods[5].Bridge = bridgeFile_Delete(impl)
+	service.Methods[5].Borrowing = pluginsdk.Borrow(File_Delete_FullName, impl, FileImpl.Delete)
 	service.Methods[6].Bridge = bridgeFile_Stat(impl)
+	service.Methods[6].Borrowing = pluginsdk.Borrow(File_Stat_FullName, impl, FileImpl.Stat)
 	service.Methods[7].Bridge = bridgeFile_LoadTestData(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[7].Borrowing = pluginsdk.Borrow(File_LoadTestData_FullName, impl, FileImpl.LoadTestData)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeFile_Open returns the host function of file.v1.File.Open.
@@ -175,10 +184,15 @@ type localFileClient struct {
 // Open calls file.v1.File.Open.
 func (c localFileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
 	resp := new(v1.OpenResponse)
-	if err := pluginsdk.CallLocal(ctx, File_Open_FullName, c.impl, FileImpl.Open, req, resp); err != nil {
+	if err := c.OpenInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenInto calls file.v1.File.Open into resp.
+func (c localFileClient) OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error {
+	return pluginsdk.CallLocal(ctx, File_Open_FullName, c.impl, FileImpl.Open, req, resp)
 }
 
 // OpenAsync calls file.v1.File.Open on a goroutine of its own and returns its
@@ -190,10 +204,15 @@ func (c localFileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *fu
 // Create calls file.v1.File.Create.
 func (c localFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
 	resp := new(v1.CreateResponse)
-	if err := pluginsdk.CallLocal(ctx, File_Create_FullName, c.impl, FileImpl.Create, req, resp); err != nil {
+	if err := c.CreateInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CreateInto calls file.v1.File.Create into resp.
+func (c localFileClient) CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error {
+	return pluginsdk.CallLocal(ctx, File_Create_FullName, c.impl, FileImpl.Create, req, resp)
 }
 
 // CreateAsync calls file.v1.File.Create on a goroutine of its own and returns
@@ -205,10 +224,15 @@ func (c localFileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest)
 // Close calls file.v1.File.Close.
 func (c localFileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
 	resp := new(v1.CloseResponse)
-	if err := pluginsdk.CallLocal(ctx, File_Close_FullName, c.impl, FileImpl.Close, req, resp); err != nil {
+	if err := c.CloseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CloseInto calls file.v1.File.Close into resp.
+func (c localFileClient) CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error {
+	return pluginsdk.CallLocal(ctx, File_Close_FullName, c.impl, FileImpl.Close, req, resp)
 }
 
 // CloseAsync calls file.v1.File.Close on a goroutine of its own and returns
@@ -220,10 +244,15 @@ func (c localFileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *
 // Read calls file.v1.File.Read.
 func (c localFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
 	resp := new(v1.ReadResponse)
-	if err := pluginsdk.CallLocal(ctx, File_Read_FullName, c.impl, FileImpl.Read, req, resp); err != nil {
+	if err := c.ReadInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadInto calls file.v1.File.Read into resp.
+func (c localFileClient) ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error {
+	return pluginsdk.CallLocal(ctx, File_Read_FullName, c.impl, FileImpl.Read, req, resp)
 }
 
 // ReadAsync calls file.v1.File.Read on a goroutine of its own and returns its
@@ -235,10 +264,15 @@ func (c localFileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *fu
 // Write calls file.v1.File.Write.
 func (c localFileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
 	resp := new(v1.WriteResponse)
-	if err := pluginsdk.CallLocal(ctx, File_Write_FullName, c.impl, FileImpl.Write, req, resp); err != nil {
+	if err := c.WriteInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WriteInto calls file.v1.File.Write into resp.
+func (c localFileClient) WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error {
+	return pluginsdk.CallLocal(ctx, File_Write_FullName, c.impl, FileImpl.Write, req, resp)
 }
 
 // WriteAsync calls file.v1.File.Write on a goroutine of its own and returns
@@ -250,10 +284,15 @@ func (c localFileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *
 // Delete calls file.v1.File.Delete.
 func (c localFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
 	resp := new(v1.DeleteResponse)
-	if err := pluginsdk.CallLocal(ctx, File_Delete_FullName, c.impl, FileImpl.Delete, req, resp); err != nil {
+	if err := c.DeleteInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteInto calls file.v1.File.Delete into resp.
+func (c localFileClient) DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error {
+	return pluginsdk.CallLocal(ctx, File_Delete_FullName, c.impl, FileImpl.Delete, req, resp)
 }
 
 // DeleteAsync calls file.v1.File.Delete on a goroutine of its own and returns
@@ -265,10 +304,15 @@ func (c localFileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest)
 // Stat calls file.v1.File.Stat.
 func (c localFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
 	resp := new(v1.StatResponse)
-	if err := pluginsdk.CallLocal(ctx, File_Stat_FullName, c.impl, FileImpl.Stat, req, resp); err != nil {
+	if err := c.StatInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StatInto calls file.v1.File.Stat into resp.
+func (c localFileClient) StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error {
+	return pluginsdk.CallLocal(ctx, File_Stat_FullName, c.impl, FileImpl.Stat, req, resp)
 }
 
 // StatAsync calls file.v1.File.Stat on a goroutine of its own and returns its
@@ -280,10 +324,15 @@ func (c localFileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *fu
 // LoadTestData calls file.v1.File.LoadTestData.
 func (c localFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
 	resp := new(v1.LoadTestDataResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 30*time.Second), File_LoadTestData_FullName, c.impl, FileImpl.LoadTestData, req, resp); err != nil {
+	if err := c.LoadTestDataInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LoadTestDataInto calls file.v1.File.LoadTestData into resp.
+func (c localFileClient) LoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 30*time.Second), File_LoadTestData_FullName, c.impl, FileImpl.LoadTestData, req, resp)
 }
 
 // LoadTestDataAsync calls file.v1.File.LoadTestData on a goroutine of its own

@@ -30,11 +30,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importQueue_CreateQueue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodQueue_CreateQueue = guest.Method{Import: importQueue_CreateQueue}
+
 // importQueue_Locate is the host's function for queue.v1.Queue.Locate.
 //
 //go:wasmimport queue.v1.Queue Locate
 //go:noescape
 func importQueue_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_Locate = guest.Method{Import: importQueue_Locate}
 
 // importQueue_DeleteQueue is the host's function for queue.v1.Queue.DeleteQueue.
 //
@@ -42,11 +46,15 @@ func importQueue_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 //go:noescape
 func importQueue_DeleteQueue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodQueue_DeleteQueue = guest.Method{Import: importQueue_DeleteQueue}
+
 // importQueue_Send is the host's function for queue.v1.Queue.Send.
 //
 //go:wasmimport queue.v1.Queue Send
 //go:noescape
 func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_Send = guest.Method{Import: importQueue_Send}
 
 // importQueue_Receive is the host's function for queue.v1.Queue.Receive.
 //
@@ -54,11 +62,15 @@ func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 //go:noescape
 func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodQueue_Receive = guest.Method{Import: importQueue_Receive}
+
 // importQueue_MarkDone is the host's function for queue.v1.Queue.MarkDone.
 //
 //go:wasmimport queue.v1.Queue MarkDone
 //go:noescape
 func importQueue_MarkDone(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_MarkDone = guest.Method{Import: importQueue_MarkDone}
 
 // importQueue_Length is the host's function for queue.v1.Queue.Length.
 //
@@ -66,110 +78,150 @@ func importQueue_MarkDone(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 //go:noescape
 func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodQueue_Length = guest.Method{Import: importQueue_Length}
+
 // NewQueueClient returns a client of queue.v1.Queue that calls the host. A
 // guest that links it runs only in a host that has the module
-// "queue.v1.Queue".
-func NewQueueClient() QueueClient {
-	return guestQueueClient{}
+// "queue.v1.Queue". With [guest.Borrowed] responses are good until the next
+// call.
+func NewQueueClient(opts ...guest.ClientOption) QueueClient {
+	return &guestQueueClient{client: guest.NewClient(opts...)}
 }
 
 // guestQueueClient is the client that NewQueueClient returns.
-type guestQueueClient struct{}
+type guestQueueClient struct {
+	client guest.Client
+}
 
 // CreateQueue calls queue.v1.Queue.CreateQueue.
-func (guestQueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
+func (c *guestQueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
 	resp := new(v1.CreateQueueResponse)
-	if err := guest.Call(ctx, importQueue_CreateQueue, req, resp); err != nil {
+	if err := methodQueue_CreateQueue.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CreateQueueInto calls queue.v1.Queue.CreateQueue into resp.
+func (c *guestQueueClient) CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error {
+	return methodQueue_CreateQueue.CallInto(ctx, c.client, req, resp)
 }
 
 // CreateQueueAsync calls queue.v1.Queue.CreateQueue and returns its future.
-func (guestQueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
-	return guest.CallAsync(ctx, importQueue_CreateQueue, req, new(v1.CreateQueueResponse))
+func (c *guestQueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
+	return guest.Async(ctx, &methodQueue_CreateQueue, c.client, req, new(v1.CreateQueueResponse))
 }
 
 // Locate calls queue.v1.Queue.Locate.
-func (guestQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
+func (c *guestQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
 	resp := new(v1.LocateResponse)
-	if err := guest.Call(ctx, importQueue_Locate, req, resp); err != nil {
+	if err := methodQueue_Locate.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocateInto calls queue.v1.Queue.Locate into resp.
+func (c *guestQueueClient) LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error {
+	return methodQueue_Locate.CallInto(ctx, c.client, req, resp)
 }
 
 // LocateAsync calls queue.v1.Queue.Locate and returns its future.
-func (guestQueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
-	return guest.CallAsync(ctx, importQueue_Locate, req, new(v1.LocateResponse))
+func (c *guestQueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
+	return guest.Async(ctx, &methodQueue_Locate, c.client, req, new(v1.LocateResponse))
 }
 
 // DeleteQueue calls queue.v1.Queue.DeleteQueue.
-func (guestQueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
+func (c *guestQueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
 	resp := new(v1.DeleteQueueResponse)
-	if err := guest.Call(ctx, importQueue_DeleteQueue, req, resp); err != nil {
+	if err := methodQueue_DeleteQueue.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteQueueInto calls queue.v1.Queue.DeleteQueue into resp.
+func (c *guestQueueClient) DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error {
+	return methodQueue_DeleteQueue.CallInto(ctx, c.client, req, resp)
 }
 
 // DeleteQueueAsync calls queue.v1.Queue.DeleteQueue and returns its future.
-func (guestQueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
-	return guest.CallAsync(ctx, importQueue_DeleteQueue, req, new(v1.DeleteQueueResponse))
+func (c *guestQueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
+	return guest.Async(ctx, &methodQueue_DeleteQueue, c.client, req, new(v1.DeleteQueueResponse))
 }
 
 // Send calls queue.v1.Queue.Send.
-func (guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := guest.Call(ctx, importQueue_Send, req, resp); err != nil {
+	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls queue.v1.Queue.Send into resp.
+func (c *guestQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
 }
 
 // SendAsync calls queue.v1.Queue.Send and returns its future.
-func (guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.CallAsync(ctx, importQueue_Send, req, new(v1.SendResponse))
+func (c *guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(v1.SendResponse))
 }
 
 // Receive calls queue.v1.Queue.Receive.
-func (guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+func (c *guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
-	if err := guest.Call(ctx, importQueue_Receive, req, resp); err != nil {
+	if err := methodQueue_Receive.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls queue.v1.Queue.Receive into resp.
+func (c *guestQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+	return methodQueue_Receive.CallInto(ctx, c.client, req, resp)
 }
 
 // ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
-func (guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return guest.CallAsync(ctx, importQueue_Receive, req, new(v1.ReceiveResponse))
+func (c *guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return guest.Async(ctx, &methodQueue_Receive, c.client, req, new(v1.ReceiveResponse))
 }
 
 // MarkDone calls queue.v1.Queue.MarkDone.
-func (guestQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
+func (c *guestQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
 	resp := new(v1.MarkDoneResponse)
-	if err := guest.Call(ctx, importQueue_MarkDone, req, resp); err != nil {
+	if err := methodQueue_MarkDone.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MarkDoneInto calls queue.v1.Queue.MarkDone into resp.
+func (c *guestQueueClient) MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error {
+	return methodQueue_MarkDone.CallInto(ctx, c.client, req, resp)
 }
 
 // MarkDoneAsync calls queue.v1.Queue.MarkDone and returns its future.
-func (guestQueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
-	return guest.CallAsync(ctx, importQueue_MarkDone, req, new(v1.MarkDoneResponse))
+func (c *guestQueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
+	return guest.Async(ctx, &methodQueue_MarkDone, c.client, req, new(v1.MarkDoneResponse))
 }
 
 // Length calls queue.v1.Queue.Length.
-func (guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+func (c *guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
-	if err := guest.Call(ctx, importQueue_Length, req, resp); err != nil {
+	if err := methodQueue_Length.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// LengthInto calls queue.v1.Queue.Length into resp.
+func (c *guestQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+	return methodQueue_Length.CallInto(ctx, c.client, req, resp)
+}
+
 // LengthAsync calls queue.v1.Queue.Length and returns its future.
-func (guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return guest.CallAsync(ctx, importQueue_Length, req, new(v1.LengthResponse))
+func (c *guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return guest.Async(ctx, &methodQueue_Length, c.client, req, new(v1.LengthResponse))
 }

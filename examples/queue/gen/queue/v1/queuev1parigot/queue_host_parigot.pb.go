@@ -81,18 +81,26 @@ func DescribeQueue() pluginsdk.Service {
 }
 
 // RegisterQueue registers impl with e as the service queue.v1.Queue. It fails
-// when impl is nil.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeQueue()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeQueue_CreateQueue(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Queue_CreateQueue_FullName, impl, QueueImpl.CreateQueue)
 	service.Methods[1].Bridge = bridgeQueue_Locate(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Queue_Locate_FullName, impl, QueueImpl.Locate)
 	service.Methods[2].Bridge = bridgeQueue_DeleteQueue(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Queue_DeleteQueue_FullName, impl, QueueImpl.DeleteQueue)
 	service.Methods[3].Bridge = bridgeQueue_Send(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Queue_Send_FullName, impl, QueueImpl.Send)
 	service.Methods[4].Bridge = bridgeQueue_Receive(impl)
+	service.Methods[4].Borrowing = pluginsdk.Borrow(Queue_Receive_FullName, impl, QueueImpl.Receive)
 	service.Methods[5].Bridge = bridgeQueue_MarkDone(impl)
+	service.Methods[5].Borrowing = pluginsdk.Borrow(Queue_MarkDone_FullName, impl, QueueImpl.MarkDone)
 	service.Methods[6].Bridge = bridgeQueue_Length(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[6].Borrowing = pluginsdk.Borrow(Queue_Length_FullName, impl, QueueImpl.Length)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeQueue_CreateQueue returns the host function of queue.v1.Queue.CreateQueue.
@@ -167,10 +175,15 @@ type localQueueClient struct {
 // CreateQueue calls queue.v1.Queue.CreateQueue.
 func (c localQueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
 	resp := new(v1.CreateQueueResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_CreateQueue_FullName, c.impl, QueueImpl.CreateQueue, req, resp); err != nil {
+	if err := c.CreateQueueInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CreateQueueInto calls queue.v1.Queue.CreateQueue into resp.
+func (c localQueueClient) CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_CreateQueue_FullName, c.impl, QueueImpl.CreateQueue, req, resp)
 }
 
 // CreateQueueAsync calls queue.v1.Queue.CreateQueue on a goroutine of its own
@@ -182,10 +195,15 @@ func (c localQueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQu
 // Locate calls queue.v1.Queue.Locate.
 func (c localQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
 	resp := new(v1.LocateResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Locate_FullName, c.impl, QueueImpl.Locate, req, resp); err != nil {
+	if err := c.LocateInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocateInto calls queue.v1.Queue.Locate into resp.
+func (c localQueueClient) LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Locate_FullName, c.impl, QueueImpl.Locate, req, resp)
 }
 
 // LocateAsync calls queue.v1.Queue.Locate on a goroutine of its own and
@@ -197,10 +215,15 @@ func (c localQueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest
 // DeleteQueue calls queue.v1.Queue.DeleteQueue.
 func (c localQueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
 	resp := new(v1.DeleteQueueResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_DeleteQueue_FullName, c.impl, QueueImpl.DeleteQueue, req, resp); err != nil {
+	if err := c.DeleteQueueInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteQueueInto calls queue.v1.Queue.DeleteQueue into resp.
+func (c localQueueClient) DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_DeleteQueue_FullName, c.impl, QueueImpl.DeleteQueue, req, resp)
 }
 
 // DeleteQueueAsync calls queue.v1.Queue.DeleteQueue on a goroutine of its own
@@ -212,10 +235,15 @@ func (c localQueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQu
 // Send calls queue.v1.Queue.Send.
 func (c localQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls queue.v1.Queue.Send into resp.
+func (c localQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp)
 }
 
 // SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
@@ -227,10 +255,15 @@ func (c localQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *f
 // Receive calls queue.v1.Queue.Receive.
 func (c localQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Receive_FullName, c.impl, QueueImpl.Receive, req, resp); err != nil {
+	if err := c.ReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls queue.v1.Queue.Receive into resp.
+func (c localQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Receive_FullName, c.impl, QueueImpl.Receive, req, resp)
 }
 
 // ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
@@ -242,10 +275,15 @@ func (c localQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveReque
 // MarkDone calls queue.v1.Queue.MarkDone.
 func (c localQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
 	resp := new(v1.MarkDoneResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_MarkDone_FullName, c.impl, QueueImpl.MarkDone, req, resp); err != nil {
+	if err := c.MarkDoneInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MarkDoneInto calls queue.v1.Queue.MarkDone into resp.
+func (c localQueueClient) MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_MarkDone_FullName, c.impl, QueueImpl.MarkDone, req, resp)
 }
 
 // MarkDoneAsync calls queue.v1.Queue.MarkDone on a goroutine of its own and
@@ -257,10 +295,15 @@ func (c localQueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneReq
 // Length calls queue.v1.Queue.Length.
 func (c localQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Length_FullName, c.impl, QueueImpl.Length, req, resp); err != nil {
+	if err := c.LengthInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthInto calls queue.v1.Queue.Length into resp.
+func (c localQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Length_FullName, c.impl, QueueImpl.Length, req, resp)
 }
 
 // LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and

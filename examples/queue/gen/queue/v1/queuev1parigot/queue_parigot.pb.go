@@ -247,6 +247,9 @@ type QueueClient interface {
 	// CreateQueueAsync is CreateQueue without the wait: it returns the future of
 	// the response.
 	CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error]
+	// CreateQueueInto is CreateQueue into resp, a response to use again: what it
+	// had is gone. After a call that failed it is undefined.
+	CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error
 	// Locate finds a queue by its name.
 	//
 	// Errors: InvalidName, NotFound.
@@ -254,6 +257,9 @@ type QueueClient interface {
 	// LocateAsync is Locate without the wait: it returns the future of the
 	// response.
 	LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error]
+	// LocateInto is Locate into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error
 	// DeleteQueue deletes a queue and its messages. Its id names nothing
 	// afterwards, even if a queue of the same name is made again.
 	//
@@ -262,6 +268,9 @@ type QueueClient interface {
 	// DeleteQueueAsync is DeleteQueue without the wait: it returns the future of
 	// the response.
 	DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error]
+	// DeleteQueueInto is DeleteQueue into resp, a response to use again: what it
+	// had is gone. After a call that failed it is undefined.
+	DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error
 	// Send puts messages into a queue, in their order: all of them, or none.
 	//
 	// Errors: NotFound, NoPayload when there is no message, or one without a
@@ -272,6 +281,9 @@ type QueueClient interface {
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 	// SendAsync is Send without the wait: it returns the future of the response.
 	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	// SendInto is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
 	// messages: when there are none, none come. A message that a bad disk has damaged
@@ -282,6 +294,9 @@ type QueueClient interface {
 	// ReceiveAsync is Receive without the wait: it returns the future of the
 	// response.
 	ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
+	// ReceiveInto is Receive into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
 	// MarkDone ends the life of messages: they are never delivered again. It may
 	// be repeated. Ids that name no message of the queue, or one that is done
 	// already, change nothing and are returned.
@@ -292,6 +307,9 @@ type QueueClient interface {
 	// MarkDoneAsync is MarkDone without the wait: it returns the future of the
 	// response.
 	MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error]
+	// MarkDoneInto is MarkDone into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error
 	// Length counts the messages that are not done, those that are out of sight
 	// among them.
 	//
@@ -300,4 +318,7 @@ type QueueClient interface {
 	// LengthAsync is Length without the wait: it returns the future of the
 	// response.
 	LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
+	// LengthInto is Length into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
 }

@@ -32,28 +32,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importGreeting_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodGreeting_Greet = guest.Method{Import: importGreeting_Greet}
+
 // NewGreetingClient returns a client of greeting.v1.Greeting that calls the
 // host. A guest that links it runs only in a host that has the module
-// "greeting.v1.Greeting".
-func NewGreetingClient() GreetingClient {
-	return guestGreetingClient{}
+// "greeting.v1.Greeting". With [guest.Borrowed] responses are good until the
+// next call.
+func NewGreetingClient(opts ...guest.ClientOption) GreetingClient {
+	return &guestGreetingClient{client: guest.NewClient(opts...)}
 }
 
 // guestGreetingClient is the client that NewGreetingClient returns.
-type guestGreetingClient struct{}
+type guestGreetingClient struct {
+	client guest.Client
+}
 
 // Greet calls greeting.v1.Greeting.Greet.
-func (guestGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+func (c *guestGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := guest.Call(ctx, importGreeting_Greet, req, resp); err != nil {
+	if err := methodGreeting_Greet.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// GreetInto calls greeting.v1.Greeting.Greet into resp.
+func (c *guestGreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	return methodGreeting_Greet.CallInto(ctx, c.client, req, resp)
+}
+
 // GreetAsync calls greeting.v1.Greeting.Greet and returns its future.
-func (guestGreetingClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return guest.CallAsync(ctx, importGreeting_Greet, req, new(v1.GreetResponse))
+func (c *guestGreetingClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return guest.Async(ctx, &methodGreeting_Greet, c.client, req, new(v1.GreetResponse))
 }
 
 // ServeGreeting serves impl as the service greeting.v1.Greeting to the other
@@ -91,10 +101,15 @@ type locatedGreetingClient struct {
 // Greet calls greeting.v1.Greeting.Greet.
 func (c locatedGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.GreetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetInto calls greeting.v1.Greeting.Greet into resp.
+func (c locatedGreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // GreetAsync calls greeting.v1.Greeting.Greet and returns its future.

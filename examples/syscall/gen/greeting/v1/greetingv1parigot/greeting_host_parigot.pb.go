@@ -18,6 +18,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -45,12 +46,14 @@ func DescribeGreeting() pluginsdk.Service {
 }
 
 // RegisterGreeting registers impl with e as the service greeting.v1.Greeting.
-// It fails when impl is nil.
-func RegisterGreeting(ctx context.Context, e eng.Engine, impl GreetingImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterGreeting(ctx context.Context, e eng.Engine, impl GreetingImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeGreeting()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeGreeting_Greet(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Greeting_Greet_FullName, impl, GreetingImpl.Greet)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeGreeting_Greet returns the host function of greeting.v1.Greeting.Greet.
@@ -77,10 +80,15 @@ type localGreetingClient struct {
 // Greet calls greeting.v1.Greeting.Greet.
 func (c localGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := pluginsdk.CallLocal(ctx, Greeting_Greet_FullName, c.impl, GreetingImpl.Greet, req, resp); err != nil {
+	if err := c.GreetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetInto calls greeting.v1.Greeting.Greet into resp.
+func (c localGreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	return pluginsdk.CallLocal(ctx, Greeting_Greet_FullName, c.impl, GreetingImpl.Greet, req, resp)
 }
 
 // GreetAsync calls greeting.v1.Greeting.Greet on a goroutine of its own and
@@ -103,10 +111,16 @@ type hostGreetingClient struct {
 // Greet calls greeting.v1.Greeting.Greet.
 func (c hostGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := c.dispatcher.Dispatch(ctx, GreetingServiceName, "Greet", req, resp); err != nil {
+	if err := c.GreetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetInto calls greeting.v1.Greeting.Greet into resp.
+func (c hostGreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GreetingServiceName, "Greet", req, resp)
 }
 
 // GreetAsync calls greeting.v1.Greeting.Greet on a goroutine of its own and

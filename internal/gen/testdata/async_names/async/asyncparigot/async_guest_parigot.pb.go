@@ -26,11 +26,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importMail_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodMail_Send = guest.Method{Import: importMail_Send}
+
 // importMail_SendAsync is the host's function for async_names.Mail.SendAsync.
 //
 //go:wasmimport async_names.Mail SendAsync
 //go:noescape
 func importMail_SendAsync(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodMail_SendAsync = guest.Method{Import: importMail_SendAsync}
 
 // importMail_SendAsync_ is the host's function for async_names.Mail.SendAsync_.
 //
@@ -38,82 +42,139 @@ func importMail_SendAsync(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 //go:noescape
 func importMail_SendAsync_(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodMail_SendAsync_ = guest.Method{Import: importMail_SendAsync_}
+
+// importMail_SendInto is the host's function for async_names.Mail.SendInto.
+//
+//go:wasmimport async_names.Mail SendInto
+//go:noescape
+func importMail_SendInto(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodMail_SendInto = guest.Method{Import: importMail_SendInto}
+
 // importMail_Receive is the host's function for async_names.Mail.Receive.
 //
 //go:wasmimport async_names.Mail Receive
 //go:noescape
 func importMail_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodMail_Receive = guest.BlockingMethod{Import: importMail_Receive}
+
 // NewMailClient returns a client of async_names.Mail that calls the host. A
 // guest that links it runs only in a host that has the module
-// "async_names.Mail".
-func NewMailClient() MailClient {
-	return guestMailClient{}
+// "async_names.Mail". With [guest.Borrowed] responses are good until the next
+// call.
+func NewMailClient(opts ...guest.ClientOption) MailClient {
+	return &guestMailClient{client: guest.NewClient(opts...)}
 }
 
 // guestMailClient is the client that NewMailClient returns.
-type guestMailClient struct{}
+type guestMailClient struct {
+	client guest.Client
+}
 
 // Send calls async_names.Mail.Send.
-func (guestMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := guest.Call(ctx, importMail_Send, req, resp); err != nil {
+	if err := methodMail_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto_ calls async_names.Mail.Send into resp.
+func (c *guestMailClient) SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return methodMail_Send.CallInto(ctx, c.client, req, resp)
 }
 
 // SendAsync__ calls async_names.Mail.Send and returns its future.
-func (guestMailClient) SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
-	return guest.CallAsync(ctx, importMail_Send, req, new(async.Letter))
+func (c *guestMailClient) SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return guest.Async(ctx, &methodMail_Send, c.client, req, new(async.Letter))
 }
 
 // SendAsync calls async_names.Mail.SendAsync.
-func (guestMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := guest.Call(ctx, importMail_SendAsync, req, resp); err != nil {
+	if err := methodMail_SendAsync.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsyncInto calls async_names.Mail.SendAsync into resp.
+func (c *guestMailClient) SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return methodMail_SendAsync.CallInto(ctx, c.client, req, resp)
 }
 
 // SendAsyncAsync calls async_names.Mail.SendAsync and returns its future.
-func (guestMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
-	return guest.CallAsync(ctx, importMail_SendAsync, req, new(async.Letter))
+func (c *guestMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return guest.Async(ctx, &methodMail_SendAsync, c.client, req, new(async.Letter))
 }
 
 // SendAsync_ calls async_names.Mail.SendAsync_.
-func (guestMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := guest.Call(ctx, importMail_SendAsync_, req, resp); err != nil {
+	if err := methodMail_SendAsync_.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// SendAsync_Into calls async_names.Mail.SendAsync_ into resp.
+func (c *guestMailClient) SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return methodMail_SendAsync_.CallInto(ctx, c.client, req, resp)
+}
+
 // SendAsync_Async calls async_names.Mail.SendAsync_ and returns its future.
-func (guestMailClient) SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
-	return guest.CallAsync(ctx, importMail_SendAsync_, req, new(async.Letter))
+func (c *guestMailClient) SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return guest.Async(ctx, &methodMail_SendAsync_, c.client, req, new(async.Letter))
+}
+
+// SendInto calls async_names.Mail.SendInto.
+func (c *guestMailClient) SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := methodMail_SendInto.Call(ctx, c.client, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendIntoInto calls async_names.Mail.SendInto into resp.
+func (c *guestMailClient) SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return methodMail_SendInto.CallInto(ctx, c.client, req, resp)
+}
+
+// SendIntoAsync calls async_names.Mail.SendInto and returns its future.
+func (c *guestMailClient) SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return guest.Async(ctx, &methodMail_SendInto, c.client, req, new(async.Letter))
 }
 
 // Receive calls async_names.Mail.Receive.
 //
 // Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
 // async_names/async.proto.
-func (guestMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := guest.Call(ctx, importMail_Receive, req, resp); err != nil {
+	if err := methodMail_Receive.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls async_names.Mail.Receive into resp.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c *guestMailClient) ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return methodMail_Receive.CallInto(ctx, c.client, req, resp)
 }
 
 // ReceiveAsync calls async_names.Mail.Receive and returns its future.
 //
 // Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
 // async_names/async.proto.
-func (guestMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
-	return guest.CallAsync(ctx, importMail_Receive, req, new(async.Letter))
+func (c *guestMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return guest.Async(ctx, &methodMail_Receive, c.client, req, new(async.Letter))
 }
 
 // ServeMail serves impl as the service async_names.Mail to the other guests of
@@ -138,6 +199,10 @@ func ServeMail(ctx context.Context, impl MailServer, requires ...string) error {
 				Handler: kernel.Adapt(impl, MailServer.SendAsync_),
 			},
 			{
+				Name:    "SendInto",
+				Handler: kernel.Adapt(impl, MailServer.SendInto),
+			},
+			{
 				Name:    "Receive",
 				Handler: kernel.Adapt(impl, MailServer.Receive),
 			},
@@ -148,7 +213,7 @@ func ServeMail(ctx context.Context, impl MailServer, requires ...string) error {
 // LocateMail returns a client of async_names.Mail that calls the guests that
 // serve it. It waits until one does: see [kernel.Locate].
 func LocateMail(ctx context.Context) (MailClient, error) {
-	remote, err := kernel.Locate(ctx, MailServiceName, "Send", "SendAsync", "SendAsync_", "Receive")
+	remote, err := kernel.Locate(ctx, MailServiceName, "Send", "SendAsync", "SendAsync_", "SendInto", "Receive")
 	if err != nil {
 		return nil, err
 	}
@@ -163,10 +228,15 @@ type locatedMailClient struct {
 // Send calls async_names.Mail.Send.
 func (c locatedMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.SendInto_(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto_ calls async_names.Mail.Send into resp.
+func (c locatedMailClient) SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // SendAsync__ calls async_names.Mail.Send and returns its future.
@@ -177,10 +247,15 @@ func (c locatedMailClient) SendAsync__(ctx context.Context, req *async.Letter) *
 // SendAsync calls async_names.Mail.SendAsync.
 func (c locatedMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.SendAsyncInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsyncInto calls async_names.Mail.SendAsync into resp.
+func (c locatedMailClient) SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // SendAsyncAsync calls async_names.Mail.SendAsync and returns its future.
@@ -191,15 +266,39 @@ func (c locatedMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter
 // SendAsync_ calls async_names.Mail.SendAsync_.
 func (c locatedMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+	if err := c.SendAsync_Into(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// SendAsync_Into calls async_names.Mail.SendAsync_ into resp.
+func (c locatedMailClient) SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.remote.Call(ctx, 2, req, resp)
+}
+
 // SendAsync_Async calls async_names.Mail.SendAsync_ and returns its future.
 func (c locatedMailClient) SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(async.Letter))
+}
+
+// SendInto calls async_names.Mail.SendInto.
+func (c locatedMailClient) SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.SendIntoInto(ctx, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendIntoInto calls async_names.Mail.SendInto into resp.
+func (c locatedMailClient) SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.remote.Call(ctx, 3, req, resp)
+}
+
+// SendIntoAsync calls async_names.Mail.SendInto and returns its future.
+func (c locatedMailClient) SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return kernel.CallAsync(ctx, c.remote, 3, req, new(async.Letter))
 }
 
 // Receive calls async_names.Mail.Receive.
@@ -208,10 +307,18 @@ func (c locatedMailClient) SendAsync_Async(ctx context.Context, req *async.Lette
 // async_names/async.proto.
 func (c locatedMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+	if err := c.ReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls async_names.Mail.Receive into resp.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c locatedMailClient) ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.remote.Call(ctx, 4, req, resp)
 }
 
 // ReceiveAsync calls async_names.Mail.Receive and returns its future.
@@ -219,5 +326,5 @@ func (c locatedMailClient) Receive(ctx context.Context, req *async.Letter) (*asy
 // Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
 // async_names/async.proto.
 func (c locatedMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
-	return kernel.CallAsync(ctx, c.remote, 3, req, new(async.Letter))
+	return kernel.CallAsync(ctx, c.remote, 4, req, new(async.Letter))
 }

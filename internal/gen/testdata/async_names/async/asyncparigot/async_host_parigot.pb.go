@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -44,6 +45,11 @@ func DescribeMail() pluginsdk.Service {
 				Descriptor: pluginsdk.DescribeMethod(Mail_SendAsync__FullName),
 			},
 			{
+				Name:       "SendInto",
+				Func:       "SendInto",
+				Descriptor: pluginsdk.DescribeMethod(Mail_SendInto_FullName),
+			},
+			{
 				Name:       "Receive",
 				Func:       "Receive",
 				Descriptor: pluginsdk.DescribeMethod(Mail_Receive_FullName),
@@ -55,15 +61,21 @@ func DescribeMail() pluginsdk.Service {
 }
 
 // RegisterMail registers impl with e as the service async_names.Mail. It fails
-// when impl is nil.
-func RegisterMail(ctx context.Context, e eng.Engine, impl MailImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterMail(ctx context.Context, e eng.Engine, impl MailImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeMail()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeMail_Send(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Mail_Send_FullName, impl, MailImpl.Send)
 	service.Methods[1].Bridge = bridgeMail_SendAsync(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Mail_SendAsync_FullName, impl, MailImpl.SendAsync)
 	service.Methods[2].Bridge = bridgeMail_SendAsync_(impl)
-	service.Methods[3].Bridge = bridgeMail_Receive(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Mail_SendAsync__FullName, impl, MailImpl.SendAsync_)
+	service.Methods[3].Bridge = bridgeMail_SendInto(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Mail_SendInto_FullName, impl, MailImpl.SendInto)
+	service.Methods[4].Bridge = bridgeMail_Receive(impl)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeMail_Send returns the host function of async_names.Mail.Send.
@@ -87,6 +99,14 @@ func bridgeMail_SendAsync_(impl MailImpl) eng.HostFunc {
 	call := pluginsdk.Adapt(impl, MailImpl.SendAsync_)
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Mail_SendAsync__FullName, m, stack, call, new(async.Letter), new(async.Letter))
+	}
+}
+
+// bridgeMail_SendInto returns the host function of async_names.Mail.SendInto.
+func bridgeMail_SendInto(impl MailImpl) eng.HostFunc {
+	call := pluginsdk.Adapt(impl, MailImpl.SendInto)
+	return func(ctx context.Context, m api.Module, stack []uint64) {
+		pluginsdk.InvokeImplFromStack(ctx, Mail_SendInto_FullName, m, stack, call, new(async.Letter), new(async.Letter))
 	}
 }
 
@@ -114,10 +134,15 @@ type localMailClient struct {
 // Send calls async_names.Mail.Send.
 func (c localMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := pluginsdk.CallLocal(ctx, Mail_Send_FullName, c.impl, MailImpl.Send, req, resp); err != nil {
+	if err := c.SendInto_(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto_ calls async_names.Mail.Send into resp.
+func (c localMailClient) SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return pluginsdk.CallLocal(ctx, Mail_Send_FullName, c.impl, MailImpl.Send, req, resp)
 }
 
 // SendAsync__ calls async_names.Mail.Send on a goroutine of its own and
@@ -129,10 +154,15 @@ func (c localMailClient) SendAsync__(ctx context.Context, req *async.Letter) *fu
 // SendAsync calls async_names.Mail.SendAsync.
 func (c localMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := pluginsdk.CallLocal(ctx, Mail_SendAsync_FullName, c.impl, MailImpl.SendAsync, req, resp); err != nil {
+	if err := c.SendAsyncInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsyncInto calls async_names.Mail.SendAsync into resp.
+func (c localMailClient) SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return pluginsdk.CallLocal(ctx, Mail_SendAsync_FullName, c.impl, MailImpl.SendAsync, req, resp)
 }
 
 // SendAsyncAsync calls async_names.Mail.SendAsync on a goroutine of its own
@@ -144,10 +174,15 @@ func (c localMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) 
 // SendAsync_ calls async_names.Mail.SendAsync_.
 func (c localMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := pluginsdk.CallLocal(ctx, Mail_SendAsync__FullName, c.impl, MailImpl.SendAsync_, req, resp); err != nil {
+	if err := c.SendAsync_Into(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsync_Into calls async_names.Mail.SendAsync_ into resp.
+func (c localMailClient) SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return pluginsdk.CallLocal(ctx, Mail_SendAsync__FullName, c.impl, MailImpl.SendAsync_, req, resp)
 }
 
 // SendAsync_Async calls async_names.Mail.SendAsync_ on a goroutine of its own
@@ -156,16 +191,44 @@ func (c localMailClient) SendAsync_Async(ctx context.Context, req *async.Letter)
 	return future.Go(ctx, c.SendAsync_, req)
 }
 
+// SendInto calls async_names.Mail.SendInto.
+func (c localMailClient) SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.SendIntoInto(ctx, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendIntoInto calls async_names.Mail.SendInto into resp.
+func (c localMailClient) SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return pluginsdk.CallLocal(ctx, Mail_SendInto_FullName, c.impl, MailImpl.SendInto, req, resp)
+}
+
+// SendIntoAsync calls async_names.Mail.SendInto on a goroutine of its own and
+// returns its future.
+func (c localMailClient) SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return future.Go(ctx, c.SendInto, req)
+}
+
 // Receive calls async_names.Mail.Receive.
 //
 // Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
 // async_names/async.proto.
 func (c localMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Mail_Receive_FullName, c.impl, MailImpl.Receive, req, resp); err != nil {
+	if err := c.ReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls async_names.Mail.Receive into resp.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c localMailClient) ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Mail_Receive_FullName, c.impl, MailImpl.Receive, req, resp)
 }
 
 // ReceiveAsync calls async_names.Mail.Receive on a goroutine of its own and
@@ -191,10 +254,16 @@ type hostMailClient struct {
 // Send calls async_names.Mail.Send.
 func (c hostMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.dispatcher.Dispatch(ctx, MailServiceName, "Send", req, resp); err != nil {
+	if err := c.SendInto_(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto_ calls async_names.Mail.Send into resp.
+func (c hostMailClient) SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, MailServiceName, "Send", req, resp)
 }
 
 // SendAsync__ calls async_names.Mail.Send on a goroutine of its own and
@@ -206,10 +275,16 @@ func (c hostMailClient) SendAsync__(ctx context.Context, req *async.Letter) *fut
 // SendAsync calls async_names.Mail.SendAsync.
 func (c hostMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.dispatcher.Dispatch(ctx, MailServiceName, "SendAsync", req, resp); err != nil {
+	if err := c.SendAsyncInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsyncInto calls async_names.Mail.SendAsync into resp.
+func (c hostMailClient) SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, MailServiceName, "SendAsync", req, resp)
 }
 
 // SendAsyncAsync calls async_names.Mail.SendAsync on a goroutine of its own
@@ -221,10 +296,16 @@ func (c hostMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) *
 // SendAsync_ calls async_names.Mail.SendAsync_.
 func (c hostMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.dispatcher.Dispatch(ctx, MailServiceName, "SendAsync_", req, resp); err != nil {
+	if err := c.SendAsync_Into(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendAsync_Into calls async_names.Mail.SendAsync_ into resp.
+func (c hostMailClient) SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, MailServiceName, "SendAsync_", req, resp)
 }
 
 // SendAsync_Async calls async_names.Mail.SendAsync_ on a goroutine of its own
@@ -233,16 +314,46 @@ func (c hostMailClient) SendAsync_Async(ctx context.Context, req *async.Letter) 
 	return future.Go(ctx, c.SendAsync_, req)
 }
 
+// SendInto calls async_names.Mail.SendInto.
+func (c hostMailClient) SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	resp := new(async.Letter)
+	if err := c.SendIntoInto(ctx, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// SendIntoInto calls async_names.Mail.SendInto into resp.
+func (c hostMailClient) SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, MailServiceName, "SendInto", req, resp)
+}
+
+// SendIntoAsync calls async_names.Mail.SendInto on a goroutine of its own and
+// returns its future.
+func (c hostMailClient) SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return future.Go(ctx, c.SendInto, req)
+}
+
 // Receive calls async_names.Mail.Receive.
 //
 // Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
 // async_names/async.proto.
 func (c hostMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.dispatcher.Dispatch(ctx, MailServiceName, "Receive", req, resp); err != nil {
+	if err := c.ReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls async_names.Mail.Receive into resp.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c hostMailClient) ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, MailServiceName, "Receive", req, resp)
 }
 
 // ReceiveAsync calls async_names.Mail.Receive on a goroutine of its own and

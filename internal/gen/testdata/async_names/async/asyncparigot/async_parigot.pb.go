@@ -20,6 +20,7 @@ const (
 	Mail_Send_FullName       = "async_names.Mail.Send"
 	Mail_SendAsync_FullName  = "async_names.Mail.SendAsync"
 	Mail_SendAsync__FullName = "async_names.Mail.SendAsync_"
+	Mail_SendInto_FullName   = "async_names.Mail.SendInto"
 	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
 	// async_names/async.proto.
 	Mail_Receive_FullName = "async_names.Mail.Receive"
@@ -40,6 +41,8 @@ type MailImpl interface {
 	SendAsync(ctx context.Context, req *async.Letter, resp *async.Letter) error
 	// SendAsync_ is one, too.
 	SendAsync_(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	// SendInto is one that is named like another twin of Send.
+	SendInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
 	// Receive waits.
 	//
 	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
@@ -66,6 +69,11 @@ func (UnimplementedMailImpl) SendAsync_(context.Context, *async.Letter, *async.L
 	return status.Error(status.Unimplemented, Mail_SendAsync__FullName+" is not implemented")
 }
 
+// SendInto answers that async_names.Mail.SendInto is not implemented.
+func (UnimplementedMailImpl) SendInto(context.Context, *async.Letter, *async.Letter) error {
+	return status.Error(status.Unimplemented, Mail_SendInto_FullName+" is not implemented")
+}
+
 // Receive answers that async_names.Mail.Receive is not implemented.
 //
 // Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
@@ -83,16 +91,33 @@ type MailClient interface {
 	Send(ctx context.Context, req *async.Letter) (*async.Letter, error)
 	// SendAsync__ is Send without the wait: it returns the future of the response.
 	SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// SendInto_ is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error
 	// SendAsync is an rpc, so the twin of Send has another name.
 	SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error)
 	// SendAsyncAsync is SendAsync without the wait: it returns the future of the
 	// response.
 	SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// SendAsyncInto is SendAsync into resp, a response to use again: what it had
+	// is gone. After a call that failed it is undefined.
+	SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
 	// SendAsync_ is one, too.
 	SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error)
 	// SendAsync_Async is SendAsync_ without the wait: it returns the future of the
 	// response.
 	SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// SendAsync_Into is SendAsync_ into resp, a response to use again: what it had
+	// is gone. After a call that failed it is undefined.
+	SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	// SendInto is one that is named like another twin of Send.
+	SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// SendIntoAsync is SendInto without the wait: it returns the future of the
+	// response.
+	SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// SendIntoInto is SendInto into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
 	// Receive waits.
 	//
 	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
@@ -104,6 +129,12 @@ type MailClient interface {
 	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
 	// async_names/async.proto.
 	ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// ReceiveInto is Receive into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+	// async_names/async.proto.
+	ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
 }
 
 // MailServer is what an implementation of the service async_names.Mail in a
@@ -119,6 +150,8 @@ type MailServer interface {
 	SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error)
 	// SendAsync_ is one, too.
 	SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// SendInto is one that is named like another twin of Send.
+	SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error)
 	// Receive waits.
 	//
 	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in

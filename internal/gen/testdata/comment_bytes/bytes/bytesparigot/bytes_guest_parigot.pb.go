@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importOdd_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodOdd_Call = guest.Method{Import: importOdd_Call}
+
 // NewOddClient returns a client of comment_bytes.Odd that calls the host. A
 // guest that links it runs only in a host that has the module
-// "comment_bytes.Odd".
-func NewOddClient() OddClient {
-	return guestOddClient{}
+// "comment_bytes.Odd". With [guest.Borrowed] responses are good until the next
+// call.
+func NewOddClient(opts ...guest.ClientOption) OddClient {
+	return &guestOddClient{client: guest.NewClient(opts...)}
 }
 
 // guestOddClient is the client that NewOddClient returns.
-type guestOddClient struct{}
+type guestOddClient struct {
+	client guest.Client
+}
 
 // Call calls comment_bytes.Odd.Call.
-func (guestOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+func (c *guestOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
 	resp := new(bytes.Word)
-	if err := guest.Call(ctx, importOdd_Call, req, resp); err != nil {
+	if err := methodOdd_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls comment_bytes.Odd.Call into resp.
+func (c *guestOddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
+	return methodOdd_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls comment_bytes.Odd.Call and returns its future.
-func (guestOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
-	return guest.CallAsync(ctx, importOdd_Call, req, new(bytes.Word))
+func (c *guestOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+	return guest.Async(ctx, &methodOdd_Call, c.client, req, new(bytes.Word))
 }
 
 // ServeOdd serves impl as the service comment_bytes.Odd to the other guests of
@@ -85,10 +95,15 @@ type locatedOddClient struct {
 // Call calls comment_bytes.Odd.Call.
 func (c locatedOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
 	resp := new(bytes.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls comment_bytes.Odd.Call into resp.
+func (c locatedOddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls comment_bytes.Odd.Call and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeOdd() pluginsdk.Service {
 }
 
 // RegisterOdd registers impl with e as the service comment_bytes.Odd. It fails
-// when impl is nil.
-func RegisterOdd(ctx context.Context, e eng.Engine, impl OddImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterOdd(ctx context.Context, e eng.Engine, impl OddImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeOdd()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeOdd_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Odd_Call_FullName, impl, OddImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeOdd_Call returns the host function of comment_bytes.Odd.Call.
@@ -70,10 +73,15 @@ type localOddClient struct {
 // Call calls comment_bytes.Odd.Call.
 func (c localOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
 	resp := new(bytes.Word)
-	if err := pluginsdk.CallLocal(ctx, Odd_Call_FullName, c.impl, OddImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls comment_bytes.Odd.Call into resp.
+func (c localOddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
+	return pluginsdk.CallLocal(ctx, Odd_Call_FullName, c.impl, OddImpl.Call, req, resp)
 }
 
 // CallAsync calls comment_bytes.Odd.Call on a goroutine of its own and returns
@@ -96,10 +104,16 @@ type hostOddClient struct {
 // Call calls comment_bytes.Odd.Call.
 func (c hostOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
 	resp := new(bytes.Word)
-	if err := c.dispatcher.Dispatch(ctx, OddServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls comment_bytes.Odd.Call into resp.
+func (c hostOddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, OddServiceName, "Call", req, resp)
 }
 
 // CallAsync calls comment_bytes.Odd.Call on a goroutine of its own and returns

@@ -69,6 +69,9 @@ type OddClient interface {
 	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error
 }
 
 // OddServer is what an implementation of the service comment_bytes.Odd in a

@@ -33,11 +33,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importTalk_Say(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTalk_Say = guest.Method{Import: importTalk_Say}
+
 // importTalk_Whisper is the host's function for comments.Talk.Whisper.
 //
 //go:wasmimport comments.Talk Whisper
 //go:noescape
 func importTalk_Whisper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTalk_Whisper = guest.Method{Import: importTalk_Whisper}
 
 // importTalk_Shout is the host's function for comments.Talk.Shout.
 //
@@ -45,11 +49,15 @@ func importTalk_Whisper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 //go:noescape
 func importTalk_Shout(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTalk_Shout = guest.Method{Import: importTalk_Shout}
+
 // importTalk_Mumble is the host's function for comments.Talk.Mumble.
 //
 //go:wasmimport comments.Talk Mumble
 //go:noescape
 func importTalk_Mumble(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTalk_Mumble = guest.Method{Import: importTalk_Mumble}
 
 // importTalk_Speak is the host's function for comments.Talk.Speak.
 //
@@ -57,83 +65,113 @@ func importTalk_Mumble(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 //go:noescape
 func importTalk_Speak(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTalk_Speak = guest.Method{Import: importTalk_Speak}
+
 // NewTalkClient returns a client of comments.Talk that calls the host. A guest
-// that links it runs only in a host that has the module "comments.Talk".
-func NewTalkClient() TalkClient {
-	return guestTalkClient{}
+// that links it runs only in a host that has the module "comments.Talk". With
+// [guest.Borrowed] responses are good until the next call.
+func NewTalkClient(opts ...guest.ClientOption) TalkClient {
+	return &guestTalkClient{client: guest.NewClient(opts...)}
 }
 
 // guestTalkClient is the client that NewTalkClient returns.
-type guestTalkClient struct{}
+type guestTalkClient struct {
+	client guest.Client
+}
 
 // Say calls comments.Talk.Say.
-func (guestTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := guest.Call(ctx, importTalk_Say, req, resp); err != nil {
+	if err := methodTalk_Say.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SayInto calls comments.Talk.Say into resp.
+func (c *guestTalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return methodTalk_Say.CallInto(ctx, c.client, req, resp)
 }
 
 // SayAsync calls comments.Talk.Say and returns its future.
-func (guestTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.CallAsync(ctx, importTalk_Say, req, new(comments.Word))
+func (c *guestTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.Async(ctx, &methodTalk_Say, c.client, req, new(comments.Word))
 }
 
 // Whisper calls comments.Talk.Whisper.
-func (guestTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := guest.Call(ctx, importTalk_Whisper, req, resp); err != nil {
+	if err := methodTalk_Whisper.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WhisperInto calls comments.Talk.Whisper into resp.
+func (c *guestTalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return methodTalk_Whisper.CallInto(ctx, c.client, req, resp)
 }
 
 // WhisperAsync calls comments.Talk.Whisper and returns its future.
-func (guestTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.CallAsync(ctx, importTalk_Whisper, req, new(comments.Word))
+func (c *guestTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.Async(ctx, &methodTalk_Whisper, c.client, req, new(comments.Word))
 }
 
 // Shout calls comments.Talk.Shout.
-func (guestTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := guest.Call(ctx, importTalk_Shout, req, resp); err != nil {
+	if err := methodTalk_Shout.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ShoutInto calls comments.Talk.Shout into resp.
+func (c *guestTalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return methodTalk_Shout.CallInto(ctx, c.client, req, resp)
 }
 
 // ShoutAsync calls comments.Talk.Shout and returns its future.
-func (guestTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.CallAsync(ctx, importTalk_Shout, req, new(comments.Word))
+func (c *guestTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.Async(ctx, &methodTalk_Shout, c.client, req, new(comments.Word))
 }
 
 // Mumble calls comments.Talk.Mumble.
-func (guestTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := guest.Call(ctx, importTalk_Mumble, req, resp); err != nil {
+	if err := methodTalk_Mumble.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MumbleInto calls comments.Talk.Mumble into resp.
+func (c *guestTalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return methodTalk_Mumble.CallInto(ctx, c.client, req, resp)
 }
 
 // MumbleAsync calls comments.Talk.Mumble and returns its future.
-func (guestTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.CallAsync(ctx, importTalk_Mumble, req, new(comments.Word))
+func (c *guestTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.Async(ctx, &methodTalk_Mumble, c.client, req, new(comments.Word))
 }
 
 // Speak calls comments.Talk.Speak.
-func (guestTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := guest.Call(ctx, importTalk_Speak, req, resp); err != nil {
+	if err := methodTalk_Speak.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// SpeakInto calls comments.Talk.Speak into resp.
+func (c *guestTalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return methodTalk_Speak.CallInto(ctx, c.client, req, resp)
+}
+
 // SpeakAsync calls comments.Talk.Speak and returns its future.
-func (guestTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.CallAsync(ctx, importTalk_Speak, req, new(comments.Word))
+func (c *guestTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return guest.Async(ctx, &methodTalk_Speak, c.client, req, new(comments.Word))
 }
 
 // ServeTalk serves impl as the service comments.Talk to the other guests of
@@ -187,10 +225,15 @@ type locatedTalkClient struct {
 // Say calls comments.Talk.Say.
 func (c locatedTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.SayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SayInto calls comments.Talk.Say into resp.
+func (c locatedTalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // SayAsync calls comments.Talk.Say and returns its future.
@@ -201,10 +244,15 @@ func (c locatedTalkClient) SayAsync(ctx context.Context, req *comments.Word) *fu
 // Whisper calls comments.Talk.Whisper.
 func (c locatedTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.WhisperInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WhisperInto calls comments.Talk.Whisper into resp.
+func (c locatedTalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // WhisperAsync calls comments.Talk.Whisper and returns its future.
@@ -215,10 +263,15 @@ func (c locatedTalkClient) WhisperAsync(ctx context.Context, req *comments.Word)
 // Shout calls comments.Talk.Shout.
 func (c locatedTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+	if err := c.ShoutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ShoutInto calls comments.Talk.Shout into resp.
+func (c locatedTalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.remote.Call(ctx, 2, req, resp)
 }
 
 // ShoutAsync calls comments.Talk.Shout and returns its future.
@@ -229,10 +282,15 @@ func (c locatedTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *
 // Mumble calls comments.Talk.Mumble.
 func (c locatedTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+	if err := c.MumbleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MumbleInto calls comments.Talk.Mumble into resp.
+func (c locatedTalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.remote.Call(ctx, 3, req, resp)
 }
 
 // MumbleAsync calls comments.Talk.Mumble and returns its future.
@@ -243,10 +301,15 @@ func (c locatedTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) 
 // Speak calls comments.Talk.Speak.
 func (c locatedTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+	if err := c.SpeakInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SpeakInto calls comments.Talk.Speak into resp.
+func (c locatedTalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.remote.Call(ctx, 4, req, resp)
 }
 
 // SpeakAsync calls comments.Talk.Speak and returns its future.

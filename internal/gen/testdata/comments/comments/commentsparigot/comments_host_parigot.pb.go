@@ -19,6 +19,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -65,16 +66,22 @@ func DescribeTalk() pluginsdk.Service {
 }
 
 // RegisterTalk registers impl with e as the service comments.Talk. It fails
-// when impl is nil.
-func RegisterTalk(ctx context.Context, e eng.Engine, impl TalkImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterTalk(ctx context.Context, e eng.Engine, impl TalkImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeTalk()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeTalk_Say(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Talk_Say_FullName, impl, TalkImpl.Say)
 	service.Methods[1].Bridge = bridgeTalk_Whisper(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Talk_Whisper_FullName, impl, TalkImpl.Whisper)
 	service.Methods[2].Bridge = bridgeTalk_Shout(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Talk_Shout_FullName, impl, TalkImpl.Shout)
 	service.Methods[3].Bridge = bridgeTalk_Mumble(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Talk_Mumble_FullName, impl, TalkImpl.Mumble)
 	service.Methods[4].Bridge = bridgeTalk_Speak(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[4].Borrowing = pluginsdk.Borrow(Talk_Speak_FullName, impl, TalkImpl.Speak)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeTalk_Say returns the host function of comments.Talk.Say.
@@ -133,10 +140,15 @@ type localTalkClient struct {
 // Say calls comments.Talk.Say.
 func (c localTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := pluginsdk.CallLocal(ctx, Talk_Say_FullName, c.impl, TalkImpl.Say, req, resp); err != nil {
+	if err := c.SayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SayInto calls comments.Talk.Say into resp.
+func (c localTalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return pluginsdk.CallLocal(ctx, Talk_Say_FullName, c.impl, TalkImpl.Say, req, resp)
 }
 
 // SayAsync calls comments.Talk.Say on a goroutine of its own and returns its
@@ -148,10 +160,15 @@ func (c localTalkClient) SayAsync(ctx context.Context, req *comments.Word) *futu
 // Whisper calls comments.Talk.Whisper.
 func (c localTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := pluginsdk.CallLocal(ctx, Talk_Whisper_FullName, c.impl, TalkImpl.Whisper, req, resp); err != nil {
+	if err := c.WhisperInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WhisperInto calls comments.Talk.Whisper into resp.
+func (c localTalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return pluginsdk.CallLocal(ctx, Talk_Whisper_FullName, c.impl, TalkImpl.Whisper, req, resp)
 }
 
 // WhisperAsync calls comments.Talk.Whisper on a goroutine of its own and
@@ -163,10 +180,15 @@ func (c localTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *
 // Shout calls comments.Talk.Shout.
 func (c localTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := pluginsdk.CallLocal(ctx, Talk_Shout_FullName, c.impl, TalkImpl.Shout, req, resp); err != nil {
+	if err := c.ShoutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ShoutInto calls comments.Talk.Shout into resp.
+func (c localTalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return pluginsdk.CallLocal(ctx, Talk_Shout_FullName, c.impl, TalkImpl.Shout, req, resp)
 }
 
 // ShoutAsync calls comments.Talk.Shout on a goroutine of its own and returns
@@ -178,10 +200,15 @@ func (c localTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *fu
 // Mumble calls comments.Talk.Mumble.
 func (c localTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := pluginsdk.CallLocal(ctx, Talk_Mumble_FullName, c.impl, TalkImpl.Mumble, req, resp); err != nil {
+	if err := c.MumbleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MumbleInto calls comments.Talk.Mumble into resp.
+func (c localTalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return pluginsdk.CallLocal(ctx, Talk_Mumble_FullName, c.impl, TalkImpl.Mumble, req, resp)
 }
 
 // MumbleAsync calls comments.Talk.Mumble on a goroutine of its own and returns
@@ -193,10 +220,15 @@ func (c localTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *f
 // Speak calls comments.Talk.Speak.
 func (c localTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := pluginsdk.CallLocal(ctx, Talk_Speak_FullName, c.impl, TalkImpl.Speak, req, resp); err != nil {
+	if err := c.SpeakInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SpeakInto calls comments.Talk.Speak into resp.
+func (c localTalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return pluginsdk.CallLocal(ctx, Talk_Speak_FullName, c.impl, TalkImpl.Speak, req, resp)
 }
 
 // SpeakAsync calls comments.Talk.Speak on a goroutine of its own and returns
@@ -219,10 +251,16 @@ type hostTalkClient struct {
 // Say calls comments.Talk.Say.
 func (c hostTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Say", req, resp); err != nil {
+	if err := c.SayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SayInto calls comments.Talk.Say into resp.
+func (c hostTalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Say", req, resp)
 }
 
 // SayAsync calls comments.Talk.Say on a goroutine of its own and returns its
@@ -234,10 +272,16 @@ func (c hostTalkClient) SayAsync(ctx context.Context, req *comments.Word) *futur
 // Whisper calls comments.Talk.Whisper.
 func (c hostTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Whisper", req, resp); err != nil {
+	if err := c.WhisperInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WhisperInto calls comments.Talk.Whisper into resp.
+func (c hostTalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Whisper", req, resp)
 }
 
 // WhisperAsync calls comments.Talk.Whisper on a goroutine of its own and
@@ -249,10 +293,16 @@ func (c hostTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *f
 // Shout calls comments.Talk.Shout.
 func (c hostTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Shout", req, resp); err != nil {
+	if err := c.ShoutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ShoutInto calls comments.Talk.Shout into resp.
+func (c hostTalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Shout", req, resp)
 }
 
 // ShoutAsync calls comments.Talk.Shout on a goroutine of its own and returns
@@ -264,10 +314,16 @@ func (c hostTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *fut
 // Mumble calls comments.Talk.Mumble.
 func (c hostTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Mumble", req, resp); err != nil {
+	if err := c.MumbleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MumbleInto calls comments.Talk.Mumble into resp.
+func (c hostTalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Mumble", req, resp)
 }
 
 // MumbleAsync calls comments.Talk.Mumble on a goroutine of its own and returns
@@ -279,10 +335,16 @@ func (c hostTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *fu
 // Speak calls comments.Talk.Speak.
 func (c hostTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.dispatcher.Dispatch(ctx, TalkServiceName, "Speak", req, resp); err != nil {
+	if err := c.SpeakInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SpeakInto calls comments.Talk.Speak into resp.
+func (c hostTalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Speak", req, resp)
 }
 
 // SpeakAsync calls comments.Talk.Speak on a goroutine of its own and returns

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSvc_Call = guest.Method{Import: importSvc_Call}
+
 // NewSvcClient returns a client of constrained_names.n4.Svc that calls the
 // host. A guest that links it runs only in a host that has the module
-// "constrained_names.n4.Svc".
-func NewSvcClient() SvcClient {
-	return guestSvcClient{}
+// "constrained_names.n4.Svc". With [guest.Borrowed] responses are good until
+// the next call.
+func NewSvcClient(opts ...guest.ClientOption) SvcClient {
+	return &guestSvcClient{client: guest.NewClient(opts...)}
 }
 
 // guestSvcClient is the client that NewSvcClient returns.
-type guestSvcClient struct{}
+type guestSvcClient struct {
+	client guest.Client
+}
 
 // Call calls constrained_names.n4.Svc.Call.
-func (guestSvcClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestSvcClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importSvc_Call, req, resp); err != nil {
+	if err := methodSvc_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls constrained_names.n4.Svc.Call into resp.
+func (c *guestSvcClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodSvc_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls constrained_names.n4.Svc.Call and returns its future.
-func (guestSvcClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importSvc_Call, req, new(words.Word))
+func (c *guestSvcClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodSvc_Call, c.client, req, new(words.Word))
 }
 
 // ServeSvc serves impl as the service constrained_names.n4.Svc to the other
@@ -85,10 +95,15 @@ type locatedSvcClient struct {
 // Call calls constrained_names.n4.Svc.Call.
 func (c locatedSvcClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls constrained_names.n4.Svc.Call into resp.
+func (c locatedSvcClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls constrained_names.n4.Svc.Call and returns its future.

@@ -26,54 +26,74 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importFresh_Keep(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFresh_Keep = guest.Method{Import: importFresh_Keep}
+
 // importFresh_Drop is the host's function for deprecated.Fresh.Drop.
 //
 //go:wasmimport deprecated.Fresh Drop
 //go:noescape
 func importFresh_Drop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFresh_Drop = guest.Method{Import: importFresh_Drop}
+
 // NewFreshClient returns a client of deprecated.Fresh that calls the host. A
 // guest that links it runs only in a host that has the module
-// "deprecated.Fresh".
-func NewFreshClient() FreshClient {
-	return guestFreshClient{}
+// "deprecated.Fresh". With [guest.Borrowed] responses are good until the next
+// call.
+func NewFreshClient(opts ...guest.ClientOption) FreshClient {
+	return &guestFreshClient{client: guest.NewClient(opts...)}
 }
 
 // guestFreshClient is the client that NewFreshClient returns.
-type guestFreshClient struct{}
+type guestFreshClient struct {
+	client guest.Client
+}
 
 // Keep calls deprecated.Fresh.Keep.
-func (guestFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c *guestFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := guest.Call(ctx, importFresh_Keep, req, resp); err != nil {
+	if err := methodFresh_Keep.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// KeepInto calls deprecated.Fresh.Keep into resp.
+func (c *guestFreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return methodFresh_Keep.CallInto(ctx, c.client, req, resp)
+}
+
 // KeepAsync calls deprecated.Fresh.Keep and returns its future.
-func (guestFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return guest.CallAsync(ctx, importFresh_Keep, req, new(deprecated.Word))
+func (c *guestFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.Async(ctx, &methodFresh_Keep, c.client, req, new(deprecated.Word))
 }
 
 // Drop calls deprecated.Fresh.Drop.
 //
 // Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
 // deprecated/deprecated.proto.
-func (guestFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c *guestFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := guest.Call(ctx, importFresh_Drop, req, resp); err != nil {
+	if err := methodFresh_Drop.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DropInto calls deprecated.Fresh.Drop into resp.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c *guestFreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return methodFresh_Drop.CallInto(ctx, c.client, req, resp)
 }
 
 // DropAsync calls deprecated.Fresh.Drop and returns its future.
 //
 // Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
 // deprecated/deprecated.proto.
-func (guestFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return guest.CallAsync(ctx, importFresh_Drop, req, new(deprecated.Word))
+func (c *guestFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.Async(ctx, &methodFresh_Drop, c.client, req, new(deprecated.Word))
 }
 
 // ServeFresh serves impl as the service deprecated.Fresh to the other guests
@@ -115,10 +135,15 @@ type locatedFreshClient struct {
 // Keep calls deprecated.Fresh.Keep.
 func (c locatedFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.KeepInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// KeepInto calls deprecated.Fresh.Keep into resp.
+func (c locatedFreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // KeepAsync calls deprecated.Fresh.Keep and returns its future.
@@ -132,10 +157,18 @@ func (c locatedFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word)
 // deprecated/deprecated.proto.
 func (c locatedFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.DropInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DropInto calls deprecated.Fresh.Drop into resp.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c locatedFreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // DropAsync calls deprecated.Fresh.Drop and returns its future.
@@ -152,37 +185,50 @@ func (c locatedFreshClient) DropAsync(ctx context.Context, req *deprecated.Word)
 //go:noescape
 func importStale_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodStale_Call = guest.Method{Import: importStale_Call}
+
 // NewStaleClient returns a client of deprecated.Stale that calls the host. A
 // guest that links it runs only in a host that has the module
-// "deprecated.Stale".
+// "deprecated.Stale". With [guest.Borrowed] responses are good until the next
+// call.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
-func NewStaleClient() StaleClient {
-	return guestStaleClient{}
+func NewStaleClient(opts ...guest.ClientOption) StaleClient {
+	return &guestStaleClient{client: guest.NewClient(opts...)}
 }
 
 // guestStaleClient is the client that NewStaleClient returns.
-type guestStaleClient struct{}
+type guestStaleClient struct {
+	client guest.Client
+}
 
 // Call calls deprecated.Stale.Call.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
-func (guestStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c *guestStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := guest.Call(ctx, importStale_Call, req, resp); err != nil {
+	if err := methodStale_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls deprecated.Stale.Call into resp.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c *guestStaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return methodStale_Call.CallInto(ctx, c.client, req, resp)
 }
 
 // CallAsync calls deprecated.Stale.Call and returns its future.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
-func (guestStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return guest.CallAsync(ctx, importStale_Call, req, new(deprecated.Word))
+func (c *guestStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.Async(ctx, &methodStale_Call, c.client, req, new(deprecated.Word))
 }
 
 // ServeStale serves impl as the service deprecated.Stale to the other guests
@@ -229,10 +275,18 @@ type locatedStaleClient struct {
 // deprecated/deprecated.proto.
 func (c locatedStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls deprecated.Stale.Call into resp.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c locatedStaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls deprecated.Stale.Call and returns its future.

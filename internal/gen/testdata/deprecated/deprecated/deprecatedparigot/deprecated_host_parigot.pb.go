@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -44,13 +45,16 @@ func DescribeFresh() pluginsdk.Service {
 }
 
 // RegisterFresh registers impl with e as the service deprecated.Fresh. It
-// fails when impl is nil.
-func RegisterFresh(ctx context.Context, e eng.Engine, impl FreshImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterFresh(ctx context.Context, e eng.Engine, impl FreshImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeFresh()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeFresh_Keep(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Fresh_Keep_FullName, impl, FreshImpl.Keep)
 	service.Methods[1].Bridge = bridgeFresh_Drop(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Fresh_Drop_FullName, impl, FreshImpl.Drop)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeFresh_Keep returns the host function of deprecated.Fresh.Keep.
@@ -85,10 +89,15 @@ type localFreshClient struct {
 // Keep calls deprecated.Fresh.Keep.
 func (c localFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := pluginsdk.CallLocal(ctx, Fresh_Keep_FullName, c.impl, FreshImpl.Keep, req, resp); err != nil {
+	if err := c.KeepInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// KeepInto calls deprecated.Fresh.Keep into resp.
+func (c localFreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return pluginsdk.CallLocal(ctx, Fresh_Keep_FullName, c.impl, FreshImpl.Keep, req, resp)
 }
 
 // KeepAsync calls deprecated.Fresh.Keep on a goroutine of its own and returns
@@ -103,10 +112,18 @@ func (c localFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *
 // deprecated/deprecated.proto.
 func (c localFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := pluginsdk.CallLocal(ctx, Fresh_Drop_FullName, c.impl, FreshImpl.Drop, req, resp); err != nil {
+	if err := c.DropInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DropInto calls deprecated.Fresh.Drop into resp.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c localFreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return pluginsdk.CallLocal(ctx, Fresh_Drop_FullName, c.impl, FreshImpl.Drop, req, resp)
 }
 
 // DropAsync calls deprecated.Fresh.Drop on a goroutine of its own and returns
@@ -132,10 +149,16 @@ type hostFreshClient struct {
 // Keep calls deprecated.Fresh.Keep.
 func (c hostFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.dispatcher.Dispatch(ctx, FreshServiceName, "Keep", req, resp); err != nil {
+	if err := c.KeepInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// KeepInto calls deprecated.Fresh.Keep into resp.
+func (c hostFreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, FreshServiceName, "Keep", req, resp)
 }
 
 // KeepAsync calls deprecated.Fresh.Keep on a goroutine of its own and returns
@@ -150,10 +173,19 @@ func (c hostFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *f
 // deprecated/deprecated.proto.
 func (c hostFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.dispatcher.Dispatch(ctx, FreshServiceName, "Drop", req, resp); err != nil {
+	if err := c.DropInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DropInto calls deprecated.Fresh.Drop into resp.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c hostFreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, FreshServiceName, "Drop", req, resp)
 }
 
 // DropAsync calls deprecated.Fresh.Drop on a goroutine of its own and returns
@@ -187,15 +219,17 @@ func DescribeStale() pluginsdk.Service {
 }
 
 // RegisterStale registers impl with e as the service deprecated.Stale. It
-// fails when impl is nil.
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
-func RegisterStale(ctx context.Context, e eng.Engine, impl StaleImpl) error {
+func RegisterStale(ctx context.Context, e eng.Engine, impl StaleImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeStale()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeStale_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Stale_Call_FullName, impl, StaleImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeStale_Call returns the host function of deprecated.Stale.Call.
@@ -228,10 +262,18 @@ type localStaleClient struct {
 // deprecated/deprecated.proto.
 func (c localStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := pluginsdk.CallLocal(ctx, Stale_Call_FullName, c.impl, StaleImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls deprecated.Stale.Call into resp.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c localStaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return pluginsdk.CallLocal(ctx, Stale_Call_FullName, c.impl, StaleImpl.Call, req, resp)
 }
 
 // CallAsync calls deprecated.Stale.Call on a goroutine of its own and returns
@@ -263,10 +305,19 @@ type hostStaleClient struct {
 // deprecated/deprecated.proto.
 func (c hostStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.dispatcher.Dispatch(ctx, StaleServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls deprecated.Stale.Call into resp.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c hostStaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, StaleServiceName, "Call", req, resp)
 }
 
 // CallAsync calls deprecated.Stale.Call on a goroutine of its own and returns

@@ -63,6 +63,9 @@ type FreshClient interface {
 	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 	// KeepAsync is Keep without the wait: it returns the future of the response.
 	KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// KeepInto is Keep into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 	// Drop goes.
 	//
 	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
@@ -73,6 +76,12 @@ type FreshClient interface {
 	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
 	// deprecated/deprecated.proto.
 	DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// DropInto is Drop into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+	// deprecated/deprecated.proto.
+	DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
 // FreshServer is what an implementation of the service deprecated.Fresh in a
@@ -154,6 +163,12 @@ type StaleClient interface {
 	// Deprecated: the service deprecated.Stale is marked as deprecated in
 	// deprecated/deprecated.proto.
 	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the service deprecated.Stale is marked as deprecated in
+	// deprecated/deprecated.proto.
+	CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
 // StaleServer is what an implementation of the service deprecated.Stale in a

@@ -26,34 +26,46 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importWhole_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWhole_Call = guest.Method{Import: importWhole_Call}
+
 // NewWholeClient returns a client of deprecated.Whole that calls the host. A
 // guest that links it runs only in a host that has the module
-// "deprecated.Whole".
+// "deprecated.Whole". With [guest.Borrowed] responses are good until the next
+// call.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
-func NewWholeClient() WholeClient {
-	return guestWholeClient{}
+func NewWholeClient(opts ...guest.ClientOption) WholeClient {
+	return &guestWholeClient{client: guest.NewClient(opts...)}
 }
 
 // guestWholeClient is the client that NewWholeClient returns.
-type guestWholeClient struct{}
+type guestWholeClient struct {
+	client guest.Client
+}
 
 // Call calls deprecated.Whole.Call.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (guestWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c *guestWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := guest.Call(ctx, importWhole_Call, req, resp); err != nil {
+	if err := methodWhole_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls deprecated.Whole.Call into resp.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c *guestWholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return methodWhole_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls deprecated.Whole.Call and returns its future.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (guestWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return guest.CallAsync(ctx, importWhole_Call, req, new(deprecated.Word))
+func (c *guestWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return guest.Async(ctx, &methodWhole_Call, c.client, req, new(deprecated.Word))
 }
 
 // ServeWhole serves impl as the service deprecated.Whole to the other guests
@@ -97,10 +109,17 @@ type locatedWholeClient struct {
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func (c locatedWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls deprecated.Whole.Call into resp.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c locatedWholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls deprecated.Whole.Call and returns its future.

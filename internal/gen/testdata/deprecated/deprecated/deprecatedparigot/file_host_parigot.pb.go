@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -41,14 +42,16 @@ func DescribeWhole() pluginsdk.Service {
 }
 
 // RegisterWhole registers impl with e as the service deprecated.Whole. It
-// fails when impl is nil.
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
-func RegisterWhole(ctx context.Context, e eng.Engine, impl WholeImpl) error {
+func RegisterWhole(ctx context.Context, e eng.Engine, impl WholeImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeWhole()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeWhole_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Whole_Call_FullName, impl, WholeImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeWhole_Call returns the host function of deprecated.Whole.Call.
@@ -79,10 +82,17 @@ type localWholeClient struct {
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func (c localWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := pluginsdk.CallLocal(ctx, Whole_Call_FullName, c.impl, WholeImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls deprecated.Whole.Call into resp.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c localWholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return pluginsdk.CallLocal(ctx, Whole_Call_FullName, c.impl, WholeImpl.Call, req, resp)
 }
 
 // CallAsync calls deprecated.Whole.Call on a goroutine of its own and returns
@@ -111,10 +121,18 @@ type hostWholeClient struct {
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func (c hostWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.dispatcher.Dispatch(ctx, WholeServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls deprecated.Whole.Call into resp.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c hostWholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WholeServiceName, "Call", req, resp)
 }
 
 // CallAsync calls deprecated.Whole.Call on a goroutine of its own and returns

@@ -64,6 +64,11 @@ type WholeClient interface {
 	//
 	// Deprecated: the file deprecated/file.proto is marked as deprecated.
 	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the file deprecated/file.proto is marked as deprecated.
+	CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
 // WholeServer is what an implementation of the service deprecated.Whole in a

@@ -31,47 +31,64 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importRun_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodRun_Call = guest.Method{Import: importRun_Call}
+
 // importRun_Block is the host's function for directives.Run.Block.
 //
 //go:wasmimport directives.Run Block
 //go:noescape
 func importRun_Block(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodRun_Block = guest.Method{Import: importRun_Block}
+
 // NewRunClient returns a client of directives.Run that calls the host. A guest
-// that links it runs only in a host that has the module "directives.Run".
-func NewRunClient() RunClient {
-	return guestRunClient{}
+// that links it runs only in a host that has the module "directives.Run". With
+// [guest.Borrowed] responses are good until the next call.
+func NewRunClient(opts ...guest.ClientOption) RunClient {
+	return &guestRunClient{client: guest.NewClient(opts...)}
 }
 
 // guestRunClient is the client that NewRunClient returns.
-type guestRunClient struct{}
+type guestRunClient struct {
+	client guest.Client
+}
 
 // Call calls directives.Run.Call.
-func (guestRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importRun_Call, req, resp); err != nil {
+	if err := methodRun_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls directives.Run.Call into resp.
+func (c *guestRunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodRun_Call.CallInto(ctx, c.client, req, resp)
 }
 
 // CallAsync calls directives.Run.Call and returns its future.
-func (guestRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importRun_Call, req, new(words.Word))
+func (c *guestRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodRun_Call, c.client, req, new(words.Word))
 }
 
 // Block calls directives.Run.Block.
-func (guestRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importRun_Block, req, resp); err != nil {
+	if err := methodRun_Block.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// BlockInto calls directives.Run.Block into resp.
+func (c *guestRunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodRun_Block.CallInto(ctx, c.client, req, resp)
+}
+
 // BlockAsync calls directives.Run.Block and returns its future.
-func (guestRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importRun_Block, req, new(words.Word))
+func (c *guestRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodRun_Block, c.client, req, new(words.Word))
 }
 
 // ServeRun serves impl as the service directives.Run to the other guests of
@@ -113,10 +130,15 @@ type locatedRunClient struct {
 // Call calls directives.Run.Call.
 func (c locatedRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls directives.Run.Call into resp.
+func (c locatedRunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls directives.Run.Call and returns its future.
@@ -127,10 +149,15 @@ func (c locatedRunClient) CallAsync(ctx context.Context, req *words.Word) *futur
 // Block calls directives.Run.Block.
 func (c locatedRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.BlockInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BlockInto calls directives.Run.Block into resp.
+func (c locatedRunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // BlockAsync calls directives.Run.Block and returns its future.

@@ -17,6 +17,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -48,13 +49,16 @@ func DescribeRun() pluginsdk.Service {
 }
 
 // RegisterRun registers impl with e as the service directives.Run. It fails
-// when impl is nil.
-func RegisterRun(ctx context.Context, e eng.Engine, impl RunImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterRun(ctx context.Context, e eng.Engine, impl RunImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeRun()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeRun_Call(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Run_Call_FullName, impl, RunImpl.Call)
 	service.Methods[1].Bridge = bridgeRun_Block(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Run_Block_FullName, impl, RunImpl.Block)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeRun_Call returns the host function of directives.Run.Call.
@@ -89,10 +93,15 @@ type localRunClient struct {
 // Call calls directives.Run.Call.
 func (c localRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Run_Call_FullName, c.impl, RunImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls directives.Run.Call into resp.
+func (c localRunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Run_Call_FullName, c.impl, RunImpl.Call, req, resp)
 }
 
 // CallAsync calls directives.Run.Call on a goroutine of its own and returns
@@ -104,10 +113,15 @@ func (c localRunClient) CallAsync(ctx context.Context, req *words.Word) *future.
 // Block calls directives.Run.Block.
 func (c localRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Run_Block_FullName, c.impl, RunImpl.Block, req, resp); err != nil {
+	if err := c.BlockInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BlockInto calls directives.Run.Block into resp.
+func (c localRunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Run_Block_FullName, c.impl, RunImpl.Block, req, resp)
 }
 
 // BlockAsync calls directives.Run.Block on a goroutine of its own and returns
@@ -130,10 +144,16 @@ type hostRunClient struct {
 // Call calls directives.Run.Call.
 func (c hostRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, RunServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls directives.Run.Call into resp.
+func (c hostRunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, RunServiceName, "Call", req, resp)
 }
 
 // CallAsync calls directives.Run.Call on a goroutine of its own and returns
@@ -145,10 +165,16 @@ func (c hostRunClient) CallAsync(ctx context.Context, req *words.Word) *future.M
 // Block calls directives.Run.Block.
 func (c hostRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, RunServiceName, "Block", req, resp); err != nil {
+	if err := c.BlockInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BlockInto calls directives.Run.Block into resp.
+func (c hostRunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, RunServiceName, "Block", req, resp)
 }
 
 // BlockAsync calls directives.Run.Block on a goroutine of its own and returns

@@ -79,11 +79,17 @@ type RunClient interface {
 	Call(ctx context.Context, req *words.Word) (*words.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// go: build x
 	// go:embed secret
 	Block(ctx context.Context, req *words.Word) (*words.Word, error)
 	// BlockAsync is Block without the wait: it returns the future of the response.
 	BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// BlockInto is Block into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error
 }
 
 // RunServer is what an implementation of the service directives.Run in a guest

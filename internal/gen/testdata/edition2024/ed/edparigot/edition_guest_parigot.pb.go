@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importEditor_Edit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodEditor_Edit = guest.Method{Import: importEditor_Edit}
+
 // NewEditorClient returns a client of edition2024.Editor that calls the host.
 // A guest that links it runs only in a host that has the module
-// "edition2024.Editor".
-func NewEditorClient() EditorClient {
-	return guestEditorClient{}
+// "edition2024.Editor". With [guest.Borrowed] responses are good until the
+// next call.
+func NewEditorClient(opts ...guest.ClientOption) EditorClient {
+	return &guestEditorClient{client: guest.NewClient(opts...)}
 }
 
 // guestEditorClient is the client that NewEditorClient returns.
-type guestEditorClient struct{}
+type guestEditorClient struct {
+	client guest.Client
+}
 
 // Edit calls edition2024.Editor.Edit.
-func (guestEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+func (c *guestEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
 	resp := new(ed.EditResponse)
-	if err := guest.Call(ctx, importEditor_Edit, req, resp); err != nil {
+	if err := methodEditor_Edit.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// EditInto calls edition2024.Editor.Edit into resp.
+func (c *guestEditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
+	return methodEditor_Edit.CallInto(ctx, c.client, req, resp)
+}
+
 // EditAsync calls edition2024.Editor.Edit and returns its future.
-func (guestEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
-	return guest.CallAsync(ctx, importEditor_Edit, req, new(ed.EditResponse))
+func (c *guestEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+	return guest.Async(ctx, &methodEditor_Edit, c.client, req, new(ed.EditResponse))
 }
 
 // ServeEditor serves impl as the service edition2024.Editor to the other
@@ -85,10 +95,15 @@ type locatedEditorClient struct {
 // Edit calls edition2024.Editor.Edit.
 func (c locatedEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
 	resp := new(ed.EditResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.EditInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EditInto calls edition2024.Editor.Edit into resp.
+func (c locatedEditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // EditAsync calls edition2024.Editor.Edit and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeEditor() pluginsdk.Service {
 }
 
 // RegisterEditor registers impl with e as the service edition2024.Editor. It
-// fails when impl is nil.
-func RegisterEditor(ctx context.Context, e eng.Engine, impl EditorImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterEditor(ctx context.Context, e eng.Engine, impl EditorImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeEditor()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeEditor_Edit(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Editor_Edit_FullName, impl, EditorImpl.Edit)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeEditor_Edit returns the host function of edition2024.Editor.Edit.
@@ -70,10 +73,15 @@ type localEditorClient struct {
 // Edit calls edition2024.Editor.Edit.
 func (c localEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
 	resp := new(ed.EditResponse)
-	if err := pluginsdk.CallLocal(ctx, Editor_Edit_FullName, c.impl, EditorImpl.Edit, req, resp); err != nil {
+	if err := c.EditInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EditInto calls edition2024.Editor.Edit into resp.
+func (c localEditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
+	return pluginsdk.CallLocal(ctx, Editor_Edit_FullName, c.impl, EditorImpl.Edit, req, resp)
 }
 
 // EditAsync calls edition2024.Editor.Edit on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostEditorClient struct {
 // Edit calls edition2024.Editor.Edit.
 func (c hostEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
 	resp := new(ed.EditResponse)
-	if err := c.dispatcher.Dispatch(ctx, EditorServiceName, "Edit", req, resp); err != nil {
+	if err := c.EditInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EditInto calls edition2024.Editor.Edit into resp.
+func (c hostEditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, EditorServiceName, "Edit", req, resp)
 }
 
 // EditAsync calls edition2024.Editor.Edit on a goroutine of its own and

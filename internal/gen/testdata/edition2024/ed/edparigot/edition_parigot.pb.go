@@ -47,6 +47,9 @@ type EditorClient interface {
 	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
 	// EditAsync is Edit without the wait: it returns the future of the response.
 	EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error]
+	// EditInto is Edit into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error
 }
 
 // EditorServer is what an implementation of the service edition2024.Editor in

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importNothing_Happens(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodNothing_Happens = guest.Method{Import: importNothing_Happens}
+
 // NewNothingClient returns a client of empty_messages.Nothing that calls the
 // host. A guest that links it runs only in a host that has the module
-// "empty_messages.Nothing".
-func NewNothingClient() NothingClient {
-	return guestNothingClient{}
+// "empty_messages.Nothing". With [guest.Borrowed] responses are good until the
+// next call.
+func NewNothingClient(opts ...guest.ClientOption) NothingClient {
+	return &guestNothingClient{client: guest.NewClient(opts...)}
 }
 
 // guestNothingClient is the client that NewNothingClient returns.
-type guestNothingClient struct{}
+type guestNothingClient struct {
+	client guest.Client
+}
 
 // Happens calls empty_messages.Nothing.Happens.
-func (guestNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+func (c *guestNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
 	resp := new(empty.HappensResponse)
-	if err := guest.Call(ctx, importNothing_Happens, req, resp); err != nil {
+	if err := methodNothing_Happens.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// HappensInto calls empty_messages.Nothing.Happens into resp.
+func (c *guestNothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
+	return methodNothing_Happens.CallInto(ctx, c.client, req, resp)
+}
+
 // HappensAsync calls empty_messages.Nothing.Happens and returns its future.
-func (guestNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
-	return guest.CallAsync(ctx, importNothing_Happens, req, new(empty.HappensResponse))
+func (c *guestNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+	return guest.Async(ctx, &methodNothing_Happens, c.client, req, new(empty.HappensResponse))
 }
 
 // ServeNothing serves impl as the service empty_messages.Nothing to the other
@@ -85,10 +95,15 @@ type locatedNothingClient struct {
 // Happens calls empty_messages.Nothing.Happens.
 func (c locatedNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
 	resp := new(empty.HappensResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.HappensInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HappensInto calls empty_messages.Nothing.Happens into resp.
+func (c locatedNothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // HappensAsync calls empty_messages.Nothing.Happens and returns its future.

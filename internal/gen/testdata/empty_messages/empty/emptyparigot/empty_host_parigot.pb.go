@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeNothing() pluginsdk.Service {
 }
 
 // RegisterNothing registers impl with e as the service empty_messages.Nothing.
-// It fails when impl is nil.
-func RegisterNothing(ctx context.Context, e eng.Engine, impl NothingImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterNothing(ctx context.Context, e eng.Engine, impl NothingImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeNothing()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeNothing_Happens(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Nothing_Happens_FullName, impl, NothingImpl.Happens)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeNothing_Happens returns the host function of empty_messages.Nothing.Happens.
@@ -71,10 +74,15 @@ type localNothingClient struct {
 // Happens calls empty_messages.Nothing.Happens.
 func (c localNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
 	resp := new(empty.HappensResponse)
-	if err := pluginsdk.CallLocal(ctx, Nothing_Happens_FullName, c.impl, NothingImpl.Happens, req, resp); err != nil {
+	if err := c.HappensInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HappensInto calls empty_messages.Nothing.Happens into resp.
+func (c localNothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
+	return pluginsdk.CallLocal(ctx, Nothing_Happens_FullName, c.impl, NothingImpl.Happens, req, resp)
 }
 
 // HappensAsync calls empty_messages.Nothing.Happens on a goroutine of its own
@@ -97,10 +105,16 @@ type hostNothingClient struct {
 // Happens calls empty_messages.Nothing.Happens.
 func (c hostNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
 	resp := new(empty.HappensResponse)
-	if err := c.dispatcher.Dispatch(ctx, NothingServiceName, "Happens", req, resp); err != nil {
+	if err := c.HappensInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HappensInto calls empty_messages.Nothing.Happens into resp.
+func (c hostNothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, NothingServiceName, "Happens", req, resp)
 }
 
 // HappensAsync calls empty_messages.Nothing.Happens on a goroutine of its own

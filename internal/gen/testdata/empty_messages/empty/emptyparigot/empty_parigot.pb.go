@@ -48,6 +48,9 @@ type NothingClient interface {
 	// HappensAsync is Happens without the wait: it returns the future of the
 	// response.
 	HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
+	// HappensInto is Happens into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error
 }
 
 // NothingServer is what an implementation of the service

@@ -19,13 +19,16 @@ const _ = guest.IsAtLeastVersion0_1_0
 
 // NewIdleClient returns a client of empty_service.Idle that calls the host. A
 // guest that links it runs only in a host that has the module
-// "empty_service.Idle".
-func NewIdleClient() IdleClient {
-	return guestIdleClient{}
+// "empty_service.Idle". With [guest.Borrowed] responses are good until the
+// next call.
+func NewIdleClient(opts ...guest.ClientOption) IdleClient {
+	return &guestIdleClient{client: guest.NewClient(opts...)}
 }
 
 // guestIdleClient is the client that NewIdleClient returns.
-type guestIdleClient struct{}
+type guestIdleClient struct {
+	client guest.Client
+}
 
 // ServeIdle serves impl as the service empty_service.Idle to the other guests
 // of its engine, once the services whose full names are in requires have

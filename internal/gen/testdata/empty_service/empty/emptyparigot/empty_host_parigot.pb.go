@@ -28,11 +28,12 @@ func DescribeIdle() pluginsdk.Service {
 }
 
 // RegisterIdle registers impl with e as the service empty_service.Idle. It
-// fails when impl is nil.
-func RegisterIdle(ctx context.Context, e eng.Engine, impl IdleImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterIdle(ctx context.Context, e eng.Engine, impl IdleImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeIdle()
 	service.Impl = impl
-	return pluginsdk.RegisterService(ctx, e, service)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // NewLocalIdleClient returns a client of empty_service.Idle that calls impl in

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSvc_Call = guest.Method{Import: importSvc_Call}
+
 // NewSvcClient returns a client of file_names.dot.Svc that calls the host. A
 // guest that links it runs only in a host that has the module
-// "file_names.dot.Svc".
-func NewSvcClient() SvcClient {
-	return guestSvcClient{}
+// "file_names.dot.Svc". With [guest.Borrowed] responses are good until the
+// next call.
+func NewSvcClient(opts ...guest.ClientOption) SvcClient {
+	return &guestSvcClient{client: guest.NewClient(opts...)}
 }
 
 // guestSvcClient is the client that NewSvcClient returns.
-type guestSvcClient struct{}
+type guestSvcClient struct {
+	client guest.Client
+}
 
 // Call calls file_names.dot.Svc.Call.
-func (guestSvcClient) Call(ctx context.Context, req *dot.Word) (*dot.Word, error) {
+func (c *guestSvcClient) Call(ctx context.Context, req *dot.Word) (*dot.Word, error) {
 	resp := new(dot.Word)
-	if err := guest.Call(ctx, importSvc_Call, req, resp); err != nil {
+	if err := methodSvc_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls file_names.dot.Svc.Call into resp.
+func (c *guestSvcClient) CallInto(ctx context.Context, req *dot.Word, resp *dot.Word) error {
+	return methodSvc_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls file_names.dot.Svc.Call and returns its future.
-func (guestSvcClient) CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error] {
-	return guest.CallAsync(ctx, importSvc_Call, req, new(dot.Word))
+func (c *guestSvcClient) CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error] {
+	return guest.Async(ctx, &methodSvc_Call, c.client, req, new(dot.Word))
 }
 
 // ServeSvc serves impl as the service file_names.dot.Svc to the other guests
@@ -85,10 +95,15 @@ type locatedSvcClient struct {
 // Call calls file_names.dot.Svc.Call.
 func (c locatedSvcClient) Call(ctx context.Context, req *dot.Word) (*dot.Word, error) {
 	resp := new(dot.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls file_names.dot.Svc.Call into resp.
+func (c locatedSvcClient) CallInto(ctx context.Context, req *dot.Word, resp *dot.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls file_names.dot.Svc.Call and returns its future.

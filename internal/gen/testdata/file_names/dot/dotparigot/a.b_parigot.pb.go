@@ -47,6 +47,9 @@ type SvcClient interface {
 	Call(ctx context.Context, req *dot.Word) (*dot.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *dot.Word, resp *dot.Word) error
 }
 
 // SvcServer is what an implementation of the service file_names.dot.Svc in a

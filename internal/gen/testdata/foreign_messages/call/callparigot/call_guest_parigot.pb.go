@@ -30,11 +30,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importCaller_Versions(req_ unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodCaller_Versions = guest.Method{Import: importCaller_Versions}
+
 // importCaller_Locals is the host's function for foreign_messages.Caller.Locals.
 //
 //go:wasmimport foreign_messages.Caller Locals
 //go:noescape
 func importCaller_Locals(req_ unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodCaller_Locals = guest.Method{Import: importCaller_Locals}
 
 // importCaller_Packages is the host's function for foreign_messages.Caller.Packages.
 //
@@ -42,56 +46,76 @@ func importCaller_Locals(req_ unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 //go:noescape
 func importCaller_Packages(req_ unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodCaller_Packages = guest.Method{Import: importCaller_Packages}
+
 // NewCallerClient returns a client of foreign_messages.Caller that calls the
 // host. A guest that links it runs only in a host that has the module
-// "foreign_messages.Caller".
-func NewCallerClient() CallerClient {
-	return guestCallerClient{}
+// "foreign_messages.Caller". With [guest.Borrowed] responses are good until
+// the next call.
+func NewCallerClient(opts ...guest.ClientOption) CallerClient {
+	return &guestCallerClient{client: guest.NewClient(opts...)}
 }
 
 // guestCallerClient is the client that NewCallerClient returns.
-type guestCallerClient struct{}
+type guestCallerClient struct {
+	client guest.Client
+}
 
 // Versions calls foreign_messages.Caller.Versions.
-func (guestCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
+func (c *guestCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
 	resp := new(v11.Out)
-	if err := guest.Call(ctx_, importCaller_Versions, req_, resp); err != nil {
+	if err := methodCaller_Versions.Call(ctx_, c.client, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// VersionsInto calls foreign_messages.Caller.Versions into resp.
+func (c *guestCallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
+	return methodCaller_Versions.CallInto(ctx_, c.client, req_, resp)
 }
 
 // VersionsAsync calls foreign_messages.Caller.Versions and returns its future.
-func (guestCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
-	return guest.CallAsync(ctx_, importCaller_Versions, req_, new(v11.Out))
+func (c *guestCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+	return guest.Async(ctx_, &methodCaller_Versions, c.client, req_, new(v11.Out))
 }
 
 // Locals calls foreign_messages.Caller.Locals.
-func (guestCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
+func (c *guestCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
-	if err := guest.Call(ctx_, importCaller_Locals, req_, resp); err != nil {
+	if err := methodCaller_Locals.Call(ctx_, c.client, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocalsInto calls foreign_messages.Caller.Locals into resp.
+func (c *guestCallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
+	return methodCaller_Locals.CallInto(ctx_, c.client, req_, resp)
 }
 
 // LocalsAsync calls foreign_messages.Caller.Locals and returns its future.
-func (guestCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
-	return guest.CallAsync(ctx_, importCaller_Locals, req_, new(ctx.Out))
+func (c *guestCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+	return guest.Async(ctx_, &methodCaller_Locals, c.client, req_, new(ctx.Out))
 }
 
 // Packages calls foreign_messages.Caller.Packages.
-func (guestCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
+func (c *guestCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
-	if err := guest.Call(ctx_, importCaller_Packages, req_, resp); err != nil {
+	if err := methodCaller_Packages.Call(ctx_, c.client, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// PackagesInto calls foreign_messages.Caller.Packages into resp.
+func (c *guestCallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
+	return methodCaller_Packages.CallInto(ctx_, c.client, req_, resp)
+}
+
 // PackagesAsync calls foreign_messages.Caller.Packages and returns its future.
-func (guestCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
-	return guest.CallAsync(ctx_, importCaller_Packages, req_, new(status.Out))
+func (c *guestCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+	return guest.Async(ctx_, &methodCaller_Packages, c.client, req_, new(status.Out))
 }
 
 // ServeCaller serves impl as the service foreign_messages.Caller to the other
@@ -137,10 +161,15 @@ type locatedCallerClient struct {
 // Versions calls foreign_messages.Caller.Versions.
 func (c locatedCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
 	resp := new(v11.Out)
-	if err := c.remote.Call(ctx_, 0, req_, resp); err != nil {
+	if err := c.VersionsInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// VersionsInto calls foreign_messages.Caller.Versions into resp.
+func (c locatedCallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
+	return c.remote.Call(ctx_, 0, req_, resp)
 }
 
 // VersionsAsync calls foreign_messages.Caller.Versions and returns its future.
@@ -151,10 +180,15 @@ func (c locatedCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *f
 // Locals calls foreign_messages.Caller.Locals.
 func (c locatedCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
-	if err := c.remote.Call(ctx_, 1, req_, resp); err != nil {
+	if err := c.LocalsInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocalsInto calls foreign_messages.Caller.Locals into resp.
+func (c locatedCallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
+	return c.remote.Call(ctx_, 1, req_, resp)
 }
 
 // LocalsAsync calls foreign_messages.Caller.Locals and returns its future.
@@ -165,10 +199,15 @@ func (c locatedCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *fu
 // Packages calls foreign_messages.Caller.Packages.
 func (c locatedCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
-	if err := c.remote.Call(ctx_, 2, req_, resp); err != nil {
+	if err := c.PackagesInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesInto calls foreign_messages.Caller.Packages into resp.
+func (c locatedCallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
+	return c.remote.Call(ctx_, 2, req_, resp)
 }
 
 // PackagesAsync calls foreign_messages.Caller.Packages and returns its future.

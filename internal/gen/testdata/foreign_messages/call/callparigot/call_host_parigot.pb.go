@@ -16,6 +16,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -53,14 +54,18 @@ func DescribeCaller() pluginsdk.Service {
 }
 
 // RegisterCaller registers impl with e as the service foreign_messages.Caller.
-// It fails when impl is nil.
-func RegisterCaller(ctx_ context.Context, e eng.Engine, impl CallerImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterCaller(ctx_ context.Context, e eng.Engine, impl CallerImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeCaller()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeCaller_Versions(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Caller_Versions_FullName, impl, CallerImpl.Versions)
 	service.Methods[1].Bridge = bridgeCaller_Locals(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Caller_Locals_FullName, impl, CallerImpl.Locals)
 	service.Methods[2].Bridge = bridgeCaller_Packages(impl)
-	return pluginsdk.RegisterService(ctx_, e, service)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Caller_Packages_FullName, impl, CallerImpl.Packages)
+	return pluginsdk.RegisterService(ctx_, e, service, opts...)
 }
 
 // bridgeCaller_Versions returns the host function of foreign_messages.Caller.Versions.
@@ -103,10 +108,15 @@ type localCallerClient struct {
 // Versions calls foreign_messages.Caller.Versions.
 func (c localCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
 	resp := new(v11.Out)
-	if err := pluginsdk.CallLocal(ctx_, Caller_Versions_FullName, c.impl, CallerImpl.Versions, req_, resp); err != nil {
+	if err := c.VersionsInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// VersionsInto calls foreign_messages.Caller.Versions into resp.
+func (c localCallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
+	return pluginsdk.CallLocal(ctx_, Caller_Versions_FullName, c.impl, CallerImpl.Versions, req_, resp)
 }
 
 // VersionsAsync calls foreign_messages.Caller.Versions on a goroutine of its
@@ -118,10 +128,15 @@ func (c localCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *fut
 // Locals calls foreign_messages.Caller.Locals.
 func (c localCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
-	if err := pluginsdk.CallLocal(ctx_, Caller_Locals_FullName, c.impl, CallerImpl.Locals, req_, resp); err != nil {
+	if err := c.LocalsInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocalsInto calls foreign_messages.Caller.Locals into resp.
+func (c localCallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
+	return pluginsdk.CallLocal(ctx_, Caller_Locals_FullName, c.impl, CallerImpl.Locals, req_, resp)
 }
 
 // LocalsAsync calls foreign_messages.Caller.Locals on a goroutine of its own
@@ -133,10 +148,15 @@ func (c localCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *futu
 // Packages calls foreign_messages.Caller.Packages.
 func (c localCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
-	if err := pluginsdk.CallLocal(ctx_, Caller_Packages_FullName, c.impl, CallerImpl.Packages, req_, resp); err != nil {
+	if err := c.PackagesInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesInto calls foreign_messages.Caller.Packages into resp.
+func (c localCallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
+	return pluginsdk.CallLocal(ctx_, Caller_Packages_FullName, c.impl, CallerImpl.Packages, req_, resp)
 }
 
 // PackagesAsync calls foreign_messages.Caller.Packages on a goroutine of its
@@ -159,10 +179,16 @@ type hostCallerClient struct {
 // Versions calls foreign_messages.Caller.Versions.
 func (c hostCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
 	resp := new(v11.Out)
-	if err := c.dispatcher.Dispatch(ctx_, CallerServiceName, "Versions", req_, resp); err != nil {
+	if err := c.VersionsInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// VersionsInto calls foreign_messages.Caller.Versions into resp.
+func (c hostCallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx_, CallerServiceName, "Versions", req_, resp)
 }
 
 // VersionsAsync calls foreign_messages.Caller.Versions on a goroutine of its
@@ -174,10 +200,16 @@ func (c hostCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *futu
 // Locals calls foreign_messages.Caller.Locals.
 func (c hostCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
-	if err := c.dispatcher.Dispatch(ctx_, CallerServiceName, "Locals", req_, resp); err != nil {
+	if err := c.LocalsInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LocalsInto calls foreign_messages.Caller.Locals into resp.
+func (c hostCallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx_, CallerServiceName, "Locals", req_, resp)
 }
 
 // LocalsAsync calls foreign_messages.Caller.Locals on a goroutine of its own
@@ -189,10 +221,16 @@ func (c hostCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *futur
 // Packages calls foreign_messages.Caller.Packages.
 func (c hostCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
-	if err := c.dispatcher.Dispatch(ctx_, CallerServiceName, "Packages", req_, resp); err != nil {
+	if err := c.PackagesInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesInto calls foreign_messages.Caller.Packages into resp.
+func (c hostCallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx_, CallerServiceName, "Packages", req_, resp)
 }
 
 // PackagesAsync calls foreign_messages.Caller.Packages on a goroutine of its

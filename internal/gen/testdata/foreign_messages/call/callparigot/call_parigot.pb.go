@@ -74,16 +74,25 @@ type CallerClient interface {
 	// VersionsAsync is Versions without the wait: it returns the future of the
 	// response.
 	VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error]
+	// VersionsInto is Versions into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error
 	// Locals calls foreign_messages.Caller.Locals.
 	Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
 	// LocalsAsync is Locals without the wait: it returns the future of the
 	// response.
 	LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error]
+	// LocalsInto is Locals into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error
 	// Packages calls foreign_messages.Caller.Packages.
 	Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
 	// PackagesAsync is Packages without the wait: it returns the future of the
 	// response.
 	PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error]
+	// PackagesInto is Packages into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error
 }
 
 // CallerServer is what an implementation of the service

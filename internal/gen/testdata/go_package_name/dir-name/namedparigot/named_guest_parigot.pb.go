@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importNamed_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodNamed_Go = guest.Method{Import: importNamed_Go}
+
 // NewNamedClient returns a client of go_package_name.Named that calls the
 // host. A guest that links it runs only in a host that has the module
-// "go_package_name.Named".
-func NewNamedClient() NamedClient {
-	return guestNamedClient{}
+// "go_package_name.Named". With [guest.Borrowed] responses are good until the
+// next call.
+func NewNamedClient(opts ...guest.ClientOption) NamedClient {
+	return &guestNamedClient{client: guest.NewClient(opts...)}
 }
 
 // guestNamedClient is the client that NewNamedClient returns.
-type guestNamedClient struct{}
+type guestNamedClient struct {
+	client guest.Client
+}
 
 // Go calls go_package_name.Named.Go.
-func (guestNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+func (c *guestNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
 	resp := new(dir_name.Thing)
-	if err := guest.Call(ctx, importNamed_Go, req, resp); err != nil {
+	if err := methodNamed_Go.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// GoInto calls go_package_name.Named.Go into resp.
+func (c *guestNamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
+	return methodNamed_Go.CallInto(ctx, c.client, req, resp)
+}
+
 // GoAsync calls go_package_name.Named.Go and returns its future.
-func (guestNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
-	return guest.CallAsync(ctx, importNamed_Go, req, new(dir_name.Thing))
+func (c *guestNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+	return guest.Async(ctx, &methodNamed_Go, c.client, req, new(dir_name.Thing))
 }
 
 // ServeNamed serves impl as the service go_package_name.Named to the other
@@ -85,10 +95,15 @@ type locatedNamedClient struct {
 // Go calls go_package_name.Named.Go.
 func (c locatedNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
 	resp := new(dir_name.Thing)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.GoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoInto calls go_package_name.Named.Go into resp.
+func (c locatedNamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // GoAsync calls go_package_name.Named.Go and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeNamed() pluginsdk.Service {
 }
 
 // RegisterNamed registers impl with e as the service go_package_name.Named. It
-// fails when impl is nil.
-func RegisterNamed(ctx context.Context, e eng.Engine, impl NamedImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterNamed(ctx context.Context, e eng.Engine, impl NamedImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeNamed()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeNamed_Go(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Named_Go_FullName, impl, NamedImpl.Go)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeNamed_Go returns the host function of go_package_name.Named.Go.
@@ -71,10 +74,15 @@ type localNamedClient struct {
 // Go calls go_package_name.Named.Go.
 func (c localNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
 	resp := new(dir_name.Thing)
-	if err := pluginsdk.CallLocal(ctx, Named_Go_FullName, c.impl, NamedImpl.Go, req, resp); err != nil {
+	if err := c.GoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoInto calls go_package_name.Named.Go into resp.
+func (c localNamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
+	return pluginsdk.CallLocal(ctx, Named_Go_FullName, c.impl, NamedImpl.Go, req, resp)
 }
 
 // GoAsync calls go_package_name.Named.Go on a goroutine of its own and returns
@@ -97,10 +105,16 @@ type hostNamedClient struct {
 // Go calls go_package_name.Named.Go.
 func (c hostNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
 	resp := new(dir_name.Thing)
-	if err := c.dispatcher.Dispatch(ctx, NamedServiceName, "Go", req, resp); err != nil {
+	if err := c.GoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoInto calls go_package_name.Named.Go into resp.
+func (c hostNamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, NamedServiceName, "Go", req, resp)
 }
 
 // GoAsync calls go_package_name.Named.Go on a goroutine of its own and returns

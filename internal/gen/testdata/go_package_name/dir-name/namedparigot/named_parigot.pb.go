@@ -47,6 +47,9 @@ type NamedClient interface {
 	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
 	// GoAsync is Go without the wait: it returns the future of the response.
 	GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
+	// GoInto is Go into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error
 }
 
 // NamedServer is what an implementation of the service go_package_name.Named

@@ -47,6 +47,9 @@ type SvcClient interface {
 	Call(ctx context.Context, req *api.Word) (*api.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *api.Word) *future.Method[*api.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *api.Word, resp *api.Word) error
 }
 
 // SvcServer is what an implementation of the service go_package_names.napi.Svc

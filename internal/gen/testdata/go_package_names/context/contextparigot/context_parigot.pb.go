@@ -49,6 +49,9 @@ type SvcClient interface {
 	Call(ctx context.Context, req *context1.Word) (*context1.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *context1.Word) *future.Method[*context1.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *context1.Word, resp *context1.Word) error
 }
 
 // SvcServer is what an implementation of the service

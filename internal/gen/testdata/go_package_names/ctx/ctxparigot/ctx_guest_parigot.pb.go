@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSvc_Call = guest.Method{Import: importSvc_Call}
+
 // NewSvcClient returns a client of go_package_names.nctx.Svc that calls the
 // host. A guest that links it runs only in a host that has the module
-// "go_package_names.nctx.Svc".
-func NewSvcClient() SvcClient {
-	return guestSvcClient{}
+// "go_package_names.nctx.Svc". With [guest.Borrowed] responses are good until
+// the next call.
+func NewSvcClient(opts ...guest.ClientOption) SvcClient {
+	return &guestSvcClient{client: guest.NewClient(opts...)}
 }
 
 // guestSvcClient is the client that NewSvcClient returns.
-type guestSvcClient struct{}
+type guestSvcClient struct {
+	client guest.Client
+}
 
 // Call calls go_package_names.nctx.Svc.Call.
-func (guestSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
+func (c *guestSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
 	resp := new(ctx.Word)
-	if err := guest.Call(ctx_, importSvc_Call, req, resp); err != nil {
+	if err := methodSvc_Call.Call(ctx_, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls go_package_names.nctx.Svc.Call into resp.
+func (c *guestSvcClient) CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
+	return methodSvc_Call.CallInto(ctx_, c.client, req, resp)
+}
+
 // CallAsync calls go_package_names.nctx.Svc.Call and returns its future.
-func (guestSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
-	return guest.CallAsync(ctx_, importSvc_Call, req, new(ctx.Word))
+func (c *guestSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return guest.Async(ctx_, &methodSvc_Call, c.client, req, new(ctx.Word))
 }
 
 // ServeSvc serves impl as the service go_package_names.nctx.Svc to the other
@@ -85,10 +95,15 @@ type locatedSvcClient struct {
 // Call calls go_package_names.nctx.Svc.Call.
 func (c locatedSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
 	resp := new(ctx.Word)
-	if err := c.remote.Call(ctx_, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx_, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls go_package_names.nctx.Svc.Call into resp.
+func (c locatedSvcClient) CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
+	return c.remote.Call(ctx_, 0, req, resp)
 }
 
 // CallAsync calls go_package_names.nctx.Svc.Call and returns its future.

@@ -47,6 +47,9 @@ type SvcClient interface {
 	Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error
 }
 
 // SvcServer is what an implementation of the service go_package_names.nctx.Svc

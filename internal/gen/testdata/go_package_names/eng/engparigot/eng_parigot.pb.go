@@ -47,6 +47,9 @@ type SvcClient interface {
 	Call(ctx context.Context, req *eng.Word) (*eng.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *eng.Word) *future.Method[*eng.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *eng.Word, resp *eng.Word) error
 }
 
 // SvcServer is what an implementation of the service go_package_names.neng.Svc

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSvc_Call = guest.Method{Import: importSvc_Call}
+
 // NewSvcClient returns a client of go_package_names.nparigot.Svc that calls
 // the host. A guest that links it runs only in a host that has the module
-// "go_package_names.nparigot.Svc".
-func NewSvcClient() SvcClient {
-	return guestSvcClient{}
+// "go_package_names.nparigot.Svc". With [guest.Borrowed] responses are good
+// until the next call.
+func NewSvcClient(opts ...guest.ClientOption) SvcClient {
+	return &guestSvcClient{client: guest.NewClient(opts...)}
 }
 
 // guestSvcClient is the client that NewSvcClient returns.
-type guestSvcClient struct{}
+type guestSvcClient struct {
+	client guest.Client
+}
 
 // Call calls go_package_names.nparigot.Svc.Call.
-func (guestSvcClient) Call(ctx context.Context, req *parigot.Word) (*parigot.Word, error) {
+func (c *guestSvcClient) Call(ctx context.Context, req *parigot.Word) (*parigot.Word, error) {
 	resp := new(parigot.Word)
-	if err := guest.Call(ctx, importSvc_Call, req, resp); err != nil {
+	if err := methodSvc_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls go_package_names.nparigot.Svc.Call into resp.
+func (c *guestSvcClient) CallInto(ctx context.Context, req *parigot.Word, resp *parigot.Word) error {
+	return methodSvc_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls go_package_names.nparigot.Svc.Call and returns its future.
-func (guestSvcClient) CallAsync(ctx context.Context, req *parigot.Word) *future.Method[*parigot.Word, error] {
-	return guest.CallAsync(ctx, importSvc_Call, req, new(parigot.Word))
+func (c *guestSvcClient) CallAsync(ctx context.Context, req *parigot.Word) *future.Method[*parigot.Word, error] {
+	return guest.Async(ctx, &methodSvc_Call, c.client, req, new(parigot.Word))
 }
 
 // ServeSvc serves impl as the service go_package_names.nparigot.Svc to the
@@ -85,10 +95,15 @@ type locatedSvcClient struct {
 // Call calls go_package_names.nparigot.Svc.Call.
 func (c locatedSvcClient) Call(ctx context.Context, req *parigot.Word) (*parigot.Word, error) {
 	resp := new(parigot.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls go_package_names.nparigot.Svc.Call into resp.
+func (c locatedSvcClient) CallInto(ctx context.Context, req *parigot.Word, resp *parigot.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls go_package_names.nparigot.Svc.Call and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeSvc() pluginsdk.Service {
 }
 
 // RegisterSvc registers impl with e as the service
-// go_package_names.nremote.Svc. It fails when impl is nil.
-func RegisterSvc(ctx context.Context, e eng.Engine, impl SvcImpl) error {
+// go_package_names.nremote.Svc. It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterSvc(ctx context.Context, e eng.Engine, impl SvcImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeSvc()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeSvc_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Svc_Call_FullName, impl, SvcImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeSvc_Call returns the host function of go_package_names.nremote.Svc.Call.
@@ -71,10 +74,15 @@ type localSvcClient struct {
 // Call calls go_package_names.nremote.Svc.Call.
 func (c localSvcClient) Call(ctx context.Context, req *remote.Word) (*remote.Word, error) {
 	resp := new(remote.Word)
-	if err := pluginsdk.CallLocal(ctx, Svc_Call_FullName, c.impl, SvcImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls go_package_names.nremote.Svc.Call into resp.
+func (c localSvcClient) CallInto(ctx context.Context, req *remote.Word, resp *remote.Word) error {
+	return pluginsdk.CallLocal(ctx, Svc_Call_FullName, c.impl, SvcImpl.Call, req, resp)
 }
 
 // CallAsync calls go_package_names.nremote.Svc.Call on a goroutine of its own
@@ -97,10 +105,16 @@ type hostSvcClient struct {
 // Call calls go_package_names.nremote.Svc.Call.
 func (c hostSvcClient) Call(ctx context.Context, req *remote.Word) (*remote.Word, error) {
 	resp := new(remote.Word)
-	if err := c.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls go_package_names.nremote.Svc.Call into resp.
+func (c hostSvcClient) CallInto(ctx context.Context, req *remote.Word, resp *remote.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, SvcServiceName, "Call", req, resp)
 }
 
 // CallAsync calls go_package_names.nremote.Svc.Call on a goroutine of its own

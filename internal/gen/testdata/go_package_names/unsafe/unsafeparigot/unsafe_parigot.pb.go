@@ -48,6 +48,9 @@ type SvcClient interface {
 	Call(ctx context.Context, req *unsafe.Word) (*unsafe.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *unsafe.Word) *future.Method[*unsafe.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *unsafe.Word, resp *unsafe.Word) error
 }
 
 // SvcServer is what an implementation of the service

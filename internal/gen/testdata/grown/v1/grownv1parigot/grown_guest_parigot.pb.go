@@ -27,47 +27,64 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importClock_Now(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodClock_Now = guest.Method{Import: importClock_Now}
+
 // importClock_Alarm is the host's function for grown.Clock.Alarm.
 //
 //go:wasmimport grown.Clock Alarm
 //go:noescape
 func importClock_Alarm(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodClock_Alarm = guest.Method{Import: importClock_Alarm}
+
 // NewClockClient returns a client of grown.Clock that calls the host. A guest
-// that links it runs only in a host that has the module "grown.Clock".
-func NewClockClient() ClockClient {
-	return guestClockClient{}
+// that links it runs only in a host that has the module "grown.Clock". With
+// [guest.Borrowed] responses are good until the next call.
+func NewClockClient(opts ...guest.ClientOption) ClockClient {
+	return &guestClockClient{client: guest.NewClient(opts...)}
 }
 
 // guestClockClient is the client that NewClockClient returns.
-type guestClockClient struct{}
+type guestClockClient struct {
+	client guest.Client
+}
 
 // Now calls grown.Clock.Now.
-func (guestClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+func (c *guestClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := guest.Call(ctx, importClock_Now, req, resp); err != nil {
+	if err := methodClock_Now.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NowInto calls grown.Clock.Now into resp.
+func (c *guestClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	return methodClock_Now.CallInto(ctx, c.client, req, resp)
 }
 
 // NowAsync calls grown.Clock.Now and returns its future.
-func (guestClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return guest.CallAsync(ctx, importClock_Now, req, new(v1.NowResponse))
+func (c *guestClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return guest.Async(ctx, &methodClock_Now, c.client, req, new(v1.NowResponse))
 }
 
 // Alarm calls grown.Clock.Alarm.
-func (guestClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+func (c *guestClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := guest.Call(ctx, importClock_Alarm, req, resp); err != nil {
+	if err := methodClock_Alarm.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// AlarmInto calls grown.Clock.Alarm into resp.
+func (c *guestClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
+	return methodClock_Alarm.CallInto(ctx, c.client, req, resp)
+}
+
 // AlarmAsync calls grown.Clock.Alarm and returns its future.
-func (guestClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
-	return guest.CallAsync(ctx, importClock_Alarm, req, new(v1.NowResponse))
+func (c *guestClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+	return guest.Async(ctx, &methodClock_Alarm, c.client, req, new(v1.NowResponse))
 }
 
 // ServeClock serves impl as the service grown.Clock to the other guests of its
@@ -109,10 +126,15 @@ type locatedClockClient struct {
 // Now calls grown.Clock.Now.
 func (c locatedClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.NowInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NowInto calls grown.Clock.Now into resp.
+func (c locatedClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // NowAsync calls grown.Clock.Now and returns its future.
@@ -123,10 +145,15 @@ func (c locatedClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *f
 // Alarm calls grown.Clock.Alarm.
 func (c locatedClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.AlarmInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AlarmInto calls grown.Clock.Alarm into resp.
+func (c locatedClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // AlarmAsync calls grown.Clock.Alarm and returns its future.
@@ -140,28 +167,38 @@ func (c locatedClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Tim
 //go:noescape
 func importCalendar_Today(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodCalendar_Today = guest.Method{Import: importCalendar_Today}
+
 // NewCalendarClient returns a client of grown.Calendar that calls the host. A
 // guest that links it runs only in a host that has the module
-// "grown.Calendar".
-func NewCalendarClient() CalendarClient {
-	return guestCalendarClient{}
+// "grown.Calendar". With [guest.Borrowed] responses are good until the next
+// call.
+func NewCalendarClient(opts ...guest.ClientOption) CalendarClient {
+	return &guestCalendarClient{client: guest.NewClient(opts...)}
 }
 
 // guestCalendarClient is the client that NewCalendarClient returns.
-type guestCalendarClient struct{}
+type guestCalendarClient struct {
+	client guest.Client
+}
 
 // Today calls grown.Calendar.Today.
-func (guestCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+func (c *guestCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := guest.Call(ctx, importCalendar_Today, req, resp); err != nil {
+	if err := methodCalendar_Today.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// TodayInto calls grown.Calendar.Today into resp.
+func (c *guestCalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	return methodCalendar_Today.CallInto(ctx, c.client, req, resp)
+}
+
 // TodayAsync calls grown.Calendar.Today and returns its future.
-func (guestCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return guest.CallAsync(ctx, importCalendar_Today, req, new(v1.NowResponse))
+func (c *guestCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return guest.Async(ctx, &methodCalendar_Today, c.client, req, new(v1.NowResponse))
 }
 
 // ServeCalendar serves impl as the service grown.Calendar to the other guests
@@ -199,10 +236,15 @@ type locatedCalendarClient struct {
 // Today calls grown.Calendar.Today.
 func (c locatedCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.TodayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TodayInto calls grown.Calendar.Today into resp.
+func (c locatedCalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // TodayAsync calls grown.Calendar.Today and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -44,13 +45,16 @@ func DescribeClock() pluginsdk.Service {
 }
 
 // RegisterClock registers impl with e as the service grown.Clock. It fails
-// when impl is nil.
-func RegisterClock(ctx context.Context, e eng.Engine, impl ClockImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterClock(ctx context.Context, e eng.Engine, impl ClockImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeClock()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeClock_Now(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Clock_Now_FullName, impl, ClockImpl.Now)
 	service.Methods[1].Bridge = bridgeClock_Alarm(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Clock_Alarm_FullName, impl, ClockImpl.Alarm)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeClock_Now returns the host function of grown.Clock.Now.
@@ -85,10 +89,15 @@ type localClockClient struct {
 // Now calls grown.Clock.Now.
 func (c localClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := pluginsdk.CallLocal(ctx, Clock_Now_FullName, c.impl, ClockImpl.Now, req, resp); err != nil {
+	if err := c.NowInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NowInto calls grown.Clock.Now into resp.
+func (c localClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	return pluginsdk.CallLocal(ctx, Clock_Now_FullName, c.impl, ClockImpl.Now, req, resp)
 }
 
 // NowAsync calls grown.Clock.Now on a goroutine of its own and returns its
@@ -100,10 +109,15 @@ func (c localClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *fut
 // Alarm calls grown.Clock.Alarm.
 func (c localClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := pluginsdk.CallLocal(ctx, Clock_Alarm_FullName, c.impl, ClockImpl.Alarm, req, resp); err != nil {
+	if err := c.AlarmInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AlarmInto calls grown.Clock.Alarm into resp.
+func (c localClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
+	return pluginsdk.CallLocal(ctx, Clock_Alarm_FullName, c.impl, ClockImpl.Alarm, req, resp)
 }
 
 // AlarmAsync calls grown.Clock.Alarm on a goroutine of its own and returns its
@@ -126,10 +140,16 @@ type hostClockClient struct {
 // Now calls grown.Clock.Now.
 func (c hostClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.dispatcher.Dispatch(ctx, ClockServiceName, "Now", req, resp); err != nil {
+	if err := c.NowInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NowInto calls grown.Clock.Now into resp.
+func (c hostClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ClockServiceName, "Now", req, resp)
 }
 
 // NowAsync calls grown.Clock.Now on a goroutine of its own and returns its
@@ -141,10 +161,16 @@ func (c hostClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *futu
 // Alarm calls grown.Clock.Alarm.
 func (c hostClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.dispatcher.Dispatch(ctx, ClockServiceName, "Alarm", req, resp); err != nil {
+	if err := c.AlarmInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AlarmInto calls grown.Clock.Alarm into resp.
+func (c hostClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ClockServiceName, "Alarm", req, resp)
 }
 
 // AlarmAsync calls grown.Clock.Alarm on a goroutine of its own and returns its
@@ -171,12 +197,14 @@ func DescribeCalendar() pluginsdk.Service {
 }
 
 // RegisterCalendar registers impl with e as the service grown.Calendar. It
-// fails when impl is nil.
-func RegisterCalendar(ctx context.Context, e eng.Engine, impl CalendarImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterCalendar(ctx context.Context, e eng.Engine, impl CalendarImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeCalendar()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeCalendar_Today(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Calendar_Today_FullName, impl, CalendarImpl.Today)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeCalendar_Today returns the host function of grown.Calendar.Today.
@@ -203,10 +231,15 @@ type localCalendarClient struct {
 // Today calls grown.Calendar.Today.
 func (c localCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := pluginsdk.CallLocal(ctx, Calendar_Today_FullName, c.impl, CalendarImpl.Today, req, resp); err != nil {
+	if err := c.TodayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TodayInto calls grown.Calendar.Today into resp.
+func (c localCalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	return pluginsdk.CallLocal(ctx, Calendar_Today_FullName, c.impl, CalendarImpl.Today, req, resp)
 }
 
 // TodayAsync calls grown.Calendar.Today on a goroutine of its own and returns
@@ -229,10 +262,16 @@ type hostCalendarClient struct {
 // Today calls grown.Calendar.Today.
 func (c hostCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.dispatcher.Dispatch(ctx, CalendarServiceName, "Today", req, resp); err != nil {
+	if err := c.TodayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TodayInto calls grown.Calendar.Today into resp.
+func (c hostCalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, CalendarServiceName, "Today", req, resp)
 }
 
 // TodayAsync calls grown.Calendar.Today on a goroutine of its own and returns

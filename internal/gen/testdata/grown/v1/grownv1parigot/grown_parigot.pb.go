@@ -59,10 +59,16 @@ type ClockClient interface {
 	Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 	// NowAsync is Now without the wait: it returns the future of the response.
 	NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+	// NowInto is Now into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
 	// Alarm rings at a time.
 	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
 	// AlarmAsync is Alarm without the wait: it returns the future of the response.
 	AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error]
+	// AlarmInto is Alarm into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error
 }
 
 // ClockServer is what an implementation of the service grown.Clock in a guest
@@ -117,6 +123,9 @@ type CalendarClient interface {
 	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 	// TodayAsync is Today without the wait: it returns the future of the response.
 	TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+	// TodayInto is Today into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
 }
 
 // CalendarServer is what an implementation of the service grown.Calendar in a

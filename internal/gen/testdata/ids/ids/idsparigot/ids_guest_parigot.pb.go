@@ -26,27 +26,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodQueue_Send = guest.Method{Import: importQueue_Send}
+
 // NewQueueClient returns a client of ids.Queue that calls the host. A guest
-// that links it runs only in a host that has the module "ids.Queue".
-func NewQueueClient() QueueClient {
-	return guestQueueClient{}
+// that links it runs only in a host that has the module "ids.Queue". With
+// [guest.Borrowed] responses are good until the next call.
+func NewQueueClient(opts ...guest.ClientOption) QueueClient {
+	return &guestQueueClient{client: guest.NewClient(opts...)}
 }
 
 // guestQueueClient is the client that NewQueueClient returns.
-type guestQueueClient struct{}
+type guestQueueClient struct {
+	client guest.Client
+}
 
 // Send calls ids.Queue.Send.
-func (guestQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+func (c *guestQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
 	resp := new(ids.SendResponse)
-	if err := guest.Call(ctx, importQueue_Send, req, resp); err != nil {
+	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// SendInto calls ids.Queue.Send into resp.
+func (c *guestQueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
+	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
+}
+
 // SendAsync calls ids.Queue.Send and returns its future.
-func (guestQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
-	return guest.CallAsync(ctx, importQueue_Send, req, new(ids.SendResponse))
+func (c *guestQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(ids.SendResponse))
 }
 
 // ServeQueue serves impl as the service ids.Queue to the other guests of its
@@ -84,10 +94,15 @@ type locatedQueueClient struct {
 // Send calls ids.Queue.Send.
 func (c locatedQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
 	resp := new(ids.SendResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls ids.Queue.Send into resp.
+func (c locatedQueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // SendAsync calls ids.Queue.Send and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeQueue() pluginsdk.Service {
 }
 
 // RegisterQueue registers impl with e as the service ids.Queue. It fails when
-// impl is nil.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeQueue()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeQueue_Send(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Queue_Send_FullName, impl, QueueImpl.Send)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeQueue_Send returns the host function of ids.Queue.Send.
@@ -70,10 +73,15 @@ type localQueueClient struct {
 // Send calls ids.Queue.Send.
 func (c localQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
 	resp := new(ids.SendResponse)
-	if err := pluginsdk.CallLocal(ctx, Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls ids.Queue.Send into resp.
+func (c localQueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
+	return pluginsdk.CallLocal(ctx, Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp)
 }
 
 // SendAsync calls ids.Queue.Send on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostQueueClient struct {
 // Send calls ids.Queue.Send.
 func (c hostQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
 	resp := new(ids.SendResponse)
-	if err := c.dispatcher.Dispatch(ctx, QueueServiceName, "Send", req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls ids.Queue.Send into resp.
+func (c hostQueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, QueueServiceName, "Send", req, resp)
 }
 
 // SendAsync calls ids.Queue.Send on a goroutine of its own and returns its

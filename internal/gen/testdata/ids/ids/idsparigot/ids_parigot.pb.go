@@ -108,6 +108,9 @@ type QueueClient interface {
 	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
 	// SendAsync is Send without the wait: it returns the future of the response.
 	SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
+	// SendInto is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error
 }
 
 // QueueServer is what an implementation of the service ids.Queue in a guest

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importFinder_Find(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFinder_Find = guest.Method{Import: importFinder_Find}
+
 // NewFinderClient returns a client of import_path.Finder that calls the host.
 // A guest that links it runs only in a host that has the module
-// "import_path.Finder".
-func NewFinderClient() FinderClient {
-	return guestFinderClient{}
+// "import_path.Finder". With [guest.Borrowed] responses are good until the
+// next call.
+func NewFinderClient(opts ...guest.ClientOption) FinderClient {
+	return &guestFinderClient{client: guest.NewClient(opts...)}
 }
 
 // guestFinderClient is the client that NewFinderClient returns.
-type guestFinderClient struct{}
+type guestFinderClient struct {
+	client guest.Client
+}
 
 // Find calls import_path.Finder.Find.
-func (guestFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+func (c *guestFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
 	resp := new(elsewhere.FindResponse)
-	if err := guest.Call(ctx, importFinder_Find, req, resp); err != nil {
+	if err := methodFinder_Find.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// FindInto calls import_path.Finder.Find into resp.
+func (c *guestFinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
+	return methodFinder_Find.CallInto(ctx, c.client, req, resp)
+}
+
 // FindAsync calls import_path.Finder.Find and returns its future.
-func (guestFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
-	return guest.CallAsync(ctx, importFinder_Find, req, new(elsewhere.FindResponse))
+func (c *guestFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+	return guest.Async(ctx, &methodFinder_Find, c.client, req, new(elsewhere.FindResponse))
 }
 
 // ServeFinder serves impl as the service import_path.Finder to the other
@@ -85,10 +95,15 @@ type locatedFinderClient struct {
 // Find calls import_path.Finder.Find.
 func (c locatedFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
 	resp := new(elsewhere.FindResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.FindInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FindInto calls import_path.Finder.Find into resp.
+func (c locatedFinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // FindAsync calls import_path.Finder.Find and returns its future.

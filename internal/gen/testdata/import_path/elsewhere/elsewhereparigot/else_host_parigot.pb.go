@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeFinder() pluginsdk.Service {
 }
 
 // RegisterFinder registers impl with e as the service import_path.Finder. It
-// fails when impl is nil.
-func RegisterFinder(ctx context.Context, e eng.Engine, impl FinderImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterFinder(ctx context.Context, e eng.Engine, impl FinderImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeFinder()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeFinder_Find(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Finder_Find_FullName, impl, FinderImpl.Find)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeFinder_Find returns the host function of import_path.Finder.Find.
@@ -70,10 +73,15 @@ type localFinderClient struct {
 // Find calls import_path.Finder.Find.
 func (c localFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
 	resp := new(elsewhere.FindResponse)
-	if err := pluginsdk.CallLocal(ctx, Finder_Find_FullName, c.impl, FinderImpl.Find, req, resp); err != nil {
+	if err := c.FindInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FindInto calls import_path.Finder.Find into resp.
+func (c localFinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
+	return pluginsdk.CallLocal(ctx, Finder_Find_FullName, c.impl, FinderImpl.Find, req, resp)
 }
 
 // FindAsync calls import_path.Finder.Find on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostFinderClient struct {
 // Find calls import_path.Finder.Find.
 func (c hostFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
 	resp := new(elsewhere.FindResponse)
-	if err := c.dispatcher.Dispatch(ctx, FinderServiceName, "Find", req, resp); err != nil {
+	if err := c.FindInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FindInto calls import_path.Finder.Find into resp.
+func (c hostFinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, FinderServiceName, "Find", req, resp)
 }
 
 // FindAsync calls import_path.Finder.Find on a goroutine of its own and

@@ -47,6 +47,9 @@ type FinderClient interface {
 	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
 	// FindAsync is Find without the wait: it returns the future of the response.
 	FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error]
+	// FindInto is Find into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error
 }
 
 // FinderServer is what an implementation of the service import_path.Finder in

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFoo_BarBaz = guest.Method{Import: importFoo_BarBaz}
+
 // NewFooClient returns a client of joined_names.Foo that calls the host. A
 // guest that links it runs only in a host that has the module
-// "joined_names.Foo".
-func NewFooClient() FooClient {
-	return guestFooClient{}
+// "joined_names.Foo". With [guest.Borrowed] responses are good until the next
+// call.
+func NewFooClient(opts ...guest.ClientOption) FooClient {
+	return &guestFooClient{client: guest.NewClient(opts...)}
 }
 
 // guestFooClient is the client that NewFooClient returns.
-type guestFooClient struct{}
+type guestFooClient struct {
+	client guest.Client
+}
 
 // BarBaz calls joined_names.Foo.BarBaz.
-func (guestFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c *guestFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := guest.Call(ctx, importFoo_BarBaz, req, resp); err != nil {
+	if err := methodFoo_BarBaz.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// BarBazInto calls joined_names.Foo.BarBaz into resp.
+func (c *guestFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return methodFoo_BarBaz.CallInto(ctx, c.client, req, resp)
+}
+
 // BarBazAsync calls joined_names.Foo.BarBaz and returns its future.
-func (guestFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return guest.CallAsync(ctx, importFoo_BarBaz, req, new(joined.FooBar))
+func (c *guestFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.Async(ctx, &methodFoo_BarBaz, c.client, req, new(joined.FooBar))
 }
 
 // ServeFoo serves impl as the service joined_names.Foo to the other guests of
@@ -85,10 +95,15 @@ type locatedFooClient struct {
 // BarBaz calls joined_names.Foo.BarBaz.
 func (c locatedFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.BarBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazInto calls joined_names.Foo.BarBaz into resp.
+func (c locatedFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // BarBazAsync calls joined_names.Foo.BarBaz and returns its future.
@@ -102,28 +117,38 @@ func (c locatedFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *
 //go:noescape
 func importFooBar3_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFooBar3_Baz = guest.Method{Import: importFooBar3_Baz}
+
 // NewFooBar3Client returns a client of joined_names.FooBar3 that calls the
 // host. A guest that links it runs only in a host that has the module
-// "joined_names.FooBar3".
-func NewFooBar3Client() FooBar3Client {
-	return guestFooBar3Client{}
+// "joined_names.FooBar3". With [guest.Borrowed] responses are good until the
+// next call.
+func NewFooBar3Client(opts ...guest.ClientOption) FooBar3Client {
+	return &guestFooBar3Client{client: guest.NewClient(opts...)}
 }
 
 // guestFooBar3Client is the client that NewFooBar3Client returns.
-type guestFooBar3Client struct{}
+type guestFooBar3Client struct {
+	client guest.Client
+}
 
 // Baz calls joined_names.FooBar3.Baz.
-func (guestFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c *guestFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := guest.Call(ctx, importFooBar3_Baz, req, resp); err != nil {
+	if err := methodFooBar3_Baz.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// BazInto calls joined_names.FooBar3.Baz into resp.
+func (c *guestFooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return methodFooBar3_Baz.CallInto(ctx, c.client, req, resp)
+}
+
 // BazAsync calls joined_names.FooBar3.Baz and returns its future.
-func (guestFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return guest.CallAsync(ctx, importFooBar3_Baz, req, new(joined.FooBar))
+func (c *guestFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.Async(ctx, &methodFooBar3_Baz, c.client, req, new(joined.FooBar))
 }
 
 // ServeFooBar3 serves impl as the service joined_names.FooBar3 to the other
@@ -161,10 +186,15 @@ type locatedFooBar3Client struct {
 // Baz calls joined_names.FooBar3.Baz.
 func (c locatedFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.BazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazInto calls joined_names.FooBar3.Baz into resp.
+func (c locatedFooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // BazAsync calls joined_names.FooBar3.Baz and returns its future.
@@ -178,28 +208,38 @@ func (c locatedFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) 
 //go:noescape
 func importFoo_BarBaz_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFoo_BarBaz_Baz = guest.Method{Import: importFoo_BarBaz_Baz}
+
 // NewFoo_BarBazClient returns a client of joined_names.Foo_BarBaz that calls
 // the host. A guest that links it runs only in a host that has the module
-// "joined_names.Foo_BarBaz".
-func NewFoo_BarBazClient() Foo_BarBazClient {
-	return guestFoo_BarBazClient{}
+// "joined_names.Foo_BarBaz". With [guest.Borrowed] responses are good until
+// the next call.
+func NewFoo_BarBazClient(opts ...guest.ClientOption) Foo_BarBazClient {
+	return &guestFoo_BarBazClient{client: guest.NewClient(opts...)}
 }
 
 // guestFoo_BarBazClient is the client that NewFoo_BarBazClient returns.
-type guestFoo_BarBazClient struct{}
+type guestFoo_BarBazClient struct {
+	client guest.Client
+}
 
 // Baz calls joined_names.Foo_BarBaz.Baz.
-func (guestFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c *guestFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := guest.Call(ctx, importFoo_BarBaz_Baz, req, resp); err != nil {
+	if err := methodFoo_BarBaz_Baz.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// BazInto calls joined_names.Foo_BarBaz.Baz into resp.
+func (c *guestFoo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return methodFoo_BarBaz_Baz.CallInto(ctx, c.client, req, resp)
+}
+
 // BazAsync calls joined_names.Foo_BarBaz.Baz and returns its future.
-func (guestFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return guest.CallAsync(ctx, importFoo_BarBaz_Baz, req, new(joined.FooBar))
+func (c *guestFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.Async(ctx, &methodFoo_BarBaz_Baz, c.client, req, new(joined.FooBar))
 }
 
 // ServeFoo_BarBaz serves impl as the service joined_names.Foo_BarBaz to the
@@ -237,10 +277,15 @@ type locatedFoo_BarBazClient struct {
 // Baz calls joined_names.Foo_BarBaz.Baz.
 func (c locatedFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.BazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazInto calls joined_names.Foo_BarBaz.Baz into resp.
+func (c locatedFoo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // BazAsync calls joined_names.Foo_BarBaz.Baz and returns its future.
@@ -254,28 +299,38 @@ func (c locatedFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBa
 //go:noescape
 func importLocalFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodLocalFoo_BarBaz = guest.Method{Import: importLocalFoo_BarBaz}
+
 // NewLocalFooClient returns a client of joined_names.LocalFoo that calls the
 // host. A guest that links it runs only in a host that has the module
-// "joined_names.LocalFoo".
-func NewLocalFooClient() LocalFooClient {
-	return guestLocalFooClient{}
+// "joined_names.LocalFoo". With [guest.Borrowed] responses are good until the
+// next call.
+func NewLocalFooClient(opts ...guest.ClientOption) LocalFooClient {
+	return &guestLocalFooClient{client: guest.NewClient(opts...)}
 }
 
 // guestLocalFooClient is the client that NewLocalFooClient returns.
-type guestLocalFooClient struct{}
+type guestLocalFooClient struct {
+	client guest.Client
+}
 
 // BarBaz calls joined_names.LocalFoo.BarBaz.
-func (guestLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c *guestLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := guest.Call(ctx, importLocalFoo_BarBaz, req, resp); err != nil {
+	if err := methodLocalFoo_BarBaz.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// BarBazInto calls joined_names.LocalFoo.BarBaz into resp.
+func (c *guestLocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return methodLocalFoo_BarBaz.CallInto(ctx, c.client, req, resp)
+}
+
 // BarBazAsync calls joined_names.LocalFoo.BarBaz and returns its future.
-func (guestLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return guest.CallAsync(ctx, importLocalFoo_BarBaz, req, new(joined.FooBar))
+func (c *guestLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return guest.Async(ctx, &methodLocalFoo_BarBaz, c.client, req, new(joined.FooBar))
 }
 
 // ServeLocalFoo serves impl as the service joined_names.LocalFoo to the other
@@ -313,10 +368,15 @@ type locatedLocalFooClient struct {
 // BarBaz calls joined_names.LocalFoo.BarBaz.
 func (c locatedLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.BarBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazInto calls joined_names.LocalFoo.BarBaz into resp.
+func (c locatedLocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // BarBazAsync calls joined_names.LocalFoo.BarBaz and returns its future.

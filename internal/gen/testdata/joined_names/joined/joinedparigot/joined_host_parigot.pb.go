@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeFoo() pluginsdk.Service {
 }
 
 // RegisterFoo registers impl with e as the service joined_names.Foo. It fails
-// when impl is nil.
-func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeFoo()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeFoo_BarBaz(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Foo_BarBaz_FullName, impl, FooImpl.BarBaz)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeFoo_BarBaz returns the host function of joined_names.Foo.BarBaz.
@@ -70,10 +73,15 @@ type localFooClient struct {
 // BarBaz calls joined_names.Foo.BarBaz.
 func (c localFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := pluginsdk.CallLocal(ctx, Foo_BarBaz_FullName, c.impl, FooImpl.BarBaz, req, resp); err != nil {
+	if err := c.BarBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazInto calls joined_names.Foo.BarBaz into resp.
+func (c localFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return pluginsdk.CallLocal(ctx, Foo_BarBaz_FullName, c.impl, FooImpl.BarBaz, req, resp)
 }
 
 // BarBazAsync calls joined_names.Foo.BarBaz on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostFooClient struct {
 // BarBaz calls joined_names.Foo.BarBaz.
 func (c hostFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.dispatcher.Dispatch(ctx, FooServiceName, "BarBaz", req, resp); err != nil {
+	if err := c.BarBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazInto calls joined_names.Foo.BarBaz into resp.
+func (c hostFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, FooServiceName, "BarBaz", req, resp)
 }
 
 // BarBazAsync calls joined_names.Foo.BarBaz on a goroutine of its own and
@@ -127,12 +141,14 @@ func DescribeFooBar3() pluginsdk.Service {
 }
 
 // RegisterFooBar3 registers impl with e as the service joined_names.FooBar3.
-// It fails when impl is nil.
-func RegisterFooBar3(ctx context.Context, e eng.Engine, impl FooBar3Impl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterFooBar3(ctx context.Context, e eng.Engine, impl FooBar3Impl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeFooBar3()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeFooBar3_Baz(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(FooBar3_Baz_FullName, impl, FooBar3Impl.Baz)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeFooBar3_Baz returns the host function of joined_names.FooBar3.Baz.
@@ -159,10 +175,15 @@ type localFooBar3Client struct {
 // Baz calls joined_names.FooBar3.Baz.
 func (c localFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := pluginsdk.CallLocal(ctx, FooBar3_Baz_FullName, c.impl, FooBar3Impl.Baz, req, resp); err != nil {
+	if err := c.BazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazInto calls joined_names.FooBar3.Baz into resp.
+func (c localFooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return pluginsdk.CallLocal(ctx, FooBar3_Baz_FullName, c.impl, FooBar3Impl.Baz, req, resp)
 }
 
 // BazAsync calls joined_names.FooBar3.Baz on a goroutine of its own and
@@ -185,10 +206,16 @@ type hostFooBar3Client struct {
 // Baz calls joined_names.FooBar3.Baz.
 func (c hostFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.dispatcher.Dispatch(ctx, FooBar3ServiceName, "Baz", req, resp); err != nil {
+	if err := c.BazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazInto calls joined_names.FooBar3.Baz into resp.
+func (c hostFooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, FooBar3ServiceName, "Baz", req, resp)
 }
 
 // BazAsync calls joined_names.FooBar3.Baz on a goroutine of its own and
@@ -216,12 +243,14 @@ func DescribeFoo_BarBaz() pluginsdk.Service {
 }
 
 // RegisterFoo_BarBaz registers impl with e as the service
-// joined_names.Foo_BarBaz. It fails when impl is nil.
-func RegisterFoo_BarBaz(ctx context.Context, e eng.Engine, impl Foo_BarBazImpl) error {
+// joined_names.Foo_BarBaz. It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterFoo_BarBaz(ctx context.Context, e eng.Engine, impl Foo_BarBazImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeFoo_BarBaz()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeFoo_BarBaz_Baz(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Foo_BarBaz_Baz_FullName, impl, Foo_BarBazImpl.Baz)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeFoo_BarBaz_Baz returns the host function of joined_names.Foo_BarBaz.Baz.
@@ -248,10 +277,15 @@ type localFoo_BarBazClient struct {
 // Baz calls joined_names.Foo_BarBaz.Baz.
 func (c localFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := pluginsdk.CallLocal(ctx, Foo_BarBaz_Baz_FullName, c.impl, Foo_BarBazImpl.Baz, req, resp); err != nil {
+	if err := c.BazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazInto calls joined_names.Foo_BarBaz.Baz into resp.
+func (c localFoo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return pluginsdk.CallLocal(ctx, Foo_BarBaz_Baz_FullName, c.impl, Foo_BarBazImpl.Baz, req, resp)
 }
 
 // BazAsync calls joined_names.Foo_BarBaz.Baz on a goroutine of its own and
@@ -274,10 +308,16 @@ type hostFoo_BarBazClient struct {
 // Baz calls joined_names.Foo_BarBaz.Baz.
 func (c hostFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.dispatcher.Dispatch(ctx, Foo_BarBazServiceName, "Baz", req, resp); err != nil {
+	if err := c.BazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BazInto calls joined_names.Foo_BarBaz.Baz into resp.
+func (c hostFoo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, Foo_BarBazServiceName, "Baz", req, resp)
 }
 
 // BazAsync calls joined_names.Foo_BarBaz.Baz on a goroutine of its own and
@@ -305,12 +345,14 @@ func DescribeLocalFoo() pluginsdk.Service {
 }
 
 // RegisterLocalFoo registers impl with e as the service joined_names.LocalFoo.
-// It fails when impl is nil.
-func RegisterLocalFoo(ctx context.Context, e eng.Engine, impl LocalFooImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterLocalFoo(ctx context.Context, e eng.Engine, impl LocalFooImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeLocalFoo()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeLocalFoo_BarBaz(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(LocalFoo_BarBaz_FullName, impl, LocalFooImpl.BarBaz)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeLocalFoo_BarBaz returns the host function of joined_names.LocalFoo.BarBaz.
@@ -337,10 +379,15 @@ type localLocalFooClient struct {
 // BarBaz calls joined_names.LocalFoo.BarBaz.
 func (c localLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := pluginsdk.CallLocal(ctx, LocalFoo_BarBaz_FullName, c.impl, LocalFooImpl.BarBaz, req, resp); err != nil {
+	if err := c.BarBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazInto calls joined_names.LocalFoo.BarBaz into resp.
+func (c localLocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return pluginsdk.CallLocal(ctx, LocalFoo_BarBaz_FullName, c.impl, LocalFooImpl.BarBaz, req, resp)
 }
 
 // BarBazAsync calls joined_names.LocalFoo.BarBaz on a goroutine of its own and
@@ -363,10 +410,16 @@ type hostLocalFooClient struct {
 // BarBaz calls joined_names.LocalFoo.BarBaz.
 func (c hostLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.dispatcher.Dispatch(ctx, LocalFooServiceName, "BarBaz", req, resp); err != nil {
+	if err := c.BarBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarBazInto calls joined_names.LocalFoo.BarBaz into resp.
+func (c hostLocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, LocalFooServiceName, "BarBaz", req, resp)
 }
 
 // BarBazAsync calls joined_names.LocalFoo.BarBaz on a goroutine of its own and

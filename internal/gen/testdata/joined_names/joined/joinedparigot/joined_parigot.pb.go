@@ -47,6 +47,9 @@ type FooClient interface {
 	// BarBazAsync is BarBaz without the wait: it returns the future of the
 	// response.
 	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	// BarBazInto is BarBaz into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // FooServer is what an implementation of the service joined_names.Foo in a
@@ -93,6 +96,9 @@ type FooBar3Client interface {
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 	// BazAsync is Baz without the wait: it returns the future of the response.
 	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	// BazInto is Baz into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // FooBar3Server is what an implementation of the service joined_names.FooBar3
@@ -141,6 +147,9 @@ type Foo_BarBazClient interface {
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 	// BazAsync is Baz without the wait: it returns the future of the response.
 	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	// BazInto is Baz into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // Foo_BarBazServer is what an implementation of the service
@@ -189,6 +198,9 @@ type LocalFooClient interface {
 	// BarBazAsync is BarBaz without the wait: it returns the future of the
 	// response.
 	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	// BarBazInto is BarBaz into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // LocalFooServer is what an implementation of the service

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importGreeter_SayHello(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodGreeter_SayHello = guest.Method{Import: importGreeter_SayHello}
+
 // NewGreeterClient returns a client of lower_case.greeter that calls the host.
 // A guest that links it runs only in a host that has the module
-// "lower_case.greeter".
-func NewGreeterClient() GreeterClient {
-	return guestGreeterClient{}
+// "lower_case.greeter". With [guest.Borrowed] responses are good until the
+// next call.
+func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
+	return &guestGreeterClient{client: guest.NewClient(opts...)}
 }
 
 // guestGreeterClient is the client that NewGreeterClient returns.
-type guestGreeterClient struct{}
+type guestGreeterClient struct {
+	client guest.Client
+}
 
 // SayHello calls lower_case.greeter.say_hello.
-func (guestGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+func (c *guestGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := guest.Call(ctx, importGreeter_SayHello, req, resp); err != nil {
+	if err := methodGreeter_SayHello.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// SayHelloInto calls lower_case.greeter.say_hello into resp.
+func (c *guestGreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	return methodGreeter_SayHello.CallInto(ctx, c.client, req, resp)
+}
+
 // SayHelloAsync calls lower_case.greeter.say_hello and returns its future.
-func (guestGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return guest.CallAsync(ctx, importGreeter_SayHello, req, new(lower.HelloResponse))
+func (c *guestGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return guest.Async(ctx, &methodGreeter_SayHello, c.client, req, new(lower.HelloResponse))
 }
 
 // ServeGreeter serves impl as the service lower_case.greeter to the other
@@ -85,10 +95,15 @@ type locatedGreeterClient struct {
 // SayHello calls lower_case.greeter.say_hello.
 func (c locatedGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.SayHelloInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SayHelloInto calls lower_case.greeter.say_hello into resp.
+func (c locatedGreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // SayHelloAsync calls lower_case.greeter.say_hello and returns its future.
@@ -102,28 +117,38 @@ func (c locatedGreeterClient) SayHelloAsync(ctx context.Context, req *lower.Hell
 //go:noescape
 func importWordCounterV2_Count(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWordCounterV2_Count = guest.Method{Import: importWordCounterV2_Count}
+
 // NewWordCounterV2Client returns a client of lower_case.word_counter_v2 that
 // calls the host. A guest that links it runs only in a host that has the
-// module "lower_case.word_counter_v2".
-func NewWordCounterV2Client() WordCounterV2Client {
-	return guestWordCounterV2Client{}
+// module "lower_case.word_counter_v2". With [guest.Borrowed] responses are
+// good until the next call.
+func NewWordCounterV2Client(opts ...guest.ClientOption) WordCounterV2Client {
+	return &guestWordCounterV2Client{client: guest.NewClient(opts...)}
 }
 
 // guestWordCounterV2Client is the client that NewWordCounterV2Client returns.
-type guestWordCounterV2Client struct{}
+type guestWordCounterV2Client struct {
+	client guest.Client
+}
 
 // Count calls lower_case.word_counter_v2.count.
-func (guestWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+func (c *guestWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := guest.Call(ctx, importWordCounterV2_Count, req, resp); err != nil {
+	if err := methodWordCounterV2_Count.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CountInto calls lower_case.word_counter_v2.count into resp.
+func (c *guestWordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	return methodWordCounterV2_Count.CallInto(ctx, c.client, req, resp)
+}
+
 // CountAsync calls lower_case.word_counter_v2.count and returns its future.
-func (guestWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return guest.CallAsync(ctx, importWordCounterV2_Count, req, new(lower.HelloResponse))
+func (c *guestWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return guest.Async(ctx, &methodWordCounterV2_Count, c.client, req, new(lower.HelloResponse))
 }
 
 // ServeWordCounterV2 serves impl as the service lower_case.word_counter_v2 to
@@ -162,10 +187,15 @@ type locatedWordCounterV2Client struct {
 // Count calls lower_case.word_counter_v2.count.
 func (c locatedWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CountInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CountInto calls lower_case.word_counter_v2.count into resp.
+func (c locatedWordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CountAsync calls lower_case.word_counter_v2.count and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeGreeter() pluginsdk.Service {
 }
 
 // RegisterGreeter registers impl with e as the service lower_case.greeter. It
-// fails when impl is nil.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeGreeter()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeGreeter_SayHello(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Greeter_SayHello_FullName, impl, GreeterImpl.SayHello)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeGreeter_SayHello returns the host function of lower_case.greeter.say_hello.
@@ -71,10 +74,15 @@ type localGreeterClient struct {
 // SayHello calls lower_case.greeter.say_hello.
 func (c localGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := pluginsdk.CallLocal(ctx, Greeter_SayHello_FullName, c.impl, GreeterImpl.SayHello, req, resp); err != nil {
+	if err := c.SayHelloInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SayHelloInto calls lower_case.greeter.say_hello into resp.
+func (c localGreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	return pluginsdk.CallLocal(ctx, Greeter_SayHello_FullName, c.impl, GreeterImpl.SayHello, req, resp)
 }
 
 // SayHelloAsync calls lower_case.greeter.say_hello on a goroutine of its own
@@ -97,10 +105,16 @@ type hostGreeterClient struct {
 // SayHello calls lower_case.greeter.say_hello.
 func (c hostGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "say_hello", req, resp); err != nil {
+	if err := c.SayHelloInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SayHelloInto calls lower_case.greeter.say_hello into resp.
+func (c hostGreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "say_hello", req, resp)
 }
 
 // SayHelloAsync calls lower_case.greeter.say_hello on a goroutine of its own
@@ -128,12 +142,14 @@ func DescribeWordCounterV2() pluginsdk.Service {
 }
 
 // RegisterWordCounterV2 registers impl with e as the service
-// lower_case.word_counter_v2. It fails when impl is nil.
-func RegisterWordCounterV2(ctx context.Context, e eng.Engine, impl WordCounterV2Impl) error {
+// lower_case.word_counter_v2. It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterWordCounterV2(ctx context.Context, e eng.Engine, impl WordCounterV2Impl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeWordCounterV2()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeWordCounterV2_Count(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(WordCounterV2_Count_FullName, impl, WordCounterV2Impl.Count)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeWordCounterV2_Count returns the host function of lower_case.word_counter_v2.count.
@@ -160,10 +176,15 @@ type localWordCounterV2Client struct {
 // Count calls lower_case.word_counter_v2.count.
 func (c localWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := pluginsdk.CallLocal(ctx, WordCounterV2_Count_FullName, c.impl, WordCounterV2Impl.Count, req, resp); err != nil {
+	if err := c.CountInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CountInto calls lower_case.word_counter_v2.count into resp.
+func (c localWordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	return pluginsdk.CallLocal(ctx, WordCounterV2_Count_FullName, c.impl, WordCounterV2Impl.Count, req, resp)
 }
 
 // CountAsync calls lower_case.word_counter_v2.count on a goroutine of its own
@@ -186,10 +207,16 @@ type hostWordCounterV2Client struct {
 // Count calls lower_case.word_counter_v2.count.
 func (c hostWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := c.dispatcher.Dispatch(ctx, WordCounterV2ServiceName, "count", req, resp); err != nil {
+	if err := c.CountInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CountInto calls lower_case.word_counter_v2.count into resp.
+func (c hostWordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordCounterV2ServiceName, "count", req, resp)
 }
 
 // CountAsync calls lower_case.word_counter_v2.count on a goroutine of its own

@@ -48,6 +48,9 @@ type GreeterClient interface {
 	// SayHelloAsync is SayHello without the wait: it returns the future of the
 	// response.
 	SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+	// SayHelloInto is SayHello into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
 }
 
 // GreeterServer is what an implementation of the service lower_case.greeter in
@@ -97,6 +100,9 @@ type WordCounterV2Client interface {
 	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
 	// CountAsync is Count without the wait: it returns the future of the response.
 	CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+	// CountInto is Count into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
 }
 
 // WordCounterV2Server is what an implementation of the service

@@ -27,28 +27,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importScale_Weigh(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodScale_Weigh = guest.Method{Import: importScale_Weigh}
+
 // NewScaleClient returns a client of m_dependency.Scale that calls the host. A
 // guest that links it runs only in a host that has the module
-// "m_dependency.Scale".
-func NewScaleClient() ScaleClient {
-	return guestScaleClient{}
+// "m_dependency.Scale". With [guest.Borrowed] responses are good until the
+// next call.
+func NewScaleClient(opts ...guest.ClientOption) ScaleClient {
+	return &guestScaleClient{client: guest.NewClient(opts...)}
 }
 
 // guestScaleClient is the client that NewScaleClient returns.
-type guestScaleClient struct{}
+type guestScaleClient struct {
+	client guest.Client
+}
 
 // Weigh calls m_dependency.Scale.Weigh.
-func (guestScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+func (c *guestScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
 	resp := new(unit.Mass)
-	if err := guest.Call(ctx, importScale_Weigh, req, resp); err != nil {
+	if err := methodScale_Weigh.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// WeighInto calls m_dependency.Scale.Weigh into resp.
+func (c *guestScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
+	return methodScale_Weigh.CallInto(ctx, c.client, req, resp)
+}
+
 // WeighAsync calls m_dependency.Scale.Weigh and returns its future.
-func (guestScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
-	return guest.CallAsync(ctx, importScale_Weigh, req, new(unit.Mass))
+func (c *guestScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+	return guest.Async(ctx, &methodScale_Weigh, c.client, req, new(unit.Mass))
 }
 
 // ServeScale serves impl as the service m_dependency.Scale to the other guests
@@ -86,10 +96,15 @@ type locatedScaleClient struct {
 // Weigh calls m_dependency.Scale.Weigh.
 func (c locatedScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
 	resp := new(unit.Mass)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.WeighInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WeighInto calls m_dependency.Scale.Weigh into resp.
+func (c locatedScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // WeighAsync calls m_dependency.Scale.Weigh and returns its future.

@@ -13,6 +13,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeScale() pluginsdk.Service {
 }
 
 // RegisterScale registers impl with e as the service m_dependency.Scale. It
-// fails when impl is nil.
-func RegisterScale(ctx context.Context, e eng.Engine, impl ScaleImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterScale(ctx context.Context, e eng.Engine, impl ScaleImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeScale()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeScale_Weigh(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Scale_Weigh_FullName, impl, ScaleImpl.Weigh)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeScale_Weigh returns the host function of m_dependency.Scale.Weigh.
@@ -71,10 +74,15 @@ type localScaleClient struct {
 // Weigh calls m_dependency.Scale.Weigh.
 func (c localScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
 	resp := new(unit.Mass)
-	if err := pluginsdk.CallLocal(ctx, Scale_Weigh_FullName, c.impl, ScaleImpl.Weigh, req, resp); err != nil {
+	if err := c.WeighInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WeighInto calls m_dependency.Scale.Weigh into resp.
+func (c localScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
+	return pluginsdk.CallLocal(ctx, Scale_Weigh_FullName, c.impl, ScaleImpl.Weigh, req, resp)
 }
 
 // WeighAsync calls m_dependency.Scale.Weigh on a goroutine of its own and
@@ -97,10 +105,16 @@ type hostScaleClient struct {
 // Weigh calls m_dependency.Scale.Weigh.
 func (c hostScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
 	resp := new(unit.Mass)
-	if err := c.dispatcher.Dispatch(ctx, ScaleServiceName, "Weigh", req, resp); err != nil {
+	if err := c.WeighInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WeighInto calls m_dependency.Scale.Weigh into resp.
+func (c hostScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ScaleServiceName, "Weigh", req, resp)
 }
 
 // WeighAsync calls m_dependency.Scale.Weigh on a goroutine of its own and

@@ -48,6 +48,9 @@ type ScaleClient interface {
 	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
 	// WeighAsync is Weigh without the wait: it returns the future of the response.
 	WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
+	// WeighInto is Weigh into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error
 }
 
 // ScaleServer is what an implementation of the service m_dependency.Scale in a

@@ -26,27 +26,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importFoo_Bar(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodFoo_Bar = guest.Method{Import: importFoo_Bar}
+
 // NewFooClient returns a client of m_override.Foo that calls the host. A guest
-// that links it runs only in a host that has the module "m_override.Foo".
-func NewFooClient() FooClient {
-	return guestFooClient{}
+// that links it runs only in a host that has the module "m_override.Foo". With
+// [guest.Borrowed] responses are good until the next call.
+func NewFooClient(opts ...guest.ClientOption) FooClient {
+	return &guestFooClient{client: guest.NewClient(opts...)}
 }
 
 // guestFooClient is the client that NewFooClient returns.
-type guestFooClient struct{}
+type guestFooClient struct {
+	client guest.Client
+}
 
 // Bar calls m_override.Foo.Bar.
-func (guestFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+func (c *guestFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
 	resp := new(foo.BarResponse)
-	if err := guest.Call(ctx, importFoo_Bar, req, resp); err != nil {
+	if err := methodFoo_Bar.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// BarInto calls m_override.Foo.Bar into resp.
+func (c *guestFooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
+	return methodFoo_Bar.CallInto(ctx, c.client, req, resp)
+}
+
 // BarAsync calls m_override.Foo.Bar and returns its future.
-func (guestFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
-	return guest.CallAsync(ctx, importFoo_Bar, req, new(foo.BarResponse))
+func (c *guestFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+	return guest.Async(ctx, &methodFoo_Bar, c.client, req, new(foo.BarResponse))
 }
 
 // ServeFoo serves impl as the service m_override.Foo to the other guests of
@@ -84,10 +94,15 @@ type locatedFooClient struct {
 // Bar calls m_override.Foo.Bar.
 func (c locatedFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
 	resp := new(foo.BarResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.BarInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarInto calls m_override.Foo.Bar into resp.
+func (c locatedFooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // BarAsync calls m_override.Foo.Bar and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeFoo() pluginsdk.Service {
 }
 
 // RegisterFoo registers impl with e as the service m_override.Foo. It fails
-// when impl is nil.
-func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeFoo()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeFoo_Bar(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Foo_Bar_FullName, impl, FooImpl.Bar)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeFoo_Bar returns the host function of m_override.Foo.Bar.
@@ -70,10 +73,15 @@ type localFooClient struct {
 // Bar calls m_override.Foo.Bar.
 func (c localFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
 	resp := new(foo.BarResponse)
-	if err := pluginsdk.CallLocal(ctx, Foo_Bar_FullName, c.impl, FooImpl.Bar, req, resp); err != nil {
+	if err := c.BarInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarInto calls m_override.Foo.Bar into resp.
+func (c localFooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
+	return pluginsdk.CallLocal(ctx, Foo_Bar_FullName, c.impl, FooImpl.Bar, req, resp)
 }
 
 // BarAsync calls m_override.Foo.Bar on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostFooClient struct {
 // Bar calls m_override.Foo.Bar.
 func (c hostFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
 	resp := new(foo.BarResponse)
-	if err := c.dispatcher.Dispatch(ctx, FooServiceName, "Bar", req, resp); err != nil {
+	if err := c.BarInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BarInto calls m_override.Foo.Bar into resp.
+func (c hostFooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, FooServiceName, "Bar", req, resp)
 }
 
 // BarAsync calls m_override.Foo.Bar on a goroutine of its own and returns its

@@ -46,6 +46,9 @@ type FooClient interface {
 	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
 	// BarAsync is Bar without the wait: it returns the future of the response.
 	BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
+	// BarInto is Bar into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error
 }
 
 // FooServer is what an implementation of the service m_override.Foo in a guest

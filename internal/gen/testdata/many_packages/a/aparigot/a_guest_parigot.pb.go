@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importA_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodA_Do = guest.Method{Import: importA_Do}
+
 // NewAClient returns a client of many_packages.a.A that calls the host. A
 // guest that links it runs only in a host that has the module
-// "many_packages.a.A".
-func NewAClient() AClient {
-	return guestAClient{}
+// "many_packages.a.A". With [guest.Borrowed] responses are good until the next
+// call.
+func NewAClient(opts ...guest.ClientOption) AClient {
+	return &guestAClient{client: guest.NewClient(opts...)}
 }
 
 // guestAClient is the client that NewAClient returns.
-type guestAClient struct{}
+type guestAClient struct {
+	client guest.Client
+}
 
 // Do calls many_packages.a.A.Do.
-func (guestAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
+func (c *guestAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
 	resp := new(a.Response)
-	if err := guest.Call(ctx, importA_Do, req, resp); err != nil {
+	if err := methodA_Do.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// DoInto calls many_packages.a.A.Do into resp.
+func (c *guestAClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
+	return methodA_Do.CallInto(ctx, c.client, req, resp)
+}
+
 // DoAsync calls many_packages.a.A.Do and returns its future.
-func (guestAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
-	return guest.CallAsync(ctx, importA_Do, req, new(a.Response))
+func (c *guestAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+	return guest.Async(ctx, &methodA_Do, c.client, req, new(a.Response))
 }
 
 // ServeA serves impl as the service many_packages.a.A to the other guests of
@@ -85,10 +95,15 @@ type locatedAClient struct {
 // Do calls many_packages.a.A.Do.
 func (c locatedAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
 	resp := new(a.Response)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls many_packages.a.A.Do into resp.
+func (c locatedAClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // DoAsync calls many_packages.a.A.Do and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeA() pluginsdk.Service {
 }
 
 // RegisterA registers impl with e as the service many_packages.a.A. It fails
-// when impl is nil.
-func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterA(ctx context.Context, e eng.Engine, impl AImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeA()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeA_Do(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(A_Do_FullName, impl, AImpl.Do)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeA_Do returns the host function of many_packages.a.A.Do.
@@ -70,10 +73,15 @@ type localAClient struct {
 // Do calls many_packages.a.A.Do.
 func (c localAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
 	resp := new(a.Response)
-	if err := pluginsdk.CallLocal(ctx, A_Do_FullName, c.impl, AImpl.Do, req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls many_packages.a.A.Do into resp.
+func (c localAClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
+	return pluginsdk.CallLocal(ctx, A_Do_FullName, c.impl, AImpl.Do, req, resp)
 }
 
 // DoAsync calls many_packages.a.A.Do on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostAClient struct {
 // Do calls many_packages.a.A.Do.
 func (c hostAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
 	resp := new(a.Response)
-	if err := c.dispatcher.Dispatch(ctx, AServiceName, "Do", req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls many_packages.a.A.Do into resp.
+func (c hostAClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, AServiceName, "Do", req, resp)
 }
 
 // DoAsync calls many_packages.a.A.Do on a goroutine of its own and returns its

@@ -46,6 +46,9 @@ type AClient interface {
 	Do(ctx context.Context, req *a.Request) (*a.Response, error)
 	// DoAsync is Do without the wait: it returns the future of the response.
 	DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
+	// DoInto is Do into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	DoInto(ctx context.Context, req *a.Request, resp *a.Response) error
 }
 
 // AServer is what an implementation of the service many_packages.a.A in a

@@ -27,28 +27,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importB_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodB_Do = guest.Method{Import: importB_Do}
+
 // NewBClient returns a client of many_packages.b.B that calls the host. A
 // guest that links it runs only in a host that has the module
-// "many_packages.b.B".
-func NewBClient() BClient {
-	return guestBClient{}
+// "many_packages.b.B". With [guest.Borrowed] responses are good until the next
+// call.
+func NewBClient(opts ...guest.ClientOption) BClient {
+	return &guestBClient{client: guest.NewClient(opts...)}
 }
 
 // guestBClient is the client that NewBClient returns.
-type guestBClient struct{}
+type guestBClient struct {
+	client guest.Client
+}
 
 // Do calls many_packages.b.B.Do.
-func (guestBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
+func (c *guestBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
 	resp := new(b.Response)
-	if err := guest.Call(ctx, importB_Do, req, resp); err != nil {
+	if err := methodB_Do.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// DoInto calls many_packages.b.B.Do into resp.
+func (c *guestBClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
+	return methodB_Do.CallInto(ctx, c.client, req, resp)
+}
+
 // DoAsync calls many_packages.b.B.Do and returns its future.
-func (guestBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
-	return guest.CallAsync(ctx, importB_Do, req, new(b.Response))
+func (c *guestBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+	return guest.Async(ctx, &methodB_Do, c.client, req, new(b.Response))
 }
 
 // ServeB serves impl as the service many_packages.b.B to the other guests of
@@ -86,10 +96,15 @@ type locatedBClient struct {
 // Do calls many_packages.b.B.Do.
 func (c locatedBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
 	resp := new(b.Response)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls many_packages.b.B.Do into resp.
+func (c locatedBClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // DoAsync calls many_packages.b.B.Do and returns its future.

@@ -13,6 +13,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeB() pluginsdk.Service {
 }
 
 // RegisterB registers impl with e as the service many_packages.b.B. It fails
-// when impl is nil.
-func RegisterB(ctx context.Context, e eng.Engine, impl BImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterB(ctx context.Context, e eng.Engine, impl BImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeB()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeB_Do(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(B_Do_FullName, impl, BImpl.Do)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeB_Do returns the host function of many_packages.b.B.Do.
@@ -71,10 +74,15 @@ type localBClient struct {
 // Do calls many_packages.b.B.Do.
 func (c localBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
 	resp := new(b.Response)
-	if err := pluginsdk.CallLocal(ctx, B_Do_FullName, c.impl, BImpl.Do, req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls many_packages.b.B.Do into resp.
+func (c localBClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
+	return pluginsdk.CallLocal(ctx, B_Do_FullName, c.impl, BImpl.Do, req, resp)
 }
 
 // DoAsync calls many_packages.b.B.Do on a goroutine of its own and returns its
@@ -97,10 +105,16 @@ type hostBClient struct {
 // Do calls many_packages.b.B.Do.
 func (c hostBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
 	resp := new(b.Response)
-	if err := c.dispatcher.Dispatch(ctx, BServiceName, "Do", req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls many_packages.b.B.Do into resp.
+func (c hostBClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, BServiceName, "Do", req, resp)
 }
 
 // DoAsync calls many_packages.b.B.Do on a goroutine of its own and returns its

@@ -47,6 +47,9 @@ type BClient interface {
 	Do(ctx context.Context, req *a.Request) (*b.Response, error)
 	// DoAsync is Do without the wait: it returns the future of the response.
 	DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
+	// DoInto is Do into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	DoInto(ctx context.Context, req *a.Request, resp *b.Response) error
 }
 
 // BServer is what an implementation of the service many_packages.b.B in a

@@ -26,11 +26,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importGreeter_Clients(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodGreeter_Clients = guest.Method{Import: importGreeter_Clients}
+
 // importGreeter_Plugins is the host's function for message_names.Greeter.Plugins.
 //
 //go:wasmimport message_names.Greeter Plugins
 //go:noescape
 func importGreeter_Plugins(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodGreeter_Plugins = guest.Method{Import: importGreeter_Plugins}
 
 // importGreeter_Joined is the host's function for message_names.Greeter.Joined.
 //
@@ -38,11 +42,15 @@ func importGreeter_Plugins(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointe
 //go:noescape
 func importGreeter_Joined(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodGreeter_Joined = guest.Method{Import: importGreeter_Joined}
+
 // importGreeter_Predeclared is the host's function for message_names.Greeter.Predeclared.
 //
 //go:wasmimport message_names.Greeter Predeclared
 //go:noescape
 func importGreeter_Predeclared(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodGreeter_Predeclared = guest.Method{Import: importGreeter_Predeclared}
 
 // importGreeter_Packages is the host's function for message_names.Greeter.Packages.
 //
@@ -50,85 +58,115 @@ func importGreeter_Predeclared(req unsafe.Pointer, reqLen uint32, resp unsafe.Po
 //go:noescape
 func importGreeter_Packages(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodGreeter_Packages = guest.Method{Import: importGreeter_Packages}
+
 // NewGreeterClient returns a client of message_names.Greeter that calls the
 // host. A guest that links it runs only in a host that has the module
-// "message_names.Greeter".
-func NewGreeterClient() GreeterClient {
-	return guestGreeterClient{}
+// "message_names.Greeter". With [guest.Borrowed] responses are good until the
+// next call.
+func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
+	return &guestGreeterClient{client: guest.NewClient(opts...)}
 }
 
 // guestGreeterClient is the client that NewGreeterClient returns.
-type guestGreeterClient struct{}
+type guestGreeterClient struct {
+	client guest.Client
+}
 
 // Clients calls message_names.Greeter.Clients.
-func (guestGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+func (c *guestGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
 	resp := new(names.GreeterImpl)
-	if err := guest.Call(ctx, importGreeter_Clients, req, resp); err != nil {
+	if err := methodGreeter_Clients.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ClientsInto calls message_names.Greeter.Clients into resp.
+func (c *guestGreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
+	return methodGreeter_Clients.CallInto(ctx, c.client, req, resp)
 }
 
 // ClientsAsync calls message_names.Greeter.Clients and returns its future.
-func (guestGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
-	return guest.CallAsync(ctx, importGreeter_Clients, req, new(names.GreeterImpl))
+func (c *guestGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+	return guest.Async(ctx, &methodGreeter_Clients, c.client, req, new(names.GreeterImpl))
 }
 
 // Plugins calls message_names.Greeter.Plugins.
-func (guestGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+func (c *guestGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
-	if err := guest.Call(ctx, importGreeter_Plugins, req, resp); err != nil {
+	if err := methodGreeter_Plugins.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PluginsInto calls message_names.Greeter.Plugins into resp.
+func (c *guestGreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
+	return methodGreeter_Plugins.CallInto(ctx, c.client, req, resp)
 }
 
 // PluginsAsync calls message_names.Greeter.Plugins and returns its future.
-func (guestGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
-	return guest.CallAsync(ctx, importGreeter_Plugins, req, new(names.UnimplementedGreeterImpl))
+func (c *guestGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+	return guest.Async(ctx, &methodGreeter_Plugins, c.client, req, new(names.UnimplementedGreeterImpl))
 }
 
 // Joined calls message_names.Greeter.Joined.
-func (guestGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+func (c *guestGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
 	resp := new(names.RegisterGreeter)
-	if err := guest.Call(ctx, importGreeter_Joined, req, resp); err != nil {
+	if err := methodGreeter_Joined.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// JoinedInto calls message_names.Greeter.Joined into resp.
+func (c *guestGreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
+	return methodGreeter_Joined.CallInto(ctx, c.client, req, resp)
 }
 
 // JoinedAsync calls message_names.Greeter.Joined and returns its future.
-func (guestGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
-	return guest.CallAsync(ctx, importGreeter_Joined, req, new(names.RegisterGreeter))
+func (c *guestGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+	return guest.Async(ctx, &methodGreeter_Joined, c.client, req, new(names.RegisterGreeter))
 }
 
 // Predeclared calls message_names.Greeter.Predeclared.
-func (guestGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+func (c *guestGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
-	if err := guest.Call(ctx, importGreeter_Predeclared, req, resp); err != nil {
+	if err := methodGreeter_Predeclared.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PredeclaredInto calls message_names.Greeter.Predeclared into resp.
+func (c *guestGreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
+	return methodGreeter_Predeclared.CallInto(ctx, c.client, req, resp)
 }
 
 // PredeclaredAsync calls message_names.Greeter.Predeclared and returns its
 // future.
-func (guestGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
-	return guest.CallAsync(ctx, importGreeter_Predeclared, req, new(names.String_))
+func (c *guestGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+	return guest.Async(ctx, &methodGreeter_Predeclared, c.client, req, new(names.String_))
 }
 
 // Packages calls message_names.Greeter.Packages.
-func (guestGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
+func (c *guestGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
-	if err := guest.Call(ctx, importGreeter_Packages, req, resp); err != nil {
+	if err := methodGreeter_Packages.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// PackagesInto calls message_names.Greeter.Packages into resp.
+func (c *guestGreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
+	return methodGreeter_Packages.CallInto(ctx, c.client, req, resp)
+}
+
 // PackagesAsync calls message_names.Greeter.Packages and returns its future.
-func (guestGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
-	return guest.CallAsync(ctx, importGreeter_Packages, req, new(names.Any))
+func (c *guestGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+	return guest.Async(ctx, &methodGreeter_Packages, c.client, req, new(names.Any))
 }
 
 // ServeGreeter serves impl as the service message_names.Greeter to the other
@@ -182,10 +220,15 @@ type locatedGreeterClient struct {
 // Clients calls message_names.Greeter.Clients.
 func (c locatedGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
 	resp := new(names.GreeterImpl)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.ClientsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ClientsInto calls message_names.Greeter.Clients into resp.
+func (c locatedGreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // ClientsAsync calls message_names.Greeter.Clients and returns its future.
@@ -196,10 +239,15 @@ func (c locatedGreeterClient) ClientsAsync(ctx context.Context, req *names.Greet
 // Plugins calls message_names.Greeter.Plugins.
 func (c locatedGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.PluginsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PluginsInto calls message_names.Greeter.Plugins into resp.
+func (c locatedGreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // PluginsAsync calls message_names.Greeter.Plugins and returns its future.
@@ -210,10 +258,15 @@ func (c locatedGreeterClient) PluginsAsync(ctx context.Context, req *names.Greet
 // Joined calls message_names.Greeter.Joined.
 func (c locatedGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
 	resp := new(names.RegisterGreeter)
-	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+	if err := c.JoinedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// JoinedInto calls message_names.Greeter.Joined into resp.
+func (c locatedGreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
+	return c.remote.Call(ctx, 2, req, resp)
 }
 
 // JoinedAsync calls message_names.Greeter.Joined and returns its future.
@@ -224,10 +277,15 @@ func (c locatedGreeterClient) JoinedAsync(ctx context.Context, req *names.Greete
 // Predeclared calls message_names.Greeter.Predeclared.
 func (c locatedGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
-	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+	if err := c.PredeclaredInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PredeclaredInto calls message_names.Greeter.Predeclared into resp.
+func (c locatedGreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
+	return c.remote.Call(ctx, 3, req, resp)
 }
 
 // PredeclaredAsync calls message_names.Greeter.Predeclared and returns its
@@ -239,10 +297,15 @@ func (c locatedGreeterClient) PredeclaredAsync(ctx context.Context, req *names.E
 // Packages calls message_names.Greeter.Packages.
 func (c locatedGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
-	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+	if err := c.PackagesInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesInto calls message_names.Greeter.Packages into resp.
+func (c locatedGreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
+	return c.remote.Call(ctx, 4, req, resp)
 }
 
 // PackagesAsync calls message_names.Greeter.Packages and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -59,16 +60,22 @@ func DescribeGreeter() pluginsdk.Service {
 }
 
 // RegisterGreeter registers impl with e as the service message_names.Greeter.
-// It fails when impl is nil.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeGreeter()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeGreeter_Clients(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Greeter_Clients_FullName, impl, GreeterImpl.Clients)
 	service.Methods[1].Bridge = bridgeGreeter_Plugins(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Greeter_Plugins_FullName, impl, GreeterImpl.Plugins)
 	service.Methods[2].Bridge = bridgeGreeter_Joined(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Greeter_Joined_FullName, impl, GreeterImpl.Joined)
 	service.Methods[3].Bridge = bridgeGreeter_Predeclared(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Greeter_Predeclared_FullName, impl, GreeterImpl.Predeclared)
 	service.Methods[4].Bridge = bridgeGreeter_Packages(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[4].Borrowing = pluginsdk.Borrow(Greeter_Packages_FullName, impl, GreeterImpl.Packages)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeGreeter_Clients returns the host function of message_names.Greeter.Clients.
@@ -127,10 +134,15 @@ type localGreeterClient struct {
 // Clients calls message_names.Greeter.Clients.
 func (c localGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
 	resp := new(names.GreeterImpl)
-	if err := pluginsdk.CallLocal(ctx, Greeter_Clients_FullName, c.impl, GreeterImpl.Clients, req, resp); err != nil {
+	if err := c.ClientsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ClientsInto calls message_names.Greeter.Clients into resp.
+func (c localGreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
+	return pluginsdk.CallLocal(ctx, Greeter_Clients_FullName, c.impl, GreeterImpl.Clients, req, resp)
 }
 
 // ClientsAsync calls message_names.Greeter.Clients on a goroutine of its own
@@ -142,10 +154,15 @@ func (c localGreeterClient) ClientsAsync(ctx context.Context, req *names.Greeter
 // Plugins calls message_names.Greeter.Plugins.
 func (c localGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
-	if err := pluginsdk.CallLocal(ctx, Greeter_Plugins_FullName, c.impl, GreeterImpl.Plugins, req, resp); err != nil {
+	if err := c.PluginsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PluginsInto calls message_names.Greeter.Plugins into resp.
+func (c localGreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
+	return pluginsdk.CallLocal(ctx, Greeter_Plugins_FullName, c.impl, GreeterImpl.Plugins, req, resp)
 }
 
 // PluginsAsync calls message_names.Greeter.Plugins on a goroutine of its own
@@ -157,10 +174,15 @@ func (c localGreeterClient) PluginsAsync(ctx context.Context, req *names.Greeter
 // Joined calls message_names.Greeter.Joined.
 func (c localGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
 	resp := new(names.RegisterGreeter)
-	if err := pluginsdk.CallLocal(ctx, Greeter_Joined_FullName, c.impl, GreeterImpl.Joined, req, resp); err != nil {
+	if err := c.JoinedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// JoinedInto calls message_names.Greeter.Joined into resp.
+func (c localGreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
+	return pluginsdk.CallLocal(ctx, Greeter_Joined_FullName, c.impl, GreeterImpl.Joined, req, resp)
 }
 
 // JoinedAsync calls message_names.Greeter.Joined on a goroutine of its own and
@@ -172,10 +194,15 @@ func (c localGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterC
 // Predeclared calls message_names.Greeter.Predeclared.
 func (c localGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
-	if err := pluginsdk.CallLocal(ctx, Greeter_Predeclared_FullName, c.impl, GreeterImpl.Predeclared, req, resp); err != nil {
+	if err := c.PredeclaredInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PredeclaredInto calls message_names.Greeter.Predeclared into resp.
+func (c localGreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
+	return pluginsdk.CallLocal(ctx, Greeter_Predeclared_FullName, c.impl, GreeterImpl.Predeclared, req, resp)
 }
 
 // PredeclaredAsync calls message_names.Greeter.Predeclared on a goroutine of
@@ -187,10 +214,15 @@ func (c localGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Err
 // Packages calls message_names.Greeter.Packages.
 func (c localGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
-	if err := pluginsdk.CallLocal(ctx, Greeter_Packages_FullName, c.impl, GreeterImpl.Packages, req, resp); err != nil {
+	if err := c.PackagesInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesInto calls message_names.Greeter.Packages into resp.
+func (c localGreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
+	return pluginsdk.CallLocal(ctx, Greeter_Packages_FullName, c.impl, GreeterImpl.Packages, req, resp)
 }
 
 // PackagesAsync calls message_names.Greeter.Packages on a goroutine of its own
@@ -213,10 +245,16 @@ type hostGreeterClient struct {
 // Clients calls message_names.Greeter.Clients.
 func (c hostGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
 	resp := new(names.GreeterImpl)
-	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Clients", req, resp); err != nil {
+	if err := c.ClientsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ClientsInto calls message_names.Greeter.Clients into resp.
+func (c hostGreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Clients", req, resp)
 }
 
 // ClientsAsync calls message_names.Greeter.Clients on a goroutine of its own
@@ -228,10 +266,16 @@ func (c hostGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterC
 // Plugins calls message_names.Greeter.Plugins.
 func (c hostGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
-	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Plugins", req, resp); err != nil {
+	if err := c.PluginsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PluginsInto calls message_names.Greeter.Plugins into resp.
+func (c hostGreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Plugins", req, resp)
 }
 
 // PluginsAsync calls message_names.Greeter.Plugins on a goroutine of its own
@@ -243,10 +287,16 @@ func (c hostGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterP
 // Joined calls message_names.Greeter.Joined.
 func (c hostGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
 	resp := new(names.RegisterGreeter)
-	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Joined", req, resp); err != nil {
+	if err := c.JoinedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// JoinedInto calls message_names.Greeter.Joined into resp.
+func (c hostGreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Joined", req, resp)
 }
 
 // JoinedAsync calls message_names.Greeter.Joined on a goroutine of its own and
@@ -258,10 +308,16 @@ func (c hostGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterCl
 // Predeclared calls message_names.Greeter.Predeclared.
 func (c hostGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
-	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Predeclared", req, resp); err != nil {
+	if err := c.PredeclaredInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PredeclaredInto calls message_names.Greeter.Predeclared into resp.
+func (c hostGreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Predeclared", req, resp)
 }
 
 // PredeclaredAsync calls message_names.Greeter.Predeclared on a goroutine of
@@ -273,10 +329,16 @@ func (c hostGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Erro
 // Packages calls message_names.Greeter.Packages.
 func (c hostGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
-	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Packages", req, resp); err != nil {
+	if err := c.PackagesInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PackagesInto calls message_names.Greeter.Packages into resp.
+func (c hostGreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Packages", req, resp)
 }
 
 // PackagesAsync calls message_names.Greeter.Packages on a goroutine of its own

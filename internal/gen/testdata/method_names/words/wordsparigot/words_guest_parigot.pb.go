@@ -26,11 +26,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importWords_Import(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Import = guest.Method{Import: importWords_Import}
+
 // importWords_Type is the host's function for method_names.Words.Type.
 //
 //go:wasmimport method_names.Words Type
 //go:noescape
 func importWords_Type(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_Type = guest.Method{Import: importWords_Type}
 
 // importWords_Range is the host's function for method_names.Words.Range.
 //
@@ -38,11 +42,15 @@ func importWords_Type(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 //go:noescape
 func importWords_Range(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Range = guest.Method{Import: importWords_Range}
+
 // importWords_Func is the host's function for method_names.Words.Func.
 //
 //go:wasmimport method_names.Words Func
 //go:noescape
 func importWords_Func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_Func = guest.Method{Import: importWords_Func}
 
 // importWords_Go is the host's function for method_names.Words.Go.
 //
@@ -50,11 +58,15 @@ func importWords_Func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 //go:noescape
 func importWords_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Go = guest.Method{Import: importWords_Go}
+
 // importWords_Select is the host's function for method_names.Words.Select.
 //
 //go:wasmimport method_names.Words Select
 //go:noescape
 func importWords_Select(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_Select = guest.Method{Import: importWords_Select}
 
 // importWords_Close is the host's function for method_names.Words.Close.
 //
@@ -62,11 +74,15 @@ func importWords_Select(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 //go:noescape
 func importWords_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Close = guest.Method{Import: importWords_Close}
+
 // importWords_Ready is the host's function for method_names.Words.Ready.
 //
 //go:wasmimport method_names.Words Ready
 //go:noescape
 func importWords_Ready(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_Ready = guest.Method{Import: importWords_Ready}
 
 // importWords_Init is the host's function for method_names.Words.Init.
 //
@@ -74,11 +90,15 @@ func importWords_Ready(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 //go:noescape
 func importWords_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Init = guest.Method{Import: importWords_Init}
+
 // importWords_String is the host's function for method_names.Words.String.
 //
 //go:wasmimport method_names.Words String
 //go:noescape
 func importWords_String(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_String = guest.Method{Import: importWords_String}
 
 // importWords_Error is the host's function for method_names.Words.Error.
 //
@@ -86,11 +106,15 @@ func importWords_String(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 //go:noescape
 func importWords_Error(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Error = guest.Method{Import: importWords_Error}
+
 // importWords_Context is the host's function for method_names.Words.Context.
 //
 //go:wasmimport method_names.Words Context
 //go:noescape
 func importWords_Context(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_Context = guest.Method{Import: importWords_Context}
 
 // importWords_Module is the host's function for method_names.Words.Module.
 //
@@ -98,11 +122,15 @@ func importWords_Context(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer,
 //go:noescape
 func importWords_Module(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Module = guest.Method{Import: importWords_Module}
+
 // importWords_Call is the host's function for method_names.Words.Call.
 //
 //go:wasmimport method_names.Words Call
 //go:noescape
 func importWords_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_Call = guest.Method{Import: importWords_Call}
 
 // importWords_Impl is the host's function for method_names.Words.Impl.
 //
@@ -110,11 +138,15 @@ func importWords_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 //go:noescape
 func importWords_Impl(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Impl = guest.Method{Import: importWords_Impl}
+
 // importWords_New is the host's function for method_names.Words.New.
 //
 //go:wasmimport method_names.Words New
 //go:noescape
 func importWords_New(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_New = guest.Method{Import: importWords_New}
 
 // importWords_Register is the host's function for method_names.Words.Register.
 //
@@ -122,11 +154,15 @@ func importWords_New(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 //go:noescape
 func importWords_Register(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Register = guest.Method{Import: importWords_Register}
+
 // importWords_Delete is the host's function for method_names.Words.Delete.
 //
 //go:wasmimport method_names.Words Delete
 //go:noescape
 func importWords_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_Delete = guest.Method{Import: importWords_Delete}
 
 // importWords_Panic is the host's function for method_names.Words.Panic.
 //
@@ -134,11 +170,15 @@ func importWords_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 //go:noescape
 func importWords_Panic(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Panic = guest.Method{Import: importWords_Panic}
+
 // importWords_Recover is the host's function for method_names.Words.Recover.
 //
 //go:wasmimport method_names.Words Recover
 //go:noescape
 func importWords_Recover(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWords_Recover = guest.Method{Import: importWords_Recover}
 
 // importWords_Complex is the host's function for method_names.Words.Complex.
 //
@@ -146,328 +186,445 @@ func importWords_Recover(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer,
 //go:noescape
 func importWords_Complex(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Complex = guest.Method{Import: importWords_Complex}
+
 // importWords_Append is the host's function for method_names.Words.Append.
 //
 //go:wasmimport method_names.Words Append
 //go:noescape
 func importWords_Append(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWords_Append = guest.Method{Import: importWords_Append}
+
 // NewWordsClient returns a client of method_names.Words that calls the host. A
 // guest that links it runs only in a host that has the module
-// "method_names.Words".
-func NewWordsClient() WordsClient {
-	return guestWordsClient{}
+// "method_names.Words". With [guest.Borrowed] responses are good until the
+// next call.
+func NewWordsClient(opts ...guest.ClientOption) WordsClient {
+	return &guestWordsClient{client: guest.NewClient(opts...)}
 }
 
 // guestWordsClient is the client that NewWordsClient returns.
-type guestWordsClient struct{}
+type guestWordsClient struct {
+	client guest.Client
+}
 
 // Import calls method_names.Words.Import.
-func (guestWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Import, req, resp); err != nil {
+	if err := methodWords_Import.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ImportInto calls method_names.Words.Import into resp.
+func (c *guestWordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Import.CallInto(ctx, c.client, req, resp)
 }
 
 // ImportAsync calls method_names.Words.Import and returns its future.
-func (guestWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Import, req, new(words.Word))
+func (c *guestWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Import, c.client, req, new(words.Word))
 }
 
 // Type calls method_names.Words.Type.
-func (guestWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Type, req, resp); err != nil {
+	if err := methodWords_Type.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TypeInto calls method_names.Words.Type into resp.
+func (c *guestWordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Type.CallInto(ctx, c.client, req, resp)
 }
 
 // TypeAsync calls method_names.Words.Type and returns its future.
-func (guestWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Type, req, new(words.Word))
+func (c *guestWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Type, c.client, req, new(words.Word))
 }
 
 // Range calls method_names.Words.Range.
-func (guestWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Range, req, resp); err != nil {
+	if err := methodWords_Range.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RangeInto calls method_names.Words.Range into resp.
+func (c *guestWordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Range.CallInto(ctx, c.client, req, resp)
 }
 
 // RangeAsync calls method_names.Words.Range and returns its future.
-func (guestWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Range, req, new(words.Word))
+func (c *guestWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Range, c.client, req, new(words.Word))
 }
 
 // Func calls method_names.Words.Func.
-func (guestWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Func, req, resp); err != nil {
+	if err := methodWords_Func.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FuncInto calls method_names.Words.Func into resp.
+func (c *guestWordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Func.CallInto(ctx, c.client, req, resp)
 }
 
 // FuncAsync calls method_names.Words.Func and returns its future.
-func (guestWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Func, req, new(words.Word))
+func (c *guestWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Func, c.client, req, new(words.Word))
 }
 
 // Go calls method_names.Words.Go.
-func (guestWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Go, req, resp); err != nil {
+	if err := methodWords_Go.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoInto calls method_names.Words.Go into resp.
+func (c *guestWordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Go.CallInto(ctx, c.client, req, resp)
 }
 
 // GoAsync calls method_names.Words.Go and returns its future.
-func (guestWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Go, req, new(words.Word))
+func (c *guestWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Go, c.client, req, new(words.Word))
 }
 
 // Select calls method_names.Words.Select.
-func (guestWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Select, req, resp); err != nil {
+	if err := methodWords_Select.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SelectInto calls method_names.Words.Select into resp.
+func (c *guestWordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Select.CallInto(ctx, c.client, req, resp)
 }
 
 // SelectAsync calls method_names.Words.Select and returns its future.
-func (guestWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Select, req, new(words.Word))
+func (c *guestWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Select, c.client, req, new(words.Word))
 }
 
 // Close calls method_names.Words.Close.
-func (guestWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Close, req, resp); err != nil {
+	if err := methodWords_Close.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CloseInto calls method_names.Words.Close into resp.
+func (c *guestWordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Close.CallInto(ctx, c.client, req, resp)
 }
 
 // CloseAsync calls method_names.Words.Close and returns its future.
-func (guestWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Close, req, new(words.Word))
+func (c *guestWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Close, c.client, req, new(words.Word))
 }
 
 // Ready calls method_names.Words.Ready.
-func (guestWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Ready, req, resp); err != nil {
+	if err := methodWords_Ready.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadyInto calls method_names.Words.Ready into resp.
+func (c *guestWordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Ready.CallInto(ctx, c.client, req, resp)
 }
 
 // ReadyAsync calls method_names.Words.Ready and returns its future.
-func (guestWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Ready, req, new(words.Word))
+func (c *guestWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Ready, c.client, req, new(words.Word))
 }
 
 // Init calls method_names.Words.Init.
-func (guestWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Init, req, resp); err != nil {
+	if err := methodWords_Init.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitInto calls method_names.Words.Init into resp.
+func (c *guestWordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Init.CallInto(ctx, c.client, req, resp)
 }
 
 // InitAsync calls method_names.Words.Init and returns its future.
-func (guestWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Init, req, new(words.Word))
+func (c *guestWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Init, c.client, req, new(words.Word))
 }
 
 // String calls method_names.Words.String.
-func (guestWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_String, req, resp); err != nil {
+	if err := methodWords_String.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StringInto calls method_names.Words.String into resp.
+func (c *guestWordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_String.CallInto(ctx, c.client, req, resp)
 }
 
 // StringAsync calls method_names.Words.String and returns its future.
-func (guestWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_String, req, new(words.Word))
+func (c *guestWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_String, c.client, req, new(words.Word))
 }
 
 // Error calls method_names.Words.Error.
-func (guestWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Error, req, resp); err != nil {
+	if err := methodWords_Error.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ErrorInto calls method_names.Words.Error into resp.
+func (c *guestWordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Error.CallInto(ctx, c.client, req, resp)
 }
 
 // ErrorAsync calls method_names.Words.Error and returns its future.
-func (guestWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Error, req, new(words.Word))
+func (c *guestWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Error, c.client, req, new(words.Word))
 }
 
 // Context calls method_names.Words.Context.
-func (guestWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Context, req, resp); err != nil {
+	if err := methodWords_Context.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ContextInto calls method_names.Words.Context into resp.
+func (c *guestWordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Context.CallInto(ctx, c.client, req, resp)
 }
 
 // ContextAsync calls method_names.Words.Context and returns its future.
-func (guestWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Context, req, new(words.Word))
+func (c *guestWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Context, c.client, req, new(words.Word))
 }
 
 // Module calls method_names.Words.Module.
-func (guestWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Module, req, resp); err != nil {
+	if err := methodWords_Module.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ModuleInto calls method_names.Words.Module into resp.
+func (c *guestWordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Module.CallInto(ctx, c.client, req, resp)
 }
 
 // ModuleAsync calls method_names.Words.Module and returns its future.
-func (guestWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Module, req, new(words.Word))
+func (c *guestWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Module, c.client, req, new(words.Word))
 }
 
 // Call calls method_names.Words.Call.
-func (guestWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Call, req, resp); err != nil {
+	if err := methodWords_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls method_names.Words.Call into resp.
+func (c *guestWordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Call.CallInto(ctx, c.client, req, resp)
 }
 
 // CallAsync calls method_names.Words.Call and returns its future.
-func (guestWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Call, req, new(words.Word))
+func (c *guestWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Call, c.client, req, new(words.Word))
 }
 
 // Impl calls method_names.Words.Impl.
-func (guestWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Impl, req, resp); err != nil {
+	if err := methodWords_Impl.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ImplInto calls method_names.Words.Impl into resp.
+func (c *guestWordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Impl.CallInto(ctx, c.client, req, resp)
 }
 
 // ImplAsync calls method_names.Words.Impl and returns its future.
-func (guestWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Impl, req, new(words.Word))
+func (c *guestWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Impl, c.client, req, new(words.Word))
 }
 
 // New calls method_names.Words.New.
-func (guestWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_New, req, resp); err != nil {
+	if err := methodWords_New.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NewInto calls method_names.Words.New into resp.
+func (c *guestWordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_New.CallInto(ctx, c.client, req, resp)
 }
 
 // NewAsync calls method_names.Words.New and returns its future.
-func (guestWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_New, req, new(words.Word))
+func (c *guestWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_New, c.client, req, new(words.Word))
 }
 
 // Register calls method_names.Words.Register.
-func (guestWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Register, req, resp); err != nil {
+	if err := methodWords_Register.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RegisterInto calls method_names.Words.Register into resp.
+func (c *guestWordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Register.CallInto(ctx, c.client, req, resp)
 }
 
 // RegisterAsync calls method_names.Words.Register and returns its future.
-func (guestWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Register, req, new(words.Word))
+func (c *guestWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Register, c.client, req, new(words.Word))
 }
 
 // Delete calls method_names.Words.Delete.
-func (guestWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Delete, req, resp); err != nil {
+	if err := methodWords_Delete.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteInto calls method_names.Words.Delete into resp.
+func (c *guestWordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Delete.CallInto(ctx, c.client, req, resp)
 }
 
 // DeleteAsync calls method_names.Words.Delete and returns its future.
-func (guestWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Delete, req, new(words.Word))
+func (c *guestWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Delete, c.client, req, new(words.Word))
 }
 
 // Panic calls method_names.Words.Panic.
-func (guestWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Panic, req, resp); err != nil {
+	if err := methodWords_Panic.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PanicInto calls method_names.Words.Panic into resp.
+func (c *guestWordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Panic.CallInto(ctx, c.client, req, resp)
 }
 
 // PanicAsync calls method_names.Words.Panic and returns its future.
-func (guestWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Panic, req, new(words.Word))
+func (c *guestWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Panic, c.client, req, new(words.Word))
 }
 
 // Recover calls method_names.Words.Recover.
-func (guestWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Recover, req, resp); err != nil {
+	if err := methodWords_Recover.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RecoverInto calls method_names.Words.Recover into resp.
+func (c *guestWordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Recover.CallInto(ctx, c.client, req, resp)
 }
 
 // RecoverAsync calls method_names.Words.Recover and returns its future.
-func (guestWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Recover, req, new(words.Word))
+func (c *guestWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Recover, c.client, req, new(words.Word))
 }
 
 // Complex calls method_names.Words.Complex.
-func (guestWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Complex, req, resp); err != nil {
+	if err := methodWords_Complex.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ComplexInto calls method_names.Words.Complex into resp.
+func (c *guestWordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Complex.CallInto(ctx, c.client, req, resp)
 }
 
 // ComplexAsync calls method_names.Words.Complex and returns its future.
-func (guestWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Complex, req, new(words.Word))
+func (c *guestWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Complex, c.client, req, new(words.Word))
 }
 
 // Append calls method_names.Words.Append.
-func (guestWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := guest.Call(ctx, importWords_Append, req, resp); err != nil {
+	if err := methodWords_Append.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// AppendInto calls method_names.Words.Append into resp.
+func (c *guestWordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return methodWords_Append.CallInto(ctx, c.client, req, resp)
+}
+
 // AppendAsync calls method_names.Words.Append and returns its future.
-func (guestWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.CallAsync(ctx, importWords_Append, req, new(words.Word))
+func (c *guestWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return guest.Async(ctx, &methodWords_Append, c.client, req, new(words.Word))
 }
 
 // ServeWords serves impl as the service method_names.Words to the other guests
@@ -589,10 +746,15 @@ type locatedWordsClient struct {
 // Import calls method_names.Words.Import.
 func (c locatedWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.ImportInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ImportInto calls method_names.Words.Import into resp.
+func (c locatedWordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // ImportAsync calls method_names.Words.Import and returns its future.
@@ -603,10 +765,15 @@ func (c locatedWordsClient) ImportAsync(ctx context.Context, req *words.Word) *f
 // Type calls method_names.Words.Type.
 func (c locatedWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.TypeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TypeInto calls method_names.Words.Type into resp.
+func (c locatedWordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // TypeAsync calls method_names.Words.Type and returns its future.
@@ -617,10 +784,15 @@ func (c locatedWordsClient) TypeAsync(ctx context.Context, req *words.Word) *fut
 // Range calls method_names.Words.Range.
 func (c locatedWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+	if err := c.RangeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RangeInto calls method_names.Words.Range into resp.
+func (c locatedWordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 2, req, resp)
 }
 
 // RangeAsync calls method_names.Words.Range and returns its future.
@@ -631,10 +803,15 @@ func (c locatedWordsClient) RangeAsync(ctx context.Context, req *words.Word) *fu
 // Func calls method_names.Words.Func.
 func (c locatedWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+	if err := c.FuncInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FuncInto calls method_names.Words.Func into resp.
+func (c locatedWordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 3, req, resp)
 }
 
 // FuncAsync calls method_names.Words.Func and returns its future.
@@ -645,10 +822,15 @@ func (c locatedWordsClient) FuncAsync(ctx context.Context, req *words.Word) *fut
 // Go calls method_names.Words.Go.
 func (c locatedWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+	if err := c.GoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoInto calls method_names.Words.Go into resp.
+func (c locatedWordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 4, req, resp)
 }
 
 // GoAsync calls method_names.Words.Go and returns its future.
@@ -659,10 +841,15 @@ func (c locatedWordsClient) GoAsync(ctx context.Context, req *words.Word) *futur
 // Select calls method_names.Words.Select.
 func (c locatedWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 5, req, resp); err != nil {
+	if err := c.SelectInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SelectInto calls method_names.Words.Select into resp.
+func (c locatedWordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 5, req, resp)
 }
 
 // SelectAsync calls method_names.Words.Select and returns its future.
@@ -673,10 +860,15 @@ func (c locatedWordsClient) SelectAsync(ctx context.Context, req *words.Word) *f
 // Close calls method_names.Words.Close.
 func (c locatedWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 6, req, resp); err != nil {
+	if err := c.CloseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CloseInto calls method_names.Words.Close into resp.
+func (c locatedWordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 6, req, resp)
 }
 
 // CloseAsync calls method_names.Words.Close and returns its future.
@@ -687,10 +879,15 @@ func (c locatedWordsClient) CloseAsync(ctx context.Context, req *words.Word) *fu
 // Ready calls method_names.Words.Ready.
 func (c locatedWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 7, req, resp); err != nil {
+	if err := c.ReadyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadyInto calls method_names.Words.Ready into resp.
+func (c locatedWordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 7, req, resp)
 }
 
 // ReadyAsync calls method_names.Words.Ready and returns its future.
@@ -701,10 +898,15 @@ func (c locatedWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *fu
 // Init calls method_names.Words.Init.
 func (c locatedWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 8, req, resp); err != nil {
+	if err := c.InitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitInto calls method_names.Words.Init into resp.
+func (c locatedWordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 8, req, resp)
 }
 
 // InitAsync calls method_names.Words.Init and returns its future.
@@ -715,10 +917,15 @@ func (c locatedWordsClient) InitAsync(ctx context.Context, req *words.Word) *fut
 // String calls method_names.Words.String.
 func (c locatedWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 9, req, resp); err != nil {
+	if err := c.StringInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StringInto calls method_names.Words.String into resp.
+func (c locatedWordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 9, req, resp)
 }
 
 // StringAsync calls method_names.Words.String and returns its future.
@@ -729,10 +936,15 @@ func (c locatedWordsClient) StringAsync(ctx context.Context, req *words.Word) *f
 // Error calls method_names.Words.Error.
 func (c locatedWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 10, req, resp); err != nil {
+	if err := c.ErrorInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ErrorInto calls method_names.Words.Error into resp.
+func (c locatedWordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 10, req, resp)
 }
 
 // ErrorAsync calls method_names.Words.Error and returns its future.
@@ -743,10 +955,15 @@ func (c locatedWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *fu
 // Context calls method_names.Words.Context.
 func (c locatedWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 11, req, resp); err != nil {
+	if err := c.ContextInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ContextInto calls method_names.Words.Context into resp.
+func (c locatedWordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 11, req, resp)
 }
 
 // ContextAsync calls method_names.Words.Context and returns its future.
@@ -757,10 +974,15 @@ func (c locatedWordsClient) ContextAsync(ctx context.Context, req *words.Word) *
 // Module calls method_names.Words.Module.
 func (c locatedWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 12, req, resp); err != nil {
+	if err := c.ModuleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ModuleInto calls method_names.Words.Module into resp.
+func (c locatedWordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 12, req, resp)
 }
 
 // ModuleAsync calls method_names.Words.Module and returns its future.
@@ -771,10 +993,15 @@ func (c locatedWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *f
 // Call calls method_names.Words.Call.
 func (c locatedWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 13, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls method_names.Words.Call into resp.
+func (c locatedWordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 13, req, resp)
 }
 
 // CallAsync calls method_names.Words.Call and returns its future.
@@ -785,10 +1012,15 @@ func (c locatedWordsClient) CallAsync(ctx context.Context, req *words.Word) *fut
 // Impl calls method_names.Words.Impl.
 func (c locatedWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 14, req, resp); err != nil {
+	if err := c.ImplInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ImplInto calls method_names.Words.Impl into resp.
+func (c locatedWordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 14, req, resp)
 }
 
 // ImplAsync calls method_names.Words.Impl and returns its future.
@@ -799,10 +1031,15 @@ func (c locatedWordsClient) ImplAsync(ctx context.Context, req *words.Word) *fut
 // New calls method_names.Words.New.
 func (c locatedWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 15, req, resp); err != nil {
+	if err := c.NewInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NewInto calls method_names.Words.New into resp.
+func (c locatedWordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 15, req, resp)
 }
 
 // NewAsync calls method_names.Words.New and returns its future.
@@ -813,10 +1050,15 @@ func (c locatedWordsClient) NewAsync(ctx context.Context, req *words.Word) *futu
 // Register calls method_names.Words.Register.
 func (c locatedWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 16, req, resp); err != nil {
+	if err := c.RegisterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RegisterInto calls method_names.Words.Register into resp.
+func (c locatedWordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 16, req, resp)
 }
 
 // RegisterAsync calls method_names.Words.Register and returns its future.
@@ -827,10 +1069,15 @@ func (c locatedWordsClient) RegisterAsync(ctx context.Context, req *words.Word) 
 // Delete calls method_names.Words.Delete.
 func (c locatedWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 17, req, resp); err != nil {
+	if err := c.DeleteInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteInto calls method_names.Words.Delete into resp.
+func (c locatedWordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 17, req, resp)
 }
 
 // DeleteAsync calls method_names.Words.Delete and returns its future.
@@ -841,10 +1088,15 @@ func (c locatedWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *f
 // Panic calls method_names.Words.Panic.
 func (c locatedWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 18, req, resp); err != nil {
+	if err := c.PanicInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PanicInto calls method_names.Words.Panic into resp.
+func (c locatedWordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 18, req, resp)
 }
 
 // PanicAsync calls method_names.Words.Panic and returns its future.
@@ -855,10 +1107,15 @@ func (c locatedWordsClient) PanicAsync(ctx context.Context, req *words.Word) *fu
 // Recover calls method_names.Words.Recover.
 func (c locatedWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 19, req, resp); err != nil {
+	if err := c.RecoverInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RecoverInto calls method_names.Words.Recover into resp.
+func (c locatedWordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 19, req, resp)
 }
 
 // RecoverAsync calls method_names.Words.Recover and returns its future.
@@ -869,10 +1126,15 @@ func (c locatedWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *
 // Complex calls method_names.Words.Complex.
 func (c locatedWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 20, req, resp); err != nil {
+	if err := c.ComplexInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ComplexInto calls method_names.Words.Complex into resp.
+func (c locatedWordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 20, req, resp)
 }
 
 // ComplexAsync calls method_names.Words.Complex and returns its future.
@@ -883,10 +1145,15 @@ func (c locatedWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *
 // Append calls method_names.Words.Append.
 func (c locatedWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.remote.Call(ctx, 21, req, resp); err != nil {
+	if err := c.AppendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AppendInto calls method_names.Words.Append into resp.
+func (c locatedWordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.remote.Call(ctx, 21, req, resp)
 }
 
 // AppendAsync calls method_names.Words.Append and returns its future.

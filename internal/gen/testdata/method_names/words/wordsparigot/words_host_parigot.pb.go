@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -143,33 +144,56 @@ func DescribeWords() pluginsdk.Service {
 }
 
 // RegisterWords registers impl with e as the service method_names.Words. It
-// fails when impl is nil.
-func RegisterWords(ctx context.Context, e eng.Engine, impl WordsImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterWords(ctx context.Context, e eng.Engine, impl WordsImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeWords()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeWords_Import(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Words_Import_FullName, impl, WordsImpl.Import)
 	service.Methods[1].Bridge = bridgeWords_Type(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Words_Type_FullName, impl, WordsImpl.Type)
 	service.Methods[2].Bridge = bridgeWords_Range(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Words_Range_FullName, impl, WordsImpl.Range)
 	service.Methods[3].Bridge = bridgeWords_Func(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Words_Func_FullName, impl, WordsImpl.Func)
 	service.Methods[4].Bridge = bridgeWords_Go(impl)
+	service.Methods[4].Borrowing = pluginsdk.Borrow(Words_Go_FullName, impl, WordsImpl.Go)
 	service.Methods[5].Bridge = bridgeWords_Select(impl)
+	service.Methods[5].Borrowing = pluginsdk.Borrow(Words_Select_FullName, impl, WordsImpl.Select)
 	service.Methods[6].Bridge = bridgeWords_Close(impl)
+	service.Methods[6].Borrowing = pluginsdk.Borrow(Words_Close_FullName, impl, WordsImpl.Close)
 	service.Methods[7].Bridge = bridgeWords_Ready(impl)
+	service.Methods[7].Borrowing = pluginsdk.Borrow(Words_Ready_FullName, impl, WordsImpl.Ready)
 	service.Methods[8].Bridge = bridgeWords_Init(impl)
+	service.Methods[8].Borrowing = pluginsdk.Borrow(Words_Init_FullName, impl, WordsImpl.Init)
 	service.Methods[9].Bridge = bridgeWords_String(impl)
+	service.Methods[9].Borrowing = pluginsdk.Borrow(Words_String_FullName, impl, WordsImpl.String)
 	service.Methods[10].Bridge = bridgeWords_Error(impl)
+	service.Methods[10].Borrowing = pluginsdk.Borrow(Words_Error_FullName, impl, WordsImpl.Error)
 	service.Methods[11].Bridge = bridgeWords_Context(impl)
+	service.Methods[11].Borrowing = pluginsdk.Borrow(Words_Context_FullName, impl, WordsImpl.Context)
 	service.Methods[12].Bridge = bridgeWords_Module(impl)
+	service.Methods[12].Borrowing = pluginsdk.Borrow(Words_Module_FullName, impl, WordsImpl.Module)
 	service.Methods[13].Bridge = bridgeWords_Call(impl)
+	service.Methods[13].Borrowing = pluginsdk.Borrow(Words_Call_FullName, impl, WordsImpl.Call)
 	service.Methods[14].Bridge = bridgeWords_Impl(impl)
+	service.Methods[14].Borrowing = pluginsdk.Borrow(Words_Impl_FullName, impl, WordsImpl.Impl)
 	service.Methods[15].Bridge = bridgeWords_New(impl)
+	service.Methods[15].Borrowing = pluginsdk.Borrow(Words_New_FullName, impl, WordsImpl.New)
 	service.Methods[16].Bridge = bridgeWords_Register(impl)
+	service.Methods[16].Borrowing = pluginsdk.Borrow(Words_Register_FullName, impl, WordsImpl.Register)
 	service.Methods[17].Bridge = bridgeWords_Delete(impl)
+	service.Methods[17].Borrowing = pluginsdk.Borrow(Words_Delete_FullName, impl, WordsImpl.Delete)
 	service.Methods[18].Bridge = bridgeWords_Panic(impl)
+	service.Methods[18].Borrowing = pluginsdk.Borrow(Words_Panic_FullName, impl, WordsImpl.Panic)
 	service.Methods[19].Bridge = bridgeWords_Recover(impl)
+	service.Methods[19].Borrowing = pluginsdk.Borrow(Words_Recover_FullName, impl, WordsImpl.Recover)
 	service.Methods[20].Bridge = bridgeWords_Complex(impl)
+	service.Methods[20].Borrowing = pluginsdk.Borrow(Words_Complex_FullName, impl, WordsImpl.Complex)
 	service.Methods[21].Bridge = bridgeWords_Append(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[21].Borrowing = pluginsdk.Borrow(Words_Append_FullName, impl, WordsImpl.Append)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeWords_Import returns the host function of method_names.Words.Import.
@@ -364,10 +388,15 @@ type localWordsClient struct {
 // Import calls method_names.Words.Import.
 func (c localWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Import_FullName, c.impl, WordsImpl.Import, req, resp); err != nil {
+	if err := c.ImportInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ImportInto calls method_names.Words.Import into resp.
+func (c localWordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Import_FullName, c.impl, WordsImpl.Import, req, resp)
 }
 
 // ImportAsync calls method_names.Words.Import on a goroutine of its own and
@@ -379,10 +408,15 @@ func (c localWordsClient) ImportAsync(ctx context.Context, req *words.Word) *fut
 // Type calls method_names.Words.Type.
 func (c localWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Type_FullName, c.impl, WordsImpl.Type, req, resp); err != nil {
+	if err := c.TypeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TypeInto calls method_names.Words.Type into resp.
+func (c localWordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Type_FullName, c.impl, WordsImpl.Type, req, resp)
 }
 
 // TypeAsync calls method_names.Words.Type on a goroutine of its own and
@@ -394,10 +428,15 @@ func (c localWordsClient) TypeAsync(ctx context.Context, req *words.Word) *futur
 // Range calls method_names.Words.Range.
 func (c localWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Range_FullName, c.impl, WordsImpl.Range, req, resp); err != nil {
+	if err := c.RangeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RangeInto calls method_names.Words.Range into resp.
+func (c localWordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Range_FullName, c.impl, WordsImpl.Range, req, resp)
 }
 
 // RangeAsync calls method_names.Words.Range on a goroutine of its own and
@@ -409,10 +448,15 @@ func (c localWordsClient) RangeAsync(ctx context.Context, req *words.Word) *futu
 // Func calls method_names.Words.Func.
 func (c localWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Func_FullName, c.impl, WordsImpl.Func, req, resp); err != nil {
+	if err := c.FuncInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FuncInto calls method_names.Words.Func into resp.
+func (c localWordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Func_FullName, c.impl, WordsImpl.Func, req, resp)
 }
 
 // FuncAsync calls method_names.Words.Func on a goroutine of its own and
@@ -424,10 +468,15 @@ func (c localWordsClient) FuncAsync(ctx context.Context, req *words.Word) *futur
 // Go calls method_names.Words.Go.
 func (c localWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Go_FullName, c.impl, WordsImpl.Go, req, resp); err != nil {
+	if err := c.GoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoInto calls method_names.Words.Go into resp.
+func (c localWordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Go_FullName, c.impl, WordsImpl.Go, req, resp)
 }
 
 // GoAsync calls method_names.Words.Go on a goroutine of its own and returns
@@ -439,10 +488,15 @@ func (c localWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.
 // Select calls method_names.Words.Select.
 func (c localWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Select_FullName, c.impl, WordsImpl.Select, req, resp); err != nil {
+	if err := c.SelectInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SelectInto calls method_names.Words.Select into resp.
+func (c localWordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Select_FullName, c.impl, WordsImpl.Select, req, resp)
 }
 
 // SelectAsync calls method_names.Words.Select on a goroutine of its own and
@@ -454,10 +508,15 @@ func (c localWordsClient) SelectAsync(ctx context.Context, req *words.Word) *fut
 // Close calls method_names.Words.Close.
 func (c localWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Close_FullName, c.impl, WordsImpl.Close, req, resp); err != nil {
+	if err := c.CloseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CloseInto calls method_names.Words.Close into resp.
+func (c localWordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Close_FullName, c.impl, WordsImpl.Close, req, resp)
 }
 
 // CloseAsync calls method_names.Words.Close on a goroutine of its own and
@@ -469,10 +528,15 @@ func (c localWordsClient) CloseAsync(ctx context.Context, req *words.Word) *futu
 // Ready calls method_names.Words.Ready.
 func (c localWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Ready_FullName, c.impl, WordsImpl.Ready, req, resp); err != nil {
+	if err := c.ReadyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadyInto calls method_names.Words.Ready into resp.
+func (c localWordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Ready_FullName, c.impl, WordsImpl.Ready, req, resp)
 }
 
 // ReadyAsync calls method_names.Words.Ready on a goroutine of its own and
@@ -484,10 +548,15 @@ func (c localWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *futu
 // Init calls method_names.Words.Init.
 func (c localWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Init_FullName, c.impl, WordsImpl.Init, req, resp); err != nil {
+	if err := c.InitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitInto calls method_names.Words.Init into resp.
+func (c localWordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Init_FullName, c.impl, WordsImpl.Init, req, resp)
 }
 
 // InitAsync calls method_names.Words.Init on a goroutine of its own and
@@ -499,10 +568,15 @@ func (c localWordsClient) InitAsync(ctx context.Context, req *words.Word) *futur
 // String calls method_names.Words.String.
 func (c localWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_String_FullName, c.impl, WordsImpl.String, req, resp); err != nil {
+	if err := c.StringInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StringInto calls method_names.Words.String into resp.
+func (c localWordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_String_FullName, c.impl, WordsImpl.String, req, resp)
 }
 
 // StringAsync calls method_names.Words.String on a goroutine of its own and
@@ -514,10 +588,15 @@ func (c localWordsClient) StringAsync(ctx context.Context, req *words.Word) *fut
 // Error calls method_names.Words.Error.
 func (c localWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Error_FullName, c.impl, WordsImpl.Error, req, resp); err != nil {
+	if err := c.ErrorInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ErrorInto calls method_names.Words.Error into resp.
+func (c localWordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Error_FullName, c.impl, WordsImpl.Error, req, resp)
 }
 
 // ErrorAsync calls method_names.Words.Error on a goroutine of its own and
@@ -529,10 +608,15 @@ func (c localWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *futu
 // Context calls method_names.Words.Context.
 func (c localWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Context_FullName, c.impl, WordsImpl.Context, req, resp); err != nil {
+	if err := c.ContextInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ContextInto calls method_names.Words.Context into resp.
+func (c localWordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Context_FullName, c.impl, WordsImpl.Context, req, resp)
 }
 
 // ContextAsync calls method_names.Words.Context on a goroutine of its own and
@@ -544,10 +628,15 @@ func (c localWordsClient) ContextAsync(ctx context.Context, req *words.Word) *fu
 // Module calls method_names.Words.Module.
 func (c localWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Module_FullName, c.impl, WordsImpl.Module, req, resp); err != nil {
+	if err := c.ModuleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ModuleInto calls method_names.Words.Module into resp.
+func (c localWordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Module_FullName, c.impl, WordsImpl.Module, req, resp)
 }
 
 // ModuleAsync calls method_names.Words.Module on a goroutine of its own and
@@ -559,10 +648,15 @@ func (c localWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *fut
 // Call calls method_names.Words.Call.
 func (c localWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Call_FullName, c.impl, WordsImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls method_names.Words.Call into resp.
+func (c localWordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Call_FullName, c.impl, WordsImpl.Call, req, resp)
 }
 
 // CallAsync calls method_names.Words.Call on a goroutine of its own and
@@ -574,10 +668,15 @@ func (c localWordsClient) CallAsync(ctx context.Context, req *words.Word) *futur
 // Impl calls method_names.Words.Impl.
 func (c localWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Impl_FullName, c.impl, WordsImpl.Impl, req, resp); err != nil {
+	if err := c.ImplInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ImplInto calls method_names.Words.Impl into resp.
+func (c localWordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Impl_FullName, c.impl, WordsImpl.Impl, req, resp)
 }
 
 // ImplAsync calls method_names.Words.Impl on a goroutine of its own and
@@ -589,10 +688,15 @@ func (c localWordsClient) ImplAsync(ctx context.Context, req *words.Word) *futur
 // New calls method_names.Words.New.
 func (c localWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_New_FullName, c.impl, WordsImpl.New, req, resp); err != nil {
+	if err := c.NewInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NewInto calls method_names.Words.New into resp.
+func (c localWordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_New_FullName, c.impl, WordsImpl.New, req, resp)
 }
 
 // NewAsync calls method_names.Words.New on a goroutine of its own and returns
@@ -604,10 +708,15 @@ func (c localWordsClient) NewAsync(ctx context.Context, req *words.Word) *future
 // Register calls method_names.Words.Register.
 func (c localWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Register_FullName, c.impl, WordsImpl.Register, req, resp); err != nil {
+	if err := c.RegisterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RegisterInto calls method_names.Words.Register into resp.
+func (c localWordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Register_FullName, c.impl, WordsImpl.Register, req, resp)
 }
 
 // RegisterAsync calls method_names.Words.Register on a goroutine of its own
@@ -619,10 +728,15 @@ func (c localWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *f
 // Delete calls method_names.Words.Delete.
 func (c localWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Delete_FullName, c.impl, WordsImpl.Delete, req, resp); err != nil {
+	if err := c.DeleteInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteInto calls method_names.Words.Delete into resp.
+func (c localWordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Delete_FullName, c.impl, WordsImpl.Delete, req, resp)
 }
 
 // DeleteAsync calls method_names.Words.Delete on a goroutine of its own and
@@ -634,10 +748,15 @@ func (c localWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *fut
 // Panic calls method_names.Words.Panic.
 func (c localWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Panic_FullName, c.impl, WordsImpl.Panic, req, resp); err != nil {
+	if err := c.PanicInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PanicInto calls method_names.Words.Panic into resp.
+func (c localWordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Panic_FullName, c.impl, WordsImpl.Panic, req, resp)
 }
 
 // PanicAsync calls method_names.Words.Panic on a goroutine of its own and
@@ -649,10 +768,15 @@ func (c localWordsClient) PanicAsync(ctx context.Context, req *words.Word) *futu
 // Recover calls method_names.Words.Recover.
 func (c localWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Recover_FullName, c.impl, WordsImpl.Recover, req, resp); err != nil {
+	if err := c.RecoverInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RecoverInto calls method_names.Words.Recover into resp.
+func (c localWordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Recover_FullName, c.impl, WordsImpl.Recover, req, resp)
 }
 
 // RecoverAsync calls method_names.Words.Recover on a goroutine of its own and
@@ -664,10 +788,15 @@ func (c localWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *fu
 // Complex calls method_names.Words.Complex.
 func (c localWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Complex_FullName, c.impl, WordsImpl.Complex, req, resp); err != nil {
+	if err := c.ComplexInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ComplexInto calls method_names.Words.Complex into resp.
+func (c localWordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Complex_FullName, c.impl, WordsImpl.Complex, req, resp)
 }
 
 // ComplexAsync calls method_names.Words.Complex on a goroutine of its own and
@@ -679,10 +808,15 @@ func (c localWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *fu
 // Append calls method_names.Words.Append.
 func (c localWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := pluginsdk.CallLocal(ctx, Words_Append_FullName, c.impl, WordsImpl.Append, req, resp); err != nil {
+	if err := c.AppendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AppendInto calls method_names.Words.Append into resp.
+func (c localWordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return pluginsdk.CallLocal(ctx, Words_Append_FullName, c.impl, WordsImpl.Append, req, resp)
 }
 
 // AppendAsync calls method_names.Words.Append on a goroutine of its own and
@@ -705,10 +839,16 @@ type hostWordsClient struct {
 // Import calls method_names.Words.Import.
 func (c hostWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Import", req, resp); err != nil {
+	if err := c.ImportInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ImportInto calls method_names.Words.Import into resp.
+func (c hostWordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Import", req, resp)
 }
 
 // ImportAsync calls method_names.Words.Import on a goroutine of its own and
@@ -720,10 +860,16 @@ func (c hostWordsClient) ImportAsync(ctx context.Context, req *words.Word) *futu
 // Type calls method_names.Words.Type.
 func (c hostWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Type", req, resp); err != nil {
+	if err := c.TypeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TypeInto calls method_names.Words.Type into resp.
+func (c hostWordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Type", req, resp)
 }
 
 // TypeAsync calls method_names.Words.Type on a goroutine of its own and
@@ -735,10 +881,16 @@ func (c hostWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future
 // Range calls method_names.Words.Range.
 func (c hostWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Range", req, resp); err != nil {
+	if err := c.RangeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RangeInto calls method_names.Words.Range into resp.
+func (c hostWordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Range", req, resp)
 }
 
 // RangeAsync calls method_names.Words.Range on a goroutine of its own and
@@ -750,10 +902,16 @@ func (c hostWordsClient) RangeAsync(ctx context.Context, req *words.Word) *futur
 // Func calls method_names.Words.Func.
 func (c hostWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Func", req, resp); err != nil {
+	if err := c.FuncInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// FuncInto calls method_names.Words.Func into resp.
+func (c hostWordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Func", req, resp)
 }
 
 // FuncAsync calls method_names.Words.Func on a goroutine of its own and
@@ -765,10 +923,16 @@ func (c hostWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future
 // Go calls method_names.Words.Go.
 func (c hostWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Go", req, resp); err != nil {
+	if err := c.GoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GoInto calls method_names.Words.Go into resp.
+func (c hostWordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Go", req, resp)
 }
 
 // GoAsync calls method_names.Words.Go on a goroutine of its own and returns
@@ -780,10 +944,16 @@ func (c hostWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.M
 // Select calls method_names.Words.Select.
 func (c hostWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Select", req, resp); err != nil {
+	if err := c.SelectInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SelectInto calls method_names.Words.Select into resp.
+func (c hostWordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Select", req, resp)
 }
 
 // SelectAsync calls method_names.Words.Select on a goroutine of its own and
@@ -795,10 +965,16 @@ func (c hostWordsClient) SelectAsync(ctx context.Context, req *words.Word) *futu
 // Close calls method_names.Words.Close.
 func (c hostWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Close", req, resp); err != nil {
+	if err := c.CloseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CloseInto calls method_names.Words.Close into resp.
+func (c hostWordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Close", req, resp)
 }
 
 // CloseAsync calls method_names.Words.Close on a goroutine of its own and
@@ -810,10 +986,16 @@ func (c hostWordsClient) CloseAsync(ctx context.Context, req *words.Word) *futur
 // Ready calls method_names.Words.Ready.
 func (c hostWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Ready", req, resp); err != nil {
+	if err := c.ReadyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadyInto calls method_names.Words.Ready into resp.
+func (c hostWordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Ready", req, resp)
 }
 
 // ReadyAsync calls method_names.Words.Ready on a goroutine of its own and
@@ -825,10 +1007,16 @@ func (c hostWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *futur
 // Init calls method_names.Words.Init.
 func (c hostWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Init", req, resp); err != nil {
+	if err := c.InitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitInto calls method_names.Words.Init into resp.
+func (c hostWordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Init", req, resp)
 }
 
 // InitAsync calls method_names.Words.Init on a goroutine of its own and
@@ -840,10 +1028,16 @@ func (c hostWordsClient) InitAsync(ctx context.Context, req *words.Word) *future
 // String calls method_names.Words.String.
 func (c hostWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "String", req, resp); err != nil {
+	if err := c.StringInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// StringInto calls method_names.Words.String into resp.
+func (c hostWordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "String", req, resp)
 }
 
 // StringAsync calls method_names.Words.String on a goroutine of its own and
@@ -855,10 +1049,16 @@ func (c hostWordsClient) StringAsync(ctx context.Context, req *words.Word) *futu
 // Error calls method_names.Words.Error.
 func (c hostWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Error", req, resp); err != nil {
+	if err := c.ErrorInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ErrorInto calls method_names.Words.Error into resp.
+func (c hostWordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Error", req, resp)
 }
 
 // ErrorAsync calls method_names.Words.Error on a goroutine of its own and
@@ -870,10 +1070,16 @@ func (c hostWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *futur
 // Context calls method_names.Words.Context.
 func (c hostWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Context", req, resp); err != nil {
+	if err := c.ContextInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ContextInto calls method_names.Words.Context into resp.
+func (c hostWordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Context", req, resp)
 }
 
 // ContextAsync calls method_names.Words.Context on a goroutine of its own and
@@ -885,10 +1091,16 @@ func (c hostWordsClient) ContextAsync(ctx context.Context, req *words.Word) *fut
 // Module calls method_names.Words.Module.
 func (c hostWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Module", req, resp); err != nil {
+	if err := c.ModuleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ModuleInto calls method_names.Words.Module into resp.
+func (c hostWordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Module", req, resp)
 }
 
 // ModuleAsync calls method_names.Words.Module on a goroutine of its own and
@@ -900,10 +1112,16 @@ func (c hostWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *futu
 // Call calls method_names.Words.Call.
 func (c hostWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls method_names.Words.Call into resp.
+func (c hostWordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Call", req, resp)
 }
 
 // CallAsync calls method_names.Words.Call on a goroutine of its own and
@@ -915,10 +1133,16 @@ func (c hostWordsClient) CallAsync(ctx context.Context, req *words.Word) *future
 // Impl calls method_names.Words.Impl.
 func (c hostWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Impl", req, resp); err != nil {
+	if err := c.ImplInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ImplInto calls method_names.Words.Impl into resp.
+func (c hostWordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Impl", req, resp)
 }
 
 // ImplAsync calls method_names.Words.Impl on a goroutine of its own and
@@ -930,10 +1154,16 @@ func (c hostWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future
 // New calls method_names.Words.New.
 func (c hostWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "New", req, resp); err != nil {
+	if err := c.NewInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NewInto calls method_names.Words.New into resp.
+func (c hostWordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "New", req, resp)
 }
 
 // NewAsync calls method_names.Words.New on a goroutine of its own and returns
@@ -945,10 +1175,16 @@ func (c hostWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.
 // Register calls method_names.Words.Register.
 func (c hostWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Register", req, resp); err != nil {
+	if err := c.RegisterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RegisterInto calls method_names.Words.Register into resp.
+func (c hostWordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Register", req, resp)
 }
 
 // RegisterAsync calls method_names.Words.Register on a goroutine of its own
@@ -960,10 +1196,16 @@ func (c hostWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *fu
 // Delete calls method_names.Words.Delete.
 func (c hostWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Delete", req, resp); err != nil {
+	if err := c.DeleteInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DeleteInto calls method_names.Words.Delete into resp.
+func (c hostWordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Delete", req, resp)
 }
 
 // DeleteAsync calls method_names.Words.Delete on a goroutine of its own and
@@ -975,10 +1217,16 @@ func (c hostWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *futu
 // Panic calls method_names.Words.Panic.
 func (c hostWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Panic", req, resp); err != nil {
+	if err := c.PanicInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PanicInto calls method_names.Words.Panic into resp.
+func (c hostWordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Panic", req, resp)
 }
 
 // PanicAsync calls method_names.Words.Panic on a goroutine of its own and
@@ -990,10 +1238,16 @@ func (c hostWordsClient) PanicAsync(ctx context.Context, req *words.Word) *futur
 // Recover calls method_names.Words.Recover.
 func (c hostWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Recover", req, resp); err != nil {
+	if err := c.RecoverInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RecoverInto calls method_names.Words.Recover into resp.
+func (c hostWordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Recover", req, resp)
 }
 
 // RecoverAsync calls method_names.Words.Recover on a goroutine of its own and
@@ -1005,10 +1259,16 @@ func (c hostWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *fut
 // Complex calls method_names.Words.Complex.
 func (c hostWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Complex", req, resp); err != nil {
+	if err := c.ComplexInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ComplexInto calls method_names.Words.Complex into resp.
+func (c hostWordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Complex", req, resp)
 }
 
 // ComplexAsync calls method_names.Words.Complex on a goroutine of its own and
@@ -1020,10 +1280,16 @@ func (c hostWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *fut
 // Append calls method_names.Words.Append.
 func (c hostWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.dispatcher.Dispatch(ctx, WordsServiceName, "Append", req, resp); err != nil {
+	if err := c.AppendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AppendInto calls method_names.Words.Append into resp.
+func (c hostWordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Append", req, resp)
 }
 
 // AppendAsync calls method_names.Words.Append on a goroutine of its own and

@@ -30,11 +30,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importTable_Nothing(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTable_Nothing = guest.Method{Import: importTable_Nothing}
+
 // importTable_Look is the host's function for method_table.Table.Look.
 //
 //go:wasmimport method_table.Table Look
 //go:noescape
 func importTable_Look(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Look = guest.Method{Import: importTable_Look}
 
 // importTable_Put is the host's function for method_table.Table.Put.
 //
@@ -42,11 +46,15 @@ func importTable_Look(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 //go:noescape
 func importTable_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTable_Put = guest.Method{Import: importTable_Put}
+
 // importTable_Unknown is the host's function for method_table.Table.Unknown.
 //
 //go:wasmimport method_table.Table Unknown
 //go:noescape
 func importTable_Unknown(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Unknown = guest.Method{Import: importTable_Unknown}
 
 // importTable_Old is the host's function for method_table.Table.Old.
 //
@@ -54,11 +62,15 @@ func importTable_Unknown(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer,
 //go:noescape
 func importTable_Old(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTable_Old = guest.Method{Import: importTable_Old}
+
 // importTable_Wait is the host's function for method_table.Table.Wait.
 //
 //go:wasmimport method_table.Table Wait
 //go:noescape
 func importTable_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Wait = guest.BlockingMethod{Import: importTable_Wait}
 
 // importTable_RedactedRequest is the host's function for method_table.Table.RedactedRequest.
 //
@@ -66,11 +78,15 @@ func importTable_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 //go:noescape
 func importTable_RedactedRequest(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTable_RedactedRequest = guest.Method{Import: importTable_RedactedRequest}
+
 // importTable_RedactedResponse is the host's function for method_table.Table.RedactedResponse.
 //
 //go:wasmimport method_table.Table RedactedResponse
 //go:noescape
 func importTable_RedactedResponse(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_RedactedResponse = guest.Method{Import: importTable_RedactedResponse}
 
 // importTable_RedactedInLoop is the host's function for method_table.Table.RedactedInLoop.
 //
@@ -78,11 +94,15 @@ func importTable_RedactedResponse(req unsafe.Pointer, reqLen uint32, resp unsafe
 //go:noescape
 func importTable_RedactedInLoop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTable_RedactedInLoop = guest.Method{Import: importTable_RedactedInLoop}
+
 // importTable_RedactedInMap is the host's function for method_table.Table.RedactedInMap.
 //
 //go:wasmimport method_table.Table RedactedInMap
 //go:noescape
 func importTable_RedactedInMap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_RedactedInMap = guest.Method{Import: importTable_RedactedInMap}
 
 // importTable_RedactedInOneof is the host's function for method_table.Table.RedactedInOneof.
 //
@@ -90,11 +110,15 @@ func importTable_RedactedInMap(req unsafe.Pointer, reqLen uint32, resp unsafe.Po
 //go:noescape
 func importTable_RedactedInOneof(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTable_RedactedInOneof = guest.Method{Import: importTable_RedactedInOneof}
+
 // importTable_NotRedacted is the host's function for method_table.Table.NotRedacted.
 //
 //go:wasmimport method_table.Table NotRedacted
 //go:noescape
 func importTable_NotRedacted(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_NotRedacted = guest.Method{Import: importTable_NotRedacted}
 
 // importTable_Everything is the host's function for method_table.Table.Everything.
 //
@@ -102,214 +126,290 @@ func importTable_NotRedacted(req unsafe.Pointer, reqLen uint32, resp unsafe.Poin
 //go:noescape
 func importTable_Everything(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTable_Everything = guest.BlockingMethod{Import: importTable_Everything}
+
 // NewTableClient returns a client of method_table.Table that calls the host. A
 // guest that links it runs only in a host that has the module
-// "method_table.Table".
-func NewTableClient() TableClient {
-	return guestTableClient{}
+// "method_table.Table". With [guest.Borrowed] responses are good until the
+// next call.
+func NewTableClient(opts ...guest.ClientOption) TableClient {
+	return &guestTableClient{client: guest.NewClient(opts...)}
 }
 
 // guestTableClient is the client that NewTableClient returns.
-type guestTableClient struct{}
+type guestTableClient struct {
+	client guest.Client
+}
 
 // Nothing calls method_table.Table.Nothing.
-func (guestTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_Nothing, req, resp); err != nil {
+	if err := methodTable_Nothing.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NothingInto calls method_table.Table.Nothing into resp.
+func (c *guestTableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return methodTable_Nothing.CallInto(ctx, c.client, req, resp)
 }
 
 // NothingAsync calls method_table.Table.Nothing and returns its future.
-func (guestTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_Nothing, req, new(table.Plain))
+func (c *guestTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_Nothing, c.client, req, new(table.Plain))
 }
 
 // Look calls method_table.Table.Look.
-func (guestTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_Look, req, resp); err != nil {
+	if err := methodTable_Look.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LookInto calls method_table.Table.Look into resp.
+func (c *guestTableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return methodTable_Look.CallInto(ctx, c.client, req, resp)
 }
 
 // LookAsync calls method_table.Table.Look and returns its future.
-func (guestTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_Look, req, new(table.Plain))
+func (c *guestTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_Look, c.client, req, new(table.Plain))
 }
 
 // Put calls method_table.Table.Put.
-func (guestTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_Put, req, resp); err != nil {
+	if err := methodTable_Put.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutInto calls method_table.Table.Put into resp.
+func (c *guestTableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return methodTable_Put.CallInto(ctx, c.client, req, resp)
 }
 
 // PutAsync calls method_table.Table.Put and returns its future.
-func (guestTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_Put, req, new(table.Plain))
+func (c *guestTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_Put, c.client, req, new(table.Plain))
 }
 
 // Unknown calls method_table.Table.Unknown.
-func (guestTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_Unknown, req, resp); err != nil {
+	if err := methodTable_Unknown.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// UnknownInto calls method_table.Table.Unknown into resp.
+func (c *guestTableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return methodTable_Unknown.CallInto(ctx, c.client, req, resp)
+}
+
 // UnknownAsync calls method_table.Table.Unknown and returns its future.
-func (guestTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_Unknown, req, new(table.Plain))
+func (c *guestTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_Unknown, c.client, req, new(table.Plain))
 }
 
 // Old calls method_table.Table.Old.
 //
 // Deprecated: the rpc method_table.Table.Old is marked as deprecated in
 // method_table/table.proto.
-func (guestTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_Old, req, resp); err != nil {
+	if err := methodTable_Old.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OldInto calls method_table.Table.Old into resp.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c *guestTableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return methodTable_Old.CallInto(ctx, c.client, req, resp)
 }
 
 // OldAsync calls method_table.Table.Old and returns its future.
 //
 // Deprecated: the rpc method_table.Table.Old is marked as deprecated in
 // method_table/table.proto.
-func (guestTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_Old, req, new(table.Plain))
+func (c *guestTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_Old, c.client, req, new(table.Plain))
 }
 
 // Wait calls method_table.Table.Wait.
-func (guestTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_Wait, req, resp); err != nil {
+	if err := methodTable_Wait.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WaitInto calls method_table.Table.Wait into resp.
+func (c *guestTableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return methodTable_Wait.CallInto(ctx, c.client, req, resp)
 }
 
 // WaitAsync calls method_table.Table.Wait and returns its future.
-func (guestTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_Wait, req, new(table.Plain))
+func (c *guestTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_Wait, c.client, req, new(table.Plain))
 }
 
 // RedactedRequest calls method_table.Table.RedactedRequest.
-func (guestTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+func (c *guestTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_RedactedRequest, req, resp); err != nil {
+	if err := methodTable_RedactedRequest.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedRequestInto calls method_table.Table.RedactedRequest into resp.
+func (c *guestTableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
+	return methodTable_RedactedRequest.CallInto(ctx, c.client, req, resp)
 }
 
 // RedactedRequestAsync calls method_table.Table.RedactedRequest and returns
 // its future.
-func (guestTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_RedactedRequest, req, new(table.Plain))
+func (c *guestTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_RedactedRequest, c.client, req, new(table.Plain))
 }
 
 // RedactedResponse calls method_table.Table.RedactedResponse.
-func (guestTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+func (c *guestTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
-	if err := guest.Call(ctx, importTable_RedactedResponse, req, resp); err != nil {
+	if err := methodTable_RedactedResponse.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedResponseInto calls method_table.Table.RedactedResponse into resp.
+func (c *guestTableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
+	return methodTable_RedactedResponse.CallInto(ctx, c.client, req, resp)
 }
 
 // RedactedResponseAsync calls method_table.Table.RedactedResponse and returns
 // its future.
-func (guestTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
-	return guest.CallAsync(ctx, importTable_RedactedResponse, req, new(table.Deep))
+func (c *guestTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+	return guest.Async(ctx, &methodTable_RedactedResponse, c.client, req, new(table.Deep))
 }
 
 // RedactedInLoop calls method_table.Table.RedactedInLoop.
-func (guestTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+func (c *guestTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_RedactedInLoop, req, resp); err != nil {
+	if err := methodTable_RedactedInLoop.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInLoopInto calls method_table.Table.RedactedInLoop into resp.
+func (c *guestTableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
+	return methodTable_RedactedInLoop.CallInto(ctx, c.client, req, resp)
 }
 
 // RedactedInLoopAsync calls method_table.Table.RedactedInLoop and returns its
 // future.
-func (guestTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_RedactedInLoop, req, new(table.Plain))
+func (c *guestTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_RedactedInLoop, c.client, req, new(table.Plain))
 }
 
 // RedactedInMap calls method_table.Table.RedactedInMap.
-func (guestTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+func (c *guestTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_RedactedInMap, req, resp); err != nil {
+	if err := methodTable_RedactedInMap.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInMapInto calls method_table.Table.RedactedInMap into resp.
+func (c *guestTableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
+	return methodTable_RedactedInMap.CallInto(ctx, c.client, req, resp)
 }
 
 // RedactedInMapAsync calls method_table.Table.RedactedInMap and returns its
 // future.
-func (guestTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_RedactedInMap, req, new(table.Plain))
+func (c *guestTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_RedactedInMap, c.client, req, new(table.Plain))
 }
 
 // RedactedInOneof calls method_table.Table.RedactedInOneof.
-func (guestTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+func (c *guestTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := guest.Call(ctx, importTable_RedactedInOneof, req, resp); err != nil {
+	if err := methodTable_RedactedInOneof.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInOneofInto calls method_table.Table.RedactedInOneof into resp.
+func (c *guestTableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
+	return methodTable_RedactedInOneof.CallInto(ctx, c.client, req, resp)
 }
 
 // RedactedInOneofAsync calls method_table.Table.RedactedInOneof and returns
 // its future.
-func (guestTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
-	return guest.CallAsync(ctx, importTable_RedactedInOneof, req, new(table.Plain))
+func (c *guestTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+	return guest.Async(ctx, &methodTable_RedactedInOneof, c.client, req, new(table.Plain))
 }
 
 // NotRedacted calls method_table.Table.NotRedacted.
-func (guestTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+func (c *guestTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := guest.Call(ctx, importTable_NotRedacted, req, resp); err != nil {
+	if err := methodTable_NotRedacted.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// NotRedactedInto calls method_table.Table.NotRedacted into resp.
+func (c *guestTableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
+	return methodTable_NotRedacted.CallInto(ctx, c.client, req, resp)
+}
+
 // NotRedactedAsync calls method_table.Table.NotRedacted and returns its
 // future.
-func (guestTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
-	return guest.CallAsync(ctx, importTable_NotRedacted, req, new(emptypb.Empty))
+func (c *guestTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+	return guest.Async(ctx, &methodTable_NotRedacted, c.client, req, new(emptypb.Empty))
 }
 
 // Everything calls method_table.Table.Everything.
 //
 // Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
 // method_table/table.proto.
-func (guestTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+func (c *guestTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
 	resp := new(table.LoopB)
-	if err := guest.Call(ctx, importTable_Everything, req, resp); err != nil {
+	if err := methodTable_Everything.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EverythingInto calls method_table.Table.Everything into resp.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c *guestTableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
+	return methodTable_Everything.CallInto(ctx, c.client, req, resp)
 }
 
 // EverythingAsync calls method_table.Table.Everything and returns its future.
 //
 // Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
 // method_table/table.proto.
-func (guestTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
-	return guest.CallAsync(ctx, importTable_Everything, req, new(table.LoopB))
+func (c *guestTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+	return guest.Async(ctx, &methodTable_Everything, c.client, req, new(table.LoopB))
 }
 
 // ServeTable serves impl as the service method_table.Table to the other guests
@@ -396,10 +496,15 @@ type locatedTableClient struct {
 // Nothing calls method_table.Table.Nothing.
 func (c locatedTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.NothingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NothingInto calls method_table.Table.Nothing into resp.
+func (c locatedTableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // NothingAsync calls method_table.Table.Nothing and returns its future.
@@ -410,10 +515,15 @@ func (c locatedTableClient) NothingAsync(ctx context.Context, req *table.Plain) 
 // Look calls method_table.Table.Look.
 func (c locatedTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.LookInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LookInto calls method_table.Table.Look into resp.
+func (c locatedTableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // LookAsync calls method_table.Table.Look and returns its future.
@@ -424,10 +534,15 @@ func (c locatedTableClient) LookAsync(ctx context.Context, req *table.Plain) *fu
 // Put calls method_table.Table.Put.
 func (c locatedTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+	if err := c.PutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutInto calls method_table.Table.Put into resp.
+func (c locatedTableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.remote.Call(ctx, 2, req, resp)
 }
 
 // PutAsync calls method_table.Table.Put and returns its future.
@@ -438,10 +553,15 @@ func (c locatedTableClient) PutAsync(ctx context.Context, req *table.Plain) *fut
 // Unknown calls method_table.Table.Unknown.
 func (c locatedTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+	if err := c.UnknownInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnknownInto calls method_table.Table.Unknown into resp.
+func (c locatedTableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.remote.Call(ctx, 3, req, resp)
 }
 
 // UnknownAsync calls method_table.Table.Unknown and returns its future.
@@ -455,10 +575,18 @@ func (c locatedTableClient) UnknownAsync(ctx context.Context, req *table.Plain) 
 // method_table/table.proto.
 func (c locatedTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+	if err := c.OldInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OldInto calls method_table.Table.Old into resp.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c locatedTableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.remote.Call(ctx, 4, req, resp)
 }
 
 // OldAsync calls method_table.Table.Old and returns its future.
@@ -472,10 +600,15 @@ func (c locatedTableClient) OldAsync(ctx context.Context, req *table.Plain) *fut
 // Wait calls method_table.Table.Wait.
 func (c locatedTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 5, req, resp); err != nil {
+	if err := c.WaitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WaitInto calls method_table.Table.Wait into resp.
+func (c locatedTableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.remote.Call(ctx, 5, req, resp)
 }
 
 // WaitAsync calls method_table.Table.Wait and returns its future.
@@ -486,10 +619,15 @@ func (c locatedTableClient) WaitAsync(ctx context.Context, req *table.Plain) *fu
 // RedactedRequest calls method_table.Table.RedactedRequest.
 func (c locatedTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 6, req, resp); err != nil {
+	if err := c.RedactedRequestInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedRequestInto calls method_table.Table.RedactedRequest into resp.
+func (c locatedTableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
+	return c.remote.Call(ctx, 6, req, resp)
 }
 
 // RedactedRequestAsync calls method_table.Table.RedactedRequest and returns
@@ -501,10 +639,15 @@ func (c locatedTableClient) RedactedRequestAsync(ctx context.Context, req *table
 // RedactedResponse calls method_table.Table.RedactedResponse.
 func (c locatedTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
-	if err := c.remote.Call(ctx, 7, req, resp); err != nil {
+	if err := c.RedactedResponseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedResponseInto calls method_table.Table.RedactedResponse into resp.
+func (c locatedTableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
+	return c.remote.Call(ctx, 7, req, resp)
 }
 
 // RedactedResponseAsync calls method_table.Table.RedactedResponse and returns
@@ -516,10 +659,15 @@ func (c locatedTableClient) RedactedResponseAsync(ctx context.Context, req *tabl
 // RedactedInLoop calls method_table.Table.RedactedInLoop.
 func (c locatedTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 8, req, resp); err != nil {
+	if err := c.RedactedInLoopInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInLoopInto calls method_table.Table.RedactedInLoop into resp.
+func (c locatedTableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
+	return c.remote.Call(ctx, 8, req, resp)
 }
 
 // RedactedInLoopAsync calls method_table.Table.RedactedInLoop and returns its
@@ -531,10 +679,15 @@ func (c locatedTableClient) RedactedInLoopAsync(ctx context.Context, req *table.
 // RedactedInMap calls method_table.Table.RedactedInMap.
 func (c locatedTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 9, req, resp); err != nil {
+	if err := c.RedactedInMapInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInMapInto calls method_table.Table.RedactedInMap into resp.
+func (c locatedTableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
+	return c.remote.Call(ctx, 9, req, resp)
 }
 
 // RedactedInMapAsync calls method_table.Table.RedactedInMap and returns its
@@ -546,10 +699,15 @@ func (c locatedTableClient) RedactedInMapAsync(ctx context.Context, req *table.I
 // RedactedInOneof calls method_table.Table.RedactedInOneof.
 func (c locatedTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.remote.Call(ctx, 10, req, resp); err != nil {
+	if err := c.RedactedInOneofInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInOneofInto calls method_table.Table.RedactedInOneof into resp.
+func (c locatedTableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
+	return c.remote.Call(ctx, 10, req, resp)
 }
 
 // RedactedInOneofAsync calls method_table.Table.RedactedInOneof and returns
@@ -561,10 +719,15 @@ func (c locatedTableClient) RedactedInOneofAsync(ctx context.Context, req *table
 // NotRedacted calls method_table.Table.NotRedacted.
 func (c locatedTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.remote.Call(ctx, 11, req, resp); err != nil {
+	if err := c.NotRedactedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NotRedactedInto calls method_table.Table.NotRedacted into resp.
+func (c locatedTableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
+	return c.remote.Call(ctx, 11, req, resp)
 }
 
 // NotRedactedAsync calls method_table.Table.NotRedacted and returns its
@@ -579,10 +742,18 @@ func (c locatedTableClient) NotRedactedAsync(ctx context.Context, req *table.Har
 // method_table/table.proto.
 func (c locatedTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
 	resp := new(table.LoopB)
-	if err := c.remote.Call(ctx, 12, req, resp); err != nil {
+	if err := c.EverythingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EverythingInto calls method_table.Table.Everything into resp.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c locatedTableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
+	return c.remote.Call(ctx, 12, req, resp)
 }
 
 // EverythingAsync calls method_table.Table.Everything and returns its future.

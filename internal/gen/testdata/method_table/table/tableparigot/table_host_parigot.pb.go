@@ -14,6 +14,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	time "time"
 )
@@ -116,24 +117,36 @@ func DescribeTable() pluginsdk.Service {
 }
 
 // RegisterTable registers impl with e as the service method_table.Table. It
-// fails when impl is nil.
-func RegisterTable(ctx context.Context, e eng.Engine, impl TableImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterTable(ctx context.Context, e eng.Engine, impl TableImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeTable()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeTable_Nothing(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Table_Nothing_FullName, impl, TableImpl.Nothing)
 	service.Methods[1].Bridge = bridgeTable_Look(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Table_Look_FullName, impl, TableImpl.Look)
 	service.Methods[2].Bridge = bridgeTable_Put(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Table_Put_FullName, impl, TableImpl.Put)
 	service.Methods[3].Bridge = bridgeTable_Unknown(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Table_Unknown_FullName, impl, TableImpl.Unknown)
 	service.Methods[4].Bridge = bridgeTable_Old(impl)
+	service.Methods[4].Borrowing = pluginsdk.Borrow(Table_Old_FullName, impl, TableImpl.Old)
 	service.Methods[5].Bridge = bridgeTable_Wait(impl)
 	service.Methods[6].Bridge = bridgeTable_RedactedRequest(impl)
+	service.Methods[6].Borrowing = pluginsdk.Borrow(Table_RedactedRequest_FullName, impl, TableImpl.RedactedRequest)
 	service.Methods[7].Bridge = bridgeTable_RedactedResponse(impl)
+	service.Methods[7].Borrowing = pluginsdk.Borrow(Table_RedactedResponse_FullName, impl, TableImpl.RedactedResponse)
 	service.Methods[8].Bridge = bridgeTable_RedactedInLoop(impl)
+	service.Methods[8].Borrowing = pluginsdk.Borrow(Table_RedactedInLoop_FullName, impl, TableImpl.RedactedInLoop)
 	service.Methods[9].Bridge = bridgeTable_RedactedInMap(impl)
+	service.Methods[9].Borrowing = pluginsdk.Borrow(Table_RedactedInMap_FullName, impl, TableImpl.RedactedInMap)
 	service.Methods[10].Bridge = bridgeTable_RedactedInOneof(impl)
+	service.Methods[10].Borrowing = pluginsdk.Borrow(Table_RedactedInOneof_FullName, impl, TableImpl.RedactedInOneof)
 	service.Methods[11].Bridge = bridgeTable_NotRedacted(impl)
+	service.Methods[11].Borrowing = pluginsdk.Borrow(Table_NotRedacted_FullName, impl, TableImpl.NotRedacted)
 	service.Methods[12].Bridge = bridgeTable_Everything(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeTable_Nothing returns the host function of method_table.Table.Nothing.
@@ -256,10 +269,15 @@ type localTableClient struct {
 // Nothing calls method_table.Table.Nothing.
 func (c localTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_Nothing_FullName, c.impl, TableImpl.Nothing, req, resp); err != nil {
+	if err := c.NothingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NothingInto calls method_table.Table.Nothing into resp.
+func (c localTableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_Nothing_FullName, c.impl, TableImpl.Nothing, req, resp)
 }
 
 // NothingAsync calls method_table.Table.Nothing on a goroutine of its own and
@@ -271,10 +289,15 @@ func (c localTableClient) NothingAsync(ctx context.Context, req *table.Plain) *f
 // Look calls method_table.Table.Look.
 func (c localTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_Look_FullName, c.impl, TableImpl.Look, req, resp); err != nil {
+	if err := c.LookInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LookInto calls method_table.Table.Look into resp.
+func (c localTableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_Look_FullName, c.impl, TableImpl.Look, req, resp)
 }
 
 // LookAsync calls method_table.Table.Look on a goroutine of its own and
@@ -286,10 +309,15 @@ func (c localTableClient) LookAsync(ctx context.Context, req *table.Plain) *futu
 // Put calls method_table.Table.Put.
 func (c localTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_Put_FullName, c.impl, TableImpl.Put, req, resp); err != nil {
+	if err := c.PutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutInto calls method_table.Table.Put into resp.
+func (c localTableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_Put_FullName, c.impl, TableImpl.Put, req, resp)
 }
 
 // PutAsync calls method_table.Table.Put on a goroutine of its own and returns
@@ -301,10 +329,15 @@ func (c localTableClient) PutAsync(ctx context.Context, req *table.Plain) *futur
 // Unknown calls method_table.Table.Unknown.
 func (c localTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_Unknown_FullName, c.impl, TableImpl.Unknown, req, resp); err != nil {
+	if err := c.UnknownInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnknownInto calls method_table.Table.Unknown into resp.
+func (c localTableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_Unknown_FullName, c.impl, TableImpl.Unknown, req, resp)
 }
 
 // UnknownAsync calls method_table.Table.Unknown on a goroutine of its own and
@@ -319,10 +352,18 @@ func (c localTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *f
 // method_table/table.proto.
 func (c localTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_Old_FullName, c.impl, TableImpl.Old, req, resp); err != nil {
+	if err := c.OldInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OldInto calls method_table.Table.Old into resp.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c localTableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_Old_FullName, c.impl, TableImpl.Old, req, resp)
 }
 
 // OldAsync calls method_table.Table.Old on a goroutine of its own and returns
@@ -337,10 +378,15 @@ func (c localTableClient) OldAsync(ctx context.Context, req *table.Plain) *futur
 // Wait calls method_table.Table.Wait.
 func (c localTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Table_Wait_FullName, c.impl, TableImpl.Wait, req, resp); err != nil {
+	if err := c.WaitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WaitInto calls method_table.Table.Wait into resp.
+func (c localTableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Table_Wait_FullName, c.impl, TableImpl.Wait, req, resp)
 }
 
 // WaitAsync calls method_table.Table.Wait on a goroutine of its own and
@@ -352,10 +398,15 @@ func (c localTableClient) WaitAsync(ctx context.Context, req *table.Plain) *futu
 // RedactedRequest calls method_table.Table.RedactedRequest.
 func (c localTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_RedactedRequest_FullName, c.impl, TableImpl.RedactedRequest, req, resp); err != nil {
+	if err := c.RedactedRequestInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedRequestInto calls method_table.Table.RedactedRequest into resp.
+func (c localTableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_RedactedRequest_FullName, c.impl, TableImpl.RedactedRequest, req, resp)
 }
 
 // RedactedRequestAsync calls method_table.Table.RedactedRequest on a goroutine
@@ -367,10 +418,15 @@ func (c localTableClient) RedactedRequestAsync(ctx context.Context, req *table.S
 // RedactedResponse calls method_table.Table.RedactedResponse.
 func (c localTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
-	if err := pluginsdk.CallLocal(ctx, Table_RedactedResponse_FullName, c.impl, TableImpl.RedactedResponse, req, resp); err != nil {
+	if err := c.RedactedResponseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedResponseInto calls method_table.Table.RedactedResponse into resp.
+func (c localTableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
+	return pluginsdk.CallLocal(ctx, Table_RedactedResponse_FullName, c.impl, TableImpl.RedactedResponse, req, resp)
 }
 
 // RedactedResponseAsync calls method_table.Table.RedactedResponse on a
@@ -382,10 +438,15 @@ func (c localTableClient) RedactedResponseAsync(ctx context.Context, req *table.
 // RedactedInLoop calls method_table.Table.RedactedInLoop.
 func (c localTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_RedactedInLoop_FullName, c.impl, TableImpl.RedactedInLoop, req, resp); err != nil {
+	if err := c.RedactedInLoopInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInLoopInto calls method_table.Table.RedactedInLoop into resp.
+func (c localTableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_RedactedInLoop_FullName, c.impl, TableImpl.RedactedInLoop, req, resp)
 }
 
 // RedactedInLoopAsync calls method_table.Table.RedactedInLoop on a goroutine
@@ -397,10 +458,15 @@ func (c localTableClient) RedactedInLoopAsync(ctx context.Context, req *table.Lo
 // RedactedInMap calls method_table.Table.RedactedInMap.
 func (c localTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_RedactedInMap_FullName, c.impl, TableImpl.RedactedInMap, req, resp); err != nil {
+	if err := c.RedactedInMapInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInMapInto calls method_table.Table.RedactedInMap into resp.
+func (c localTableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_RedactedInMap_FullName, c.impl, TableImpl.RedactedInMap, req, resp)
 }
 
 // RedactedInMapAsync calls method_table.Table.RedactedInMap on a goroutine of
@@ -412,10 +478,15 @@ func (c localTableClient) RedactedInMapAsync(ctx context.Context, req *table.InM
 // RedactedInOneof calls method_table.Table.RedactedInOneof.
 func (c localTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := pluginsdk.CallLocal(ctx, Table_RedactedInOneof_FullName, c.impl, TableImpl.RedactedInOneof, req, resp); err != nil {
+	if err := c.RedactedInOneofInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInOneofInto calls method_table.Table.RedactedInOneof into resp.
+func (c localTableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
+	return pluginsdk.CallLocal(ctx, Table_RedactedInOneof_FullName, c.impl, TableImpl.RedactedInOneof, req, resp)
 }
 
 // RedactedInOneofAsync calls method_table.Table.RedactedInOneof on a goroutine
@@ -427,10 +498,15 @@ func (c localTableClient) RedactedInOneofAsync(ctx context.Context, req *table.I
 // NotRedacted calls method_table.Table.NotRedacted.
 func (c localTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := pluginsdk.CallLocal(ctx, Table_NotRedacted_FullName, c.impl, TableImpl.NotRedacted, req, resp); err != nil {
+	if err := c.NotRedactedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NotRedactedInto calls method_table.Table.NotRedacted into resp.
+func (c localTableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
+	return pluginsdk.CallLocal(ctx, Table_NotRedacted_FullName, c.impl, TableImpl.NotRedacted, req, resp)
 }
 
 // NotRedactedAsync calls method_table.Table.NotRedacted on a goroutine of its
@@ -445,10 +521,18 @@ func (c localTableClient) NotRedactedAsync(ctx context.Context, req *table.Harml
 // method_table/table.proto.
 func (c localTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
 	resp := new(table.LoopB)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 90*time.Second), Table_Everything_FullName, c.impl, TableImpl.Everything, req, resp); err != nil {
+	if err := c.EverythingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EverythingInto calls method_table.Table.Everything into resp.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c localTableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 90*time.Second), Table_Everything_FullName, c.impl, TableImpl.Everything, req, resp)
 }
 
 // EverythingAsync calls method_table.Table.Everything on a goroutine of its
@@ -474,10 +558,16 @@ type hostTableClient struct {
 // Nothing calls method_table.Table.Nothing.
 func (c hostTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Nothing", req, resp); err != nil {
+	if err := c.NothingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NothingInto calls method_table.Table.Nothing into resp.
+func (c hostTableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "Nothing", req, resp)
 }
 
 // NothingAsync calls method_table.Table.Nothing on a goroutine of its own and
@@ -489,10 +579,16 @@ func (c hostTableClient) NothingAsync(ctx context.Context, req *table.Plain) *fu
 // Look calls method_table.Table.Look.
 func (c hostTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Look", req, resp); err != nil {
+	if err := c.LookInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LookInto calls method_table.Table.Look into resp.
+func (c hostTableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "Look", req, resp)
 }
 
 // LookAsync calls method_table.Table.Look on a goroutine of its own and
@@ -504,10 +600,16 @@ func (c hostTableClient) LookAsync(ctx context.Context, req *table.Plain) *futur
 // Put calls method_table.Table.Put.
 func (c hostTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Put", req, resp); err != nil {
+	if err := c.PutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutInto calls method_table.Table.Put into resp.
+func (c hostTableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "Put", req, resp)
 }
 
 // PutAsync calls method_table.Table.Put on a goroutine of its own and returns
@@ -519,10 +621,16 @@ func (c hostTableClient) PutAsync(ctx context.Context, req *table.Plain) *future
 // Unknown calls method_table.Table.Unknown.
 func (c hostTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Unknown", req, resp); err != nil {
+	if err := c.UnknownInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnknownInto calls method_table.Table.Unknown into resp.
+func (c hostTableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "Unknown", req, resp)
 }
 
 // UnknownAsync calls method_table.Table.Unknown on a goroutine of its own and
@@ -537,10 +645,19 @@ func (c hostTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *fu
 // method_table/table.proto.
 func (c hostTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Old", req, resp); err != nil {
+	if err := c.OldInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OldInto calls method_table.Table.Old into resp.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c hostTableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "Old", req, resp)
 }
 
 // OldAsync calls method_table.Table.Old on a goroutine of its own and returns
@@ -555,10 +672,16 @@ func (c hostTableClient) OldAsync(ctx context.Context, req *table.Plain) *future
 // Wait calls method_table.Table.Wait.
 func (c hostTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Wait", req, resp); err != nil {
+	if err := c.WaitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WaitInto calls method_table.Table.Wait into resp.
+func (c hostTableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "Wait", req, resp)
 }
 
 // WaitAsync calls method_table.Table.Wait on a goroutine of its own and
@@ -570,10 +693,16 @@ func (c hostTableClient) WaitAsync(ctx context.Context, req *table.Plain) *futur
 // RedactedRequest calls method_table.Table.RedactedRequest.
 func (c hostTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedRequest", req, resp); err != nil {
+	if err := c.RedactedRequestInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedRequestInto calls method_table.Table.RedactedRequest into resp.
+func (c hostTableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedRequest", req, resp)
 }
 
 // RedactedRequestAsync calls method_table.Table.RedactedRequest on a goroutine
@@ -585,10 +714,16 @@ func (c hostTableClient) RedactedRequestAsync(ctx context.Context, req *table.Se
 // RedactedResponse calls method_table.Table.RedactedResponse.
 func (c hostTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedResponse", req, resp); err != nil {
+	if err := c.RedactedResponseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedResponseInto calls method_table.Table.RedactedResponse into resp.
+func (c hostTableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedResponse", req, resp)
 }
 
 // RedactedResponseAsync calls method_table.Table.RedactedResponse on a
@@ -600,10 +735,16 @@ func (c hostTableClient) RedactedResponseAsync(ctx context.Context, req *table.P
 // RedactedInLoop calls method_table.Table.RedactedInLoop.
 func (c hostTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInLoop", req, resp); err != nil {
+	if err := c.RedactedInLoopInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInLoopInto calls method_table.Table.RedactedInLoop into resp.
+func (c hostTableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInLoop", req, resp)
 }
 
 // RedactedInLoopAsync calls method_table.Table.RedactedInLoop on a goroutine
@@ -615,10 +756,16 @@ func (c hostTableClient) RedactedInLoopAsync(ctx context.Context, req *table.Loo
 // RedactedInMap calls method_table.Table.RedactedInMap.
 func (c hostTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInMap", req, resp); err != nil {
+	if err := c.RedactedInMapInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInMapInto calls method_table.Table.RedactedInMap into resp.
+func (c hostTableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInMap", req, resp)
 }
 
 // RedactedInMapAsync calls method_table.Table.RedactedInMap on a goroutine of
@@ -630,10 +777,16 @@ func (c hostTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMa
 // RedactedInOneof calls method_table.Table.RedactedInOneof.
 func (c hostTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInOneof", req, resp); err != nil {
+	if err := c.RedactedInOneofInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RedactedInOneofInto calls method_table.Table.RedactedInOneof into resp.
+func (c hostTableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInOneof", req, resp)
 }
 
 // RedactedInOneofAsync calls method_table.Table.RedactedInOneof on a goroutine
@@ -645,10 +798,16 @@ func (c hostTableClient) RedactedInOneofAsync(ctx context.Context, req *table.In
 // NotRedacted calls method_table.Table.NotRedacted.
 func (c hostTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "NotRedacted", req, resp); err != nil {
+	if err := c.NotRedactedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// NotRedactedInto calls method_table.Table.NotRedacted into resp.
+func (c hostTableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "NotRedacted", req, resp)
 }
 
 // NotRedactedAsync calls method_table.Table.NotRedacted on a goroutine of its
@@ -663,10 +822,19 @@ func (c hostTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmle
 // method_table/table.proto.
 func (c hostTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
 	resp := new(table.LoopB)
-	if err := c.dispatcher.Dispatch(ctx, TableServiceName, "Everything", req, resp); err != nil {
+	if err := c.EverythingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EverythingInto calls method_table.Table.Everything into resp.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c hostTableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TableServiceName, "Everything", req, resp)
 }
 
 // EverythingAsync calls method_table.Table.Everything on a goroutine of its

@@ -26,27 +26,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importBox_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodBox_Put = guest.Method{Import: importBox_Put}
+
 // NewBoxClient returns a client of module.Box that calls the host. A guest
-// that links it runs only in a host that has the module "module.Box".
-func NewBoxClient() BoxClient {
-	return guestBoxClient{}
+// that links it runs only in a host that has the module "module.Box". With
+// [guest.Borrowed] responses are good until the next call.
+func NewBoxClient(opts ...guest.ClientOption) BoxClient {
+	return &guestBoxClient{client: guest.NewClient(opts...)}
 }
 
 // guestBoxClient is the client that NewBoxClient returns.
-type guestBoxClient struct{}
+type guestBoxClient struct {
+	client guest.Client
+}
 
 // Put calls module.Box.Put.
-func (guestBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
+func (c *guestBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
 	resp := new(box.Place)
-	if err := guest.Call(ctx, importBox_Put, req, resp); err != nil {
+	if err := methodBox_Put.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// PutInto calls module.Box.Put into resp.
+func (c *guestBoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
+	return methodBox_Put.CallInto(ctx, c.client, req, resp)
+}
+
 // PutAsync calls module.Box.Put and returns its future.
-func (guestBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
-	return guest.CallAsync(ctx, importBox_Put, req, new(box.Place))
+func (c *guestBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+	return guest.Async(ctx, &methodBox_Put, c.client, req, new(box.Place))
 }
 
 // ServeBox serves impl as the service module.Box to the other guests of its
@@ -84,10 +94,15 @@ type locatedBoxClient struct {
 // Put calls module.Box.Put.
 func (c locatedBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
 	resp := new(box.Place)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.PutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutInto calls module.Box.Put into resp.
+func (c locatedBoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // PutAsync calls module.Box.Put and returns its future.

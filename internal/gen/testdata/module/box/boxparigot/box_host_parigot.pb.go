@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeBox() pluginsdk.Service {
 }
 
 // RegisterBox registers impl with e as the service module.Box. It fails when
-// impl is nil.
-func RegisterBox(ctx context.Context, e eng.Engine, impl BoxImpl) error {
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterBox(ctx context.Context, e eng.Engine, impl BoxImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeBox()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeBox_Put(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Box_Put_FullName, impl, BoxImpl.Put)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeBox_Put returns the host function of module.Box.Put.
@@ -70,10 +73,15 @@ type localBoxClient struct {
 // Put calls module.Box.Put.
 func (c localBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
 	resp := new(box.Place)
-	if err := pluginsdk.CallLocal(ctx, Box_Put_FullName, c.impl, BoxImpl.Put, req, resp); err != nil {
+	if err := c.PutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutInto calls module.Box.Put into resp.
+func (c localBoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
+	return pluginsdk.CallLocal(ctx, Box_Put_FullName, c.impl, BoxImpl.Put, req, resp)
 }
 
 // PutAsync calls module.Box.Put on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostBoxClient struct {
 // Put calls module.Box.Put.
 func (c hostBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
 	resp := new(box.Place)
-	if err := c.dispatcher.Dispatch(ctx, BoxServiceName, "Put", req, resp); err != nil {
+	if err := c.PutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PutInto calls module.Box.Put into resp.
+func (c hostBoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, BoxServiceName, "Put", req, resp)
 }
 
 // PutAsync calls module.Box.Put on a goroutine of its own and returns its

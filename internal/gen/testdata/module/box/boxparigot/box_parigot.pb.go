@@ -46,6 +46,9 @@ type BoxClient interface {
 	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
 	// PutAsync is Put without the wait: it returns the future of the response.
 	PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
+	// PutInto is Put into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error
 }
 
 // BoxServer is what an implementation of the service module.Box in a guest

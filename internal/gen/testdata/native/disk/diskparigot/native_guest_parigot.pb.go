@@ -27,27 +27,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodDisk_Read = guest.Method{Import: importDisk_Read}
+
 // NewDiskClient returns a client of native.Disk that calls the host. A guest
-// that links it runs only in a host that has the module "native.Disk".
-func NewDiskClient() DiskClient {
-	return guestDiskClient{}
+// that links it runs only in a host that has the module "native.Disk". With
+// [guest.Borrowed] responses are good until the next call.
+func NewDiskClient(opts ...guest.ClientOption) DiskClient {
+	return &guestDiskClient{client: guest.NewClient(opts...)}
 }
 
 // guestDiskClient is the client that NewDiskClient returns.
-type guestDiskClient struct{}
+type guestDiskClient struct {
+	client guest.Client
+}
 
 // Read calls native.Disk.Read.
-func (guestDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+func (c *guestDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := guest.Call(ctx, importDisk_Read, req, resp); err != nil {
+	if err := methodDisk_Read.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// ReadInto calls native.Disk.Read into resp.
+func (c *guestDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return methodDisk_Read.CallInto(ctx, c.client, req, resp)
+}
+
 // ReadAsync calls native.Disk.Read and returns its future.
-func (guestDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return guest.CallAsync(ctx, importDisk_Read, req, new(disk.Block))
+func (c *guestDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+	return guest.Async(ctx, &methodDisk_Read, c.client, req, new(disk.Block))
 }
 
 // importDrive_Read is the host's function for native.Drive.Read.
@@ -56,38 +66,51 @@ func (guestDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.M
 //go:noescape
 func importDrive_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodDrive_Read = guest.Method{Import: importDrive_Read}
+
 // NewDriveClient returns a client of native.Drive that calls the host. A guest
-// that links it runs only in a host that has the module "drive".
-func NewDriveClient() DriveClient {
-	return guestDriveClient{}
+// that links it runs only in a host that has the module "drive". With
+// [guest.Borrowed] responses are good until the next call.
+func NewDriveClient(opts ...guest.ClientOption) DriveClient {
+	return &guestDriveClient{client: guest.NewClient(opts...)}
 }
 
 // guestDriveClient is the client that NewDriveClient returns.
-type guestDriveClient struct{}
+type guestDriveClient struct {
+	client guest.Client
+}
 
 // Read calls native.Drive.Read.
-func (guestDriveClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+func (c *guestDriveClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := guest.Call(ctx, importDrive_Read, req, resp); err != nil {
+	if err := methodDrive_Read.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// ReadInto calls native.Drive.Read into resp.
+func (c *guestDriveClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return methodDrive_Read.CallInto(ctx, c.client, req, resp)
+}
+
 // ReadAsync calls native.Drive.Read and returns its future.
-func (guestDriveClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return guest.CallAsync(ctx, importDrive_Read, req, new(disk.Block))
+func (c *guestDriveClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+	return guest.Async(ctx, &methodDrive_Read, c.client, req, new(disk.Block))
 }
 
 // NewDiskServerClient returns a client of native.DiskServer that calls the
 // host. A guest that links it runs only in a host that has the module
-// "native.DiskServer".
-func NewDiskServerClient() DiskServerClient {
-	return guestDiskServerClient{}
+// "native.DiskServer". With [guest.Borrowed] responses are good until the next
+// call.
+func NewDiskServerClient(opts ...guest.ClientOption) DiskServerClient {
+	return &guestDiskServerClient{client: guest.NewClient(opts...)}
 }
 
 // guestDiskServerClient is the client that NewDiskServerClient returns.
-type guestDiskServerClient struct{}
+type guestDiskServerClient struct {
+	client guest.Client
+}
 
 // importServeDisk_Read is the host's function for native.ServeDisk.Read.
 //
@@ -95,28 +118,38 @@ type guestDiskServerClient struct{}
 //go:noescape
 func importServeDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodServeDisk_Read = guest.Method{Import: importServeDisk_Read}
+
 // NewServeDiskClient returns a client of native.ServeDisk that calls the host.
 // A guest that links it runs only in a host that has the module
-// "native.ServeDisk".
-func NewServeDiskClient() ServeDiskClient {
-	return guestServeDiskClient{}
+// "native.ServeDisk". With [guest.Borrowed] responses are good until the next
+// call.
+func NewServeDiskClient(opts ...guest.ClientOption) ServeDiskClient {
+	return &guestServeDiskClient{client: guest.NewClient(opts...)}
 }
 
 // guestServeDiskClient is the client that NewServeDiskClient returns.
-type guestServeDiskClient struct{}
+type guestServeDiskClient struct {
+	client guest.Client
+}
 
 // Read calls native.ServeDisk.Read.
-func (guestServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+func (c *guestServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := guest.Call(ctx, importServeDisk_Read, req, resp); err != nil {
+	if err := methodServeDisk_Read.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// ReadInto calls native.ServeDisk.Read into resp.
+func (c *guestServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return methodServeDisk_Read.CallInto(ctx, c.client, req, resp)
+}
+
 // ReadAsync calls native.ServeDisk.Read and returns its future.
-func (guestServeDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return guest.CallAsync(ctx, importServeDisk_Read, req, new(disk.Block))
+func (c *guestServeDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+	return guest.Async(ctx, &methodServeDisk_Read, c.client, req, new(disk.Block))
 }
 
 // ServeServeDisk serves impl as the service native.ServeDisk to the other
@@ -155,10 +188,15 @@ type locatedServeDiskClient struct {
 // Read calls native.ServeDisk.Read.
 func (c locatedServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.ReadInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadInto calls native.ServeDisk.Read into resp.
+func (c locatedServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // ReadAsync calls native.ServeDisk.Read and returns its future.

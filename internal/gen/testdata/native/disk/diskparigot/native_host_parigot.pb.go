@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 )
 
@@ -39,12 +40,14 @@ func DescribeDisk() pluginsdk.Service {
 }
 
 // RegisterDisk registers impl with e as the service native.Disk. It fails when
-// impl is nil.
-func RegisterDisk(ctx context.Context, e eng.Engine, impl DiskImpl) error {
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterDisk(ctx context.Context, e eng.Engine, impl DiskImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeDisk()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeDisk_Read(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Disk_Read_FullName, impl, DiskImpl.Read)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeDisk_Read returns the host function of native.Disk.Read.
@@ -71,10 +74,15 @@ type localDiskClient struct {
 // Read calls native.Disk.Read.
 func (c localDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := pluginsdk.CallLocal(ctx, Disk_Read_FullName, c.impl, DiskImpl.Read, req, resp); err != nil {
+	if err := c.ReadInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadInto calls native.Disk.Read into resp.
+func (c localDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return pluginsdk.CallLocal(ctx, Disk_Read_FullName, c.impl, DiskImpl.Read, req, resp)
 }
 
 // ReadAsync calls native.Disk.Read on a goroutine of its own and returns its
@@ -101,12 +109,14 @@ func DescribeDrive() pluginsdk.Service {
 }
 
 // RegisterDrive registers impl with e as the service native.Drive. It fails
-// when impl is nil.
-func RegisterDrive(ctx context.Context, e eng.Engine, impl DriveImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterDrive(ctx context.Context, e eng.Engine, impl DriveImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeDrive()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeDrive_Read(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Drive_Read_FullName, impl, DriveImpl.Read)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeDrive_Read returns the host function of native.Drive.Read.
@@ -133,10 +143,15 @@ type localDriveClient struct {
 // Read calls native.Drive.Read.
 func (c localDriveClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := pluginsdk.CallLocal(ctx, Drive_Read_FullName, c.impl, DriveImpl.Read, req, resp); err != nil {
+	if err := c.ReadInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadInto calls native.Drive.Read into resp.
+func (c localDriveClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return pluginsdk.CallLocal(ctx, Drive_Read_FullName, c.impl, DriveImpl.Read, req, resp)
 }
 
 // ReadAsync calls native.Drive.Read on a goroutine of its own and returns its
@@ -157,11 +172,12 @@ func DescribeDiskServer() pluginsdk.Service {
 }
 
 // RegisterDiskServer registers impl with e as the service native.DiskServer.
-// It fails when impl is nil.
-func RegisterDiskServer(ctx context.Context, e eng.Engine, impl DiskServerImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterDiskServer(ctx context.Context, e eng.Engine, impl DiskServerImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeDiskServer()
 	service.Impl = impl
-	return pluginsdk.RegisterService(ctx, e, service)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // NewLocalDiskServerClient returns a client of native.DiskServer that calls
@@ -197,12 +213,14 @@ func DescribeServeDisk() pluginsdk.Service {
 }
 
 // RegisterServeDisk registers impl with e as the service native.ServeDisk. It
-// fails when impl is nil.
-func RegisterServeDisk(ctx context.Context, e eng.Engine, impl ServeDiskImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterServeDisk(ctx context.Context, e eng.Engine, impl ServeDiskImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeServeDisk()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeServeDisk_Read(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(ServeDisk_Read_FullName, impl, ServeDiskImpl.Read)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeServeDisk_Read returns the host function of native.ServeDisk.Read.
@@ -229,10 +247,15 @@ type localServeDiskClient struct {
 // Read calls native.ServeDisk.Read.
 func (c localServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 5*time.Second), ServeDisk_Read_FullName, c.impl, ServeDiskImpl.Read, req, resp); err != nil {
+	if err := c.ReadInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadInto calls native.ServeDisk.Read into resp.
+func (c localServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 5*time.Second), ServeDisk_Read_FullName, c.impl, ServeDiskImpl.Read, req, resp)
 }
 
 // ReadAsync calls native.ServeDisk.Read on a goroutine of its own and returns
@@ -255,10 +278,16 @@ type hostServeDiskClient struct {
 // Read calls native.ServeDisk.Read.
 func (c hostServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := c.dispatcher.Dispatch(ctx, ServeDiskServiceName, "Read", req, resp); err != nil {
+	if err := c.ReadInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReadInto calls native.ServeDisk.Read into resp.
+func (c hostServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ServeDiskServiceName, "Read", req, resp)
 }
 
 // ReadAsync calls native.ServeDisk.Read on a goroutine of its own and returns

@@ -50,6 +50,9 @@ type DiskClient interface {
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
 	// ReadAsync is Read without the wait: it returns the future of the response.
 	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	// ReadInto is Read into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
 }
 
 // DriveServiceName is the full name of the service native.Drive.
@@ -90,6 +93,9 @@ type DriveClient interface {
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
 	// ReadAsync is Read without the wait: it returns the future of the response.
 	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	// ReadInto is Read into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
 }
 
 // DiskServerServiceName is the full name of the service native.DiskServer.
@@ -156,6 +162,9 @@ type ServeDiskClient interface {
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
 	// ReadAsync is Read without the wait: it returns the future of the response.
 	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	// ReadInto is Read into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
 }
 
 // ServeDiskServer is what an implementation of the service native.ServeDisk in

@@ -26,27 +26,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importNest_Lay(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodNest_Lay = guest.Method{Import: importNest_Lay}
+
 // NewNestClient returns a client of nested.Nest that calls the host. A guest
-// that links it runs only in a host that has the module "nested.Nest".
-func NewNestClient() NestClient {
-	return guestNestClient{}
+// that links it runs only in a host that has the module "nested.Nest". With
+// [guest.Borrowed] responses are good until the next call.
+func NewNestClient(opts ...guest.ClientOption) NestClient {
+	return &guestNestClient{client: guest.NewClient(opts...)}
 }
 
 // guestNestClient is the client that NewNestClient returns.
-type guestNestClient struct{}
+type guestNestClient struct {
+	client guest.Client
+}
 
 // Lay calls nested.Nest.Lay.
-func (guestNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+func (c *guestNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
 	resp := new(nested.Outer_Inner_Innermost)
-	if err := guest.Call(ctx, importNest_Lay, req, resp); err != nil {
+	if err := methodNest_Lay.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// LayInto calls nested.Nest.Lay into resp.
+func (c *guestNestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
+	return methodNest_Lay.CallInto(ctx, c.client, req, resp)
+}
+
 // LayAsync calls nested.Nest.Lay and returns its future.
-func (guestNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
-	return guest.CallAsync(ctx, importNest_Lay, req, new(nested.Outer_Inner_Innermost))
+func (c *guestNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+	return guest.Async(ctx, &methodNest_Lay, c.client, req, new(nested.Outer_Inner_Innermost))
 }
 
 // ServeNest serves impl as the service nested.Nest to the other guests of its
@@ -84,10 +94,15 @@ type locatedNestClient struct {
 // Lay calls nested.Nest.Lay.
 func (c locatedNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
 	resp := new(nested.Outer_Inner_Innermost)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.LayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LayInto calls nested.Nest.Lay into resp.
+func (c locatedNestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // LayAsync calls nested.Nest.Lay and returns its future.

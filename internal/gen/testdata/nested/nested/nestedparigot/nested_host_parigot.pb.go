@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeNest() pluginsdk.Service {
 }
 
 // RegisterNest registers impl with e as the service nested.Nest. It fails when
-// impl is nil.
-func RegisterNest(ctx context.Context, e eng.Engine, impl NestImpl) error {
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterNest(ctx context.Context, e eng.Engine, impl NestImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeNest()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeNest_Lay(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Nest_Lay_FullName, impl, NestImpl.Lay)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeNest_Lay returns the host function of nested.Nest.Lay.
@@ -70,10 +73,15 @@ type localNestClient struct {
 // Lay calls nested.Nest.Lay.
 func (c localNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
 	resp := new(nested.Outer_Inner_Innermost)
-	if err := pluginsdk.CallLocal(ctx, Nest_Lay_FullName, c.impl, NestImpl.Lay, req, resp); err != nil {
+	if err := c.LayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LayInto calls nested.Nest.Lay into resp.
+func (c localNestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
+	return pluginsdk.CallLocal(ctx, Nest_Lay_FullName, c.impl, NestImpl.Lay, req, resp)
 }
 
 // LayAsync calls nested.Nest.Lay on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostNestClient struct {
 // Lay calls nested.Nest.Lay.
 func (c hostNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
 	resp := new(nested.Outer_Inner_Innermost)
-	if err := c.dispatcher.Dispatch(ctx, NestServiceName, "Lay", req, resp); err != nil {
+	if err := c.LayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LayInto calls nested.Nest.Lay into resp.
+func (c hostNestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, NestServiceName, "Lay", req, resp)
 }
 
 // LayAsync calls nested.Nest.Lay on a goroutine of its own and returns its

@@ -46,6 +46,9 @@ type NestClient interface {
 	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
 	// LayAsync is Lay without the wait: it returns the future of the response.
 	LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error]
+	// LayInto is Lay into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error
 }
 
 // NestServer is what an implementation of the service nested.Nest in a guest

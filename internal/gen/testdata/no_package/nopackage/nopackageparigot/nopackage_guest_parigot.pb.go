@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importNoPackageService_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodNoPackageService_Call = guest.Method{Import: importNoPackageService_Call}
+
 // NewNoPackageServiceClient returns a client of NoPackageService that calls
 // the host. A guest that links it runs only in a host that has the module
-// "NoPackageService".
-func NewNoPackageServiceClient() NoPackageServiceClient {
-	return guestNoPackageServiceClient{}
+// "NoPackageService". With [guest.Borrowed] responses are good until the next
+// call.
+func NewNoPackageServiceClient(opts ...guest.ClientOption) NoPackageServiceClient {
+	return &guestNoPackageServiceClient{client: guest.NewClient(opts...)}
 }
 
 // guestNoPackageServiceClient is the client that NewNoPackageServiceClient returns.
-type guestNoPackageServiceClient struct{}
+type guestNoPackageServiceClient struct {
+	client guest.Client
+}
 
 // Call calls NoPackageService.Call.
-func (guestNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+func (c *guestNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
 	resp := new(nopackage.NoPackageResponse)
-	if err := guest.Call(ctx, importNoPackageService_Call, req, resp); err != nil {
+	if err := methodNoPackageService_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls NoPackageService.Call into resp.
+func (c *guestNoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
+	return methodNoPackageService_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls NoPackageService.Call and returns its future.
-func (guestNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
-	return guest.CallAsync(ctx, importNoPackageService_Call, req, new(nopackage.NoPackageResponse))
+func (c *guestNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+	return guest.Async(ctx, &methodNoPackageService_Call, c.client, req, new(nopackage.NoPackageResponse))
 }
 
 // ServeNoPackageService serves impl as the service NoPackageService to the
@@ -85,10 +95,15 @@ type locatedNoPackageServiceClient struct {
 // Call calls NoPackageService.Call.
 func (c locatedNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
 	resp := new(nopackage.NoPackageResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls NoPackageService.Call into resp.
+func (c locatedNoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls NoPackageService.Call and returns its future.

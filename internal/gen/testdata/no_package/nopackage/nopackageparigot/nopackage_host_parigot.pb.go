@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeNoPackageService() pluginsdk.Service {
 }
 
 // RegisterNoPackageService registers impl with e as the service
-// NoPackageService. It fails when impl is nil.
-func RegisterNoPackageService(ctx context.Context, e eng.Engine, impl NoPackageServiceImpl) error {
+// NoPackageService. It fails when impl is nil. With [pluginsdk.Borrowed] the
+// implementation promises to keep nothing of a call.
+func RegisterNoPackageService(ctx context.Context, e eng.Engine, impl NoPackageServiceImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeNoPackageService()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeNoPackageService_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(NoPackageService_Call_FullName, impl, NoPackageServiceImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeNoPackageService_Call returns the host function of NoPackageService.Call.
@@ -71,10 +74,15 @@ type localNoPackageServiceClient struct {
 // Call calls NoPackageService.Call.
 func (c localNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
 	resp := new(nopackage.NoPackageResponse)
-	if err := pluginsdk.CallLocal(ctx, NoPackageService_Call_FullName, c.impl, NoPackageServiceImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls NoPackageService.Call into resp.
+func (c localNoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
+	return pluginsdk.CallLocal(ctx, NoPackageService_Call_FullName, c.impl, NoPackageServiceImpl.Call, req, resp)
 }
 
 // CallAsync calls NoPackageService.Call on a goroutine of its own and returns
@@ -97,10 +105,16 @@ type hostNoPackageServiceClient struct {
 // Call calls NoPackageService.Call.
 func (c hostNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
 	resp := new(nopackage.NoPackageResponse)
-	if err := c.dispatcher.Dispatch(ctx, NoPackageServiceServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls NoPackageService.Call into resp.
+func (c hostNoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, NoPackageServiceServiceName, "Call", req, resp)
 }
 
 // CallAsync calls NoPackageService.Call on a goroutine of its own and returns

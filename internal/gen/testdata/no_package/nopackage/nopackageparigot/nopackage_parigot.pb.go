@@ -49,6 +49,9 @@ type NoPackageServiceClient interface {
 	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error
 }
 
 // NoPackageServiceServer is what an implementation of the service

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importBare_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodBare_Call = guest.Method{Import: importBare_Call}
+
 // NewBareClient returns a client of no_source_info.Bare that calls the host. A
 // guest that links it runs only in a host that has the module
-// "no_source_info.Bare".
-func NewBareClient() BareClient {
-	return guestBareClient{}
+// "no_source_info.Bare". With [guest.Borrowed] responses are good until the
+// next call.
+func NewBareClient(opts ...guest.ClientOption) BareClient {
+	return &guestBareClient{client: guest.NewClient(opts...)}
 }
 
 // guestBareClient is the client that NewBareClient returns.
-type guestBareClient struct{}
+type guestBareClient struct {
+	client guest.Client
+}
 
 // Call calls no_source_info.Bare.Call.
-func (guestBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+func (c *guestBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
 	resp := new(bare.Word)
-	if err := guest.Call(ctx, importBare_Call, req, resp); err != nil {
+	if err := methodBare_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls no_source_info.Bare.Call into resp.
+func (c *guestBareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
+	return methodBare_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls no_source_info.Bare.Call and returns its future.
-func (guestBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
-	return guest.CallAsync(ctx, importBare_Call, req, new(bare.Word))
+func (c *guestBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return guest.Async(ctx, &methodBare_Call, c.client, req, new(bare.Word))
 }
 
 // ServeBare serves impl as the service no_source_info.Bare to the other guests
@@ -85,10 +95,15 @@ type locatedBareClient struct {
 // Call calls no_source_info.Bare.Call.
 func (c locatedBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
 	resp := new(bare.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls no_source_info.Bare.Call into resp.
+func (c locatedBareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls no_source_info.Bare.Call and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeBare() pluginsdk.Service {
 }
 
 // RegisterBare registers impl with e as the service no_source_info.Bare. It
-// fails when impl is nil.
-func RegisterBare(ctx context.Context, e eng.Engine, impl BareImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterBare(ctx context.Context, e eng.Engine, impl BareImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeBare()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeBare_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Bare_Call_FullName, impl, BareImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeBare_Call returns the host function of no_source_info.Bare.Call.
@@ -70,10 +73,15 @@ type localBareClient struct {
 // Call calls no_source_info.Bare.Call.
 func (c localBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
 	resp := new(bare.Word)
-	if err := pluginsdk.CallLocal(ctx, Bare_Call_FullName, c.impl, BareImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls no_source_info.Bare.Call into resp.
+func (c localBareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
+	return pluginsdk.CallLocal(ctx, Bare_Call_FullName, c.impl, BareImpl.Call, req, resp)
 }
 
 // CallAsync calls no_source_info.Bare.Call on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostBareClient struct {
 // Call calls no_source_info.Bare.Call.
 func (c hostBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
 	resp := new(bare.Word)
-	if err := c.dispatcher.Dispatch(ctx, BareServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls no_source_info.Bare.Call into resp.
+func (c hostBareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, BareServiceName, "Call", req, resp)
 }
 
 // CallAsync calls no_source_info.Bare.Call on a goroutine of its own and

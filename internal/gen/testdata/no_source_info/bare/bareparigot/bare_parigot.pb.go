@@ -47,6 +47,9 @@ type BareClient interface {
 	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error
 }
 
 // BareServer is what an implementation of the service no_source_info.Bare in a

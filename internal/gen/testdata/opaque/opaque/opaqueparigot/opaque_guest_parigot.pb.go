@@ -26,27 +26,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSafe_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSafe_Open = guest.Method{Import: importSafe_Open}
+
 // NewSafeClient returns a client of opaque.Safe that calls the host. A guest
-// that links it runs only in a host that has the module "opaque.Safe".
-func NewSafeClient() SafeClient {
-	return guestSafeClient{}
+// that links it runs only in a host that has the module "opaque.Safe". With
+// [guest.Borrowed] responses are good until the next call.
+func NewSafeClient(opts ...guest.ClientOption) SafeClient {
+	return &guestSafeClient{client: guest.NewClient(opts...)}
 }
 
 // guestSafeClient is the client that NewSafeClient returns.
-type guestSafeClient struct{}
+type guestSafeClient struct {
+	client guest.Client
+}
 
 // Open calls opaque.Safe.Open.
-func (guestSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+func (c *guestSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
 	resp := new(opaque.Content)
-	if err := guest.Call(ctx, importSafe_Open, req, resp); err != nil {
+	if err := methodSafe_Open.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// OpenInto calls opaque.Safe.Open into resp.
+func (c *guestSafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
+	return methodSafe_Open.CallInto(ctx, c.client, req, resp)
+}
+
 // OpenAsync calls opaque.Safe.Open and returns its future.
-func (guestSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
-	return guest.CallAsync(ctx, importSafe_Open, req, new(opaque.Content))
+func (c *guestSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+	return guest.Async(ctx, &methodSafe_Open, c.client, req, new(opaque.Content))
 }
 
 // ServeSafe serves impl as the service opaque.Safe to the other guests of its
@@ -84,10 +94,15 @@ type locatedSafeClient struct {
 // Open calls opaque.Safe.Open.
 func (c locatedSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
 	resp := new(opaque.Content)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.OpenInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenInto calls opaque.Safe.Open into resp.
+func (c locatedSafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // OpenAsync calls opaque.Safe.Open and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeSafe() pluginsdk.Service {
 }
 
 // RegisterSafe registers impl with e as the service opaque.Safe. It fails when
-// impl is nil.
-func RegisterSafe(ctx context.Context, e eng.Engine, impl SafeImpl) error {
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterSafe(ctx context.Context, e eng.Engine, impl SafeImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeSafe()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeSafe_Open(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Safe_Open_FullName, impl, SafeImpl.Open)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeSafe_Open returns the host function of opaque.Safe.Open.
@@ -70,10 +73,15 @@ type localSafeClient struct {
 // Open calls opaque.Safe.Open.
 func (c localSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
 	resp := new(opaque.Content)
-	if err := pluginsdk.CallLocal(ctx, Safe_Open_FullName, c.impl, SafeImpl.Open, req, resp); err != nil {
+	if err := c.OpenInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenInto calls opaque.Safe.Open into resp.
+func (c localSafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
+	return pluginsdk.CallLocal(ctx, Safe_Open_FullName, c.impl, SafeImpl.Open, req, resp)
 }
 
 // OpenAsync calls opaque.Safe.Open on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostSafeClient struct {
 // Open calls opaque.Safe.Open.
 func (c hostSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
 	resp := new(opaque.Content)
-	if err := c.dispatcher.Dispatch(ctx, SafeServiceName, "Open", req, resp); err != nil {
+	if err := c.OpenInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OpenInto calls opaque.Safe.Open into resp.
+func (c hostSafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, SafeServiceName, "Open", req, resp)
 }
 
 // OpenAsync calls opaque.Safe.Open on a goroutine of its own and returns its

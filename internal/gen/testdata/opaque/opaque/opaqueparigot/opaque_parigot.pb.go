@@ -46,6 +46,9 @@ type SafeClient interface {
 	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
 	// OpenAsync is Open without the wait: it returns the future of the response.
 	OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error]
+	// OpenInto is Open into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error
 }
 
 // SafeServer is what an implementation of the service opaque.Safe in a guest

@@ -27,11 +27,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importTuned_Slow(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTuned_Slow = guest.Method{Import: importTuned_Slow}
+
 // importTuned_Slower is the host's function for options.Tuned.Slower.
 //
 //go:wasmimport tuned-module/v2 [async]slower
 //go:noescape
 func importTuned_Slower(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTuned_Slower = guest.Method{Import: importTuned_Slower}
 
 // importTuned_Quick is the host's function for options.Tuned.Quick.
 //
@@ -39,11 +43,15 @@ func importTuned_Slower(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 //go:noescape
 func importTuned_Quick(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTuned_Quick = guest.Method{Import: importTuned_Quick}
+
 // importTuned_Renamed is the host's function for options.Tuned.Renamed.
 //
 //go:wasmimport tuned-module/v2 other
 //go:noescape
 func importTuned_Renamed(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTuned_Renamed = guest.Method{Import: importTuned_Renamed}
 
 // importTuned_Plain is the host's function for options.Tuned.Plain.
 //
@@ -51,84 +59,114 @@ func importTuned_Renamed(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer,
 //go:noescape
 func importTuned_Plain(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTuned_Plain = guest.Method{Import: importTuned_Plain}
+
 // NewTunedClient returns a client of options.Tuned that calls the host. A
 // guest that links it runs only in a host that has the module
-// "tuned-module/v2".
-func NewTunedClient() TunedClient {
-	return guestTunedClient{}
+// "tuned-module/v2". With [guest.Borrowed] responses are good until the next
+// call.
+func NewTunedClient(opts ...guest.ClientOption) TunedClient {
+	return &guestTunedClient{client: guest.NewClient(opts...)}
 }
 
 // guestTunedClient is the client that NewTunedClient returns.
-type guestTunedClient struct{}
+type guestTunedClient struct {
+	client guest.Client
+}
 
 // Slow calls options.Tuned.Slow.
-func (guestTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := guest.Call(ctx, importTuned_Slow, req, resp); err != nil {
+	if err := methodTuned_Slow.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowInto calls options.Tuned.Slow into resp.
+func (c *guestTunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return methodTuned_Slow.CallInto(ctx, c.client, req, resp)
 }
 
 // SlowAsync calls options.Tuned.Slow and returns its future.
-func (guestTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.CallAsync(ctx, importTuned_Slow, req, new(options.Word))
+func (c *guestTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.Async(ctx, &methodTuned_Slow, c.client, req, new(options.Word))
 }
 
 // Slower calls options.Tuned.Slower.
-func (guestTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := guest.Call(ctx, importTuned_Slower, req, resp); err != nil {
+	if err := methodTuned_Slower.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowerInto calls options.Tuned.Slower into resp.
+func (c *guestTunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return methodTuned_Slower.CallInto(ctx, c.client, req, resp)
 }
 
 // SlowerAsync calls options.Tuned.Slower and returns its future.
-func (guestTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.CallAsync(ctx, importTuned_Slower, req, new(options.Word))
+func (c *guestTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.Async(ctx, &methodTuned_Slower, c.client, req, new(options.Word))
 }
 
 // Quick calls options.Tuned.Quick.
-func (guestTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := guest.Call(ctx, importTuned_Quick, req, resp); err != nil {
+	if err := methodTuned_Quick.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// QuickInto calls options.Tuned.Quick into resp.
+func (c *guestTunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return methodTuned_Quick.CallInto(ctx, c.client, req, resp)
 }
 
 // QuickAsync calls options.Tuned.Quick and returns its future.
-func (guestTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.CallAsync(ctx, importTuned_Quick, req, new(options.Word))
+func (c *guestTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.Async(ctx, &methodTuned_Quick, c.client, req, new(options.Word))
 }
 
 // Renamed calls options.Tuned.Renamed.
-func (guestTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := guest.Call(ctx, importTuned_Renamed, req, resp); err != nil {
+	if err := methodTuned_Renamed.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RenamedInto calls options.Tuned.Renamed into resp.
+func (c *guestTunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return methodTuned_Renamed.CallInto(ctx, c.client, req, resp)
 }
 
 // RenamedAsync calls options.Tuned.Renamed and returns its future.
-func (guestTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.CallAsync(ctx, importTuned_Renamed, req, new(options.Word))
+func (c *guestTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.Async(ctx, &methodTuned_Renamed, c.client, req, new(options.Word))
 }
 
 // Plain calls options.Tuned.Plain.
-func (guestTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := guest.Call(ctx, importTuned_Plain, req, resp); err != nil {
+	if err := methodTuned_Plain.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// PlainInto calls options.Tuned.Plain into resp.
+func (c *guestTunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return methodTuned_Plain.CallInto(ctx, c.client, req, resp)
+}
+
 // PlainAsync calls options.Tuned.Plain and returns its future.
-func (guestTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.CallAsync(ctx, importTuned_Plain, req, new(options.Word))
+func (c *guestTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return guest.Async(ctx, &methodTuned_Plain, c.client, req, new(options.Word))
 }
 
 // ServeTuned serves impl as the service options.Tuned to the other guests of
@@ -185,10 +223,15 @@ type locatedTunedClient struct {
 // Slow calls options.Tuned.Slow.
 func (c locatedTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.SlowInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowInto calls options.Tuned.Slow into resp.
+func (c locatedTunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // SlowAsync calls options.Tuned.Slow and returns its future.
@@ -199,10 +242,15 @@ func (c locatedTunedClient) SlowAsync(ctx context.Context, req *options.Word) *f
 // Slower calls options.Tuned.Slower.
 func (c locatedTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.SlowerInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowerInto calls options.Tuned.Slower into resp.
+func (c locatedTunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // SlowerAsync calls options.Tuned.Slower and returns its future.
@@ -213,10 +261,15 @@ func (c locatedTunedClient) SlowerAsync(ctx context.Context, req *options.Word) 
 // Quick calls options.Tuned.Quick.
 func (c locatedTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+	if err := c.QuickInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// QuickInto calls options.Tuned.Quick into resp.
+func (c locatedTunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.remote.Call(ctx, 2, req, resp)
 }
 
 // QuickAsync calls options.Tuned.Quick and returns its future.
@@ -227,10 +280,15 @@ func (c locatedTunedClient) QuickAsync(ctx context.Context, req *options.Word) *
 // Renamed calls options.Tuned.Renamed.
 func (c locatedTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+	if err := c.RenamedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RenamedInto calls options.Tuned.Renamed into resp.
+func (c locatedTunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.remote.Call(ctx, 3, req, resp)
 }
 
 // RenamedAsync calls options.Tuned.Renamed and returns its future.
@@ -241,10 +299,15 @@ func (c locatedTunedClient) RenamedAsync(ctx context.Context, req *options.Word)
 // Plain calls options.Tuned.Plain.
 func (c locatedTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.remote.Call(ctx, 4, req, resp); err != nil {
+	if err := c.PlainInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlainInto calls options.Tuned.Plain into resp.
+func (c locatedTunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.remote.Call(ctx, 4, req, resp)
 }
 
 // PlainAsync calls options.Tuned.Plain and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 )
 
@@ -62,16 +63,22 @@ func DescribeTuned() pluginsdk.Service {
 }
 
 // RegisterTuned registers impl with e as the service options.Tuned. It fails
-// when impl is nil.
-func RegisterTuned(ctx context.Context, e eng.Engine, impl TunedImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterTuned(ctx context.Context, e eng.Engine, impl TunedImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeTuned()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeTuned_Slow(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Tuned_Slow_FullName, impl, TunedImpl.Slow)
 	service.Methods[1].Bridge = bridgeTuned_Slower(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Tuned_Slower_FullName, impl, TunedImpl.Slower)
 	service.Methods[2].Bridge = bridgeTuned_Quick(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Tuned_Quick_FullName, impl, TunedImpl.Quick)
 	service.Methods[3].Bridge = bridgeTuned_Renamed(impl)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Tuned_Renamed_FullName, impl, TunedImpl.Renamed)
 	service.Methods[4].Bridge = bridgeTuned_Plain(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[4].Borrowing = pluginsdk.Borrow(Tuned_Plain_FullName, impl, TunedImpl.Plain)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeTuned_Slow returns the host function of options.Tuned.Slow.
@@ -130,10 +137,15 @@ type localTunedClient struct {
 // Slow calls options.Tuned.Slow.
 func (c localTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 90*time.Second), Tuned_Slow_FullName, c.impl, TunedImpl.Slow, req, resp); err != nil {
+	if err := c.SlowInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowInto calls options.Tuned.Slow into resp.
+func (c localTunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 90*time.Second), Tuned_Slow_FullName, c.impl, TunedImpl.Slow, req, resp)
 }
 
 // SlowAsync calls options.Tuned.Slow on a goroutine of its own and returns its
@@ -145,10 +157,15 @@ func (c localTunedClient) SlowAsync(ctx context.Context, req *options.Word) *fut
 // Slower calls options.Tuned.Slower.
 func (c localTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 2*time.Hour), Tuned_Slower_FullName, c.impl, TunedImpl.Slower, req, resp); err != nil {
+	if err := c.SlowerInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowerInto calls options.Tuned.Slower into resp.
+func (c localTunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 2*time.Hour), Tuned_Slower_FullName, c.impl, TunedImpl.Slower, req, resp)
 }
 
 // SlowerAsync calls options.Tuned.Slower on a goroutine of its own and returns
@@ -160,10 +177,15 @@ func (c localTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *f
 // Quick calls options.Tuned.Quick.
 func (c localTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 1500*time.Nanosecond), Tuned_Quick_FullName, c.impl, TunedImpl.Quick, req, resp); err != nil {
+	if err := c.QuickInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// QuickInto calls options.Tuned.Quick into resp.
+func (c localTunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 1500*time.Nanosecond), Tuned_Quick_FullName, c.impl, TunedImpl.Quick, req, resp)
 }
 
 // QuickAsync calls options.Tuned.Quick on a goroutine of its own and returns
@@ -175,10 +197,15 @@ func (c localTunedClient) QuickAsync(ctx context.Context, req *options.Word) *fu
 // Renamed calls options.Tuned.Renamed.
 func (c localTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := pluginsdk.CallLocal(ctx, Tuned_Renamed_FullName, c.impl, TunedImpl.Renamed, req, resp); err != nil {
+	if err := c.RenamedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RenamedInto calls options.Tuned.Renamed into resp.
+func (c localTunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return pluginsdk.CallLocal(ctx, Tuned_Renamed_FullName, c.impl, TunedImpl.Renamed, req, resp)
 }
 
 // RenamedAsync calls options.Tuned.Renamed on a goroutine of its own and
@@ -190,10 +217,15 @@ func (c localTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *
 // Plain calls options.Tuned.Plain.
 func (c localTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := pluginsdk.CallLocal(ctx, Tuned_Plain_FullName, c.impl, TunedImpl.Plain, req, resp); err != nil {
+	if err := c.PlainInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlainInto calls options.Tuned.Plain into resp.
+func (c localTunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return pluginsdk.CallLocal(ctx, Tuned_Plain_FullName, c.impl, TunedImpl.Plain, req, resp)
 }
 
 // PlainAsync calls options.Tuned.Plain on a goroutine of its own and returns
@@ -216,10 +248,16 @@ type hostTunedClient struct {
 // Slow calls options.Tuned.Slow.
 func (c hostTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.dispatcher.Dispatch(ctx, TunedServiceName, "Slow", req, resp); err != nil {
+	if err := c.SlowInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowInto calls options.Tuned.Slow into resp.
+func (c hostTunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Slow", req, resp)
 }
 
 // SlowAsync calls options.Tuned.Slow on a goroutine of its own and returns its
@@ -231,10 +269,16 @@ func (c hostTunedClient) SlowAsync(ctx context.Context, req *options.Word) *futu
 // Slower calls options.Tuned.Slower.
 func (c hostTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.dispatcher.Dispatch(ctx, TunedServiceName, "Slower", req, resp); err != nil {
+	if err := c.SlowerInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SlowerInto calls options.Tuned.Slower into resp.
+func (c hostTunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Slower", req, resp)
 }
 
 // SlowerAsync calls options.Tuned.Slower on a goroutine of its own and returns
@@ -246,10 +290,16 @@ func (c hostTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *fu
 // Quick calls options.Tuned.Quick.
 func (c hostTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.dispatcher.Dispatch(ctx, TunedServiceName, "Quick", req, resp); err != nil {
+	if err := c.QuickInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// QuickInto calls options.Tuned.Quick into resp.
+func (c hostTunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Quick", req, resp)
 }
 
 // QuickAsync calls options.Tuned.Quick on a goroutine of its own and returns
@@ -261,10 +311,16 @@ func (c hostTunedClient) QuickAsync(ctx context.Context, req *options.Word) *fut
 // Renamed calls options.Tuned.Renamed.
 func (c hostTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.dispatcher.Dispatch(ctx, TunedServiceName, "Renamed", req, resp); err != nil {
+	if err := c.RenamedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RenamedInto calls options.Tuned.Renamed into resp.
+func (c hostTunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Renamed", req, resp)
 }
 
 // RenamedAsync calls options.Tuned.Renamed on a goroutine of its own and
@@ -276,10 +332,16 @@ func (c hostTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *f
 // Plain calls options.Tuned.Plain.
 func (c hostTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.dispatcher.Dispatch(ctx, TunedServiceName, "Plain", req, resp); err != nil {
+	if err := c.PlainInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlainInto calls options.Tuned.Plain into resp.
+func (c hostTunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Plain", req, resp)
 }
 
 // PlainAsync calls options.Tuned.Plain on a goroutine of its own and returns

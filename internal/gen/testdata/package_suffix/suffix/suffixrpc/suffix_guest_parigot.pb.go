@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSuffix_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSuffix_Call = guest.Method{Import: importSuffix_Call}
+
 // NewSuffixClient returns a client of package_suffix.Suffix that calls the
 // host. A guest that links it runs only in a host that has the module
-// "package_suffix.Suffix".
-func NewSuffixClient() SuffixClient {
-	return guestSuffixClient{}
+// "package_suffix.Suffix". With [guest.Borrowed] responses are good until the
+// next call.
+func NewSuffixClient(opts ...guest.ClientOption) SuffixClient {
+	return &guestSuffixClient{client: guest.NewClient(opts...)}
 }
 
 // guestSuffixClient is the client that NewSuffixClient returns.
-type guestSuffixClient struct{}
+type guestSuffixClient struct {
+	client guest.Client
+}
 
 // Call calls package_suffix.Suffix.Call.
-func (guestSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+func (c *guestSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
 	resp := new(suffix.Request)
-	if err := guest.Call(ctx, importSuffix_Call, req, resp); err != nil {
+	if err := methodSuffix_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls package_suffix.Suffix.Call into resp.
+func (c *guestSuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
+	return methodSuffix_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls package_suffix.Suffix.Call and returns its future.
-func (guestSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
-	return guest.CallAsync(ctx, importSuffix_Call, req, new(suffix.Request))
+func (c *guestSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+	return guest.Async(ctx, &methodSuffix_Call, c.client, req, new(suffix.Request))
 }
 
 // ServeSuffix serves impl as the service package_suffix.Suffix to the other
@@ -85,10 +95,15 @@ type locatedSuffixClient struct {
 // Call calls package_suffix.Suffix.Call.
 func (c locatedSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
 	resp := new(suffix.Request)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls package_suffix.Suffix.Call into resp.
+func (c locatedSuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls package_suffix.Suffix.Call and returns its future.

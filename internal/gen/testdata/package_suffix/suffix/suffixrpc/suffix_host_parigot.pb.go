@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeSuffix() pluginsdk.Service {
 }
 
 // RegisterSuffix registers impl with e as the service package_suffix.Suffix.
-// It fails when impl is nil.
-func RegisterSuffix(ctx context.Context, e eng.Engine, impl SuffixImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterSuffix(ctx context.Context, e eng.Engine, impl SuffixImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeSuffix()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeSuffix_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Suffix_Call_FullName, impl, SuffixImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeSuffix_Call returns the host function of package_suffix.Suffix.Call.
@@ -71,10 +74,15 @@ type localSuffixClient struct {
 // Call calls package_suffix.Suffix.Call.
 func (c localSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
 	resp := new(suffix.Request)
-	if err := pluginsdk.CallLocal(ctx, Suffix_Call_FullName, c.impl, SuffixImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls package_suffix.Suffix.Call into resp.
+func (c localSuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
+	return pluginsdk.CallLocal(ctx, Suffix_Call_FullName, c.impl, SuffixImpl.Call, req, resp)
 }
 
 // CallAsync calls package_suffix.Suffix.Call on a goroutine of its own and
@@ -97,10 +105,16 @@ type hostSuffixClient struct {
 // Call calls package_suffix.Suffix.Call.
 func (c hostSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
 	resp := new(suffix.Request)
-	if err := c.dispatcher.Dispatch(ctx, SuffixServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls package_suffix.Suffix.Call into resp.
+func (c hostSuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, SuffixServiceName, "Call", req, resp)
 }
 
 // CallAsync calls package_suffix.Suffix.Call on a goroutine of its own and

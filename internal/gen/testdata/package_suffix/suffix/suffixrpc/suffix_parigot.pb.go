@@ -47,6 +47,9 @@ type SuffixClient interface {
 	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error
 }
 
 // SuffixServer is what an implementation of the service package_suffix.Suffix

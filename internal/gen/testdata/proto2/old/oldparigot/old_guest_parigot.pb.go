@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importOld_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodOld_Call = guest.Method{Import: importOld_Call}
+
 // NewOldClient returns a client of proto2_case.Old that calls the host. A
 // guest that links it runs only in a host that has the module
-// "proto2_case.Old".
-func NewOldClient() OldClient {
-	return guestOldClient{}
+// "proto2_case.Old". With [guest.Borrowed] responses are good until the next
+// call.
+func NewOldClient(opts ...guest.ClientOption) OldClient {
+	return &guestOldClient{client: guest.NewClient(opts...)}
 }
 
 // guestOldClient is the client that NewOldClient returns.
-type guestOldClient struct{}
+type guestOldClient struct {
+	client guest.Client
+}
 
 // Call calls proto2_case.Old.Call.
-func (guestOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+func (c *guestOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
 	resp := new(old.OldResponse)
-	if err := guest.Call(ctx, importOld_Call, req, resp); err != nil {
+	if err := methodOld_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls proto2_case.Old.Call into resp.
+func (c *guestOldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
+	return methodOld_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls proto2_case.Old.Call and returns its future.
-func (guestOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
-	return guest.CallAsync(ctx, importOld_Call, req, new(old.OldResponse))
+func (c *guestOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+	return guest.Async(ctx, &methodOld_Call, c.client, req, new(old.OldResponse))
 }
 
 // ServeOld serves impl as the service proto2_case.Old to the other guests of
@@ -85,10 +95,15 @@ type locatedOldClient struct {
 // Call calls proto2_case.Old.Call.
 func (c locatedOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
 	resp := new(old.OldResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls proto2_case.Old.Call into resp.
+func (c locatedOldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls proto2_case.Old.Call and returns its future.

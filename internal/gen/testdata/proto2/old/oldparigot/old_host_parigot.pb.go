@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeOld() pluginsdk.Service {
 }
 
 // RegisterOld registers impl with e as the service proto2_case.Old. It fails
-// when impl is nil.
-func RegisterOld(ctx context.Context, e eng.Engine, impl OldImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterOld(ctx context.Context, e eng.Engine, impl OldImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeOld()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeOld_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Old_Call_FullName, impl, OldImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeOld_Call returns the host function of proto2_case.Old.Call.
@@ -70,10 +73,15 @@ type localOldClient struct {
 // Call calls proto2_case.Old.Call.
 func (c localOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
 	resp := new(old.OldResponse)
-	if err := pluginsdk.CallLocal(ctx, Old_Call_FullName, c.impl, OldImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls proto2_case.Old.Call into resp.
+func (c localOldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
+	return pluginsdk.CallLocal(ctx, Old_Call_FullName, c.impl, OldImpl.Call, req, resp)
 }
 
 // CallAsync calls proto2_case.Old.Call on a goroutine of its own and returns
@@ -96,10 +104,16 @@ type hostOldClient struct {
 // Call calls proto2_case.Old.Call.
 func (c hostOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
 	resp := new(old.OldResponse)
-	if err := c.dispatcher.Dispatch(ctx, OldServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls proto2_case.Old.Call into resp.
+func (c hostOldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, OldServiceName, "Call", req, resp)
 }
 
 // CallAsync calls proto2_case.Old.Call on a goroutine of its own and returns

@@ -46,6 +46,9 @@ type OldClient interface {
 	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error
 }
 
 // OldServer is what an implementation of the service proto2_case.Old in a

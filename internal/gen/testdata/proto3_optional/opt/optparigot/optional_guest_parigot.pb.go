@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importMaybe_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodMaybe_Get = guest.Method{Import: importMaybe_Get}
+
 // NewMaybeClient returns a client of proto3_optional.Maybe that calls the
 // host. A guest that links it runs only in a host that has the module
-// "proto3_optional.Maybe".
-func NewMaybeClient() MaybeClient {
-	return guestMaybeClient{}
+// "proto3_optional.Maybe". With [guest.Borrowed] responses are good until the
+// next call.
+func NewMaybeClient(opts ...guest.ClientOption) MaybeClient {
+	return &guestMaybeClient{client: guest.NewClient(opts...)}
 }
 
 // guestMaybeClient is the client that NewMaybeClient returns.
-type guestMaybeClient struct{}
+type guestMaybeClient struct {
+	client guest.Client
+}
 
 // Get calls proto3_optional.Maybe.Get.
-func (guestMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+func (c *guestMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
 	resp := new(opt.Answer)
-	if err := guest.Call(ctx, importMaybe_Get, req, resp); err != nil {
+	if err := methodMaybe_Get.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// GetInto calls proto3_optional.Maybe.Get into resp.
+func (c *guestMaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
+	return methodMaybe_Get.CallInto(ctx, c.client, req, resp)
+}
+
 // GetAsync calls proto3_optional.Maybe.Get and returns its future.
-func (guestMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
-	return guest.CallAsync(ctx, importMaybe_Get, req, new(opt.Answer))
+func (c *guestMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return guest.Async(ctx, &methodMaybe_Get, c.client, req, new(opt.Answer))
 }
 
 // ServeMaybe serves impl as the service proto3_optional.Maybe to the other
@@ -85,10 +95,15 @@ type locatedMaybeClient struct {
 // Get calls proto3_optional.Maybe.Get.
 func (c locatedMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
 	resp := new(opt.Answer)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.GetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetInto calls proto3_optional.Maybe.Get into resp.
+func (c locatedMaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // GetAsync calls proto3_optional.Maybe.Get and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeMaybe() pluginsdk.Service {
 }
 
 // RegisterMaybe registers impl with e as the service proto3_optional.Maybe. It
-// fails when impl is nil.
-func RegisterMaybe(ctx context.Context, e eng.Engine, impl MaybeImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterMaybe(ctx context.Context, e eng.Engine, impl MaybeImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeMaybe()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeMaybe_Get(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Maybe_Get_FullName, impl, MaybeImpl.Get)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeMaybe_Get returns the host function of proto3_optional.Maybe.Get.
@@ -71,10 +74,15 @@ type localMaybeClient struct {
 // Get calls proto3_optional.Maybe.Get.
 func (c localMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
 	resp := new(opt.Answer)
-	if err := pluginsdk.CallLocal(ctx, Maybe_Get_FullName, c.impl, MaybeImpl.Get, req, resp); err != nil {
+	if err := c.GetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetInto calls proto3_optional.Maybe.Get into resp.
+func (c localMaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
+	return pluginsdk.CallLocal(ctx, Maybe_Get_FullName, c.impl, MaybeImpl.Get, req, resp)
 }
 
 // GetAsync calls proto3_optional.Maybe.Get on a goroutine of its own and
@@ -97,10 +105,16 @@ type hostMaybeClient struct {
 // Get calls proto3_optional.Maybe.Get.
 func (c hostMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
 	resp := new(opt.Answer)
-	if err := c.dispatcher.Dispatch(ctx, MaybeServiceName, "Get", req, resp); err != nil {
+	if err := c.GetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetInto calls proto3_optional.Maybe.Get into resp.
+func (c hostMaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, MaybeServiceName, "Get", req, resp)
 }
 
 // GetAsync calls proto3_optional.Maybe.Get on a goroutine of its own and

@@ -47,6 +47,9 @@ type MaybeClient interface {
 	Get(ctx context.Context, req *opt.Query) (*opt.Answer, error)
 	// GetAsync is Get without the wait: it returns the future of the response.
 	GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error]
+	// GetInto is Get into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error
 }
 
 // MaybeServer is what an implementation of the service proto3_optional.Maybe

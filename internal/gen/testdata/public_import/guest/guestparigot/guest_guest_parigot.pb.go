@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importGuest_Enter(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodGuest_Enter = guest.Method{Import: importGuest_Enter}
+
 // NewGuestClient returns a client of public_import.Guest that calls the host.
 // A guest that links it runs only in a host that has the module
-// "public_import.Guest".
-func NewGuestClient() GuestClient {
-	return guestGuestClient{}
+// "public_import.Guest". With [guest.Borrowed] responses are good until the
+// next call.
+func NewGuestClient(opts ...guest.ClientOption) GuestClient {
+	return &guestGuestClient{client: guest.NewClient(opts...)}
 }
 
 // guestGuestClient is the client that NewGuestClient returns.
-type guestGuestClient struct{}
+type guestGuestClient struct {
+	client guest.Client
+}
 
 // Enter calls public_import.Guest.Enter.
-func (guestGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
+func (c *guestGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
 	resp := new(home.Home)
-	if err := guest.Call(ctx, importGuest_Enter, req, resp); err != nil {
+	if err := methodGuest_Enter.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// EnterInto calls public_import.Guest.Enter into resp.
+func (c *guestGuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
+	return methodGuest_Enter.CallInto(ctx, c.client, req, resp)
+}
+
 // EnterAsync calls public_import.Guest.Enter and returns its future.
-func (guestGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
-	return guest.CallAsync(ctx, importGuest_Enter, req, new(home.Home))
+func (c *guestGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+	return guest.Async(ctx, &methodGuest_Enter, c.client, req, new(home.Home))
 }
 
 // ServeGuest serves impl as the service public_import.Guest to the other
@@ -85,10 +95,15 @@ type locatedGuestClient struct {
 // Enter calls public_import.Guest.Enter.
 func (c locatedGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
 	resp := new(home.Home)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.EnterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EnterInto calls public_import.Guest.Enter into resp.
+func (c locatedGuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // EnterAsync calls public_import.Guest.Enter and returns its future.

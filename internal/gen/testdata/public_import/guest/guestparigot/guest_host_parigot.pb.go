@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeGuest() pluginsdk.Service {
 }
 
 // RegisterGuest registers impl with e as the service public_import.Guest. It
-// fails when impl is nil.
-func RegisterGuest(ctx context.Context, e eng.Engine, impl GuestImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterGuest(ctx context.Context, e eng.Engine, impl GuestImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeGuest()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeGuest_Enter(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Guest_Enter_FullName, impl, GuestImpl.Enter)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeGuest_Enter returns the host function of public_import.Guest.Enter.
@@ -70,10 +73,15 @@ type localGuestClient struct {
 // Enter calls public_import.Guest.Enter.
 func (c localGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
 	resp := new(home.Home)
-	if err := pluginsdk.CallLocal(ctx, Guest_Enter_FullName, c.impl, GuestImpl.Enter, req, resp); err != nil {
+	if err := c.EnterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EnterInto calls public_import.Guest.Enter into resp.
+func (c localGuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
+	return pluginsdk.CallLocal(ctx, Guest_Enter_FullName, c.impl, GuestImpl.Enter, req, resp)
 }
 
 // EnterAsync calls public_import.Guest.Enter on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostGuestClient struct {
 // Enter calls public_import.Guest.Enter.
 func (c hostGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
 	resp := new(home.Home)
-	if err := c.dispatcher.Dispatch(ctx, GuestServiceName, "Enter", req, resp); err != nil {
+	if err := c.EnterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EnterInto calls public_import.Guest.Enter into resp.
+func (c hostGuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GuestServiceName, "Enter", req, resp)
 }
 
 // EnterAsync calls public_import.Guest.Enter on a goroutine of its own and

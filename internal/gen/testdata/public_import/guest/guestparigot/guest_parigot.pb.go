@@ -51,6 +51,9 @@ type GuestClient interface {
 	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
 	// EnterAsync is Enter without the wait: it returns the future of the response.
 	EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
+	// EnterInto is Enter into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error
 }
 
 // GuestServer is what an implementation of the service public_import.Guest in

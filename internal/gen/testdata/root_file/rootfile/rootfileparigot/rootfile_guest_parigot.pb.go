@@ -26,27 +26,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importRoot_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodRoot_Call = guest.Method{Import: importRoot_Call}
+
 // NewRootClient returns a client of rootfile.Root that calls the host. A guest
-// that links it runs only in a host that has the module "rootfile.Root".
-func NewRootClient() RootClient {
-	return guestRootClient{}
+// that links it runs only in a host that has the module "rootfile.Root". With
+// [guest.Borrowed] responses are good until the next call.
+func NewRootClient(opts ...guest.ClientOption) RootClient {
+	return &guestRootClient{client: guest.NewClient(opts...)}
 }
 
 // guestRootClient is the client that NewRootClient returns.
-type guestRootClient struct{}
+type guestRootClient struct {
+	client guest.Client
+}
 
 // Call calls rootfile.Root.Call.
-func (guestRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+func (c *guestRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
 	resp := new(rootfile.Response)
-	if err := guest.Call(ctx, importRoot_Call, req, resp); err != nil {
+	if err := methodRoot_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls rootfile.Root.Call into resp.
+func (c *guestRootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
+	return methodRoot_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls rootfile.Root.Call and returns its future.
-func (guestRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
-	return guest.CallAsync(ctx, importRoot_Call, req, new(rootfile.Response))
+func (c *guestRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return guest.Async(ctx, &methodRoot_Call, c.client, req, new(rootfile.Response))
 }
 
 // ServeRoot serves impl as the service rootfile.Root to the other guests of
@@ -84,10 +94,15 @@ type locatedRootClient struct {
 // Call calls rootfile.Root.Call.
 func (c locatedRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
 	resp := new(rootfile.Response)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls rootfile.Root.Call into resp.
+func (c locatedRootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls rootfile.Root.Call and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeRoot() pluginsdk.Service {
 }
 
 // RegisterRoot registers impl with e as the service rootfile.Root. It fails
-// when impl is nil.
-func RegisterRoot(ctx context.Context, e eng.Engine, impl RootImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterRoot(ctx context.Context, e eng.Engine, impl RootImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeRoot()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeRoot_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Root_Call_FullName, impl, RootImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeRoot_Call returns the host function of rootfile.Root.Call.
@@ -70,10 +73,15 @@ type localRootClient struct {
 // Call calls rootfile.Root.Call.
 func (c localRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
 	resp := new(rootfile.Response)
-	if err := pluginsdk.CallLocal(ctx, Root_Call_FullName, c.impl, RootImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls rootfile.Root.Call into resp.
+func (c localRootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
+	return pluginsdk.CallLocal(ctx, Root_Call_FullName, c.impl, RootImpl.Call, req, resp)
 }
 
 // CallAsync calls rootfile.Root.Call on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostRootClient struct {
 // Call calls rootfile.Root.Call.
 func (c hostRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
 	resp := new(rootfile.Response)
-	if err := c.dispatcher.Dispatch(ctx, RootServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls rootfile.Root.Call into resp.
+func (c hostRootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, RootServiceName, "Call", req, resp)
 }
 
 // CallAsync calls rootfile.Root.Call on a goroutine of its own and returns its

@@ -46,6 +46,9 @@ type RootClient interface {
 	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error
 }
 
 // RootServer is what an implementation of the service rootfile.Root in a guest

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importLeft_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodLeft_Turn = guest.Method{Import: importLeft_Turn}
+
 // NewLeftClient returns a client of same_method.Left that calls the host. A
 // guest that links it runs only in a host that has the module
-// "same_method.Left".
-func NewLeftClient() LeftClient {
-	return guestLeftClient{}
+// "same_method.Left". With [guest.Borrowed] responses are good until the next
+// call.
+func NewLeftClient(opts ...guest.ClientOption) LeftClient {
+	return &guestLeftClient{client: guest.NewClient(opts...)}
 }
 
 // guestLeftClient is the client that NewLeftClient returns.
-type guestLeftClient struct{}
+type guestLeftClient struct {
+	client guest.Client
+}
 
 // Turn calls same_method.Left.Turn.
-func (guestLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+func (c *guestLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := guest.Call(ctx, importLeft_Turn, req, resp); err != nil {
+	if err := methodLeft_Turn.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// TurnInto calls same_method.Left.Turn into resp.
+func (c *guestLeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	return methodLeft_Turn.CallInto(ctx, c.client, req, resp)
+}
+
 // TurnAsync calls same_method.Left.Turn and returns its future.
-func (guestLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return guest.CallAsync(ctx, importLeft_Turn, req, new(same.Degrees))
+func (c *guestLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return guest.Async(ctx, &methodLeft_Turn, c.client, req, new(same.Degrees))
 }
 
 // ServeLeft serves impl as the service same_method.Left to the other guests of
@@ -85,10 +95,15 @@ type locatedLeftClient struct {
 // Turn calls same_method.Left.Turn.
 func (c locatedLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.TurnInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnInto calls same_method.Left.Turn into resp.
+func (c locatedLeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // TurnAsync calls same_method.Left.Turn and returns its future.
@@ -102,28 +117,38 @@ func (c locatedLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *fu
 //go:noescape
 func importRight_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodRight_Turn = guest.Method{Import: importRight_Turn}
+
 // NewRightClient returns a client of same_method.Right that calls the host. A
 // guest that links it runs only in a host that has the module
-// "same_method.Right".
-func NewRightClient() RightClient {
-	return guestRightClient{}
+// "same_method.Right". With [guest.Borrowed] responses are good until the next
+// call.
+func NewRightClient(opts ...guest.ClientOption) RightClient {
+	return &guestRightClient{client: guest.NewClient(opts...)}
 }
 
 // guestRightClient is the client that NewRightClient returns.
-type guestRightClient struct{}
+type guestRightClient struct {
+	client guest.Client
+}
 
 // Turn calls same_method.Right.Turn.
-func (guestRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+func (c *guestRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := guest.Call(ctx, importRight_Turn, req, resp); err != nil {
+	if err := methodRight_Turn.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// TurnInto calls same_method.Right.Turn into resp.
+func (c *guestRightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	return methodRight_Turn.CallInto(ctx, c.client, req, resp)
+}
+
 // TurnAsync calls same_method.Right.Turn and returns its future.
-func (guestRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return guest.CallAsync(ctx, importRight_Turn, req, new(same.Degrees))
+func (c *guestRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return guest.Async(ctx, &methodRight_Turn, c.client, req, new(same.Degrees))
 }
 
 // ServeRight serves impl as the service same_method.Right to the other guests
@@ -161,10 +186,15 @@ type locatedRightClient struct {
 // Turn calls same_method.Right.Turn.
 func (c locatedRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.TurnInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnInto calls same_method.Right.Turn into resp.
+func (c locatedRightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // TurnAsync calls same_method.Right.Turn and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeLeft() pluginsdk.Service {
 }
 
 // RegisterLeft registers impl with e as the service same_method.Left. It fails
-// when impl is nil.
-func RegisterLeft(ctx context.Context, e eng.Engine, impl LeftImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterLeft(ctx context.Context, e eng.Engine, impl LeftImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeLeft()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeLeft_Turn(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Left_Turn_FullName, impl, LeftImpl.Turn)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeLeft_Turn returns the host function of same_method.Left.Turn.
@@ -70,10 +73,15 @@ type localLeftClient struct {
 // Turn calls same_method.Left.Turn.
 func (c localLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := pluginsdk.CallLocal(ctx, Left_Turn_FullName, c.impl, LeftImpl.Turn, req, resp); err != nil {
+	if err := c.TurnInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnInto calls same_method.Left.Turn into resp.
+func (c localLeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	return pluginsdk.CallLocal(ctx, Left_Turn_FullName, c.impl, LeftImpl.Turn, req, resp)
 }
 
 // TurnAsync calls same_method.Left.Turn on a goroutine of its own and returns
@@ -96,10 +104,16 @@ type hostLeftClient struct {
 // Turn calls same_method.Left.Turn.
 func (c hostLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := c.dispatcher.Dispatch(ctx, LeftServiceName, "Turn", req, resp); err != nil {
+	if err := c.TurnInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnInto calls same_method.Left.Turn into resp.
+func (c hostLeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, LeftServiceName, "Turn", req, resp)
 }
 
 // TurnAsync calls same_method.Left.Turn on a goroutine of its own and returns
@@ -126,12 +140,14 @@ func DescribeRight() pluginsdk.Service {
 }
 
 // RegisterRight registers impl with e as the service same_method.Right. It
-// fails when impl is nil.
-func RegisterRight(ctx context.Context, e eng.Engine, impl RightImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterRight(ctx context.Context, e eng.Engine, impl RightImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeRight()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeRight_Turn(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Right_Turn_FullName, impl, RightImpl.Turn)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeRight_Turn returns the host function of same_method.Right.Turn.
@@ -158,10 +174,15 @@ type localRightClient struct {
 // Turn calls same_method.Right.Turn.
 func (c localRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := pluginsdk.CallLocal(ctx, Right_Turn_FullName, c.impl, RightImpl.Turn, req, resp); err != nil {
+	if err := c.TurnInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnInto calls same_method.Right.Turn into resp.
+func (c localRightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	return pluginsdk.CallLocal(ctx, Right_Turn_FullName, c.impl, RightImpl.Turn, req, resp)
 }
 
 // TurnAsync calls same_method.Right.Turn on a goroutine of its own and returns
@@ -184,10 +205,16 @@ type hostRightClient struct {
 // Turn calls same_method.Right.Turn.
 func (c hostRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := c.dispatcher.Dispatch(ctx, RightServiceName, "Turn", req, resp); err != nil {
+	if err := c.TurnInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// TurnInto calls same_method.Right.Turn into resp.
+func (c hostRightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, RightServiceName, "Turn", req, resp)
 }
 
 // TurnAsync calls same_method.Right.Turn on a goroutine of its own and returns

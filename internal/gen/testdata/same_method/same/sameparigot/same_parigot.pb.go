@@ -47,6 +47,9 @@ type LeftClient interface {
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 	// TurnAsync is Turn without the wait: it returns the future of the response.
 	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+	// TurnInto is Turn into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
 }
 
 // LeftServer is what an implementation of the service same_method.Left in a
@@ -93,6 +96,9 @@ type RightClient interface {
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 	// TurnAsync is Turn without the wait: it returns the future of the response.
 	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+	// TurnInto is Turn into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
 }
 
 // RightServer is what an implementation of the service same_method.Right in a

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importForest_Plant(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodForest_Plant = guest.Method{Import: importForest_Plant}
+
 // NewForestClient returns a client of same_type.Forest that calls the host. A
 // guest that links it runs only in a host that has the module
-// "same_type.Forest".
-func NewForestClient() ForestClient {
-	return guestForestClient{}
+// "same_type.Forest". With [guest.Borrowed] responses are good until the next
+// call.
+func NewForestClient(opts ...guest.ClientOption) ForestClient {
+	return &guestForestClient{client: guest.NewClient(opts...)}
 }
 
 // guestForestClient is the client that NewForestClient returns.
-type guestForestClient struct{}
+type guestForestClient struct {
+	client guest.Client
+}
 
 // Plant calls same_type.Forest.Plant.
-func (guestForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+func (c *guestForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
 	resp := new(tree.Tree)
-	if err := guest.Call(ctx, importForest_Plant, req, resp); err != nil {
+	if err := methodForest_Plant.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// PlantInto calls same_type.Forest.Plant into resp.
+func (c *guestForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
+	return methodForest_Plant.CallInto(ctx, c.client, req, resp)
+}
+
 // PlantAsync calls same_type.Forest.Plant and returns its future.
-func (guestForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
-	return guest.CallAsync(ctx, importForest_Plant, req, new(tree.Tree))
+func (c *guestForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+	return guest.Async(ctx, &methodForest_Plant, c.client, req, new(tree.Tree))
 }
 
 // ServeForest serves impl as the service same_type.Forest to the other guests
@@ -85,10 +95,15 @@ type locatedForestClient struct {
 // Plant calls same_type.Forest.Plant.
 func (c locatedForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
 	resp := new(tree.Tree)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.PlantInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlantInto calls same_type.Forest.Plant into resp.
+func (c locatedForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // PlantAsync calls same_type.Forest.Plant and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeForest() pluginsdk.Service {
 }
 
 // RegisterForest registers impl with e as the service same_type.Forest. It
-// fails when impl is nil.
-func RegisterForest(ctx context.Context, e eng.Engine, impl ForestImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterForest(ctx context.Context, e eng.Engine, impl ForestImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeForest()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeForest_Plant(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Forest_Plant_FullName, impl, ForestImpl.Plant)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeForest_Plant returns the host function of same_type.Forest.Plant.
@@ -70,10 +73,15 @@ type localForestClient struct {
 // Plant calls same_type.Forest.Plant.
 func (c localForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
 	resp := new(tree.Tree)
-	if err := pluginsdk.CallLocal(ctx, Forest_Plant_FullName, c.impl, ForestImpl.Plant, req, resp); err != nil {
+	if err := c.PlantInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlantInto calls same_type.Forest.Plant into resp.
+func (c localForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
+	return pluginsdk.CallLocal(ctx, Forest_Plant_FullName, c.impl, ForestImpl.Plant, req, resp)
 }
 
 // PlantAsync calls same_type.Forest.Plant on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostForestClient struct {
 // Plant calls same_type.Forest.Plant.
 func (c hostForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
 	resp := new(tree.Tree)
-	if err := c.dispatcher.Dispatch(ctx, ForestServiceName, "Plant", req, resp); err != nil {
+	if err := c.PlantInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PlantInto calls same_type.Forest.Plant into resp.
+func (c hostForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ForestServiceName, "Plant", req, resp)
 }
 
 // PlantAsync calls same_type.Forest.Plant on a goroutine of its own and

@@ -47,6 +47,9 @@ type ForestClient interface {
 	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
 	// PlantAsync is Plant without the wait: it returns the future of the response.
 	PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error]
+	// PlantInto is Plant into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error
 }
 
 // ForestServer is what an implementation of the service same_type.Forest in a

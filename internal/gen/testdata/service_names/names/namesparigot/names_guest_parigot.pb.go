@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importType_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodType_Call = guest.Method{Import: importType_Call}
+
 // NewTypeClient returns a client of service_names.Type that calls the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Type".
-func NewTypeClient() TypeClient {
-	return guestTypeClient{}
+// "service_names.Type". With [guest.Borrowed] responses are good until the
+// next call.
+func NewTypeClient(opts ...guest.ClientOption) TypeClient {
+	return &guestTypeClient{client: guest.NewClient(opts...)}
 }
 
 // guestTypeClient is the client that NewTypeClient returns.
-type guestTypeClient struct{}
+type guestTypeClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Type.Call.
-func (guestTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importType_Call, req, resp); err != nil {
+	if err := methodType_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Type.Call into resp.
+func (c *guestTypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodType_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Type.Call and returns its future.
-func (guestTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importType_Call, req, new(names.Word))
+func (c *guestTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodType_Call, c.client, req, new(names.Word))
 }
 
 // ServeType serves impl as the service service_names.Type to the other guests
@@ -85,10 +95,15 @@ type locatedTypeClient struct {
 // Call calls service_names.Type.Call.
 func (c locatedTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Type.Call into resp.
+func (c locatedTypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Type.Call and returns its future.
@@ -102,28 +117,38 @@ func (c locatedTypeClient) CallAsync(ctx context.Context, req *names.Word) *futu
 //go:noescape
 func importInterface_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodInterface_Call = guest.Method{Import: importInterface_Call}
+
 // NewInterfaceClient returns a client of service_names.Interface that calls
 // the host. A guest that links it runs only in a host that has the module
-// "service_names.Interface".
-func NewInterfaceClient() InterfaceClient {
-	return guestInterfaceClient{}
+// "service_names.Interface". With [guest.Borrowed] responses are good until
+// the next call.
+func NewInterfaceClient(opts ...guest.ClientOption) InterfaceClient {
+	return &guestInterfaceClient{client: guest.NewClient(opts...)}
 }
 
 // guestInterfaceClient is the client that NewInterfaceClient returns.
-type guestInterfaceClient struct{}
+type guestInterfaceClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Interface.Call.
-func (guestInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importInterface_Call, req, resp); err != nil {
+	if err := methodInterface_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Interface.Call into resp.
+func (c *guestInterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodInterface_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Interface.Call and returns its future.
-func (guestInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importInterface_Call, req, new(names.Word))
+func (c *guestInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodInterface_Call, c.client, req, new(names.Word))
 }
 
 // ServeInterface serves impl as the service service_names.Interface to the
@@ -161,10 +186,15 @@ type locatedInterfaceClient struct {
 // Call calls service_names.Interface.Call.
 func (c locatedInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Interface.Call into resp.
+func (c locatedInterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Interface.Call and returns its future.
@@ -178,28 +208,38 @@ func (c locatedInterfaceClient) CallAsync(ctx context.Context, req *names.Word) 
 //go:noescape
 func importMap_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodMap_Call = guest.Method{Import: importMap_Call}
+
 // NewMapClient returns a client of service_names.Map that calls the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Map".
-func NewMapClient() MapClient {
-	return guestMapClient{}
+// "service_names.Map". With [guest.Borrowed] responses are good until the next
+// call.
+func NewMapClient(opts ...guest.ClientOption) MapClient {
+	return &guestMapClient{client: guest.NewClient(opts...)}
 }
 
 // guestMapClient is the client that NewMapClient returns.
-type guestMapClient struct{}
+type guestMapClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Map.Call.
-func (guestMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importMap_Call, req, resp); err != nil {
+	if err := methodMap_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Map.Call into resp.
+func (c *guestMapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodMap_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Map.Call and returns its future.
-func (guestMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importMap_Call, req, new(names.Word))
+func (c *guestMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodMap_Call, c.client, req, new(names.Word))
 }
 
 // ServeMap serves impl as the service service_names.Map to the other guests of
@@ -237,10 +277,15 @@ type locatedMapClient struct {
 // Call calls service_names.Map.Call.
 func (c locatedMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Map.Call into resp.
+func (c locatedMapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Map.Call and returns its future.
@@ -254,27 +299,37 @@ func (c locatedMapClient) CallAsync(ctx context.Context, req *names.Word) *futur
 //go:noescape
 func importA_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodA_Call = guest.Method{Import: importA_Call}
+
 // NewAClient returns a client of service_names.A that calls the host. A guest
 // that links it runs only in a host that has the module "service_names.A".
-func NewAClient() AClient {
-	return guestAClient{}
+// With [guest.Borrowed] responses are good until the next call.
+func NewAClient(opts ...guest.ClientOption) AClient {
+	return &guestAClient{client: guest.NewClient(opts...)}
 }
 
 // guestAClient is the client that NewAClient returns.
-type guestAClient struct{}
+type guestAClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.A.Call.
-func (guestAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importA_Call, req, resp); err != nil {
+	if err := methodA_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.A.Call into resp.
+func (c *guestAClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodA_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.A.Call and returns its future.
-func (guestAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importA_Call, req, new(names.Word))
+func (c *guestAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodA_Call, c.client, req, new(names.Word))
 }
 
 // ServeA serves impl as the service service_names.A to the other guests of its
@@ -312,10 +367,15 @@ type locatedAClient struct {
 // Call calls service_names.A.Call.
 func (c locatedAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.A.Call into resp.
+func (c locatedAClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.A.Call and returns its future.
@@ -329,28 +389,38 @@ func (c locatedAClient) CallAsync(ctx context.Context, req *names.Word) *future.
 //go:noescape
 func importCtx_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodCtx_Call = guest.Method{Import: importCtx_Call}
+
 // NewCtxClient returns a client of service_names.Ctx that calls the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Ctx".
-func NewCtxClient() CtxClient {
-	return guestCtxClient{}
+// "service_names.Ctx". With [guest.Borrowed] responses are good until the next
+// call.
+func NewCtxClient(opts ...guest.ClientOption) CtxClient {
+	return &guestCtxClient{client: guest.NewClient(opts...)}
 }
 
 // guestCtxClient is the client that NewCtxClient returns.
-type guestCtxClient struct{}
+type guestCtxClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Ctx.Call.
-func (guestCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importCtx_Call, req, resp); err != nil {
+	if err := methodCtx_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Ctx.Call into resp.
+func (c *guestCtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodCtx_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Ctx.Call and returns its future.
-func (guestCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importCtx_Call, req, new(names.Word))
+func (c *guestCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodCtx_Call, c.client, req, new(names.Word))
 }
 
 // ServeCtx serves impl as the service service_names.Ctx to the other guests of
@@ -388,10 +458,15 @@ type locatedCtxClient struct {
 // Call calls service_names.Ctx.Call.
 func (c locatedCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Ctx.Call into resp.
+func (c locatedCtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Ctx.Call and returns its future.
@@ -405,28 +480,38 @@ func (c locatedCtxClient) CallAsync(ctx context.Context, req *names.Word) *futur
 //go:noescape
 func importReq_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodReq_Call = guest.Method{Import: importReq_Call}
+
 // NewReqClient returns a client of service_names.Req that calls the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Req".
-func NewReqClient() ReqClient {
-	return guestReqClient{}
+// "service_names.Req". With [guest.Borrowed] responses are good until the next
+// call.
+func NewReqClient(opts ...guest.ClientOption) ReqClient {
+	return &guestReqClient{client: guest.NewClient(opts...)}
 }
 
 // guestReqClient is the client that NewReqClient returns.
-type guestReqClient struct{}
+type guestReqClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Req.Call.
-func (guestReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importReq_Call, req, resp); err != nil {
+	if err := methodReq_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Req.Call into resp.
+func (c *guestReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodReq_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Req.Call and returns its future.
-func (guestReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importReq_Call, req, new(names.Word))
+func (c *guestReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodReq_Call, c.client, req, new(names.Word))
 }
 
 // ServeReq serves impl as the service service_names.Req to the other guests of
@@ -464,10 +549,15 @@ type locatedReqClient struct {
 // Call calls service_names.Req.Call.
 func (c locatedReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Req.Call into resp.
+func (c locatedReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Req.Call and returns its future.
@@ -481,28 +571,38 @@ func (c locatedReqClient) CallAsync(ctx context.Context, req *names.Word) *futur
 //go:noescape
 func importResp_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodResp_Call = guest.Method{Import: importResp_Call}
+
 // NewRespClient returns a client of service_names.Resp that calls the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Resp".
-func NewRespClient() RespClient {
-	return guestRespClient{}
+// "service_names.Resp". With [guest.Borrowed] responses are good until the
+// next call.
+func NewRespClient(opts ...guest.ClientOption) RespClient {
+	return &guestRespClient{client: guest.NewClient(opts...)}
 }
 
 // guestRespClient is the client that NewRespClient returns.
-type guestRespClient struct{}
+type guestRespClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Resp.Call.
-func (guestRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importResp_Call, req, resp); err != nil {
+	if err := methodResp_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Resp.Call into resp.
+func (c *guestRespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodResp_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Resp.Call and returns its future.
-func (guestRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importResp_Call, req, new(names.Word))
+func (c *guestRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodResp_Call, c.client, req, new(names.Word))
 }
 
 // ServeResp serves impl as the service service_names.Resp to the other guests
@@ -540,10 +640,15 @@ type locatedRespClient struct {
 // Call calls service_names.Resp.Call.
 func (c locatedRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Resp.Call into resp.
+func (c locatedRespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Resp.Call and returns its future.
@@ -557,28 +662,38 @@ func (c locatedRespClient) CallAsync(ctx context.Context, req *names.Word) *futu
 //go:noescape
 func importErr_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodErr_Call = guest.Method{Import: importErr_Call}
+
 // NewErrClient returns a client of service_names.Err that calls the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Err".
-func NewErrClient() ErrClient {
-	return guestErrClient{}
+// "service_names.Err". With [guest.Borrowed] responses are good until the next
+// call.
+func NewErrClient(opts ...guest.ClientOption) ErrClient {
+	return &guestErrClient{client: guest.NewClient(opts...)}
 }
 
 // guestErrClient is the client that NewErrClient returns.
-type guestErrClient struct{}
+type guestErrClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Err.Call.
-func (guestErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importErr_Call, req, resp); err != nil {
+	if err := methodErr_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Err.Call into resp.
+func (c *guestErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodErr_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Err.Call and returns its future.
-func (guestErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importErr_Call, req, new(names.Word))
+func (c *guestErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodErr_Call, c.client, req, new(names.Word))
 }
 
 // ServeErr serves impl as the service service_names.Err to the other guests of
@@ -616,10 +731,15 @@ type locatedErrClient struct {
 // Call calls service_names.Err.Call.
 func (c locatedErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Err.Call into resp.
+func (c locatedErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Err.Call and returns its future.
@@ -633,28 +753,38 @@ func (c locatedErrClient) CallAsync(ctx context.Context, req *names.Word) *futur
 //go:noescape
 func importImpl_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodImpl_Call = guest.Method{Import: importImpl_Call}
+
 // NewImplClient returns a client of service_names.Impl that calls the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Impl".
-func NewImplClient() ImplClient {
-	return guestImplClient{}
+// "service_names.Impl". With [guest.Borrowed] responses are good until the
+// next call.
+func NewImplClient(opts ...guest.ClientOption) ImplClient {
+	return &guestImplClient{client: guest.NewClient(opts...)}
 }
 
 // guestImplClient is the client that NewImplClient returns.
-type guestImplClient struct{}
+type guestImplClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Impl.Call.
-func (guestImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importImpl_Call, req, resp); err != nil {
+	if err := methodImpl_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Impl.Call into resp.
+func (c *guestImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodImpl_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Impl.Call and returns its future.
-func (guestImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importImpl_Call, req, new(names.Word))
+func (c *guestImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodImpl_Call, c.client, req, new(names.Word))
 }
 
 // ServeImpl serves impl as the service service_names.Impl to the other guests
@@ -692,10 +822,15 @@ type locatedImplClient struct {
 // Call calls service_names.Impl.Call.
 func (c locatedImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Impl.Call into resp.
+func (c locatedImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Impl.Call and returns its future.
@@ -709,28 +844,38 @@ func (c locatedImplClient) CallAsync(ctx context.Context, req *names.Word) *futu
 //go:noescape
 func importClient_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodClient_Call = guest.Method{Import: importClient_Call}
+
 // NewClientClient returns a client of service_names.Client that calls the
 // host. A guest that links it runs only in a host that has the module
-// "service_names.Client".
-func NewClientClient() ClientClient {
-	return guestClientClient{}
+// "service_names.Client". With [guest.Borrowed] responses are good until the
+// next call.
+func NewClientClient(opts ...guest.ClientOption) ClientClient {
+	return &guestClientClient{client: guest.NewClient(opts...)}
 }
 
 // guestClientClient is the client that NewClientClient returns.
-type guestClientClient struct{}
+type guestClientClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Client.Call.
-func (guestClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importClient_Call, req, resp); err != nil {
+	if err := methodClient_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Client.Call into resp.
+func (c *guestClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodClient_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Client.Call and returns its future.
-func (guestClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importClient_Call, req, new(names.Word))
+func (c *guestClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodClient_Call, c.client, req, new(names.Word))
 }
 
 // ServeClient serves impl as the service service_names.Client to the other
@@ -768,10 +913,15 @@ type locatedClientClient struct {
 // Call calls service_names.Client.Call.
 func (c locatedClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Client.Call into resp.
+func (c locatedClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Client.Call and returns its future.
@@ -785,28 +935,38 @@ func (c locatedClientClient) CallAsync(ctx context.Context, req *names.Word) *fu
 //go:noescape
 func importError_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodError_Call = guest.Method{Import: importError_Call}
+
 // NewErrorClient returns a client of service_names.Error that calls the host.
 // A guest that links it runs only in a host that has the module
-// "service_names.Error".
-func NewErrorClient() ErrorClient {
-	return guestErrorClient{}
+// "service_names.Error". With [guest.Borrowed] responses are good until the
+// next call.
+func NewErrorClient(opts ...guest.ClientOption) ErrorClient {
+	return &guestErrorClient{client: guest.NewClient(opts...)}
 }
 
 // guestErrorClient is the client that NewErrorClient returns.
-type guestErrorClient struct{}
+type guestErrorClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Error.Call.
-func (guestErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importError_Call, req, resp); err != nil {
+	if err := methodError_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Error.Call into resp.
+func (c *guestErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodError_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Error.Call and returns its future.
-func (guestErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importError_Call, req, new(names.Word))
+func (c *guestErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodError_Call, c.client, req, new(names.Word))
 }
 
 // ServeError serves impl as the service service_names.Error to the other
@@ -844,10 +1004,15 @@ type locatedErrorClient struct {
 // Call calls service_names.Error.Call.
 func (c locatedErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Error.Call into resp.
+func (c locatedErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Error.Call and returns its future.
@@ -861,28 +1026,38 @@ func (c locatedErrorClient) CallAsync(ctx context.Context, req *names.Word) *fut
 //go:noescape
 func importContext_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodContext_Call = guest.Method{Import: importContext_Call}
+
 // NewContextClient returns a client of service_names.Context that calls the
 // host. A guest that links it runs only in a host that has the module
-// "service_names.Context".
-func NewContextClient() ContextClient {
-	return guestContextClient{}
+// "service_names.Context". With [guest.Borrowed] responses are good until the
+// next call.
+func NewContextClient(opts ...guest.ClientOption) ContextClient {
+	return &guestContextClient{client: guest.NewClient(opts...)}
 }
 
 // guestContextClient is the client that NewContextClient returns.
-type guestContextClient struct{}
+type guestContextClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Context.Call.
-func (guestContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importContext_Call, req, resp); err != nil {
+	if err := methodContext_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Context.Call into resp.
+func (c *guestContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodContext_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Context.Call and returns its future.
-func (guestContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importContext_Call, req, new(names.Word))
+func (c *guestContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodContext_Call, c.client, req, new(names.Word))
 }
 
 // ServeContext serves impl as the service service_names.Context to the other
@@ -920,10 +1095,15 @@ type locatedContextClient struct {
 // Call calls service_names.Context.Call.
 func (c locatedContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Context.Call into resp.
+func (c locatedContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Context.Call and returns its future.
@@ -937,28 +1117,38 @@ func (c locatedContextClient) CallAsync(ctx context.Context, req *names.Word) *f
 //go:noescape
 func importEngine_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodEngine_Call = guest.Method{Import: importEngine_Call}
+
 // NewEngineClient returns a client of service_names.Engine that calls the
 // host. A guest that links it runs only in a host that has the module
-// "service_names.Engine".
-func NewEngineClient() EngineClient {
-	return guestEngineClient{}
+// "service_names.Engine". With [guest.Borrowed] responses are good until the
+// next call.
+func NewEngineClient(opts ...guest.ClientOption) EngineClient {
+	return &guestEngineClient{client: guest.NewClient(opts...)}
 }
 
 // guestEngineClient is the client that NewEngineClient returns.
-type guestEngineClient struct{}
+type guestEngineClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Engine.Call.
-func (guestEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importEngine_Call, req, resp); err != nil {
+	if err := methodEngine_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Engine.Call into resp.
+func (c *guestEngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodEngine_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Engine.Call and returns its future.
-func (guestEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importEngine_Call, req, new(names.Word))
+func (c *guestEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodEngine_Call, c.client, req, new(names.Word))
 }
 
 // ServeEngine serves impl as the service service_names.Engine to the other
@@ -996,10 +1186,15 @@ type locatedEngineClient struct {
 // Call calls service_names.Engine.Call.
 func (c locatedEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Engine.Call into resp.
+func (c locatedEngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Engine.Call and returns its future.
@@ -1013,28 +1208,38 @@ func (c locatedEngineClient) CallAsync(ctx context.Context, req *names.Word) *fu
 //go:noescape
 func importNames_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodNames_Call = guest.Method{Import: importNames_Call}
+
 // NewNamesClient returns a client of service_names.Names that calls the host.
 // A guest that links it runs only in a host that has the module
-// "service_names.Names".
-func NewNamesClient() NamesClient {
-	return guestNamesClient{}
+// "service_names.Names". With [guest.Borrowed] responses are good until the
+// next call.
+func NewNamesClient(opts ...guest.ClientOption) NamesClient {
+	return &guestNamesClient{client: guest.NewClient(opts...)}
 }
 
 // guestNamesClient is the client that NewNamesClient returns.
-type guestNamesClient struct{}
+type guestNamesClient struct {
+	client guest.Client
+}
 
 // Call calls service_names.Names.Call.
-func (guestNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := guest.Call(ctx, importNames_Call, req, resp); err != nil {
+	if err := methodNames_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls service_names.Names.Call into resp.
+func (c *guestNamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return methodNames_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls service_names.Names.Call and returns its future.
-func (guestNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.CallAsync(ctx, importNames_Call, req, new(names.Word))
+func (c *guestNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return guest.Async(ctx, &methodNames_Call, c.client, req, new(names.Word))
 }
 
 // ServeNames serves impl as the service service_names.Names to the other
@@ -1072,10 +1277,15 @@ type locatedNamesClient struct {
 // Call calls service_names.Names.Call.
 func (c locatedNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Names.Call into resp.
+func (c locatedNamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls service_names.Names.Call and returns its future.

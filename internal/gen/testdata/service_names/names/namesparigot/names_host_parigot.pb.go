@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeType() pluginsdk.Service {
 }
 
 // RegisterType registers impl with e as the service service_names.Type. It
-// fails when impl is nil.
-func RegisterType(ctx context.Context, e eng.Engine, impl TypeImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterType(ctx context.Context, e eng.Engine, impl TypeImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeType()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeType_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Type_Call_FullName, impl, TypeImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeType_Call returns the host function of service_names.Type.Call.
@@ -70,10 +73,15 @@ type localTypeClient struct {
 // Call calls service_names.Type.Call.
 func (c localTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Type_Call_FullName, c.impl, TypeImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Type.Call into resp.
+func (c localTypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Type_Call_FullName, c.impl, TypeImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Type.Call on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostTypeClient struct {
 // Call calls service_names.Type.Call.
 func (c hostTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, TypeServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Type.Call into resp.
+func (c hostTypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TypeServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Type.Call on a goroutine of its own and
@@ -127,12 +141,14 @@ func DescribeInterface() pluginsdk.Service {
 }
 
 // RegisterInterface registers impl with e as the service
-// service_names.Interface. It fails when impl is nil.
-func RegisterInterface(ctx context.Context, e eng.Engine, impl InterfaceImpl) error {
+// service_names.Interface. It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterInterface(ctx context.Context, e eng.Engine, impl InterfaceImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeInterface()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeInterface_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Interface_Call_FullName, impl, InterfaceImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeInterface_Call returns the host function of service_names.Interface.Call.
@@ -159,10 +175,15 @@ type localInterfaceClient struct {
 // Call calls service_names.Interface.Call.
 func (c localInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Interface_Call_FullName, c.impl, InterfaceImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Interface.Call into resp.
+func (c localInterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Interface_Call_FullName, c.impl, InterfaceImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Interface.Call on a goroutine of its own and
@@ -185,10 +206,16 @@ type hostInterfaceClient struct {
 // Call calls service_names.Interface.Call.
 func (c hostInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, InterfaceServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Interface.Call into resp.
+func (c hostInterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, InterfaceServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Interface.Call on a goroutine of its own and
@@ -215,12 +242,14 @@ func DescribeMap() pluginsdk.Service {
 }
 
 // RegisterMap registers impl with e as the service service_names.Map. It fails
-// when impl is nil.
-func RegisterMap(ctx context.Context, e eng.Engine, impl MapImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterMap(ctx context.Context, e eng.Engine, impl MapImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeMap()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeMap_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Map_Call_FullName, impl, MapImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeMap_Call returns the host function of service_names.Map.Call.
@@ -247,10 +276,15 @@ type localMapClient struct {
 // Call calls service_names.Map.Call.
 func (c localMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Map_Call_FullName, c.impl, MapImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Map.Call into resp.
+func (c localMapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Map_Call_FullName, c.impl, MapImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Map.Call on a goroutine of its own and returns
@@ -273,10 +307,16 @@ type hostMapClient struct {
 // Call calls service_names.Map.Call.
 func (c hostMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, MapServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Map.Call into resp.
+func (c hostMapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, MapServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Map.Call on a goroutine of its own and returns
@@ -303,12 +343,14 @@ func DescribeA() pluginsdk.Service {
 }
 
 // RegisterA registers impl with e as the service service_names.A. It fails
-// when impl is nil.
-func RegisterA(ctx context.Context, e eng.Engine, impl AImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterA(ctx context.Context, e eng.Engine, impl AImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeA()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeA_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(A_Call_FullName, impl, AImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeA_Call returns the host function of service_names.A.Call.
@@ -335,10 +377,15 @@ type localAClient struct {
 // Call calls service_names.A.Call.
 func (c localAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, A_Call_FullName, c.impl, AImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.A.Call into resp.
+func (c localAClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, A_Call_FullName, c.impl, AImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.A.Call on a goroutine of its own and returns
@@ -361,10 +408,16 @@ type hostAClient struct {
 // Call calls service_names.A.Call.
 func (c hostAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, AServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.A.Call into resp.
+func (c hostAClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, AServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.A.Call on a goroutine of its own and returns
@@ -391,12 +444,14 @@ func DescribeCtx() pluginsdk.Service {
 }
 
 // RegisterCtx registers impl with e as the service service_names.Ctx. It fails
-// when impl is nil.
-func RegisterCtx(ctx context.Context, e eng.Engine, impl CtxImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterCtx(ctx context.Context, e eng.Engine, impl CtxImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeCtx()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeCtx_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Ctx_Call_FullName, impl, CtxImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeCtx_Call returns the host function of service_names.Ctx.Call.
@@ -423,10 +478,15 @@ type localCtxClient struct {
 // Call calls service_names.Ctx.Call.
 func (c localCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Ctx_Call_FullName, c.impl, CtxImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Ctx.Call into resp.
+func (c localCtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Ctx_Call_FullName, c.impl, CtxImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Ctx.Call on a goroutine of its own and returns
@@ -449,10 +509,16 @@ type hostCtxClient struct {
 // Call calls service_names.Ctx.Call.
 func (c hostCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, CtxServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Ctx.Call into resp.
+func (c hostCtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, CtxServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Ctx.Call on a goroutine of its own and returns
@@ -479,12 +545,14 @@ func DescribeReq() pluginsdk.Service {
 }
 
 // RegisterReq registers impl with e as the service service_names.Req. It fails
-// when impl is nil.
-func RegisterReq(ctx context.Context, e eng.Engine, impl ReqImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterReq(ctx context.Context, e eng.Engine, impl ReqImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeReq()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeReq_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Req_Call_FullName, impl, ReqImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeReq_Call returns the host function of service_names.Req.Call.
@@ -511,10 +579,15 @@ type localReqClient struct {
 // Call calls service_names.Req.Call.
 func (c localReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Req_Call_FullName, c.impl, ReqImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Req.Call into resp.
+func (c localReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Req_Call_FullName, c.impl, ReqImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Req.Call on a goroutine of its own and returns
@@ -537,10 +610,16 @@ type hostReqClient struct {
 // Call calls service_names.Req.Call.
 func (c hostReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, ReqServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Req.Call into resp.
+func (c hostReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ReqServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Req.Call on a goroutine of its own and returns
@@ -567,12 +646,14 @@ func DescribeResp() pluginsdk.Service {
 }
 
 // RegisterResp registers impl with e as the service service_names.Resp. It
-// fails when impl is nil.
-func RegisterResp(ctx context.Context, e eng.Engine, impl RespImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterResp(ctx context.Context, e eng.Engine, impl RespImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeResp()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeResp_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Resp_Call_FullName, impl, RespImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeResp_Call returns the host function of service_names.Resp.Call.
@@ -599,10 +680,15 @@ type localRespClient struct {
 // Call calls service_names.Resp.Call.
 func (c localRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Resp_Call_FullName, c.impl, RespImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Resp.Call into resp.
+func (c localRespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Resp_Call_FullName, c.impl, RespImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Resp.Call on a goroutine of its own and
@@ -625,10 +711,16 @@ type hostRespClient struct {
 // Call calls service_names.Resp.Call.
 func (c hostRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, RespServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Resp.Call into resp.
+func (c hostRespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, RespServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Resp.Call on a goroutine of its own and
@@ -655,12 +747,14 @@ func DescribeErr() pluginsdk.Service {
 }
 
 // RegisterErr registers impl with e as the service service_names.Err. It fails
-// when impl is nil.
-func RegisterErr(ctx context.Context, e eng.Engine, impl ErrImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterErr(ctx context.Context, e eng.Engine, impl ErrImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeErr()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeErr_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Err_Call_FullName, impl, ErrImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeErr_Call returns the host function of service_names.Err.Call.
@@ -687,10 +781,15 @@ type localErrClient struct {
 // Call calls service_names.Err.Call.
 func (c localErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Err_Call_FullName, c.impl, ErrImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Err.Call into resp.
+func (c localErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Err_Call_FullName, c.impl, ErrImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Err.Call on a goroutine of its own and returns
@@ -713,10 +812,16 @@ type hostErrClient struct {
 // Call calls service_names.Err.Call.
 func (c hostErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, ErrServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Err.Call into resp.
+func (c hostErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ErrServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Err.Call on a goroutine of its own and returns
@@ -743,12 +848,14 @@ func DescribeImpl() pluginsdk.Service {
 }
 
 // RegisterImpl registers impl with e as the service service_names.Impl. It
-// fails when impl is nil.
-func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeImpl()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeImpl_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Impl_Call_FullName, impl, ImplImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeImpl_Call returns the host function of service_names.Impl.Call.
@@ -775,10 +882,15 @@ type localImplClient struct {
 // Call calls service_names.Impl.Call.
 func (c localImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Impl_Call_FullName, c.impl, ImplImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Impl.Call into resp.
+func (c localImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Impl_Call_FullName, c.impl, ImplImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Impl.Call on a goroutine of its own and
@@ -801,10 +913,16 @@ type hostImplClient struct {
 // Call calls service_names.Impl.Call.
 func (c hostImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, ImplServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Impl.Call into resp.
+func (c hostImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ImplServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Impl.Call on a goroutine of its own and
@@ -832,12 +950,14 @@ func DescribeClient() pluginsdk.Service {
 }
 
 // RegisterClient registers impl with e as the service service_names.Client. It
-// fails when impl is nil.
-func RegisterClient(ctx context.Context, e eng.Engine, impl ClientImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterClient(ctx context.Context, e eng.Engine, impl ClientImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeClient()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeClient_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Client_Call_FullName, impl, ClientImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeClient_Call returns the host function of service_names.Client.Call.
@@ -864,10 +984,15 @@ type localClientClient struct {
 // Call calls service_names.Client.Call.
 func (c localClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Client_Call_FullName, c.impl, ClientImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Client.Call into resp.
+func (c localClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Client_Call_FullName, c.impl, ClientImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Client.Call on a goroutine of its own and
@@ -890,10 +1015,16 @@ type hostClientClient struct {
 // Call calls service_names.Client.Call.
 func (c hostClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, ClientServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Client.Call into resp.
+func (c hostClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ClientServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Client.Call on a goroutine of its own and
@@ -920,12 +1051,14 @@ func DescribeError() pluginsdk.Service {
 }
 
 // RegisterError registers impl with e as the service service_names.Error. It
-// fails when impl is nil.
-func RegisterError(ctx context.Context, e eng.Engine, impl ErrorImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterError(ctx context.Context, e eng.Engine, impl ErrorImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeError()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeError_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Error_Call_FullName, impl, ErrorImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeError_Call returns the host function of service_names.Error.Call.
@@ -952,10 +1085,15 @@ type localErrorClient struct {
 // Call calls service_names.Error.Call.
 func (c localErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Error_Call_FullName, c.impl, ErrorImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Error.Call into resp.
+func (c localErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Error_Call_FullName, c.impl, ErrorImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Error.Call on a goroutine of its own and
@@ -978,10 +1116,16 @@ type hostErrorClient struct {
 // Call calls service_names.Error.Call.
 func (c hostErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, ErrorServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Error.Call into resp.
+func (c hostErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ErrorServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Error.Call on a goroutine of its own and
@@ -1009,12 +1153,14 @@ func DescribeContext() pluginsdk.Service {
 }
 
 // RegisterContext registers impl with e as the service service_names.Context.
-// It fails when impl is nil.
-func RegisterContext(ctx context.Context, e eng.Engine, impl ContextImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterContext(ctx context.Context, e eng.Engine, impl ContextImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeContext()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeContext_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Context_Call_FullName, impl, ContextImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeContext_Call returns the host function of service_names.Context.Call.
@@ -1041,10 +1187,15 @@ type localContextClient struct {
 // Call calls service_names.Context.Call.
 func (c localContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Context_Call_FullName, c.impl, ContextImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Context.Call into resp.
+func (c localContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Context_Call_FullName, c.impl, ContextImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Context.Call on a goroutine of its own and
@@ -1067,10 +1218,16 @@ type hostContextClient struct {
 // Call calls service_names.Context.Call.
 func (c hostContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, ContextServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Context.Call into resp.
+func (c hostContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, ContextServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Context.Call on a goroutine of its own and
@@ -1098,12 +1255,14 @@ func DescribeEngine() pluginsdk.Service {
 }
 
 // RegisterEngine registers impl with e as the service service_names.Engine. It
-// fails when impl is nil.
-func RegisterEngine(ctx context.Context, e eng.Engine, impl EngineImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterEngine(ctx context.Context, e eng.Engine, impl EngineImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeEngine()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeEngine_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Engine_Call_FullName, impl, EngineImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeEngine_Call returns the host function of service_names.Engine.Call.
@@ -1130,10 +1289,15 @@ type localEngineClient struct {
 // Call calls service_names.Engine.Call.
 func (c localEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Engine_Call_FullName, c.impl, EngineImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Engine.Call into resp.
+func (c localEngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Engine_Call_FullName, c.impl, EngineImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Engine.Call on a goroutine of its own and
@@ -1156,10 +1320,16 @@ type hostEngineClient struct {
 // Call calls service_names.Engine.Call.
 func (c hostEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, EngineServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Engine.Call into resp.
+func (c hostEngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, EngineServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Engine.Call on a goroutine of its own and
@@ -1186,12 +1356,14 @@ func DescribeNames() pluginsdk.Service {
 }
 
 // RegisterNames registers impl with e as the service service_names.Names. It
-// fails when impl is nil.
-func RegisterNames(ctx context.Context, e eng.Engine, impl NamesImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterNames(ctx context.Context, e eng.Engine, impl NamesImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeNames()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeNames_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Names_Call_FullName, impl, NamesImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeNames_Call returns the host function of service_names.Names.Call.
@@ -1218,10 +1390,15 @@ type localNamesClient struct {
 // Call calls service_names.Names.Call.
 func (c localNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := pluginsdk.CallLocal(ctx, Names_Call_FullName, c.impl, NamesImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Names.Call into resp.
+func (c localNamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return pluginsdk.CallLocal(ctx, Names_Call_FullName, c.impl, NamesImpl.Call, req, resp)
 }
 
 // CallAsync calls service_names.Names.Call on a goroutine of its own and
@@ -1244,10 +1421,16 @@ type hostNamesClient struct {
 // Call calls service_names.Names.Call.
 func (c hostNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.dispatcher.Dispatch(ctx, NamesServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls service_names.Names.Call into resp.
+func (c hostNamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, NamesServiceName, "Call", req, resp)
 }
 
 // CallAsync calls service_names.Names.Call on a goroutine of its own and

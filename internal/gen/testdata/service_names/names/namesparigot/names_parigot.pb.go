@@ -47,6 +47,9 @@ type TypeClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // TypeServer is what an implementation of the service service_names.Type in a
@@ -95,6 +98,9 @@ type InterfaceClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // InterfaceServer is what an implementation of the service
@@ -142,6 +148,9 @@ type MapClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // MapServer is what an implementation of the service service_names.Map in a
@@ -187,6 +196,9 @@ type AClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // AServer is what an implementation of the service service_names.A in a guest
@@ -233,6 +245,9 @@ type CtxClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // CtxServer is what an implementation of the service service_names.Ctx in a
@@ -279,6 +294,9 @@ type ReqClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // ReqServer is what an implementation of the service service_names.Req in a
@@ -325,6 +343,9 @@ type RespClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // RespServer is what an implementation of the service service_names.Resp in a
@@ -371,6 +392,9 @@ type ErrClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // ErrServer is what an implementation of the service service_names.Err in a
@@ -417,6 +441,9 @@ type ImplClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // ImplServer is what an implementation of the service service_names.Impl in a
@@ -463,6 +490,9 @@ type ClientClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // ClientServer is what an implementation of the service service_names.Client
@@ -509,6 +539,9 @@ type ErrorClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // ErrorServer is what an implementation of the service service_names.Error in
@@ -555,6 +588,9 @@ type ContextClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // ContextServer is what an implementation of the service service_names.Context
@@ -601,6 +637,9 @@ type EngineClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // EngineServer is what an implementation of the service service_names.Engine
@@ -647,6 +686,9 @@ type NamesClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // NamesServer is what an implementation of the service service_names.Names in

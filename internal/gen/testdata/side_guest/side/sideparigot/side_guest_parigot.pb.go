@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSide_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSide_Call = guest.Method{Import: importSide_Call}
+
 // NewSideClient returns a client of side_guest.Side that calls the host. A
 // guest that links it runs only in a host that has the module
-// "side_guest.Side".
-func NewSideClient() SideClient {
-	return guestSideClient{}
+// "side_guest.Side". With [guest.Borrowed] responses are good until the next
+// call.
+func NewSideClient(opts ...guest.ClientOption) SideClient {
+	return &guestSideClient{client: guest.NewClient(opts...)}
 }
 
 // guestSideClient is the client that NewSideClient returns.
-type guestSideClient struct{}
+type guestSideClient struct {
+	client guest.Client
+}
 
 // Call calls side_guest.Side.Call.
-func (guestSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
+func (c *guestSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
 	resp := new(side.Word)
-	if err := guest.Call(ctx, importSide_Call, req, resp); err != nil {
+	if err := methodSide_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls side_guest.Side.Call into resp.
+func (c *guestSideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
+	return methodSide_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls side_guest.Side.Call and returns its future.
-func (guestSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
-	return guest.CallAsync(ctx, importSide_Call, req, new(side.Word))
+func (c *guestSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+	return guest.Async(ctx, &methodSide_Call, c.client, req, new(side.Word))
 }
 
 // ServeSide serves impl as the service side_guest.Side to the other guests of
@@ -85,10 +95,15 @@ type locatedSideClient struct {
 // Call calls side_guest.Side.Call.
 func (c locatedSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
 	resp := new(side.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls side_guest.Side.Call into resp.
+func (c locatedSideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls side_guest.Side.Call and returns its future.

@@ -46,6 +46,9 @@ type SideClient interface {
 	Call(ctx context.Context, req *side.Word) (*side.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *side.Word, resp *side.Word) error
 }
 
 // SideServer is what an implementation of the service side_guest.Side in a

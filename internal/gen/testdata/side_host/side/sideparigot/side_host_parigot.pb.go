@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeSide() pluginsdk.Service {
 }
 
 // RegisterSide registers impl with e as the service side_host.Side. It fails
-// when impl is nil.
-func RegisterSide(ctx context.Context, e eng.Engine, impl SideImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterSide(ctx context.Context, e eng.Engine, impl SideImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeSide()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeSide_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Side_Call_FullName, impl, SideImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeSide_Call returns the host function of side_host.Side.Call.
@@ -70,10 +73,15 @@ type localSideClient struct {
 // Call calls side_host.Side.Call.
 func (c localSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
 	resp := new(side.Word)
-	if err := pluginsdk.CallLocal(ctx, Side_Call_FullName, c.impl, SideImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls side_host.Side.Call into resp.
+func (c localSideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
+	return pluginsdk.CallLocal(ctx, Side_Call_FullName, c.impl, SideImpl.Call, req, resp)
 }
 
 // CallAsync calls side_host.Side.Call on a goroutine of its own and returns
@@ -96,10 +104,16 @@ type hostSideClient struct {
 // Call calls side_host.Side.Call.
 func (c hostSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
 	resp := new(side.Word)
-	if err := c.dispatcher.Dispatch(ctx, SideServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls side_host.Side.Call into resp.
+func (c hostSideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, SideServiceName, "Call", req, resp)
 }
 
 // CallAsync calls side_host.Side.Call on a goroutine of its own and returns

@@ -27,54 +27,74 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importHTTPFiles_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodHTTPFiles_Get = guest.Method{Import: importHTTPFiles_Get}
+
 // importHTTPFiles_Purge is the host's function for skeleton.HTTPFiles.Purge.
 //
 //go:wasmimport skeleton.HTTPFiles Purge
 //go:noescape
 func importHTTPFiles_Purge(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodHTTPFiles_Purge = guest.Method{Import: importHTTPFiles_Purge}
+
 // NewHTTPFilesClient returns a client of skeleton.HTTPFiles that calls the
 // host. A guest that links it runs only in a host that has the module
-// "skeleton.HTTPFiles".
-func NewHTTPFilesClient() HTTPFilesClient {
-	return guestHTTPFilesClient{}
+// "skeleton.HTTPFiles". With [guest.Borrowed] responses are good until the
+// next call.
+func NewHTTPFilesClient(opts ...guest.ClientOption) HTTPFilesClient {
+	return &guestHTTPFilesClient{client: guest.NewClient(opts...)}
 }
 
 // guestHTTPFilesClient is the client that NewHTTPFilesClient returns.
-type guestHTTPFilesClient struct{}
+type guestHTTPFilesClient struct {
+	client guest.Client
+}
 
 // Get calls skeleton.HTTPFiles.Get.
-func (guestHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := guest.Call(ctx, importHTTPFiles_Get, req, resp); err != nil {
+	if err := methodHTTPFiles_Get.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// GetInto calls skeleton.HTTPFiles.Get into resp.
+func (c *guestHTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return methodHTTPFiles_Get.CallInto(ctx, c.client, req, resp)
+}
+
 // GetAsync calls skeleton.HTTPFiles.Get and returns its future.
-func (guestHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.CallAsync(ctx, importHTTPFiles_Get, req, new(v1.GetResponse))
+func (c *guestHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.Async(ctx, &methodHTTPFiles_Get, c.client, req, new(v1.GetResponse))
 }
 
 // Purge calls skeleton.HTTPFiles.Purge.
 //
 // Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
 // skeleton/a.proto.
-func (guestHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c *guestHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := guest.Call(ctx, importHTTPFiles_Purge, req, resp); err != nil {
+	if err := methodHTTPFiles_Purge.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PurgeInto calls skeleton.HTTPFiles.Purge into resp.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c *guestHTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return methodHTTPFiles_Purge.CallInto(ctx, c.client, req, resp)
 }
 
 // PurgeAsync calls skeleton.HTTPFiles.Purge and returns its future.
 //
 // Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
 // skeleton/a.proto.
-func (guestHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return guest.CallAsync(ctx, importHTTPFiles_Purge, req, new(emptypb.Empty))
+func (c *guestHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.Async(ctx, &methodHTTPFiles_Purge, c.client, req, new(emptypb.Empty))
 }
 
 // ServeHTTPFiles serves impl as the service skeleton.HTTPFiles to the other
@@ -116,10 +136,15 @@ type locatedHTTPFilesClient struct {
 // Get calls skeleton.HTTPFiles.Get.
 func (c locatedHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.GetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetInto calls skeleton.HTTPFiles.Get into resp.
+func (c locatedHTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // GetAsync calls skeleton.HTTPFiles.Get and returns its future.
@@ -133,10 +158,18 @@ func (c locatedHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest
 // skeleton/a.proto.
 func (c locatedHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.PurgeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PurgeInto calls skeleton.HTTPFiles.Purge into resp.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c locatedHTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // PurgeAsync calls skeleton.HTTPFiles.Purge and returns its future.
@@ -153,49 +186,67 @@ func (c locatedHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Emp
 //go:noescape
 func importLinux_Boot(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodLinux_Boot = guest.Method{Import: importLinux_Boot}
+
 // importLinux_UnimplementedLinuxImpl is the host's function for skeleton.Linux.UnimplementedLinuxImpl.
 //
 //go:wasmimport skeleton.Linux UnimplementedLinuxImpl
 //go:noescape
 func importLinux_UnimplementedLinuxImpl(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodLinux_UnimplementedLinuxImpl = guest.Method{Import: importLinux_UnimplementedLinuxImpl}
+
 // NewLinuxClient returns a client of skeleton.Linux that calls the host. A
 // guest that links it runs only in a host that has the module
-// "skeleton.Linux".
-func NewLinuxClient() LinuxClient {
-	return guestLinuxClient{}
+// "skeleton.Linux". With [guest.Borrowed] responses are good until the next
+// call.
+func NewLinuxClient(opts ...guest.ClientOption) LinuxClient {
+	return &guestLinuxClient{client: guest.NewClient(opts...)}
 }
 
 // guestLinuxClient is the client that NewLinuxClient returns.
-type guestLinuxClient struct{}
+type guestLinuxClient struct {
+	client guest.Client
+}
 
 // Boot calls skeleton.Linux.Boot.
-func (guestLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := guest.Call(ctx, importLinux_Boot, req, resp); err != nil {
+	if err := methodLinux_Boot.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BootInto calls skeleton.Linux.Boot into resp.
+func (c *guestLinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return methodLinux_Boot.CallInto(ctx, c.client, req, resp)
 }
 
 // BootAsync calls skeleton.Linux.Boot and returns its future.
-func (guestLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.CallAsync(ctx, importLinux_Boot, req, new(v1.GetResponse))
+func (c *guestLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.Async(ctx, &methodLinux_Boot, c.client, req, new(v1.GetResponse))
 }
 
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
-func (guestLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := guest.Call(ctx, importLinux_UnimplementedLinuxImpl, req, resp); err != nil {
+	if err := methodLinux_UnimplementedLinuxImpl.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnimplementedLinuxImplInto calls skeleton.Linux.UnimplementedLinuxImpl into
+// resp.
+func (c *guestLinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return methodLinux_UnimplementedLinuxImpl.CallInto(ctx, c.client, req, resp)
 }
 
 // UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl and
 // returns its future.
-func (guestLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.CallAsync(ctx, importLinux_UnimplementedLinuxImpl, req, new(v1.GetResponse))
+func (c *guestLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.Async(ctx, &methodLinux_UnimplementedLinuxImpl, c.client, req, new(v1.GetResponse))
 }
 
 // ServeLinux serves impl as the service skeleton.Linux to the other guests of
@@ -237,10 +288,15 @@ type locatedLinuxClient struct {
 // Boot calls skeleton.Linux.Boot.
 func (c locatedLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.BootInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BootInto calls skeleton.Linux.Boot into resp.
+func (c locatedLinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // BootAsync calls skeleton.Linux.Boot and returns its future.
@@ -251,10 +307,16 @@ func (c locatedLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 func (c locatedLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.UnimplementedLinuxImplInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnimplementedLinuxImplInto calls skeleton.Linux.UnimplementedLinuxImpl into
+// resp.
+func (c locatedLinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl and
@@ -269,28 +331,38 @@ func (c locatedLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req
 //go:noescape
 func importCatalog_Describe(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodCatalog_Describe = guest.Method{Import: importCatalog_Describe}
+
 // NewCatalogClient returns a client of skeleton.Catalog that calls the host. A
 // guest that links it runs only in a host that has the module
-// "skeleton.Catalog".
-func NewCatalogClient() CatalogClient {
-	return guestCatalogClient{}
+// "skeleton.Catalog". With [guest.Borrowed] responses are good until the next
+// call.
+func NewCatalogClient(opts ...guest.ClientOption) CatalogClient {
+	return &guestCatalogClient{client: guest.NewClient(opts...)}
 }
 
 // guestCatalogClient is the client that NewCatalogClient returns.
-type guestCatalogClient struct{}
+type guestCatalogClient struct {
+	client guest.Client
+}
 
 // Describe calls skeleton.Catalog.Describe.
-func (guestCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := guest.Call(ctx, importCatalog_Describe, req, resp); err != nil {
+	if err := methodCatalog_Describe.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// DescribeInto calls skeleton.Catalog.Describe into resp.
+func (c *guestCatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return methodCatalog_Describe.CallInto(ctx, c.client, req, resp)
+}
+
 // DescribeAsync calls skeleton.Catalog.Describe and returns its future.
-func (guestCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.CallAsync(ctx, importCatalog_Describe, req, new(v1.GetResponse))
+func (c *guestCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.Async(ctx, &methodCatalog_Describe, c.client, req, new(v1.GetResponse))
 }
 
 // ServeCatalog serves impl as the service skeleton.Catalog to the other guests
@@ -328,10 +400,15 @@ type locatedCatalogClient struct {
 // Describe calls skeleton.Catalog.Describe.
 func (c locatedCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.DescribeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DescribeInto calls skeleton.Catalog.Describe into resp.
+func (c locatedCatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // DescribeAsync calls skeleton.Catalog.Describe and returns its future.
@@ -345,27 +422,37 @@ func (c locatedCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequ
 //go:noescape
 func importTest_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTest_Init = guest.Method{Import: importTest_Init}
+
 // NewTestClient returns a client of skeleton.Test that calls the host. A guest
-// that links it runs only in a host that has the module "skeleton.Test".
-func NewTestClient() TestClient {
-	return guestTestClient{}
+// that links it runs only in a host that has the module "skeleton.Test". With
+// [guest.Borrowed] responses are good until the next call.
+func NewTestClient(opts ...guest.ClientOption) TestClient {
+	return &guestTestClient{client: guest.NewClient(opts...)}
 }
 
 // guestTestClient is the client that NewTestClient returns.
-type guestTestClient struct{}
+type guestTestClient struct {
+	client guest.Client
+}
 
 // Init calls skeleton.Test.Init.
-func (guestTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := guest.Call(ctx, importTest_Init, req, resp); err != nil {
+	if err := methodTest_Init.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// InitInto calls skeleton.Test.Init into resp.
+func (c *guestTestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return methodTest_Init.CallInto(ctx, c.client, req, resp)
+}
+
 // InitAsync calls skeleton.Test.Init and returns its future.
-func (guestTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.CallAsync(ctx, importTest_Init, req, new(v1.GetResponse))
+func (c *guestTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return guest.Async(ctx, &methodTest_Init, c.client, req, new(v1.GetResponse))
 }
 
 // ServeTest serves impl as the service skeleton.Test to the other guests of
@@ -403,10 +490,15 @@ type locatedTestClient struct {
 // Init calls skeleton.Test.Init.
 func (c locatedTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.InitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitInto calls skeleton.Test.Init into resp.
+func (c locatedTestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // InitAsync calls skeleton.Test.Init and returns its future.

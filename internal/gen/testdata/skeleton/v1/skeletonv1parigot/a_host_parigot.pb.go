@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -46,13 +47,16 @@ func DescribeHTTPFiles() pluginsdk.Service {
 }
 
 // RegisterHTTPFiles registers impl with e as the service skeleton.HTTPFiles.
-// It fails when impl is nil.
-func RegisterHTTPFiles(ctx context.Context, e eng.Engine, impl HTTPFilesImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterHTTPFiles(ctx context.Context, e eng.Engine, impl HTTPFilesImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeHTTPFiles()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeHTTPFiles_Get(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(HTTPFiles_Get_FullName, impl, HTTPFilesImpl.Get)
 	service.Methods[1].Bridge = bridgeHTTPFiles_Purge(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(HTTPFiles_Purge_FullName, impl, HTTPFilesImpl.Purge)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeHTTPFiles_Get returns the host function of skeleton.HTTPFiles.Get.
@@ -87,10 +91,15 @@ type localHTTPFilesClient struct {
 // Get calls skeleton.HTTPFiles.Get.
 func (c localHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := pluginsdk.CallLocal(ctx, HTTPFiles_Get_FullName, c.impl, HTTPFilesImpl.Get, req, resp); err != nil {
+	if err := c.GetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetInto calls skeleton.HTTPFiles.Get into resp.
+func (c localHTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return pluginsdk.CallLocal(ctx, HTTPFiles_Get_FullName, c.impl, HTTPFilesImpl.Get, req, resp)
 }
 
 // GetAsync calls skeleton.HTTPFiles.Get on a goroutine of its own and returns
@@ -105,10 +114,18 @@ func (c localHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) 
 // skeleton/a.proto.
 func (c localHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := pluginsdk.CallLocal(ctx, HTTPFiles_Purge_FullName, c.impl, HTTPFilesImpl.Purge, req, resp); err != nil {
+	if err := c.PurgeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PurgeInto calls skeleton.HTTPFiles.Purge into resp.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c localHTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return pluginsdk.CallLocal(ctx, HTTPFiles_Purge_FullName, c.impl, HTTPFilesImpl.Purge, req, resp)
 }
 
 // PurgeAsync calls skeleton.HTTPFiles.Purge on a goroutine of its own and
@@ -134,10 +151,16 @@ type hostHTTPFilesClient struct {
 // Get calls skeleton.HTTPFiles.Get.
 func (c hostHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Get", req, resp); err != nil {
+	if err := c.GetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GetInto calls skeleton.HTTPFiles.Get into resp.
+func (c hostHTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Get", req, resp)
 }
 
 // GetAsync calls skeleton.HTTPFiles.Get on a goroutine of its own and returns
@@ -152,10 +175,19 @@ func (c hostHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *
 // skeleton/a.proto.
 func (c hostHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Purge", req, resp); err != nil {
+	if err := c.PurgeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PurgeInto calls skeleton.HTTPFiles.Purge into resp.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c hostHTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Purge", req, resp)
 }
 
 // PurgeAsync calls skeleton.HTTPFiles.Purge on a goroutine of its own and
@@ -190,13 +222,16 @@ func DescribeLinux() pluginsdk.Service {
 }
 
 // RegisterLinux registers impl with e as the service skeleton.Linux. It fails
-// when impl is nil.
-func RegisterLinux(ctx context.Context, e eng.Engine, impl LinuxImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterLinux(ctx context.Context, e eng.Engine, impl LinuxImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeLinux()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeLinux_Boot(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Linux_Boot_FullName, impl, LinuxImpl.Boot)
 	service.Methods[1].Bridge = bridgeLinux_UnimplementedLinuxImpl(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Linux_UnimplementedLinuxImpl_FullName, impl, LinuxImpl.UnimplementedLinuxImpl)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeLinux_Boot returns the host function of skeleton.Linux.Boot.
@@ -231,10 +266,15 @@ type localLinuxClient struct {
 // Boot calls skeleton.Linux.Boot.
 func (c localLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := pluginsdk.CallLocal(ctx, Linux_Boot_FullName, c.impl, LinuxImpl.Boot, req, resp); err != nil {
+	if err := c.BootInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BootInto calls skeleton.Linux.Boot into resp.
+func (c localLinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return pluginsdk.CallLocal(ctx, Linux_Boot_FullName, c.impl, LinuxImpl.Boot, req, resp)
 }
 
 // BootAsync calls skeleton.Linux.Boot on a goroutine of its own and returns
@@ -246,10 +286,16 @@ func (c localLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *fu
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 func (c localLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := pluginsdk.CallLocal(ctx, Linux_UnimplementedLinuxImpl_FullName, c.impl, LinuxImpl.UnimplementedLinuxImpl, req, resp); err != nil {
+	if err := c.UnimplementedLinuxImplInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnimplementedLinuxImplInto calls skeleton.Linux.UnimplementedLinuxImpl into
+// resp.
+func (c localLinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return pluginsdk.CallLocal(ctx, Linux_UnimplementedLinuxImpl_FullName, c.impl, LinuxImpl.UnimplementedLinuxImpl, req, resp)
 }
 
 // UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl on a
@@ -272,10 +318,16 @@ type hostLinuxClient struct {
 // Boot calls skeleton.Linux.Boot.
 func (c hostLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.dispatcher.Dispatch(ctx, LinuxServiceName, "Boot", req, resp); err != nil {
+	if err := c.BootInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// BootInto calls skeleton.Linux.Boot into resp.
+func (c hostLinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, LinuxServiceName, "Boot", req, resp)
 }
 
 // BootAsync calls skeleton.Linux.Boot on a goroutine of its own and returns
@@ -287,10 +339,17 @@ func (c hostLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *fut
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 func (c hostLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.dispatcher.Dispatch(ctx, LinuxServiceName, "UnimplementedLinuxImpl", req, resp); err != nil {
+	if err := c.UnimplementedLinuxImplInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// UnimplementedLinuxImplInto calls skeleton.Linux.UnimplementedLinuxImpl into
+// resp.
+func (c hostLinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, LinuxServiceName, "UnimplementedLinuxImpl", req, resp)
 }
 
 // UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl on a
@@ -317,12 +376,14 @@ func DescribeCatalog() pluginsdk.Service {
 }
 
 // RegisterCatalog registers impl with e as the service skeleton.Catalog. It
-// fails when impl is nil.
-func RegisterCatalog(ctx context.Context, e eng.Engine, impl CatalogImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterCatalog(ctx context.Context, e eng.Engine, impl CatalogImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeCatalog()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeCatalog_Describe(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Catalog_Describe_FullName, impl, CatalogImpl.Describe)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeCatalog_Describe returns the host function of skeleton.Catalog.Describe.
@@ -349,10 +410,15 @@ type localCatalogClient struct {
 // Describe calls skeleton.Catalog.Describe.
 func (c localCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := pluginsdk.CallLocal(ctx, Catalog_Describe_FullName, c.impl, CatalogImpl.Describe, req, resp); err != nil {
+	if err := c.DescribeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DescribeInto calls skeleton.Catalog.Describe into resp.
+func (c localCatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return pluginsdk.CallLocal(ctx, Catalog_Describe_FullName, c.impl, CatalogImpl.Describe, req, resp)
 }
 
 // DescribeAsync calls skeleton.Catalog.Describe on a goroutine of its own and
@@ -375,10 +441,16 @@ type hostCatalogClient struct {
 // Describe calls skeleton.Catalog.Describe.
 func (c hostCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.dispatcher.Dispatch(ctx, CatalogServiceName, "Describe", req, resp); err != nil {
+	if err := c.DescribeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DescribeInto calls skeleton.Catalog.Describe into resp.
+func (c hostCatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, CatalogServiceName, "Describe", req, resp)
 }
 
 // DescribeAsync calls skeleton.Catalog.Describe on a goroutine of its own and
@@ -405,12 +477,14 @@ func DescribeTest() pluginsdk.Service {
 }
 
 // RegisterTest registers impl with e as the service skeleton.Test. It fails
-// when impl is nil.
-func RegisterTest(ctx context.Context, e eng.Engine, impl TestImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterTest(ctx context.Context, e eng.Engine, impl TestImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeTest()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeTest_Init(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Test_Init_FullName, impl, TestImpl.Init)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeTest_Init returns the host function of skeleton.Test.Init.
@@ -437,10 +511,15 @@ type localTestClient struct {
 // Init calls skeleton.Test.Init.
 func (c localTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := pluginsdk.CallLocal(ctx, Test_Init_FullName, c.impl, TestImpl.Init, req, resp); err != nil {
+	if err := c.InitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitInto calls skeleton.Test.Init into resp.
+func (c localTestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return pluginsdk.CallLocal(ctx, Test_Init_FullName, c.impl, TestImpl.Init, req, resp)
 }
 
 // InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its
@@ -463,10 +542,16 @@ type hostTestClient struct {
 // Init calls skeleton.Test.Init.
 func (c hostTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.dispatcher.Dispatch(ctx, TestServiceName, "Init", req, resp); err != nil {
+	if err := c.InitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// InitInto calls skeleton.Test.Init into resp.
+func (c hostTestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TestServiceName, "Init", req, resp)
 }
 
 // InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its

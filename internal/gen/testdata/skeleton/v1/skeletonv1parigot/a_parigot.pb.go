@@ -68,6 +68,9 @@ type HTTPFilesClient interface {
 	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 	// GetAsync is Get without the wait: it returns the future of the response.
 	GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// GetInto is Get into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 	// Purge calls skeleton.HTTPFiles.Purge.
 	//
 	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
@@ -78,6 +81,12 @@ type HTTPFilesClient interface {
 	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
 	// skeleton/a.proto.
 	PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+	// PurgeInto is Purge into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+	// skeleton/a.proto.
+	PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
 }
 
 // HTTPFilesServer is what an implementation of the service skeleton.HTTPFiles
@@ -139,11 +148,17 @@ type LinuxClient interface {
 	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 	// BootAsync is Boot without the wait: it returns the future of the response.
 	BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// BootInto is Boot into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 	// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 	// UnimplementedLinuxImplAsync is UnimplementedLinuxImpl without the wait: it
 	// returns the future of the response.
 	UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// UnimplementedLinuxImplInto is UnimplementedLinuxImpl into resp, a response
+	// to use again: what it had is gone. After a call that failed it is undefined.
+	UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 }
 
 // LinuxServer is what an implementation of the service skeleton.Linux in a
@@ -193,6 +208,9 @@ type CatalogClient interface {
 	// DescribeAsync is Describe without the wait: it returns the future of the
 	// response.
 	DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// DescribeInto is Describe into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 }
 
 // CatalogServer is what an implementation of the service skeleton.Catalog in a
@@ -238,6 +256,9 @@ type TestClient interface {
 	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 	// InitAsync is Init without the wait: it returns the future of the response.
 	InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// InitInto is Init into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 }
 
 // TestServer is what an implementation of the service skeleton.Test in a guest

@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importGreeter_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodGreeter_Greet = guest.Method{Import: importGreeter_Greet}
+
 // NewGreeterClient returns a client of source_relative.v1.Greeter that calls
 // the host. A guest that links it runs only in a host that has the module
-// "source_relative.v1.Greeter".
-func NewGreeterClient() GreeterClient {
-	return guestGreeterClient{}
+// "source_relative.v1.Greeter". With [guest.Borrowed] responses are good until
+// the next call.
+func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
+	return &guestGreeterClient{client: guest.NewClient(opts...)}
 }
 
 // guestGreeterClient is the client that NewGreeterClient returns.
-type guestGreeterClient struct{}
+type guestGreeterClient struct {
+	client guest.Client
+}
 
 // Greet calls source_relative.v1.Greeter.Greet.
-func (guestGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+func (c *guestGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := guest.Call(ctx, importGreeter_Greet, req, resp); err != nil {
+	if err := methodGreeter_Greet.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// GreetInto calls source_relative.v1.Greeter.Greet into resp.
+func (c *guestGreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	return methodGreeter_Greet.CallInto(ctx, c.client, req, resp)
+}
+
 // GreetAsync calls source_relative.v1.Greeter.Greet and returns its future.
-func (guestGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return guest.CallAsync(ctx, importGreeter_Greet, req, new(v1.GreetResponse))
+func (c *guestGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return guest.Async(ctx, &methodGreeter_Greet, c.client, req, new(v1.GreetResponse))
 }
 
 // ServeGreeter serves impl as the service source_relative.v1.Greeter to the
@@ -85,10 +95,15 @@ type locatedGreeterClient struct {
 // Greet calls source_relative.v1.Greeter.Greet.
 func (c locatedGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.GreetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetInto calls source_relative.v1.Greeter.Greet into resp.
+func (c locatedGreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // GreetAsync calls source_relative.v1.Greeter.Greet and returns its future.

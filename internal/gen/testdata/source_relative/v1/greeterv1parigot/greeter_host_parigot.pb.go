@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeGreeter() pluginsdk.Service {
 }
 
 // RegisterGreeter registers impl with e as the service
-// source_relative.v1.Greeter. It fails when impl is nil.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl) error {
+// source_relative.v1.Greeter. It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeGreeter()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeGreeter_Greet(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Greeter_Greet_FullName, impl, GreeterImpl.Greet)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeGreeter_Greet returns the host function of source_relative.v1.Greeter.Greet.
@@ -71,10 +74,15 @@ type localGreeterClient struct {
 // Greet calls source_relative.v1.Greeter.Greet.
 func (c localGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := pluginsdk.CallLocal(ctx, Greeter_Greet_FullName, c.impl, GreeterImpl.Greet, req, resp); err != nil {
+	if err := c.GreetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetInto calls source_relative.v1.Greeter.Greet into resp.
+func (c localGreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	return pluginsdk.CallLocal(ctx, Greeter_Greet_FullName, c.impl, GreeterImpl.Greet, req, resp)
 }
 
 // GreetAsync calls source_relative.v1.Greeter.Greet on a goroutine of its own
@@ -97,10 +105,16 @@ type hostGreeterClient struct {
 // Greet calls source_relative.v1.Greeter.Greet.
 func (c hostGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := c.dispatcher.Dispatch(ctx, GreeterServiceName, "Greet", req, resp); err != nil {
+	if err := c.GreetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// GreetInto calls source_relative.v1.Greeter.Greet into resp.
+func (c hostGreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Greet", req, resp)
 }
 
 // GreetAsync calls source_relative.v1.Greeter.Greet on a goroutine of its own

@@ -49,6 +49,9 @@ type GreeterClient interface {
 	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
 	// GreetAsync is Greet without the wait: it returns the future of the response.
 	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
+	// GreetInto is Greet into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
 }
 
 // GreeterServer is what an implementation of the service

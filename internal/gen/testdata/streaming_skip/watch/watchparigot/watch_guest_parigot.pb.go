@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importSome_Once(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodSome_Once = guest.Method{Import: importSome_Once}
+
 // NewSomeClient returns a client of streaming_skip.Some that calls the host. A
 // guest that links it runs only in a host that has the module
-// "streaming_skip.Some".
-func NewSomeClient() SomeClient {
-	return guestSomeClient{}
+// "streaming_skip.Some". With [guest.Borrowed] responses are good until the
+// next call.
+func NewSomeClient(opts ...guest.ClientOption) SomeClient {
+	return &guestSomeClient{client: guest.NewClient(opts...)}
 }
 
 // guestSomeClient is the client that NewSomeClient returns.
-type guestSomeClient struct{}
+type guestSomeClient struct {
+	client guest.Client
+}
 
 // Once calls streaming_skip.Some.Once.
-func (guestSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+func (c *guestSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
 	resp := new(watch.Word)
-	if err := guest.Call(ctx, importSome_Once, req, resp); err != nil {
+	if err := methodSome_Once.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// OnceInto calls streaming_skip.Some.Once into resp.
+func (c *guestSomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
+	return methodSome_Once.CallInto(ctx, c.client, req, resp)
+}
+
 // OnceAsync calls streaming_skip.Some.Once and returns its future.
-func (guestSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
-	return guest.CallAsync(ctx, importSome_Once, req, new(watch.Word))
+func (c *guestSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+	return guest.Async(ctx, &methodSome_Once, c.client, req, new(watch.Word))
 }
 
 // ServeSome serves impl as the service streaming_skip.Some to the other guests
@@ -85,10 +95,15 @@ type locatedSomeClient struct {
 // Once calls streaming_skip.Some.Once.
 func (c locatedSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
 	resp := new(watch.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.OnceInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OnceInto calls streaming_skip.Some.Once into resp.
+func (c locatedSomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // OnceAsync calls streaming_skip.Some.Once and returns its future.
@@ -98,13 +113,16 @@ func (c locatedSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *futu
 
 // NewAllClient returns a client of streaming_skip.All that calls the host. A
 // guest that links it runs only in a host that has the module
-// "streaming_skip.All".
-func NewAllClient() AllClient {
-	return guestAllClient{}
+// "streaming_skip.All". With [guest.Borrowed] responses are good until the
+// next call.
+func NewAllClient(opts ...guest.ClientOption) AllClient {
+	return &guestAllClient{client: guest.NewClient(opts...)}
 }
 
 // guestAllClient is the client that NewAllClient returns.
-type guestAllClient struct{}
+type guestAllClient struct {
+	client guest.Client
+}
 
 // ServeAll serves impl as the service streaming_skip.All to the other guests
 // of its engine, once the services whose full names are in requires have

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeSome() pluginsdk.Service {
 }
 
 // RegisterSome registers impl with e as the service streaming_skip.Some. It
-// fails when impl is nil.
-func RegisterSome(ctx context.Context, e eng.Engine, impl SomeImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterSome(ctx context.Context, e eng.Engine, impl SomeImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeSome()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeSome_Once(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Some_Once_FullName, impl, SomeImpl.Once)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeSome_Once returns the host function of streaming_skip.Some.Once.
@@ -70,10 +73,15 @@ type localSomeClient struct {
 // Once calls streaming_skip.Some.Once.
 func (c localSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
 	resp := new(watch.Word)
-	if err := pluginsdk.CallLocal(ctx, Some_Once_FullName, c.impl, SomeImpl.Once, req, resp); err != nil {
+	if err := c.OnceInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OnceInto calls streaming_skip.Some.Once into resp.
+func (c localSomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
+	return pluginsdk.CallLocal(ctx, Some_Once_FullName, c.impl, SomeImpl.Once, req, resp)
 }
 
 // OnceAsync calls streaming_skip.Some.Once on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostSomeClient struct {
 // Once calls streaming_skip.Some.Once.
 func (c hostSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
 	resp := new(watch.Word)
-	if err := c.dispatcher.Dispatch(ctx, SomeServiceName, "Once", req, resp); err != nil {
+	if err := c.OnceInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// OnceInto calls streaming_skip.Some.Once into resp.
+func (c hostSomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, SomeServiceName, "Once", req, resp)
 }
 
 // OnceAsync calls streaming_skip.Some.Once on a goroutine of its own and
@@ -119,11 +133,12 @@ func DescribeAll() pluginsdk.Service {
 }
 
 // RegisterAll registers impl with e as the service streaming_skip.All. It
-// fails when impl is nil.
-func RegisterAll(ctx context.Context, e eng.Engine, impl AllImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterAll(ctx context.Context, e eng.Engine, impl AllImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeAll()
 	service.Impl = impl
-	return pluginsdk.RegisterService(ctx, e, service)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // NewLocalAllClient returns a client of streaming_skip.All that calls impl in

@@ -47,6 +47,9 @@ type SomeClient interface {
 	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
 	// OnceAsync is Once without the wait: it returns the future of the response.
 	OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
+	// OnceInto is Once into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error
 }
 
 // SomeServer is what an implementation of the service streaming_skip.Some in a

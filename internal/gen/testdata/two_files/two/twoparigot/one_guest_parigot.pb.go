@@ -26,27 +26,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importOne_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodOne_Call = guest.Method{Import: importOne_Call}
+
 // NewOneClient returns a client of two_files.One that calls the host. A guest
-// that links it runs only in a host that has the module "two_files.One".
-func NewOneClient() OneClient {
-	return guestOneClient{}
+// that links it runs only in a host that has the module "two_files.One". With
+// [guest.Borrowed] responses are good until the next call.
+func NewOneClient(opts ...guest.ClientOption) OneClient {
+	return &guestOneClient{client: guest.NewClient(opts...)}
 }
 
 // guestOneClient is the client that NewOneClient returns.
-type guestOneClient struct{}
+type guestOneClient struct {
+	client guest.Client
+}
 
 // Call calls two_files.One.Call.
-func (guestOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+func (c *guestOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
 	resp := new(two.OneResponse)
-	if err := guest.Call(ctx, importOne_Call, req, resp); err != nil {
+	if err := methodOne_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls two_files.One.Call into resp.
+func (c *guestOneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
+	return methodOne_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls two_files.One.Call and returns its future.
-func (guestOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
-	return guest.CallAsync(ctx, importOne_Call, req, new(two.OneResponse))
+func (c *guestOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+	return guest.Async(ctx, &methodOne_Call, c.client, req, new(two.OneResponse))
 }
 
 // ServeOne serves impl as the service two_files.One to the other guests of its
@@ -84,10 +94,15 @@ type locatedOneClient struct {
 // Call calls two_files.One.Call.
 func (c locatedOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
 	resp := new(two.OneResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_files.One.Call into resp.
+func (c locatedOneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls two_files.One.Call and returns its future.

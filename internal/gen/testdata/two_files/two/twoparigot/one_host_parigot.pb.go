@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeOne() pluginsdk.Service {
 }
 
 // RegisterOne registers impl with e as the service two_files.One. It fails
-// when impl is nil.
-func RegisterOne(ctx context.Context, e eng.Engine, impl OneImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterOne(ctx context.Context, e eng.Engine, impl OneImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeOne()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeOne_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(One_Call_FullName, impl, OneImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeOne_Call returns the host function of two_files.One.Call.
@@ -70,10 +73,15 @@ type localOneClient struct {
 // Call calls two_files.One.Call.
 func (c localOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
 	resp := new(two.OneResponse)
-	if err := pluginsdk.CallLocal(ctx, One_Call_FullName, c.impl, OneImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_files.One.Call into resp.
+func (c localOneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
+	return pluginsdk.CallLocal(ctx, One_Call_FullName, c.impl, OneImpl.Call, req, resp)
 }
 
 // CallAsync calls two_files.One.Call on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostOneClient struct {
 // Call calls two_files.One.Call.
 func (c hostOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
 	resp := new(two.OneResponse)
-	if err := c.dispatcher.Dispatch(ctx, OneServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_files.One.Call into resp.
+func (c hostOneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, OneServiceName, "Call", req, resp)
 }
 
 // CallAsync calls two_files.One.Call on a goroutine of its own and returns its

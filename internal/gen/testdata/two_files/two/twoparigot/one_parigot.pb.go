@@ -46,6 +46,9 @@ type OneClient interface {
 	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error
 }
 
 // OneServer is what an implementation of the service two_files.One in a guest

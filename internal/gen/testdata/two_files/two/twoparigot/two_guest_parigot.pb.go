@@ -26,27 +26,37 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importTwo_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodTwo_Call = guest.Method{Import: importTwo_Call}
+
 // NewTwoClient returns a client of two_files.Two that calls the host. A guest
-// that links it runs only in a host that has the module "two_files.Two".
-func NewTwoClient() TwoClient {
-	return guestTwoClient{}
+// that links it runs only in a host that has the module "two_files.Two". With
+// [guest.Borrowed] responses are good until the next call.
+func NewTwoClient(opts ...guest.ClientOption) TwoClient {
+	return &guestTwoClient{client: guest.NewClient(opts...)}
 }
 
 // guestTwoClient is the client that NewTwoClient returns.
-type guestTwoClient struct{}
+type guestTwoClient struct {
+	client guest.Client
+}
 
 // Call calls two_files.Two.Call.
-func (guestTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+func (c *guestTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
 	resp := new(two.OneRequest)
-	if err := guest.Call(ctx, importTwo_Call, req, resp); err != nil {
+	if err := methodTwo_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls two_files.Two.Call into resp.
+func (c *guestTwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
+	return methodTwo_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls two_files.Two.Call and returns its future.
-func (guestTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
-	return guest.CallAsync(ctx, importTwo_Call, req, new(two.OneRequest))
+func (c *guestTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+	return guest.Async(ctx, &methodTwo_Call, c.client, req, new(two.OneRequest))
 }
 
 // ServeTwo serves impl as the service two_files.Two to the other guests of its
@@ -84,10 +94,15 @@ type locatedTwoClient struct {
 // Call calls two_files.Two.Call.
 func (c locatedTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
 	resp := new(two.OneRequest)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_files.Two.Call into resp.
+func (c locatedTwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls two_files.Two.Call and returns its future.

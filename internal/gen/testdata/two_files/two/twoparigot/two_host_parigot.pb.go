@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeTwo() pluginsdk.Service {
 }
 
 // RegisterTwo registers impl with e as the service two_files.Two. It fails
-// when impl is nil.
-func RegisterTwo(ctx context.Context, e eng.Engine, impl TwoImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterTwo(ctx context.Context, e eng.Engine, impl TwoImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeTwo()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeTwo_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Two_Call_FullName, impl, TwoImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeTwo_Call returns the host function of two_files.Two.Call.
@@ -70,10 +73,15 @@ type localTwoClient struct {
 // Call calls two_files.Two.Call.
 func (c localTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
 	resp := new(two.OneRequest)
-	if err := pluginsdk.CallLocal(ctx, Two_Call_FullName, c.impl, TwoImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_files.Two.Call into resp.
+func (c localTwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
+	return pluginsdk.CallLocal(ctx, Two_Call_FullName, c.impl, TwoImpl.Call, req, resp)
 }
 
 // CallAsync calls two_files.Two.Call on a goroutine of its own and returns its
@@ -96,10 +104,16 @@ type hostTwoClient struct {
 // Call calls two_files.Two.Call.
 func (c hostTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
 	resp := new(two.OneRequest)
-	if err := c.dispatcher.Dispatch(ctx, TwoServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_files.Two.Call into resp.
+func (c hostTwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, TwoServiceName, "Call", req, resp)
 }
 
 // CallAsync calls two_files.Two.Call on a goroutine of its own and returns its

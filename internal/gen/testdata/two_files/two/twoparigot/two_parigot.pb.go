@@ -46,6 +46,9 @@ type TwoClient interface {
 	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error
 }
 
 // TwoServer is what an implementation of the service two_files.Two in a guest

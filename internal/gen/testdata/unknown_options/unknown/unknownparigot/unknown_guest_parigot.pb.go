@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importOwned_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodOwned_Call = guest.Method{Import: importOwned_Call}
+
 // NewOwnedClient returns a client of unknown_options.Owned that calls the
 // host. A guest that links it runs only in a host that has the module
-// "unknown_options.Owned".
-func NewOwnedClient() OwnedClient {
-	return guestOwnedClient{}
+// "unknown_options.Owned". With [guest.Borrowed] responses are good until the
+// next call.
+func NewOwnedClient(opts ...guest.ClientOption) OwnedClient {
+	return &guestOwnedClient{client: guest.NewClient(opts...)}
 }
 
 // guestOwnedClient is the client that NewOwnedClient returns.
-type guestOwnedClient struct{}
+type guestOwnedClient struct {
+	client guest.Client
+}
 
 // Call calls unknown_options.Owned.Call.
-func (guestOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+func (c *guestOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
 	resp := new(unknown.Word)
-	if err := guest.Call(ctx, importOwned_Call, req, resp); err != nil {
+	if err := methodOwned_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls unknown_options.Owned.Call into resp.
+func (c *guestOwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
+	return methodOwned_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls unknown_options.Owned.Call and returns its future.
-func (guestOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
-	return guest.CallAsync(ctx, importOwned_Call, req, new(unknown.Word))
+func (c *guestOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+	return guest.Async(ctx, &methodOwned_Call, c.client, req, new(unknown.Word))
 }
 
 // ServeOwned serves impl as the service unknown_options.Owned to the other
@@ -85,10 +95,15 @@ type locatedOwnedClient struct {
 // Call calls unknown_options.Owned.Call.
 func (c locatedOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
 	resp := new(unknown.Word)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls unknown_options.Owned.Call into resp.
+func (c locatedOwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls unknown_options.Owned.Call and returns its future.

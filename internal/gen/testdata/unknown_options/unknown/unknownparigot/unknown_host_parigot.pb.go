@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -40,12 +41,14 @@ func DescribeOwned() pluginsdk.Service {
 }
 
 // RegisterOwned registers impl with e as the service unknown_options.Owned. It
-// fails when impl is nil.
-func RegisterOwned(ctx context.Context, e eng.Engine, impl OwnedImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterOwned(ctx context.Context, e eng.Engine, impl OwnedImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeOwned()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeOwned_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Owned_Call_FullName, impl, OwnedImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeOwned_Call returns the host function of unknown_options.Owned.Call.
@@ -72,10 +75,15 @@ type localOwnedClient struct {
 // Call calls unknown_options.Owned.Call.
 func (c localOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
 	resp := new(unknown.Word)
-	if err := pluginsdk.CallLocal(ctx, Owned_Call_FullName, c.impl, OwnedImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls unknown_options.Owned.Call into resp.
+func (c localOwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
+	return pluginsdk.CallLocal(ctx, Owned_Call_FullName, c.impl, OwnedImpl.Call, req, resp)
 }
 
 // CallAsync calls unknown_options.Owned.Call on a goroutine of its own and
@@ -98,10 +106,16 @@ type hostOwnedClient struct {
 // Call calls unknown_options.Owned.Call.
 func (c hostOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
 	resp := new(unknown.Word)
-	if err := c.dispatcher.Dispatch(ctx, OwnedServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls unknown_options.Owned.Call into resp.
+func (c hostOwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, OwnedServiceName, "Call", req, resp)
 }
 
 // CallAsync calls unknown_options.Owned.Call on a goroutine of its own and

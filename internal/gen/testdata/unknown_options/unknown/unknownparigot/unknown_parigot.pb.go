@@ -47,6 +47,9 @@ type OwnedClient interface {
 	Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error
 }
 
 // OwnedServer is what an implementation of the service unknown_options.Owned

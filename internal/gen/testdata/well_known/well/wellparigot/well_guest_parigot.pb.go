@@ -31,11 +31,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importWell_Empty(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWell_Empty = guest.Method{Import: importWell_Empty}
+
 // importWell_Any is the host's function for well_known.Well.Any.
 //
 //go:wasmimport well_known.Well Any
 //go:noescape
 func importWell_Any(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWell_Any = guest.Method{Import: importWell_Any}
 
 // importWell_Mask is the host's function for well_known.Well.Mask.
 //
@@ -43,76 +47,103 @@ func importWell_Any(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 //go:noescape
 func importWell_Mask(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWell_Mask = guest.Method{Import: importWell_Mask}
+
 // importWell_Wrapper is the host's function for well_known.Well.Wrapper.
 //
 //go:wasmimport well_known.Well Wrapper
 //go:noescape
 func importWell_Wrapper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWell_Wrapper = guest.Method{Import: importWell_Wrapper}
+
 // NewWellClient returns a client of well_known.Well that calls the host. A
 // guest that links it runs only in a host that has the module
-// "well_known.Well".
-func NewWellClient() WellClient {
-	return guestWellClient{}
+// "well_known.Well". With [guest.Borrowed] responses are good until the next
+// call.
+func NewWellClient(opts ...guest.ClientOption) WellClient {
+	return &guestWellClient{client: guest.NewClient(opts...)}
 }
 
 // guestWellClient is the client that NewWellClient returns.
-type guestWellClient struct{}
+type guestWellClient struct {
+	client guest.Client
+}
 
 // Empty calls well_known.Well.Empty.
-func (guestWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c *guestWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := guest.Call(ctx, importWell_Empty, req, resp); err != nil {
+	if err := methodWell_Empty.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EmptyInto calls well_known.Well.Empty into resp.
+func (c *guestWellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return methodWell_Empty.CallInto(ctx, c.client, req, resp)
 }
 
 // EmptyAsync calls well_known.Well.Empty and returns its future.
-func (guestWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return guest.CallAsync(ctx, importWell_Empty, req, new(emptypb.Empty))
+func (c *guestWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.Async(ctx, &methodWell_Empty, c.client, req, new(emptypb.Empty))
 }
 
 // Any calls well_known.Well.Any.
-func (guestWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+func (c *guestWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
-	if err := guest.Call(ctx, importWell_Any, req, resp); err != nil {
+	if err := methodWell_Any.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AnyInto calls well_known.Well.Any into resp.
+func (c *guestWellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
+	return methodWell_Any.CallInto(ctx, c.client, req, resp)
 }
 
 // AnyAsync calls well_known.Well.Any and returns its future.
-func (guestWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
-	return guest.CallAsync(ctx, importWell_Any, req, new(timestamppb.Timestamp))
+func (c *guestWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+	return guest.Async(ctx, &methodWell_Any, c.client, req, new(timestamppb.Timestamp))
 }
 
 // Mask calls well_known.Well.Mask.
-func (guestWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+func (c *guestWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
 	resp := new(structpb.Struct)
-	if err := guest.Call(ctx, importWell_Mask, req, resp); err != nil {
+	if err := methodWell_Mask.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MaskInto calls well_known.Well.Mask into resp.
+func (c *guestWellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
+	return methodWell_Mask.CallInto(ctx, c.client, req, resp)
 }
 
 // MaskAsync calls well_known.Well.Mask and returns its future.
-func (guestWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
-	return guest.CallAsync(ctx, importWell_Mask, req, new(structpb.Struct))
+func (c *guestWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+	return guest.Async(ctx, &methodWell_Mask, c.client, req, new(structpb.Struct))
 }
 
 // Wrapper calls well_known.Well.Wrapper.
-func (guestWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+func (c *guestWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
-	if err := guest.Call(ctx, importWell_Wrapper, req, resp); err != nil {
+	if err := methodWell_Wrapper.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// WrapperInto calls well_known.Well.Wrapper into resp.
+func (c *guestWellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
+	return methodWell_Wrapper.CallInto(ctx, c.client, req, resp)
+}
+
 // WrapperAsync calls well_known.Well.Wrapper and returns its future.
-func (guestWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
-	return guest.CallAsync(ctx, importWell_Wrapper, req, new(wrapperspb.Int64Value))
+func (c *guestWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+	return guest.Async(ctx, &methodWell_Wrapper, c.client, req, new(wrapperspb.Int64Value))
 }
 
 // ServeWell serves impl as the service well_known.Well to the other guests of
@@ -162,10 +193,15 @@ type locatedWellClient struct {
 // Empty calls well_known.Well.Empty.
 func (c locatedWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.EmptyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EmptyInto calls well_known.Well.Empty into resp.
+func (c locatedWellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // EmptyAsync calls well_known.Well.Empty and returns its future.
@@ -176,10 +212,15 @@ func (c locatedWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *
 // Any calls well_known.Well.Any.
 func (c locatedWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.AnyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AnyInto calls well_known.Well.Any into resp.
+func (c locatedWellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // AnyAsync calls well_known.Well.Any and returns its future.
@@ -190,10 +231,15 @@ func (c locatedWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future
 // Mask calls well_known.Well.Mask.
 func (c locatedWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
 	resp := new(structpb.Struct)
-	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+	if err := c.MaskInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MaskInto calls well_known.Well.Mask into resp.
+func (c locatedWellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
+	return c.remote.Call(ctx, 2, req, resp)
 }
 
 // MaskAsync calls well_known.Well.Mask and returns its future.
@@ -204,10 +250,15 @@ func (c locatedWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.Field
 // Wrapper calls well_known.Well.Wrapper.
 func (c locatedWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
-	if err := c.remote.Call(ctx, 3, req, resp); err != nil {
+	if err := c.WrapperInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapperInto calls well_known.Well.Wrapper into resp.
+func (c locatedWellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
+	return c.remote.Call(ctx, 3, req, resp)
 }
 
 // WrapperAsync calls well_known.Well.Wrapper and returns its future.

@@ -11,6 +11,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -58,15 +59,20 @@ func DescribeWell() pluginsdk.Service {
 }
 
 // RegisterWell registers impl with e as the service well_known.Well. It fails
-// when impl is nil.
-func RegisterWell(ctx context.Context, e eng.Engine, impl WellImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterWell(ctx context.Context, e eng.Engine, impl WellImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeWell()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeWell_Empty(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Well_Empty_FullName, impl, WellImpl.Empty)
 	service.Methods[1].Bridge = bridgeWell_Any(impl)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Well_Any_FullName, impl, WellImpl.Any)
 	service.Methods[2].Bridge = bridgeWell_Mask(impl)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Well_Mask_FullName, impl, WellImpl.Mask)
 	service.Methods[3].Bridge = bridgeWell_Wrapper(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[3].Borrowing = pluginsdk.Borrow(Well_Wrapper_FullName, impl, WellImpl.Wrapper)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeWell_Empty returns the host function of well_known.Well.Empty.
@@ -117,10 +123,15 @@ type localWellClient struct {
 // Empty calls well_known.Well.Empty.
 func (c localWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := pluginsdk.CallLocal(ctx, Well_Empty_FullName, c.impl, WellImpl.Empty, req, resp); err != nil {
+	if err := c.EmptyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EmptyInto calls well_known.Well.Empty into resp.
+func (c localWellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return pluginsdk.CallLocal(ctx, Well_Empty_FullName, c.impl, WellImpl.Empty, req, resp)
 }
 
 // EmptyAsync calls well_known.Well.Empty on a goroutine of its own and returns
@@ -132,10 +143,15 @@ func (c localWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *fu
 // Any calls well_known.Well.Any.
 func (c localWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
-	if err := pluginsdk.CallLocal(ctx, Well_Any_FullName, c.impl, WellImpl.Any, req, resp); err != nil {
+	if err := c.AnyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AnyInto calls well_known.Well.Any into resp.
+func (c localWellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
+	return pluginsdk.CallLocal(ctx, Well_Any_FullName, c.impl, WellImpl.Any, req, resp)
 }
 
 // AnyAsync calls well_known.Well.Any on a goroutine of its own and returns its
@@ -147,10 +163,15 @@ func (c localWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.M
 // Mask calls well_known.Well.Mask.
 func (c localWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
 	resp := new(structpb.Struct)
-	if err := pluginsdk.CallLocal(ctx, Well_Mask_FullName, c.impl, WellImpl.Mask, req, resp); err != nil {
+	if err := c.MaskInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MaskInto calls well_known.Well.Mask into resp.
+func (c localWellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
+	return pluginsdk.CallLocal(ctx, Well_Mask_FullName, c.impl, WellImpl.Mask, req, resp)
 }
 
 // MaskAsync calls well_known.Well.Mask on a goroutine of its own and returns
@@ -162,10 +183,15 @@ func (c localWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMa
 // Wrapper calls well_known.Well.Wrapper.
 func (c localWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
-	if err := pluginsdk.CallLocal(ctx, Well_Wrapper_FullName, c.impl, WellImpl.Wrapper, req, resp); err != nil {
+	if err := c.WrapperInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapperInto calls well_known.Well.Wrapper into resp.
+func (c localWellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
+	return pluginsdk.CallLocal(ctx, Well_Wrapper_FullName, c.impl, WellImpl.Wrapper, req, resp)
 }
 
 // WrapperAsync calls well_known.Well.Wrapper on a goroutine of its own and
@@ -188,10 +214,16 @@ type hostWellClient struct {
 // Empty calls well_known.Well.Empty.
 func (c hostWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Empty", req, resp); err != nil {
+	if err := c.EmptyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// EmptyInto calls well_known.Well.Empty into resp.
+func (c hostWellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WellServiceName, "Empty", req, resp)
 }
 
 // EmptyAsync calls well_known.Well.Empty on a goroutine of its own and returns
@@ -203,10 +235,16 @@ func (c hostWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *fut
 // Any calls well_known.Well.Any.
 func (c hostWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
-	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Any", req, resp); err != nil {
+	if err := c.AnyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// AnyInto calls well_known.Well.Any into resp.
+func (c hostWellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WellServiceName, "Any", req, resp)
 }
 
 // AnyAsync calls well_known.Well.Any on a goroutine of its own and returns its
@@ -218,10 +256,16 @@ func (c hostWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Me
 // Mask calls well_known.Well.Mask.
 func (c hostWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
 	resp := new(structpb.Struct)
-	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Mask", req, resp); err != nil {
+	if err := c.MaskInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// MaskInto calls well_known.Well.Mask into resp.
+func (c hostWellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WellServiceName, "Mask", req, resp)
 }
 
 // MaskAsync calls well_known.Well.Mask on a goroutine of its own and returns
@@ -233,10 +277,16 @@ func (c hostWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMas
 // Wrapper calls well_known.Well.Wrapper.
 func (c hostWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
-	if err := c.dispatcher.Dispatch(ctx, WellServiceName, "Wrapper", req, resp); err != nil {
+	if err := c.WrapperInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapperInto calls well_known.Well.Wrapper into resp.
+func (c hostWellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WellServiceName, "Wrapper", req, resp)
 }
 
 // WrapperAsync calls well_known.Well.Wrapper on a goroutine of its own and

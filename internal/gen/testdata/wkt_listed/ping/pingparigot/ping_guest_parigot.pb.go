@@ -27,48 +27,65 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importPing_Ping(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodPing_Ping = guest.Method{Import: importPing_Ping}
+
 // importPing_Wrap is the host's function for wkt_listed.Ping.Wrap.
 //
 //go:wasmimport wkt_listed.Ping Wrap
 //go:noescape
 func importPing_Wrap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodPing_Wrap = guest.Method{Import: importPing_Wrap}
+
 // NewPingClient returns a client of wkt_listed.Ping that calls the host. A
 // guest that links it runs only in a host that has the module
-// "wkt_listed.Ping".
-func NewPingClient() PingClient {
-	return guestPingClient{}
+// "wkt_listed.Ping". With [guest.Borrowed] responses are good until the next
+// call.
+func NewPingClient(opts ...guest.ClientOption) PingClient {
+	return &guestPingClient{client: guest.NewClient(opts...)}
 }
 
 // guestPingClient is the client that NewPingClient returns.
-type guestPingClient struct{}
+type guestPingClient struct {
+	client guest.Client
+}
 
 // Ping calls wkt_listed.Ping.Ping.
-func (guestPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c *guestPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := guest.Call(ctx, importPing_Ping, req, resp); err != nil {
+	if err := methodPing_Ping.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PingInto calls wkt_listed.Ping.Ping into resp.
+func (c *guestPingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return methodPing_Ping.CallInto(ctx, c.client, req, resp)
 }
 
 // PingAsync calls wkt_listed.Ping.Ping and returns its future.
-func (guestPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return guest.CallAsync(ctx, importPing_Ping, req, new(emptypb.Empty))
+func (c *guestPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return guest.Async(ctx, &methodPing_Ping, c.client, req, new(emptypb.Empty))
 }
 
 // Wrap calls wkt_listed.Ping.Wrap.
-func (guestPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+func (c *guestPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
-	if err := guest.Call(ctx, importPing_Wrap, req, resp); err != nil {
+	if err := methodPing_Wrap.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// WrapInto calls wkt_listed.Ping.Wrap into resp.
+func (c *guestPingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
+	return methodPing_Wrap.CallInto(ctx, c.client, req, resp)
+}
+
 // WrapAsync calls wkt_listed.Ping.Wrap and returns its future.
-func (guestPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
-	return guest.CallAsync(ctx, importPing_Wrap, req, new(ping.Wrapped))
+func (c *guestPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+	return guest.Async(ctx, &methodPing_Wrap, c.client, req, new(ping.Wrapped))
 }
 
 // ServePing serves impl as the service wkt_listed.Ping to the other guests of
@@ -110,10 +127,15 @@ type locatedPingClient struct {
 // Ping calls wkt_listed.Ping.Ping.
 func (c locatedPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.PingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PingInto calls wkt_listed.Ping.Ping into resp.
+func (c locatedPingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // PingAsync calls wkt_listed.Ping.Ping and returns its future.
@@ -124,10 +146,15 @@ func (c locatedPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *f
 // Wrap calls wkt_listed.Ping.Wrap.
 func (c locatedPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.WrapInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapInto calls wkt_listed.Ping.Wrap into resp.
+func (c locatedPingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // WrapAsync calls wkt_listed.Ping.Wrap and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -44,13 +45,16 @@ func DescribePing() pluginsdk.Service {
 }
 
 // RegisterPing registers impl with e as the service wkt_listed.Ping. It fails
-// when impl is nil.
-func RegisterPing(ctx context.Context, e eng.Engine, impl PingImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterPing(ctx context.Context, e eng.Engine, impl PingImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribePing()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgePing_Ping(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Ping_Ping_FullName, impl, PingImpl.Ping)
 	service.Methods[1].Bridge = bridgePing_Wrap(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Ping_Wrap_FullName, impl, PingImpl.Wrap)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgePing_Ping returns the host function of wkt_listed.Ping.Ping.
@@ -85,10 +89,15 @@ type localPingClient struct {
 // Ping calls wkt_listed.Ping.Ping.
 func (c localPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := pluginsdk.CallLocal(ctx, Ping_Ping_FullName, c.impl, PingImpl.Ping, req, resp); err != nil {
+	if err := c.PingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PingInto calls wkt_listed.Ping.Ping into resp.
+func (c localPingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return pluginsdk.CallLocal(ctx, Ping_Ping_FullName, c.impl, PingImpl.Ping, req, resp)
 }
 
 // PingAsync calls wkt_listed.Ping.Ping on a goroutine of its own and returns
@@ -100,10 +109,15 @@ func (c localPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *fut
 // Wrap calls wkt_listed.Ping.Wrap.
 func (c localPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
-	if err := pluginsdk.CallLocal(ctx, Ping_Wrap_FullName, c.impl, PingImpl.Wrap, req, resp); err != nil {
+	if err := c.WrapInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapInto calls wkt_listed.Ping.Wrap into resp.
+func (c localPingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
+	return pluginsdk.CallLocal(ctx, Ping_Wrap_FullName, c.impl, PingImpl.Wrap, req, resp)
 }
 
 // WrapAsync calls wkt_listed.Ping.Wrap on a goroutine of its own and returns
@@ -126,10 +140,16 @@ type hostPingClient struct {
 // Ping calls wkt_listed.Ping.Ping.
 func (c hostPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.dispatcher.Dispatch(ctx, PingServiceName, "Ping", req, resp); err != nil {
+	if err := c.PingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// PingInto calls wkt_listed.Ping.Ping into resp.
+func (c hostPingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, PingServiceName, "Ping", req, resp)
 }
 
 // PingAsync calls wkt_listed.Ping.Ping on a goroutine of its own and returns
@@ -141,10 +161,16 @@ func (c hostPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *futu
 // Wrap calls wkt_listed.Ping.Wrap.
 func (c hostPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
-	if err := c.dispatcher.Dispatch(ctx, PingServiceName, "Wrap", req, resp); err != nil {
+	if err := c.WrapInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// WrapInto calls wkt_listed.Ping.Wrap into resp.
+func (c hostPingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, PingServiceName, "Wrap", req, resp)
 }
 
 // WrapAsync calls wkt_listed.Ping.Wrap on a goroutine of its own and returns

@@ -55,10 +55,16 @@ type PingClient interface {
 	Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
 	// PingAsync is Ping without the wait: it returns the future of the response.
 	PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+	// PingInto is Ping into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
 	// Wrap calls wkt_listed.Ping.Wrap.
 	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
 	// WrapAsync is Wrap without the wait: it returns the future of the response.
 	WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error]
+	// WrapInto is Wrap into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error
 }
 
 // PingServer is what an implementation of the service wkt_listed.Ping in a

@@ -32,48 +32,65 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importWorker_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWorker_Do = guest.Method{Import: importWorker_Do}
+
 // importWorker_Hurry is the host's function for kerneltest.v1.Worker.Hurry.
 //
 //go:wasmimport kerneltest.v1.Worker Hurry
 //go:noescape
 func importWorker_Hurry(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWorker_Hurry = guest.Method{Import: importWorker_Hurry}
+
 // NewWorkerClient returns a client of kerneltest.v1.Worker that calls the
 // host. A guest that links it runs only in a host that has the module
-// "kerneltest.v1.Worker".
-func NewWorkerClient() WorkerClient {
-	return guestWorkerClient{}
+// "kerneltest.v1.Worker". With [guest.Borrowed] responses are good until the
+// next call.
+func NewWorkerClient(opts ...guest.ClientOption) WorkerClient {
+	return &guestWorkerClient{client: guest.NewClient(opts...)}
 }
 
 // guestWorkerClient is the client that NewWorkerClient returns.
-type guestWorkerClient struct{}
+type guestWorkerClient struct {
+	client guest.Client
+}
 
 // Do calls kerneltest.v1.Worker.Do.
-func (guestWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c *guestWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := guest.Call(ctx, importWorker_Do, req, resp); err != nil {
+	if err := methodWorker_Do.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls kerneltest.v1.Worker.Do into resp.
+func (c *guestWorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return methodWorker_Do.CallInto(ctx, c.client, req, resp)
 }
 
 // DoAsync calls kerneltest.v1.Worker.Do and returns its future.
-func (guestWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return guest.CallAsync(ctx, importWorker_Do, req, new(v1.DoResponse))
+func (c *guestWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+	return guest.Async(ctx, &methodWorker_Do, c.client, req, new(v1.DoResponse))
 }
 
 // Hurry calls kerneltest.v1.Worker.Hurry.
-func (guestWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c *guestWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := guest.Call(ctx, importWorker_Hurry, req, resp); err != nil {
+	if err := methodWorker_Hurry.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// HurryInto calls kerneltest.v1.Worker.Hurry into resp.
+func (c *guestWorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return methodWorker_Hurry.CallInto(ctx, c.client, req, resp)
+}
+
 // HurryAsync calls kerneltest.v1.Worker.Hurry and returns its future.
-func (guestWorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return guest.CallAsync(ctx, importWorker_Hurry, req, new(v1.DoResponse))
+func (c *guestWorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+	return guest.Async(ctx, &methodWorker_Hurry, c.client, req, new(v1.DoResponse))
 }
 
 // ServeWorker serves impl as the service kerneltest.v1.Worker to the other
@@ -116,10 +133,15 @@ type locatedWorkerClient struct {
 // Do calls kerneltest.v1.Worker.Do.
 func (c locatedWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls kerneltest.v1.Worker.Do into resp.
+func (c locatedWorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // DoAsync calls kerneltest.v1.Worker.Do and returns its future.
@@ -130,10 +152,15 @@ func (c locatedWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *fu
 // Hurry calls kerneltest.v1.Worker.Hurry.
 func (c locatedWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.HurryInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HurryInto calls kerneltest.v1.Worker.Hurry into resp.
+func (c locatedWorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // HurryAsync calls kerneltest.v1.Worker.Hurry and returns its future.
@@ -147,28 +174,38 @@ func (c locatedWorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) 
 //go:noescape
 func importRelay_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodRelay_Do = guest.Method{Import: importRelay_Do}
+
 // NewRelayClient returns a client of kerneltest.v1.Relay that calls the host.
 // A guest that links it runs only in a host that has the module
-// "kerneltest.v1.Relay".
-func NewRelayClient() RelayClient {
-	return guestRelayClient{}
+// "kerneltest.v1.Relay". With [guest.Borrowed] responses are good until the
+// next call.
+func NewRelayClient(opts ...guest.ClientOption) RelayClient {
+	return &guestRelayClient{client: guest.NewClient(opts...)}
 }
 
 // guestRelayClient is the client that NewRelayClient returns.
-type guestRelayClient struct{}
+type guestRelayClient struct {
+	client guest.Client
+}
 
 // Do calls kerneltest.v1.Relay.Do.
-func (guestRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c *guestRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := guest.Call(ctx, importRelay_Do, req, resp); err != nil {
+	if err := methodRelay_Do.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// DoInto calls kerneltest.v1.Relay.Do into resp.
+func (c *guestRelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return methodRelay_Do.CallInto(ctx, c.client, req, resp)
+}
+
 // DoAsync calls kerneltest.v1.Relay.Do and returns its future.
-func (guestRelayClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return guest.CallAsync(ctx, importRelay_Do, req, new(v1.DoResponse))
+func (c *guestRelayClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+	return guest.Async(ctx, &methodRelay_Do, c.client, req, new(v1.DoResponse))
 }
 
 // ServeRelay serves impl as the service kerneltest.v1.Relay to the other
@@ -206,10 +243,15 @@ type locatedRelayClient struct {
 // Do calls kerneltest.v1.Relay.Do.
 func (c locatedRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls kerneltest.v1.Relay.Do into resp.
+func (c locatedRelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // DoAsync calls kerneltest.v1.Relay.Do and returns its future.

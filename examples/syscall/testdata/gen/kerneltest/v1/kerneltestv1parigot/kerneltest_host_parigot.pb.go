@@ -17,6 +17,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 )
 
@@ -51,13 +52,16 @@ func DescribeWorker() pluginsdk.Service {
 }
 
 // RegisterWorker registers impl with e as the service kerneltest.v1.Worker. It
-// fails when impl is nil.
-func RegisterWorker(ctx context.Context, e eng.Engine, impl WorkerImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterWorker(ctx context.Context, e eng.Engine, impl WorkerImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeWorker()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeWorker_Do(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Worker_Do_FullName, impl, WorkerImpl.Do)
 	service.Methods[1].Bridge = bridgeWorker_Hurry(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[1].Borrowing = pluginsdk.Borrow(Worker_Hurry_FullName, impl, WorkerImpl.Hurry)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeWorker_Do returns the host function of kerneltest.v1.Worker.Do.
@@ -92,10 +96,15 @@ type localWorkerClient struct {
 // Do calls kerneltest.v1.Worker.Do.
 func (c localWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := pluginsdk.CallLocal(ctx, Worker_Do_FullName, c.impl, WorkerImpl.Do, req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls kerneltest.v1.Worker.Do into resp.
+func (c localWorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return pluginsdk.CallLocal(ctx, Worker_Do_FullName, c.impl, WorkerImpl.Do, req, resp)
 }
 
 // DoAsync calls kerneltest.v1.Worker.Do on a goroutine of its own and returns
@@ -107,10 +116,15 @@ func (c localWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *futu
 // Hurry calls kerneltest.v1.Worker.Hurry.
 func (c localWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 1*time.Second), Worker_Hurry_FullName, c.impl, WorkerImpl.Hurry, req, resp); err != nil {
+	if err := c.HurryInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HurryInto calls kerneltest.v1.Worker.Hurry into resp.
+func (c localWorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 1*time.Second), Worker_Hurry_FullName, c.impl, WorkerImpl.Hurry, req, resp)
 }
 
 // HurryAsync calls kerneltest.v1.Worker.Hurry on a goroutine of its own and
@@ -133,10 +147,16 @@ type hostWorkerClient struct {
 // Do calls kerneltest.v1.Worker.Do.
 func (c hostWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.dispatcher.Dispatch(ctx, WorkerServiceName, "Do", req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls kerneltest.v1.Worker.Do into resp.
+func (c hostWorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WorkerServiceName, "Do", req, resp)
 }
 
 // DoAsync calls kerneltest.v1.Worker.Do on a goroutine of its own and returns
@@ -148,10 +168,16 @@ func (c hostWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *futur
 // Hurry calls kerneltest.v1.Worker.Hurry.
 func (c hostWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.dispatcher.Dispatch(ctx, WorkerServiceName, "Hurry", req, resp); err != nil {
+	if err := c.HurryInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// HurryInto calls kerneltest.v1.Worker.Hurry into resp.
+func (c hostWorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, WorkerServiceName, "Hurry", req, resp)
 }
 
 // HurryAsync calls kerneltest.v1.Worker.Hurry on a goroutine of its own and
@@ -178,12 +204,14 @@ func DescribeRelay() pluginsdk.Service {
 }
 
 // RegisterRelay registers impl with e as the service kerneltest.v1.Relay. It
-// fails when impl is nil.
-func RegisterRelay(ctx context.Context, e eng.Engine, impl RelayImpl) error {
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterRelay(ctx context.Context, e eng.Engine, impl RelayImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeRelay()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeRelay_Do(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Relay_Do_FullName, impl, RelayImpl.Do)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeRelay_Do returns the host function of kerneltest.v1.Relay.Do.
@@ -210,10 +238,15 @@ type localRelayClient struct {
 // Do calls kerneltest.v1.Relay.Do.
 func (c localRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := pluginsdk.CallLocal(ctx, Relay_Do_FullName, c.impl, RelayImpl.Do, req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls kerneltest.v1.Relay.Do into resp.
+func (c localRelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return pluginsdk.CallLocal(ctx, Relay_Do_FullName, c.impl, RelayImpl.Do, req, resp)
 }
 
 // DoAsync calls kerneltest.v1.Relay.Do on a goroutine of its own and returns
@@ -236,10 +269,16 @@ type hostRelayClient struct {
 // Do calls kerneltest.v1.Relay.Do.
 func (c hostRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.dispatcher.Dispatch(ctx, RelayServiceName, "Do", req, resp); err != nil {
+	if err := c.DoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DoInto calls kerneltest.v1.Relay.Do into resp.
+func (c hostRelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, RelayServiceName, "Do", req, resp)
 }
 
 // DoAsync calls kerneltest.v1.Relay.Do on a goroutine of its own and returns

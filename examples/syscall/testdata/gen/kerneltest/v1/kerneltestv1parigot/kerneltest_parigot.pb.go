@@ -64,10 +64,16 @@ type WorkerClient interface {
 	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
 	// DoAsync is Do without the wait: it returns the future of the response.
 	DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	// DoInto is Do into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 	// Hurry does it within its budget.
 	Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
 	// HurryAsync is Hurry without the wait: it returns the future of the response.
 	HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	// HurryInto is Hurry into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 }
 
 // WorkerServer is what an implementation of the service kerneltest.v1.Worker
@@ -122,6 +128,9 @@ type RelayClient interface {
 	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
 	// DoAsync is Do without the wait: it returns the future of the response.
 	DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	// DoInto is Do into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 }
 
 // RelayServer is what an implementation of the service kerneltest.v1.Relay in

@@ -27,11 +27,15 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodQueue_Send = guest.Method{Import: importQueue_Send}
+
 // importQueue_Receive is the host's function for queue.v1.Queue.Receive.
 //
 //go:wasmimport queue take
 //go:noescape
 func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_Receive = guest.BlockingMethod{Import: importQueue_Receive}
 
 // importQueue_Length is the host's function for queue.v1.Queue.Length.
 //
@@ -39,61 +43,84 @@ func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer,
 //go:noescape
 func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodQueue_Length = guest.Method{Import: importQueue_Length}
+
 // NewQueueClient returns a client of queue.v1.Queue that calls the host. A
-// guest that links it runs only in a host that has the module "queue".
-func NewQueueClient() QueueClient {
-	return guestQueueClient{}
+// guest that links it runs only in a host that has the module "queue". With
+// [guest.Borrowed] responses are good until the next call.
+func NewQueueClient(opts ...guest.ClientOption) QueueClient {
+	return &guestQueueClient{client: guest.NewClient(opts...)}
 }
 
 // guestQueueClient is the client that NewQueueClient returns.
-type guestQueueClient struct{}
+type guestQueueClient struct {
+	client guest.Client
+}
 
 // Send calls queue.v1.Queue.Send.
-func (guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := guest.Call(ctx, importQueue_Send, req, resp); err != nil {
+	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls queue.v1.Queue.Send into resp.
+func (c *guestQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
 }
 
 // SendAsync calls queue.v1.Queue.Send and returns its future.
-func (guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.CallAsync(ctx, importQueue_Send, req, new(v1.SendResponse))
+func (c *guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(v1.SendResponse))
 }
 
 // Receive calls queue.v1.Queue.Receive.
-func (guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+func (c *guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
-	if err := guest.Call(ctx, importQueue_Receive, req, resp); err != nil {
+	if err := methodQueue_Receive.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// ReceiveInto calls queue.v1.Queue.Receive into resp.
+func (c *guestQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+	return methodQueue_Receive.CallInto(ctx, c.client, req, resp)
+}
+
 // ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
-func (guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return guest.CallAsync(ctx, importQueue_Receive, req, new(v1.ReceiveResponse))
+func (c *guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return guest.Async(ctx, &methodQueue_Receive, c.client, req, new(v1.ReceiveResponse))
 }
 
 // Length calls queue.v1.Queue.Length.
 //
 // Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
 // queue/v1/queue.proto.
-func (guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+func (c *guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
-	if err := guest.Call(ctx, importQueue_Length, req, resp); err != nil {
+	if err := methodQueue_Length.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthInto calls queue.v1.Queue.Length into resp.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c *guestQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+	return methodQueue_Length.CallInto(ctx, c.client, req, resp)
 }
 
 // LengthAsync calls queue.v1.Queue.Length and returns its future.
 //
 // Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
 // queue/v1/queue.proto.
-func (guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return guest.CallAsync(ctx, importQueue_Length, req, new(v1.LengthResponse))
+func (c *guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return guest.Async(ctx, &methodQueue_Length, c.client, req, new(v1.LengthResponse))
 }
 
 // ServeQueue serves impl as the service queue.v1.Queue to the other guests of
@@ -140,10 +167,15 @@ type locatedQueueClient struct {
 // Send calls queue.v1.Queue.Send.
 func (c locatedQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls queue.v1.Queue.Send into resp.
+func (c locatedQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // SendAsync calls queue.v1.Queue.Send and returns its future.
@@ -154,10 +186,15 @@ func (c locatedQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) 
 // Receive calls queue.v1.Queue.Receive.
 func (c locatedQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
-	if err := c.remote.Call(ctx, 1, req, resp); err != nil {
+	if err := c.ReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls queue.v1.Queue.Receive into resp.
+func (c locatedQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+	return c.remote.Call(ctx, 1, req, resp)
 }
 
 // ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
@@ -171,10 +208,18 @@ func (c locatedQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveReq
 // queue/v1/queue.proto.
 func (c locatedQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
-	if err := c.remote.Call(ctx, 2, req, resp); err != nil {
+	if err := c.LengthInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthInto calls queue.v1.Queue.Length into resp.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c locatedQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+	return c.remote.Call(ctx, 2, req, resp)
 }
 
 // LengthAsync calls queue.v1.Queue.Length and returns its future.

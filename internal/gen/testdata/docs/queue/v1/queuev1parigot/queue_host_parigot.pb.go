@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 )
 
@@ -54,14 +55,17 @@ func DescribeQueue() pluginsdk.Service {
 }
 
 // RegisterQueue registers impl with e as the service queue.v1.Queue. It fails
-// when impl is nil.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeQueue()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeQueue_Send(impl)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Queue_Send_FullName, impl, QueueImpl.Send)
 	service.Methods[1].Bridge = bridgeQueue_Receive(impl)
 	service.Methods[2].Bridge = bridgeQueue_Length(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[2].Borrowing = pluginsdk.Borrow(Queue_Length_FullName, impl, QueueImpl.Length)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeQueue_Send returns the host function of queue.v1.Queue.Send.
@@ -104,10 +108,15 @@ type localQueueClient struct {
 // Send calls queue.v1.Queue.Send.
 func (c localQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 5*time.Second), Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls queue.v1.Queue.Send into resp.
+func (c localQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 5*time.Second), Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp)
 }
 
 // SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
@@ -119,10 +128,15 @@ func (c localQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *f
 // Receive calls queue.v1.Queue.Receive.
 func (c localQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
-	if err := pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Queue_Receive_FullName, c.impl, QueueImpl.Receive, req, resp); err != nil {
+	if err := c.ReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls queue.v1.Queue.Receive into resp.
+func (c localQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Queue_Receive_FullName, c.impl, QueueImpl.Receive, req, resp)
 }
 
 // ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
@@ -137,10 +151,18 @@ func (c localQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveReque
 // queue/v1/queue.proto.
 func (c localQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
-	if err := pluginsdk.CallLocal(ctx, Queue_Length_FullName, c.impl, QueueImpl.Length, req, resp); err != nil {
+	if err := c.LengthInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthInto calls queue.v1.Queue.Length into resp.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c localQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+	return pluginsdk.CallLocal(ctx, Queue_Length_FullName, c.impl, QueueImpl.Length, req, resp)
 }
 
 // LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and
@@ -166,10 +188,16 @@ type hostQueueClient struct {
 // Send calls queue.v1.Queue.Send.
 func (c hostQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := c.dispatcher.Dispatch(ctx, QueueServiceName, "Send", req, resp); err != nil {
+	if err := c.SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// SendInto calls queue.v1.Queue.Send into resp.
+func (c hostQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, QueueServiceName, "Send", req, resp)
 }
 
 // SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
@@ -181,10 +209,16 @@ func (c hostQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *fu
 // Receive calls queue.v1.Queue.Receive.
 func (c hostQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
-	if err := c.dispatcher.Dispatch(ctx, QueueServiceName, "Receive", req, resp); err != nil {
+	if err := c.ReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// ReceiveInto calls queue.v1.Queue.Receive into resp.
+func (c hostQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, QueueServiceName, "Receive", req, resp)
 }
 
 // ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
@@ -199,10 +233,19 @@ func (c hostQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveReques
 // queue/v1/queue.proto.
 func (c hostQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
-	if err := c.dispatcher.Dispatch(ctx, QueueServiceName, "Length", req, resp); err != nil {
+	if err := c.LengthInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// LengthInto calls queue.v1.Queue.Length into resp.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c hostQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, QueueServiceName, "Length", req, resp)
 }
 
 // LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and

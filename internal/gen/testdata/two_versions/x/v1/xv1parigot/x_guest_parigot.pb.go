@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importX_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodX_Call = guest.Method{Import: importX_Call}
+
 // NewXClient returns a client of two_versions.x.v1.X that calls the host. A
 // guest that links it runs only in a host that has the module
-// "two_versions.x.v1.X".
-func NewXClient() XClient {
-	return guestXClient{}
+// "two_versions.x.v1.X". With [guest.Borrowed] responses are good until the
+// next call.
+func NewXClient(opts ...guest.ClientOption) XClient {
+	return &guestXClient{client: guest.NewClient(opts...)}
 }
 
 // guestXClient is the client that NewXClient returns.
-type guestXClient struct{}
+type guestXClient struct {
+	client guest.Client
+}
 
 // Call calls two_versions.x.v1.X.Call.
-func (guestXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
+func (c *guestXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
 	resp := new(v1.Response)
-	if err := guest.Call(ctx, importX_Call, req, resp); err != nil {
+	if err := methodX_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// CallInto calls two_versions.x.v1.X.Call into resp.
+func (c *guestXClient) CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error {
+	return methodX_Call.CallInto(ctx, c.client, req, resp)
+}
+
 // CallAsync calls two_versions.x.v1.X.Call and returns its future.
-func (guestXClient) CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error] {
-	return guest.CallAsync(ctx, importX_Call, req, new(v1.Response))
+func (c *guestXClient) CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error] {
+	return guest.Async(ctx, &methodX_Call, c.client, req, new(v1.Response))
 }
 
 // ServeX serves impl as the service two_versions.x.v1.X to the other guests of
@@ -85,10 +95,15 @@ type locatedXClient struct {
 // Call calls two_versions.x.v1.X.Call.
 func (c locatedXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
 	resp := new(v1.Response)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_versions.x.v1.X.Call into resp.
+func (c locatedXClient) CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // CallAsync calls two_versions.x.v1.X.Call and returns its future.

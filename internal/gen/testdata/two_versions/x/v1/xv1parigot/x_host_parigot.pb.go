@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -38,12 +39,14 @@ func DescribeX() pluginsdk.Service {
 }
 
 // RegisterX registers impl with e as the service two_versions.x.v1.X. It fails
-// when impl is nil.
-func RegisterX(ctx context.Context, e eng.Engine, impl XImpl) error {
+// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
+// keep nothing of a call.
+func RegisterX(ctx context.Context, e eng.Engine, impl XImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeX()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeX_Call(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(X_Call_FullName, impl, XImpl.Call)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeX_Call returns the host function of two_versions.x.v1.X.Call.
@@ -70,10 +73,15 @@ type localXClient struct {
 // Call calls two_versions.x.v1.X.Call.
 func (c localXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
 	resp := new(v1.Response)
-	if err := pluginsdk.CallLocal(ctx, X_Call_FullName, c.impl, XImpl.Call, req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_versions.x.v1.X.Call into resp.
+func (c localXClient) CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error {
+	return pluginsdk.CallLocal(ctx, X_Call_FullName, c.impl, XImpl.Call, req, resp)
 }
 
 // CallAsync calls two_versions.x.v1.X.Call on a goroutine of its own and
@@ -96,10 +104,16 @@ type hostXClient struct {
 // Call calls two_versions.x.v1.X.Call.
 func (c hostXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
 	resp := new(v1.Response)
-	if err := c.dispatcher.Dispatch(ctx, XServiceName, "Call", req, resp); err != nil {
+	if err := c.CallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// CallInto calls two_versions.x.v1.X.Call into resp.
+func (c hostXClient) CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, XServiceName, "Call", req, resp)
 }
 
 // CallAsync calls two_versions.x.v1.X.Call on a goroutine of its own and

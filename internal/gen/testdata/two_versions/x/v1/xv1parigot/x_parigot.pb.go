@@ -47,6 +47,9 @@ type XClient interface {
 	Call(ctx context.Context, req *v1.Request) (*v1.Response, error)
 	// CallAsync is Call without the wait: it returns the future of the response.
 	CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error
 }
 
 // XServer is what an implementation of the service two_versions.x.v1.X in a

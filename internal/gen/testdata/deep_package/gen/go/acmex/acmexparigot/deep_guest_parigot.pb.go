@@ -26,28 +26,38 @@ const _ = guest.IsAtLeastVersion0_1_0
 //go:noescape
 func importDeep_Dive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodDeep_Dive = guest.Method{Import: importDeep_Dive}
+
 // NewDeepClient returns a client of acme.team.svc.x.v1.Deep that calls the
 // host. A guest that links it runs only in a host that has the module
-// "acme.team.svc.x.v1.Deep".
-func NewDeepClient() DeepClient {
-	return guestDeepClient{}
+// "acme.team.svc.x.v1.Deep". With [guest.Borrowed] responses are good until
+// the next call.
+func NewDeepClient(opts ...guest.ClientOption) DeepClient {
+	return &guestDeepClient{client: guest.NewClient(opts...)}
 }
 
 // guestDeepClient is the client that NewDeepClient returns.
-type guestDeepClient struct{}
+type guestDeepClient struct {
+	client guest.Client
+}
 
 // Dive calls acme.team.svc.x.v1.Deep.Dive.
-func (guestDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+func (c *guestDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
 	resp := new(acmex.DiveResponse)
-	if err := guest.Call(ctx, importDeep_Dive, req, resp); err != nil {
+	if err := methodDeep_Dive.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
+// DiveInto calls acme.team.svc.x.v1.Deep.Dive into resp.
+func (c *guestDeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
+	return methodDeep_Dive.CallInto(ctx, c.client, req, resp)
+}
+
 // DiveAsync calls acme.team.svc.x.v1.Deep.Dive and returns its future.
-func (guestDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
-	return guest.CallAsync(ctx, importDeep_Dive, req, new(acmex.DiveResponse))
+func (c *guestDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+	return guest.Async(ctx, &methodDeep_Dive, c.client, req, new(acmex.DiveResponse))
 }
 
 // ServeDeep serves impl as the service acme.team.svc.x.v1.Deep to the other
@@ -85,10 +95,15 @@ type locatedDeepClient struct {
 // Dive calls acme.team.svc.x.v1.Deep.Dive.
 func (c locatedDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
 	resp := new(acmex.DiveResponse)
-	if err := c.remote.Call(ctx, 0, req, resp); err != nil {
+	if err := c.DiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DiveInto calls acme.team.svc.x.v1.Deep.Dive into resp.
+func (c locatedDeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
+	return c.remote.Call(ctx, 0, req, resp)
 }
 
 // DiveAsync calls acme.team.svc.x.v1.Deep.Dive and returns its future.

@@ -12,6 +12,7 @@ import (
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	future "github.com/iansmith/parigot/pluginsdk/future"
 	api "github.com/tetratelabs/wazero/api"
+	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -39,12 +40,14 @@ func DescribeDeep() pluginsdk.Service {
 }
 
 // RegisterDeep registers impl with e as the service acme.team.svc.x.v1.Deep.
-// It fails when impl is nil.
-func RegisterDeep(ctx context.Context, e eng.Engine, impl DeepImpl) error {
+// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterDeep(ctx context.Context, e eng.Engine, impl DeepImpl, opts ...pluginsdk.ServiceOption) error {
 	service := DescribeDeep()
 	service.Impl = impl
 	service.Methods[0].Bridge = bridgeDeep_Dive(impl)
-	return pluginsdk.RegisterService(ctx, e, service)
+	service.Methods[0].Borrowing = pluginsdk.Borrow(Deep_Dive_FullName, impl, DeepImpl.Dive)
+	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
 // bridgeDeep_Dive returns the host function of acme.team.svc.x.v1.Deep.Dive.
@@ -71,10 +74,15 @@ type localDeepClient struct {
 // Dive calls acme.team.svc.x.v1.Deep.Dive.
 func (c localDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
 	resp := new(acmex.DiveResponse)
-	if err := pluginsdk.CallLocal(ctx, Deep_Dive_FullName, c.impl, DeepImpl.Dive, req, resp); err != nil {
+	if err := c.DiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DiveInto calls acme.team.svc.x.v1.Deep.Dive into resp.
+func (c localDeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
+	return pluginsdk.CallLocal(ctx, Deep_Dive_FullName, c.impl, DeepImpl.Dive, req, resp)
 }
 
 // DiveAsync calls acme.team.svc.x.v1.Deep.Dive on a goroutine of its own and
@@ -97,10 +105,16 @@ type hostDeepClient struct {
 // Dive calls acme.team.svc.x.v1.Deep.Dive.
 func (c hostDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
 	resp := new(acmex.DiveResponse)
-	if err := c.dispatcher.Dispatch(ctx, DeepServiceName, "Dive", req, resp); err != nil {
+	if err := c.DiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
+}
+
+// DiveInto calls acme.team.svc.x.v1.Deep.Dive into resp.
+func (c hostDeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
+	proto.Reset(resp)
+	return c.dispatcher.Dispatch(ctx, DeepServiceName, "Dive", req, resp)
 }
 
 // DiveAsync calls acme.team.svc.x.v1.Deep.Dive on a goroutine of its own and

@@ -47,6 +47,9 @@ type DeepClient interface {
 	Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
 	// DiveAsync is Dive without the wait: it returns the future of the response.
 	DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error]
+	// DiveInto is Dive into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error
 }
 
 // DeepServer is what an implementation of the service acme.team.svc.x.v1.Deep

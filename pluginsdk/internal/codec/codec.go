@@ -1,0 +1,176 @@
+// Package codec encodes and decodes the messages of calls: with the methods that
+// vtprotobuf generates for those that have them, and with protobuf-go for all others.
+// Both sides of a call use it.
+package codec
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// What vtprotobuf generates: the features size and marshal, unmarshal, unmarshal_unsafe,
+// and pool. The names of the interfaces are not known to it, and need not be.
+type (
+	marshaler interface {
+		SizeVT() int
+		MarshalToSizedBufferVT(b []byte) (int, error)
+	}
+	unmarshaler interface{ UnmarshalVT(b []byte) error }
+	borrower    interface{ UnmarshalVTUnsafe(b []byte) error }
+	resetter    interface{ ResetVT() }
+)
+
+// Codec is how messages of one Go type are encoded and decoded. Its methods must be
+// given messages of that type. The zero value takes any type, and uses protobuf-go. Safe
+// for concurrent use.
+type Codec struct {
+	marshal   methods[marshaler]
+	unmarshal methods[unmarshaler]
+	borrow    methods[borrower]
+	reset     methods[resetter]
+}
+
+var codecs sync.Map // reflect.Type → *Codec
+
+// Of returns the codec of the type of m, which is found once.
+func Of(m proto.Message) *Codec {
+	t := reflect.TypeOf(m)
+	if c, ok := codecs.Load(t); ok {
+		return c.(*Codec)
+	}
+	c, _ := codecs.LoadOrStore(t, find(m))
+	return c.(*Codec)
+}
+
+// find looks for the methods of vtprotobuf, and for what they cannot do. They leave out
+// extensions when they encode. And they call themselves for each message within a
+// message, without a limit, so that a request of a few megabytes could be nested deeply
+// enough to overflow the stack, which ends the process: where messages contain their own
+// kind, protobuf-go decodes, which has a limit.
+func find(m proto.Message) *Codec {
+	c := new(Codec)
+	marshal, unmarshal := methodsOf[marshaler](m), methodsOf[unmarshaler](m)
+	if !marshal.found() && !unmarshal.found() {
+		return c
+	}
+	s := survey{seen: map[protoreflect.FullName]visit{}}
+	s.walk(m.ProtoReflect().Descriptor())
+	if s.extendable {
+		return c
+	}
+	c.marshal = marshal
+	if s.recursive {
+		return c
+	}
+	c.unmarshal, c.borrow = unmarshal, methodsOf[borrower](m)
+	if c.borrow.found() {
+		c.reset = methodsOf[resetter](m)
+	}
+	return c
+}
+
+// survey looks at a message and at all that it may contain.
+type survey struct {
+	extendable, recursive bool
+	seen                  map[protoreflect.FullName]visit
+}
+
+type visit bool
+
+const (
+	open visit = false // being walked
+	done visit = true
+)
+
+func (s *survey) walk(d protoreflect.MessageDescriptor) {
+	name := d.FullName()
+	if v, seen := s.seen[name]; seen {
+		s.recursive = s.recursive || v == open
+		return
+	}
+	s.seen[name] = open
+	s.extendable = s.extendable || d.ExtensionRanges().Len() > 0
+	for i := range d.Fields().Len() {
+		if m := d.Fields().Get(i).Message(); m != nil {
+			s.walk(m)
+		}
+	}
+	s.seen[name] = done
+}
+
+// Borrows reports whether messages can be decoded without copying strings and bytes.
+func (c *Codec) Borrows() bool { return c.borrow.found() }
+
+// Size returns the size of m when it is encoded, in bytes. A nil message has none.
+func (c *Codec) Size(m proto.Message) int {
+	if c.marshal.found() {
+		return c.marshal.of(m).SizeVT()
+	}
+	return proto.Size(m)
+}
+
+// Encode encodes m into dst, which has the length that Size has just returned.
+func (c *Codec) Encode(dst []byte, m proto.Message) error {
+	n := len(dst)
+	var err error
+	if c.marshal.found() {
+		n, err = c.marshal.of(m).MarshalToSizedBufferVT(dst)
+	} else {
+		var out []byte
+		out, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst[:0:n], m)
+		n = len(out)
+	}
+	if err == nil && n != len(dst) {
+		// Whoever made it changes it still.
+		err = fmt.Errorf("it changed meanwhile: %d bytes became %d", len(dst), n)
+	}
+	return err
+}
+
+// Decode decodes b into m, which is empty. m owns its data: b may change afterwards.
+func (c *Codec) Decode(b []byte, m proto.Message) error {
+	if c.unmarshal.found() {
+		return c.unmarshal.of(m).UnmarshalVT(b)
+	}
+	return proto.Unmarshal(b, m)
+}
+
+// Own is Decode with one copy of b instead of one for each string and bytes field. The
+// copy lives for as long as any of them does.
+func (c *Codec) Own(b []byte, m proto.Message) error {
+	if c.borrow.found() {
+		return c.borrow.of(m).UnmarshalVTUnsafe(append([]byte(nil), b...))
+	}
+	return c.Decode(b, m)
+}
+
+// Borrow is Decode where strings and bytes of m may be parts of b: they are good for as
+// long as b does not change.
+func (c *Codec) Borrow(b []byte, m proto.Message) error {
+	if c.borrow.found() {
+		return c.borrow.of(m).UnmarshalVTUnsafe(b)
+	}
+	return c.Decode(b, m)
+}
+
+// Reset empties m. What m had may be used on by others.
+func (c *Codec) Reset(m proto.Message) { proto.Reset(m) }
+
+// Recycle empties m for Borrow, but keeps the room of its lists where it can. Nobody else
+// must use what m had, and m must be given to Borrow or Reset next.
+func (c *Codec) Recycle(m proto.Message) {
+	if c.reset.found() {
+		c.reset.of(m).ResetVT()
+		return
+	}
+	proto.Reset(m)
+}
+
+// NameOf returns the full name of the type of m, for errors.
+func NameOf(m proto.Message) protoreflect.FullName {
+	return m.ProtoReflect().Descriptor().FullName()
+}
