@@ -23,7 +23,7 @@ GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test soak chaos chaos-process corpus vet lint lintfix bench bench-full bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
+.PHONY: help demo generate check-generated test soak chaos chaos-process corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -106,10 +106,20 @@ lintfix: validate-proto ## Format proto and Go files, and fix what linters can
 bench: ## Measure calls from guests beside peers and limits: a minute, and building
 	@mkdir -p build
 	@cd bench && go run ./call -dir ../build -raw ../build/bench-call.txt
+	@go tool -modfile=tools/go.mod benchstat -row /side -col /payload build/bench-call.txt
 
-bench-full: ## The same in full, into docs/benchmarks.md
+bench-full: ## The same in full, into docs/benchmarks.md: some ten minutes
 	@mkdir -p build
-	@cd bench && go run ./call -dir ../build -raw ../build/bench-call.txt -rounds 15 -time 60ms -doc ../docs/benchmarks.md
+	@cd bench && go run ./call -dir ../build -full -rounds 15 -time 60ms \
+		-raw ../build/bench-call.txt -doc ../docs/benchmarks.md -svg ../docs/benchmarks-calls.svg
+
+bench-guard: ## Fail when calls are more than a fifth slower than bench/baseline.json says
+	@mkdir -p build
+	@cd bench && go run ./call -dir ../build -cache ../build/cache -baseline baseline.json
+
+bench-guard-update: ## Write bench/baseline.json
+	@mkdir -p build
+	@cd bench && go run ./call -dir ../build -cache ../build/cache -baseline baseline.json -update
 
 bench-micro: ## Measure parts of the SDK: the bridge, futures, calls from a small guest
 	@go test -run '^$$' -bench . -benchmem ./pluginsdk/...

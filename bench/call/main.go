@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"time"
 
@@ -22,17 +24,23 @@ import (
 
 // options are what the command line says.
 type options struct {
-	dir, raw, doc string
-	sides         *regexp.Regexp
-	plan          plan
+	dir, cache, raw, doc, svg, baseline string
+	full, update                        bool
+	sides                               *regexp.Regexp
+	plan                                plan
 }
 
 func main() {
 	var o options
 	var sides string
 	flag.StringVar(&o.dir, "dir", "", "the directory for what is built")
+	flag.StringVar(&o.cache, "cache", "", "the directory for compiled guests; a new one, if empty")
 	flag.StringVar(&o.raw, "raw", "", "the file for all samples, for benchstat")
 	flag.StringVar(&o.doc, "doc", "", "the Markdown file to write the tables into, between its markers")
+	flag.StringVar(&o.svg, "svg", "", "the file for the plot")
+	flag.StringVar(&o.baseline, "baseline", "", "only compare with the ratios in this file")
+	flag.BoolVar(&o.update, "update", false, "write the file of the baseline")
+	flag.BoolVar(&o.full, "full", false, "measure many guests at once, and many calls of one, too")
 	flag.StringVar(&sides, "sides", "", "a regular expression of those to measure; all, if empty")
 	flag.IntVar(&o.plan.rounds, "rounds", 7, "how many samples of each side there are")
 	flag.DurationVar(&o.plan.each, "time", 20*time.Millisecond, "how long a sample takes")
@@ -55,26 +63,81 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b, err := newBench(ctx, dir, filepath.Join(dir, "cache"), progress)
+	b, err := newBench(ctx, dir, cmp.Or(o.cache, filepath.Join(dir, "cache")), progress)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close(ctx)) }()
-	sides := slices.DeleteFunc(b.sides, func(s side) bool { return !o.sides.MatchString(s.name) })
-	all, err := measure(ctx, sides, payloads, o.plan, progress)
+	b.sides = slices.DeleteFunc(b.sides, func(s side) bool { return !o.sides.MatchString(s.name) })
+	if o.baseline != "" {
+		return b.guardFile(ctx, o, progress)
+	}
+	all, err := measure(ctx, b.sides, payloads, o.plan, progress)
 	if err != nil {
 		return err
 	}
-	if o.raw != "" {
-		if err := toFile(o.raw, func(w io.Writer) error { return writeRaw(w, all) }); err != nil {
+	text := b.report(o, all)
+	if o.full {
+		more, err := b.long(ctx, progress)
+		if err != nil {
 			return err
 		}
+		text += more
 	}
-	text := fmt.Sprintf("%s\n%s\n%s", timesTable(sides, payloads, all), memoryTable(sides, payloads, all), figuresTable(outcomes(all)))
-	if _, err := fmt.Fprint(out, text); err != nil || o.doc == "" {
+	if _, err := fmt.Fprint(out, text); err != nil {
 		return err
 	}
-	return block.Insert(o.doc, "bench-call", text)
+	return o.write(b.sides, all, text)
+}
+
+// report returns the results in Markdown.
+func (b *bench) report(o options, all []*results) string {
+	return fmt.Sprintf(`Measured with %s on %s/%s, %d CPUs, %s: medians of %d rounds of %s, in which the
+sides take turns, with their 95 %% confidence interval.
+
+Microseconds for a call, and how many times as fast as %s it is; in bold where it misses one of the figures below:
+
+%s
+Allocations of the host for each call, of all processes, and by how many bytes the guest's memory grew for each call while it was measured:
+
+%s
+The figures:
+
+%s`, "`make bench-full`", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), o.plan.rounds, o.plan.each,
+		reference, timesTable(b.sides, payloads, all), memoryTable(b.sides, payloads, all), figuresTable(outcomes(all)))
+}
+
+// long measures what takes its time.
+func (b *bench) long(ctx context.Context, progress io.Writer) (string, error) {
+	say(progress, "up to 64 guests at once: half a minute")
+	crowds, err := b.parigot.crowds(ctx, []int{1, 2, 8, 64}, 4*time.Second)
+	if err != nil {
+		return "", err
+	}
+	say(progress, "up to 1,000,000 calls of one guest: minutes")
+	stays, err := stays(ctx, b.sides, payloads, 10*time.Second)
+	if err != nil {
+		return "", err
+	}
+	return "\nGuests that call at once, with 16 B; in bold where the rate of all is less than 1.8 times that of one, or one guest is 1.5 times as fast as another:\n\n" +
+		crowdTable(crowds) +
+		"\nThe memory of a guest after 10,000 calls and after 1,000,000, or as many as it makes in 10 s; in bold where it grew between them, or is over 64 MiB:\n\n" +
+		stayTable(stays), nil
+}
+
+// write writes the files that the command line names.
+func (o options) write(sides []side, all []*results, text string) error {
+	var errs []error
+	if o.raw != "" {
+		errs = append(errs, toFile(o.raw, func(w io.Writer) error { return writeRaw(w, all) }))
+	}
+	if o.svg != "" {
+		errs = append(errs, drawPlot(o.svg, sides, payloads, all))
+	}
+	if o.doc != "" {
+		errs = append(errs, block.Insert(o.doc, "bench-call", text))
+	}
+	return errors.Join(errs...)
 }
 
 // bench is the comparison: all sides, and what they stand on.

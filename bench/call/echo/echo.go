@@ -18,7 +18,9 @@ import (
 const Mallocs = "mallocs"
 
 // Server answers.
-type Server struct{ plainv1.UnimplementedPlainServer }
+type Server struct {
+	plainv1.UnimplementedPlainServer
+}
 
 // Send implements the service.
 func (Server) Send(_ context.Context, req *plainv1.SendRequest) (*plainv1.SendResponse, error) {
