@@ -151,6 +151,15 @@ func (r *results) median() float64 {
 	return medianOf(r.samples, sample.perCall)
 }
 
+// fastest returns the shortest time, in nanoseconds.
+func (r *results) fastest() float64 {
+	fastest := r.samples[0].perCall()
+	for _, s := range r.samples {
+		fastest = min(fastest, s.perCall())
+	}
+	return fastest
+}
+
 // allocs returns the host's allocations for a call.
 func (r *results) allocs() float64 {
 	return medianOf(r.samples, func(s sample) float64 { return float64(s.mallocs) / float64(s.calls) })
