@@ -63,18 +63,18 @@ func load(ctx context.Context, path string) (*plugin.Plugin, error) {
 	if noPlugins != "" {
 		return nil, status.Error(status.FailedPrecondition, noPlugins)
 	}
-	real, err := realPath(path)
+	file, err := realPath(path)
 	if err != nil {
 		return nil, status.Wrap(status.FailedPrecondition, err, "the plugin cannot be read")
 	}
 	opened.Lock()
-	o := opened.plugins[real]
+	o := opened.plugins[file]
 	opened.Unlock()
 	if o == nil {
-		if err := preflight.Check(real); err != nil {
+		if err := preflight.Check(file); err != nil {
 			return nil, err
 		}
-		o = open(real)
+		o = open(file)
 	}
 	select {
 	case <-o.done:

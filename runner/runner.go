@@ -57,6 +57,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return int(exit)
 	}
 	_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+	if stopped, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
+		return stopped.exitCode()
+	}
 	if ran && !errors.As(err, new(usageError)) {
 		return exitFailed
 	}
@@ -94,12 +97,13 @@ func newRootCommand() *cobra.Command {
 		Long: `For plugins, which are native Go code, and guests, which are WebAssembly programs that
 call them and each other.
 
-Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong.`,
+Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 130 and 143 an
+interrupt or SIGTERM stopped it.`,
 		Version:       version(),
 		SilenceErrors: true, // run says what is wrong
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newGuestCommand(), newInspectCommand(), newNewCommand()) // each command in a file of its own: run.go, check.go, …
+	root.AddCommand(newGuestCommand(), newInspectCommand(), newNewCommand())
 	return root
 }
 

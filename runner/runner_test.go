@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"context"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,4 +36,13 @@ func TestVersion(t *testing.T) {
 	require.Equal(t, exitOK, code)
 	require.Empty(t, stderr)
 	require.Contains(t, stdout, "version")
+}
+
+// TestStopped: a command that a signal stopped ends as shells expect it.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(signalError{syscall.SIGTERM})
+	var out, errs bytes.Buffer
+	require.Equal(t, 143, run(ctx, []string{"guest", "build", "-o", t.TempDir() + "/x.wasm", "."}, &out, &errs), errs.String())
 }

@@ -47,7 +47,7 @@ func (i *Instance) mountConfig() wazero.FSConfig {
 	budget := new(rootfs.Budget)
 	c := wazero.NewFSConfig()
 	for n, m := range i.config.mounts {
-		c = c.(sysfs.FSConfig).WithSysFSMount(rootfs.New(i.roots[n], m.writable, budget), m.guest) //nolint:errcheck // it is documented to be one
+		c = c.(sysfs.FSConfig).WithSysFSMount(rootfs.New(i.roots[n], m.writable, budget), m.guest) // it is documented to be one
 	}
 	return c
 }

@@ -87,7 +87,8 @@ func TestMounts(t *testing.T) {
 	}
 	var operations []string
 	for _, line := range want {
-		operations = append(operations, line[:strings.Index(line, ": ")])
+		operation, _, _ := strings.Cut(line, ": ")
+		operations = append(operations, operation)
 	}
 	got := fileOperations(t, opts, operations)
 	// The size of a directory is its file system's.

@@ -3,6 +3,7 @@ package preflight
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -94,7 +95,7 @@ func (d differences) refusal(host, plugin *debug.BuildInfo) error {
 	if len(d.hard) == 0 {
 		return nil
 	}
-	lines := append(d.hard, d.soft...)
+	lines := slices.Concat(d.hard, d.soft)
 	return status.Errorf(status.FailedPrecondition, "the plugin was not built as this host was:\n  %s\nIn the plugin's module, this builds one that fits:\n  %s",
 		strings.Join(lines, "\n  "), Command(host, plugin.Path))
 }

@@ -77,7 +77,7 @@ func (f *FS) OpenFile(path string, flag experimentalsys.Oflag, perm fs.FileMode)
 	opened := &openFile{File: file, fs: f, path: path, appends: flag&experimentalsys.O_APPEND != 0}
 	if flag&experimentalsys.O_DIRECTORY != 0 {
 		if isDir, errno := opened.IsDir(); errno != 0 || !isDir {
-			opened.Close() // it was only looked at
+			_ = opened.Close() // it was only looked at
 			return nil, experimentalsys.ENOTDIR
 		}
 	}
