@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
+	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 )
 
 // fakeHost answers as ABI v1 says, or does not.
@@ -102,6 +104,68 @@ func TestResponseOwnsItsData(t *testing.T) {
 	poison(w.req.b)
 	poison(w.resp.b)
 	require.Equal(t, "mine", string(got.Value))
+}
+
+// TestOwnedResponses: whatever becomes of the buffers, what a call without options has
+// returned stays as it is: messages of vtprotobuf and of protobuf-go, those that were
+// parked, and errors.
+func TestOwnedResponses(t *testing.T) {
+	t.Parallel()
+	text := string(bytes.Repeat([]byte("x"), 3*firstResponse))
+	for name, want := range map[string]proto.Message{
+		"vtprotobuf":          &echov1.SendResponse{Id: "id", Payload: []byte("payload"), Tags: []string{"a", "b"}},
+		"vtprotobuf, parked":  &echov1.SendResponse{Id: text, Payload: []byte(text), Tags: []string{text}},
+		"protobuf-go":         wrapperspb.String("text"),
+		"protobuf-go, parked": wrapperspb.String(text),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &fakeHost{t: t, answer: encode(t, want)}
+			w := h.wire()
+			m := &Method{Import: h.method}
+			req := &echov1.SendRequest{Queue: "q"}
+			fresh, used := want.ProtoReflect().New().Interface(), proto.Clone(want)
+			require.NoError(t, w.call(t.Context(), m, form{}, req, fresh))
+			require.NoError(t, w.call(t.Context(), m, form{used: true}, req, used))
+
+			h.code, h.answer = 5, encode(t, &spb.Status{Code: 5, Message: text})
+			failed := w.call(t.Context(), m, form{}, req, proto.Clone(want))
+			poison(w.req.b)
+			poison(w.resp.b)
+			require.True(t, proto.Equal(want, fresh))
+			require.True(t, proto.Equal(want, used))
+			require.ErrorContains(t, failed, text)
+		})
+	}
+}
+
+// TestBorrowedResponses: a borrowed response is good until the next call of the same
+// client, and no longer.
+func TestBorrowedResponses(t *testing.T) {
+	t.Parallel()
+	h := &fakeHost{t: t}
+	w := h.wire()
+	m := &Method{Import: h.method}
+	first, second := new(buffer), new(buffer)
+	call := func(b *buffer, id string) *echov1.SendResponse {
+		h.answer = encode(t, &echov1.SendResponse{Id: id, Tags: []string{id, id}})
+		resp := new(echov1.SendResponse)
+		require.NoError(t, w.call(t.Context(), m, form{receive: b}, new(echov1.SendRequest), resp))
+		require.Equal(t, id, resp.GetId())
+		return resp
+	}
+	kept := call(first, "first")
+	call(second, "other")
+	poison(w.resp.b)
+	poison(w.req.b)
+	require.Equal(t, []string{"first", "first"}, kept.GetTags())
+	call(first, "third")
+	require.Equal(t, "third", kept.GetId(), "it is the buffer's now")
+
+	resp := call(first, "again")
+	h.answer = encode(t, &echov1.SendResponse{Seq: 7})
+	require.NoError(t, w.call(t.Context(), m, form{receive: first, used: true}, new(echov1.SendRequest), resp))
+	require.True(t, proto.Equal(&echov1.SendResponse{Seq: 7}, resp), "nothing of the earlier one shows")
 }
 
 func poison(b []byte) {

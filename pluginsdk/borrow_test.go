@@ -1,0 +1,107 @@
+package pluginsdk
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
+)
+
+// sender is an implementation that borrows.
+type sender struct {
+	do func(ctx context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error
+}
+
+func (s *sender) send(ctx context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
+	return s.do(ctx, req, resp)
+}
+
+func reply(_ context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
+	resp.Id, resp.Payload, resp.Seq = req.GetQueue(), req.GetPayload(), req.GetSeq()
+	resp.Tags = append(resp.Tags, req.GetTags()...)
+	return nil
+}
+
+// borrowing returns a guest, an implementation and a function that makes a call of it:
+// with the request at 0, and the response buffer at respPtr.
+func borrowing(t testing.TB) (*bench, *sender, func(respPtr uint32, req *echov1.SendRequest) (int32, *echov1.SendResponse)) {
+	b, s := newBench(t), &sender{do: reply}
+	bridge := Borrow("test.v1.Test.Send", s, (*sender).send)
+	return b, s, func(respPtr uint32, req *echov1.SendRequest) (int32, *echov1.SendResponse) {
+		wire, err := proto.Marshal(req)
+		require.NoError(t, err)
+		require.True(t, b.m.Memory().Write(0, wire))
+		stack := []uint64{0, uint64(len(wire)), uint64(respPtr), 1024}
+		bridge(b.ctx, b.m, stack)
+		code, n := abi.Split(stack[0])
+		resp := new(echov1.SendResponse)
+		if body, ok := b.m.Memory().Read(respPtr, n); code == 0 {
+			require.True(t, ok)
+			require.NoError(t, proto.Unmarshal(body, resp))
+		}
+		return code, resp
+	}
+}
+
+// TestBorrow: calls that share a request and a response see nothing of each other,
+// whatever became of the one before, and wherever the buffers lie.
+func TestBorrow(t *testing.T) {
+	t.Parallel()
+	_, s, call := borrowing(t)
+	full := &echov1.SendRequest{Queue: "orders", Payload: []byte("payload"), Seq: 9, Tags: []string{"a", "b", "c"}}
+	check := func(respPtr uint32, req *echov1.SendRequest) {
+		t.Helper()
+		code, resp := call(respPtr, req)
+		require.Zero(t, code)
+		require.Equal(t, req.GetQueue(), resp.GetId())
+		require.Equal(t, string(req.GetPayload()), string(resp.GetPayload()))
+		require.Equal(t, req.GetSeq(), resp.GetSeq())
+		require.Equal(t, req.GetTags(), resp.GetTags())
+	}
+	for _, respPtr := range []uint32{4096, 0, 5} { // the last two overlap the request
+		check(respPtr, full)
+		check(respPtr, new(echov1.SendRequest))
+		check(respPtr, &echov1.SendRequest{Tags: []string{"z"}})
+	}
+
+	s.do = func(ctx context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
+		_ = reply(ctx, req, resp)
+		panic("halfway")
+	}
+	code, _ := call(4096, full)
+	require.Equal(t, -int32(status.Internal), code)
+	s.do = reply
+	check(4096, new(echov1.SendRequest))
+
+	var watched []context.Context
+	s.do = func(ctx context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
+		child, cancel := context.WithCancel(ctx)
+		t.Cleanup(cancel)
+		watched = append(watched, child)
+		return reply(ctx, req, resp)
+	}
+	check(4096, full)
+	check(4096, new(echov1.SendRequest))
+	require.NotSame(t, callFromContext(watched[0]), callFromContext(watched[1]), "a context that somebody watches is not used again")
+}
+
+// TestBorrowAllocatesNothing. It is not parallel, as it counts for the whole process.
+func TestBorrowAllocatesNothing(t *testing.T) { //nolint:paralleltest // documented
+	b := newBench(t)
+	bridge := Borrow("test.v1.Test.Send", &sender{do: reply}, (*sender).send)
+	wire, err := proto.Marshal(&echov1.SendRequest{Queue: "orders", Payload: make([]byte, 1000), Seq: 9})
+	require.NoError(t, err)
+	require.True(t, b.m.Memory().Write(0, wire))
+	stack := make([]uint64, 4)
+	allocations := testing.AllocsPerRun(100, func() {
+		stack[0], stack[1], stack[2], stack[3] = 0, uint64(len(wire)), 8192, 4096
+		bridge(b.ctx, b.m, stack)
+	})
+	require.Zero(t, int32(stack[0]>>32))
+	require.Zero(t, allocations)
+}
