@@ -39,7 +39,7 @@ func Borrow[I, T, U any, PT interface {
 			x.inst.SetFrame(number, f)
 		}
 		f.busy = true
-		f.call.Context, f.call.name = ctx, name
+		f.call.Context, f.call.name = ctx, name //nolint:fatcontext // each call replaces it
 		t, u := PT(&f.req), PU(&f.resp)
 		stack[0] = x.serve(&f.call, message{t, reqs, true}, message{u, resps, false},
 			func(ctx context.Context) int32 { return run(ctx, t, u) })

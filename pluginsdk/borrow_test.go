@@ -29,20 +29,20 @@ func reply(_ context.Context, req *echov1.SendRequest, resp *echov1.SendResponse
 
 // borrowing returns a guest, an implementation and a function that makes a call of it:
 // with the request at 0, and the response buffer at respPtr.
-func borrowing(t testing.TB) (*bench, *sender, func(respPtr uint32, req *echov1.SendRequest) (int32, *echov1.SendResponse)) {
-	b, s := newBench(t), &sender{do: reply}
+func borrowing(tb testing.TB) (*bench, *sender, func(respPtr uint32, req *echov1.SendRequest) (int32, *echov1.SendResponse)) {
+	b, s := newBench(tb), &sender{do: reply}
 	bridge := Borrow("test.v1.Test.Send", s, (*sender).send)
 	return b, s, func(respPtr uint32, req *echov1.SendRequest) (int32, *echov1.SendResponse) {
 		wire, err := proto.Marshal(req)
-		require.NoError(t, err)
-		require.True(t, b.m.Memory().Write(0, wire))
+		require.NoError(tb, err)
+		require.True(tb, b.m.Memory().Write(0, wire))
 		stack := []uint64{0, uint64(len(wire)), uint64(respPtr), 1024}
 		bridge(b.ctx, b.m, stack)
 		code, n := abi.Split(stack[0])
 		resp := new(echov1.SendResponse)
 		if body, ok := b.m.Memory().Read(respPtr, n); code == 0 {
-			require.True(t, ok)
-			require.NoError(t, proto.Unmarshal(body, resp))
+			require.True(tb, ok)
+			require.NoError(tb, proto.Unmarshal(body, resp))
 		}
 		return code, resp
 	}

@@ -21,7 +21,8 @@ import (
 
 // HostFunc is the host's side of a function that guests import. It takes its
 // parameters from the stack and leaves its result there. ctx is the context the
-// guest runs with, m the guest's module.
+// guest runs with, m the guest's module. It must not keep m, or a view of its memory:
+// the memory is given back to the system when the instance ends.
 type HostFunc = func(ctx context.Context, m api.Module, stack []uint64)
 
 // HostModule is an import module with its functions, all of them with the

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/future"
+	"github.com/iansmith/parigot/pluginsdk/internal/codec"
 )
 
 //go:wasmimport parigot take
@@ -27,6 +28,16 @@ func hostAwait(timeoutNs int64, ptr unsafe.Pointer, size uint32) int64
 func hostCancel(handle uint32) int64
 
 var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: hostCancel, poll: new(descriptor)}
+
+// BlockingMethod is a [Method] with the option may_block: its calls may go on in the host
+// while the guest does other things.
+type BlockingMethod struct {
+	Import Import
+	types
+}
+
+// reflection is for who does not know: it uses protobuf-go, with messages of any type.
+var reflection = types{new(codec.Codec), new(codec.Codec)}
 
 // Call calls the method with req and decodes the answer into resp, which is empty. It
 // sends the deadline and the metadata of ctx along when it has any. Generated clients

@@ -19,18 +19,8 @@ type Method struct {
 	types
 }
 
-// BlockingMethod is a [Method] with the option may_block: its calls may go on in the host
-// while the guest does other things.
-type BlockingMethod struct {
-	Import Import
-	types
-}
-
 // types are how a method's messages are encoded and decoded, once it was called.
 type types struct{ req, resp *codec.Codec }
-
-// reflection is for who does not know: it uses protobuf-go, with messages of any type.
-var reflection = types{new(codec.Codec), new(codec.Codec)}
 
 // find asks the messages. The caller holds the lock of the wire.
 func (t *types) find(req, resp proto.Message) types {
