@@ -46,6 +46,7 @@ func drawPlot(file string, sides []side, sizes []int, all []*results) error {
 		switch s.kind {
 		case ours:
 			l.Width = vg.Points(2)
+		case peer:
 		case limit:
 			l.Dashes = []vg.Length{vg.Points(2), vg.Points(3)}
 		}

@@ -70,7 +70,7 @@ func (w *wapcGuest) memory(context.Context) (uint64, error) { return uint64(w.Me
 func (w *wapcGuest) close(ctx context.Context) error {
 	var errs []error
 	if w.Instance != nil {
-		errs = append(errs, w.Instance.Close(ctx))
+		errs = append(errs, w.Close(ctx))
 	}
 	if w.module != nil {
 		errs = append(errs, w.module.Close(ctx))

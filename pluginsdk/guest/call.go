@@ -84,13 +84,16 @@ func (m *BlockingMethod) start(ctx context.Context, _ Client, req, resp proto.Me
 	return host.start(ctx, m.Import, &m.types, req, resp)
 }
 
+// starter is a [Method] or a [BlockingMethod].
+type starter interface {
+	start(ctx context.Context, c Client, req, resp proto.Message) (*pendingCall, error)
+}
+
 // Async is Call of a [Method] or [BlockingMethod] that does not wait: the host has the
 // request when it returns, so req may change then, and calls are made in the order of the
 // program. The future becomes resp or the error; that of a method that cannot block is
 // complete at once. Cancelling it cancels the call.
-func Async[R proto.Message](ctx context.Context, m interface {
-	start(ctx context.Context, c Client, req, resp proto.Message) (*pendingCall, error)
-}, c Client, req proto.Message, resp R) *future.Method[R, error] {
+func Async[R proto.Message](ctx context.Context, m starter, c Client, req proto.Message, resp R) *future.Method[R, error] {
 	ctx, cancel := context.WithCancel(ctx)
 	f := new(future.Method[R, error])
 	f.OnCancel(cancel)
