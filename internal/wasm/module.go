@@ -11,14 +11,19 @@ import (
 
 // The sections.
 const (
-	SectionCustom   = 0
-	SectionImport   = 2
-	SectionFunction = 3
-	SectionTable    = 4
-	SectionMemory   = 5
-	SectionExport   = 7
-	SectionCode     = 10
-	SectionData     = 11
+	SectionCustom    = 0
+	SectionType      = 1
+	SectionImport    = 2
+	SectionFunction  = 3
+	SectionTable     = 4
+	SectionMemory    = 5
+	SectionGlobal    = 6
+	SectionExport    = 7
+	SectionStart     = 8
+	SectionElement   = 9
+	SectionCode      = 10
+	SectionData      = 11
+	SectionDataCount = 12
 )
 
 // SectionNames are the sections' names, by their number.
@@ -39,12 +44,13 @@ const (
 var KindNames = []string{"function", "table", "memory", "global"}
 
 // Preamble is the number of bytes before the first section.
-const Preamble = 8
+const Preamble = len(Magic)
 
-var magic = []byte("\x00asm\x01\x00\x00\x00")
+// Magic is what a module starts with: the magic number, and the version.
+const Magic = "\x00asm\x01\x00\x00\x00"
 
 // IsModule tells whether b starts as a module does.
-func IsModule(b []byte) bool { return bytes.HasPrefix(b, magic) }
+func IsModule(b []byte) bool { return bytes.HasPrefix(b, []byte(Magic)) }
 
 // Section is one section of a module.
 type Section struct {

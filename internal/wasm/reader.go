@@ -25,6 +25,9 @@ func (r *Reader) Err() error { return r.err }
 // Rest returns what was not read yet.
 func (r *Reader) Rest() []byte { return r.rest }
 
+// More reports whether there is something left to read, and no error.
+func (r *Reader) More() bool { return len(r.rest) > 0 && r.err == nil }
+
 // Fail ends the reading with an error, unless there was one before.
 func (r *Reader) Fail(format string, args ...any) {
 	if r.err == nil {
@@ -63,6 +66,25 @@ func (r *Reader) U32() uint32 {
 	return uint32(v)
 }
 
+// Signed reads a signed integer in LEB128 of at most size bytes. What does not fit into
+// 64 bits is cut off.
+func (r *Reader) Signed(size int) int64 {
+	var v int64
+	for i := range size {
+		b := r.Byte()
+		v |= int64(b&0x7f) << (7 * i)
+		if b&0x80 != 0 {
+			continue
+		}
+		if shift := 7 * (i + 1); b&0x40 != 0 && shift < 64 {
+			v |= -1 << shift
+		}
+		return v
+	}
+	r.Fail("an integer is longer than %d bytes", size)
+	return 0
+}
+
 // Name reads a name: a length, and as many bytes.
 func (r *Reader) Name() string { return string(r.Take(r.U32())) }
 
@@ -89,23 +111,7 @@ func (r *Reader) i32Const() uint32 {
 		r.Fail("an offset is no constant")
 		return 0
 	}
-	var v uint32
-	for shift := 0; ; shift += 7 {
-		b := r.Byte()
-		if shift < 32 {
-			v |= uint32(b&0x7f) << shift
-		}
-		if b&0x80 == 0 {
-			if b&0x40 != 0 && shift+7 < 32 {
-				v |= ^uint32(0) << (shift + 7)
-			}
-			break
-		}
-		if shift >= 28 {
-			r.Fail("a constant of 32 bits does not parse")
-			return 0
-		}
-	}
+	v := uint32(r.Signed(5))
 	if r.Byte() != 0x0b {
 		r.Fail("an offset is no constant")
 	}

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/wasmbin"
+	"github.com/iansmith/parigot/internal/wasm"
 )
 
 // What things cost, in bytes of code.
@@ -53,7 +53,7 @@ type block struct {
 	cost int64 // of all before it
 }
 
-func (m *meter) rewriteCode(out []byte, r *wasmbin.Reader) []byte {
+func (m *meter) rewriteCode(out []byte, r *wasm.Reader) []byte {
 	n := r.U32()
 	if uint64(n) != uint64(len(m.functions))-uint64(m.imports) {
 		r.Fail("there are %d functions with code, and %d with a type", n, uint32(len(m.functions))-m.imports)
@@ -62,7 +62,7 @@ func (m *meter) rewriteCode(out []byte, r *wasmbin.Reader) []byte {
 	out = binary.AppendUvarint(out, uint64(len(m.functions))) // one for each import, too
 	for i := range n {
 		body := r.Take(r.U32())
-		if r.Err != nil {
+		if r.Err() != nil {
 			break
 		}
 		var err error
@@ -99,22 +99,22 @@ func (m *meter) appendHostCall(out []byte, f uint32) []byte {
 
 // rewriteBody appends the body of a function of type t, with checks.
 func (m *meter) rewriteBody(out, body []byte, t uint32) ([]byte, error) {
-	r := wasmbin.Reader{Rest: body}
+	r := wasm.NewReader(body)
 	groups, locals := readLocals(&r)
-	f := function{meter: m, body: body, start: len(body) - len(r.Rest), arity: m.types[t], cost: int64(locals)}
+	f := function{meter: m, body: body, start: len(body) - len(r.Rest()), arity: m.types[t], cost: int64(locals)}
 	f.cost += f.arity.cost()
 	f.scratch = uint64(f.arity.params) + locals
 	f.scan(&r)
-	if r.Err != nil {
-		return nil, fmt.Errorf("the instruction at byte %d: %w", f.at, r.Err)
+	if r.Err() != nil {
+		return nil, fmt.Errorf("the instruction at byte %d: %w", f.at, r.Err())
 	}
 	return f.emit(out, groups), nil
 }
 
 // readLocals returns how many groups of local variables there are, and how many of them.
-func readLocals(r *wasmbin.Reader) (groups uint32, locals uint64) {
+func readLocals(r *wasm.Reader) (groups uint32, locals uint64) {
 	groups = r.U32()
-	for i := uint32(0); i < groups && r.Err == nil; i++ {
+	for i := uint32(0); i < groups && r.Err() == nil; i++ {
 		locals += uint64(r.U32())
 		if t := r.Byte(); !isValueType(t) {
 			r.Fail("a local variable of type %#x", t)
@@ -143,17 +143,17 @@ type function struct {
 }
 
 // scan collects edits.
-func (f *function) scan(r *wasmbin.Reader) {
+func (f *function) scan(r *wasm.Reader) {
 	f.edits = append(f.edits[:0], edit{at: f.start, kind: check}) // of the function, if it needs one
 	f.open = append(f.open[:0], block{loop: -1})
 	f.head = -1
 	size := len(f.body)
-	for len(f.open) > 0 && r.Err == nil {
-		f.at = size - len(r.Rest)
+	for len(f.open) > 0 && r.Err() == nil {
+		f.at = size - len(r.Rest())
 		op := r.Byte()
 		f.instruction(r, op)
 		f.inside = f.inside || op != opBlock && op != opLoop
-		f.cost += int64(size - len(r.Rest) - f.at)
+		f.cost += int64(size - len(r.Rest()) - f.at)
 	}
 	if r.More() {
 		r.Fail("it goes on behind its end")
@@ -175,7 +175,7 @@ func (f *function) weigh() {
 }
 
 // instruction reads what follows op.
-func (f *function) instruction(r *wasmbin.Reader, op byte) {
+func (f *function) instruction(r *wasm.Reader, op byte) {
 	switch op {
 	case opBlock, opLoop, opIf:
 		f.cost += f.blockType(r).cost()
@@ -185,7 +185,7 @@ func (f *function) instruction(r *wasmbin.Reader, op byte) {
 			if !f.inside && f.head < 0 {
 				f.head = b.loop
 			}
-			f.edits = append(f.edits, edit{at: len(f.body) - len(r.Rest), kind: check})
+			f.edits = append(f.edits, edit{at: len(f.body) - len(r.Rest()), kind: check})
 		}
 		f.open = append(f.open, b)
 	case opEnd:
@@ -197,7 +197,7 @@ func (f *function) instruction(r *wasmbin.Reader, op byte) {
 	case opCall:
 		callee := f.call(r)
 		f.calls = f.calls || callee >= f.imports
-		if r.Err == nil {
+		if r.Err() == nil {
 			f.cost += callCost + f.types[f.functions[callee]].cost()
 		}
 	case opCallIndirect:
@@ -224,16 +224,16 @@ func (f *function) instruction(r *wasmbin.Reader, op byte) {
 }
 
 // call reads the index of a function, which changes.
-func (f *function) call(r *wasmbin.Reader) uint32 {
-	before := len(r.Rest)
+func (f *function) call(r *wasm.Reader) uint32 {
+	before := len(r.Rest())
 	callee := f.readFunction(r)
-	f.edits = append(f.edits, edit{at: len(f.body) - before, kind: call, f: f.callable(callee), size: before - len(r.Rest)})
+	f.edits = append(f.edits, edit{at: len(f.body) - before, kind: call, f: f.callable(callee), size: before - len(r.Rest())})
 	return callee
 }
 
 // blockType reads the type of a block.
-func (f *function) blockType(r *wasmbin.Reader) arity {
-	if len(r.Rest) > 0 && (r.Rest[0] == blockEmpty || isValueType(r.Rest[0])) {
+func (f *function) blockType(r *wasm.Reader) arity {
+	if len(r.Rest()) > 0 && (r.Rest()[0] == blockEmpty || isValueType(r.Rest()[0])) {
 		if r.Byte() == blockEmpty {
 			return arity{}
 		}
@@ -251,11 +251,10 @@ func (f *function) blockType(r *wasmbin.Reader) arity {
 func (f *function) emit(out []byte, groups uint32) []byte {
 	if f.usesBulk {
 		// One more group of local variables: the scratch variable.
-		var skip wasmbin.Reader
-		skip.Rest = f.body
+		skip := wasm.NewReader(f.body)
 		skip.U32()
 		out = binary.AppendUvarint(out, uint64(groups)+1)
-		out = append(out, f.body[len(f.body)-len(skip.Rest):f.start]...)
+		out = append(out, f.body[len(f.body)-len(skip.Rest()):f.start]...)
 		out = append(out, 1, 0x7f)
 	} else {
 		out = append(out, f.body[:f.start]...)

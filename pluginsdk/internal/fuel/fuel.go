@@ -16,7 +16,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/wasmbin"
+	"github.com/iansmith/parigot/internal/wasm"
 )
 
 // Tank is how much fuel a module starts with and is to get each time: the function
@@ -45,8 +45,8 @@ type Import struct{ Module, Name string }
 // what is wrong where. Modules need not be valid beyond what Meter reads: whoever
 // compiles the result checks the rest. It is at most some twelve times as large, and
 // for what compilers write a quarter larger. The same input gives the same output.
-func Meter(wasm []byte, refuel Import, waits func(Import) bool) ([]byte, error) {
-	sections, err := wasmbin.Sections(wasm)
+func Meter(module []byte, refuel Import, waits func(Import) bool) ([]byte, error) {
+	sections, err := split(module)
 	if err != nil {
 		return nil, err
 	}
@@ -56,29 +56,53 @@ func Meter(wasm []byte, refuel Import, waits func(Import) bool) ([]byte, error) 
 	m := meter{waits: waits}
 	for _, read := range []struct {
 		id byte
-		fn func(*wasmbin.Reader)
+		fn func(*wasm.Reader)
 	}{
-		{wasmbin.SectionType, m.readTypes},
-		{wasmbin.SectionImport, m.readImports},
-		{wasmbin.SectionFunction, m.readFunctions},
-		{wasmbin.SectionTable, m.readTables},
-		{wasmbin.SectionGlobal, m.countGlobals},
+		{wasm.SectionType, m.readTypes},
+		{wasm.SectionImport, m.readImports},
+		{wasm.SectionFunction, m.readFunctions},
+		{wasm.SectionTable, m.readTables},
+		{wasm.SectionGlobal, m.countGlobals},
 	} {
 		if err := m.read(sections, read.id, read.fn); err != nil {
 			return nil, err
 		}
 	}
-	out := make([]wasmbin.Section, 0, len(sections)+len(added))
+	out := make([]wasm.Section, 0, len(sections)+len(added))
 	for _, s := range addSections(sections) {
 		body, keep, err := m.rewrite(s, refuel)
 		if err != nil {
 			return nil, fmt.Errorf("section %d: %w", s.ID, err)
 		}
 		if keep {
-			out = append(out, wasmbin.Section{ID: s.ID, Body: body})
+			out = append(out, wasm.Section{ID: s.ID, Body: body})
 		}
 	}
-	return wasmbin.Join(wasm, out), nil
+	return join(out), nil
+}
+
+func split(module []byte) (sections []wasm.Section, err error) {
+	for s, err := range wasm.Sections(module) {
+		if err != nil {
+			return nil, err
+		}
+		sections = append(sections, s)
+	}
+	return sections, nil
+}
+
+func join(sections []wasm.Section) []byte {
+	size := wasm.Preamble
+	for _, s := range sections {
+		size += 1 + binary.MaxVarintLen32 + len(s.Body)
+	}
+	out := append(make([]byte, 0, size), wasm.Magic...)
+	for _, s := range sections {
+		out = append(out, s.ID)
+		out = binary.AppendUvarint(out, uint64(len(s.Body)))
+		out = append(out, s.Body...)
+	}
+	return out
 }
 
 // meter is what has to be known of a module to rewrite it.
@@ -102,16 +126,16 @@ func (a arity) cost() int64 { return int64(a.params) + int64(a.results) }
 
 // order is the order of sections, by their number.
 var order = [...]int{
-	wasmbin.SectionType: 1, wasmbin.SectionImport: 2, wasmbin.SectionFunction: 3, wasmbin.SectionTable: 4,
-	wasmbin.SectionMemory: 5, wasmbin.SectionGlobal: 6, wasmbin.SectionExport: 7, wasmbin.SectionStart: 8,
-	wasmbin.SectionElement: 9, wasmbin.SectionDataCount: 10, wasmbin.SectionCode: 11, wasmbin.SectionData: 12,
+	wasm.SectionType: 1, wasm.SectionImport: 2, wasm.SectionFunction: 3, wasm.SectionTable: 4,
+	wasm.SectionMemory: 5, wasm.SectionGlobal: 6, wasm.SectionExport: 7, wasm.SectionStart: 8,
+	wasm.SectionElement: 9, wasm.SectionDataCount: 10, wasm.SectionCode: 11, wasm.SectionData: 12,
 }
 
-func checkOrder(sections []wasmbin.Section) error {
+func checkOrder(sections []wasm.Section) error {
 	last := 0
 	for _, s := range sections {
 		switch {
-		case s.ID == wasmbin.SectionCustom:
+		case s.ID == wasm.SectionCustom:
 		case int(s.ID) >= len(order):
 			return fmt.Errorf("a section of kind %d", s.ID)
 		case order[s.ID] <= last:
@@ -124,44 +148,44 @@ func checkOrder(sections []wasmbin.Section) error {
 }
 
 // added are the sections that get new entries.
-var added = []byte{wasmbin.SectionType, wasmbin.SectionImport, wasmbin.SectionFunction, wasmbin.SectionGlobal, wasmbin.SectionCode}
+var added = []byte{wasm.SectionType, wasm.SectionImport, wasm.SectionFunction, wasm.SectionGlobal, wasm.SectionCode}
 
 // addSections returns sections with all of added, in order. A new one is an empty list.
-func addSections(sections []wasmbin.Section) []wasmbin.Section {
+func addSections(sections []wasm.Section) []wasm.Section {
 	sections = slices.Clone(sections)
 	for _, id := range added {
 		at := 0
 		for i, s := range sections {
-			if s.ID != wasmbin.SectionCustom && order[s.ID] <= order[id] {
+			if s.ID != wasm.SectionCustom && order[s.ID] <= order[id] {
 				at = i + 1
 			}
 		}
 		if at == 0 || sections[at-1].ID != id {
-			sections = slices.Insert(sections, at, wasmbin.Section{ID: id, Body: []byte{0}})
+			sections = slices.Insert(sections, at, wasm.Section{ID: id, Body: []byte{0}})
 		}
 	}
 	return sections
 }
 
 // read has fn read all of a section, if there is one.
-func (m *meter) read(sections []wasmbin.Section, id byte, fn func(*wasmbin.Reader)) error {
-	i := slices.IndexFunc(sections, func(s wasmbin.Section) bool { return s.ID == id })
+func (m *meter) read(sections []wasm.Section, id byte, fn func(*wasm.Reader)) error {
+	i := slices.IndexFunc(sections, func(s wasm.Section) bool { return s.ID == id })
 	if i < 0 {
 		return nil
 	}
-	r := wasmbin.Reader{Rest: sections[i].Body}
+	r := wasm.NewReader(sections[i].Body)
 	fn(&r)
 	if r.More() {
 		r.Fail("it goes on behind its end")
 	}
-	if r.Err != nil {
-		return fmt.Errorf("section %d: %w", id, r.Err)
+	if r.Err() != nil {
+		return fmt.Errorf("section %d: %w", id, r.Err())
 	}
 	return nil
 }
 
-func (m *meter) readTypes(r *wasmbin.Reader) {
-	for n := r.U32(); n > 0 && r.Err == nil; n-- {
+func (m *meter) readTypes(r *wasm.Reader) {
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 		if b := r.Byte(); b != functionType[0] {
 			r.Fail("a type of kind %#x", b)
 		}
@@ -169,7 +193,7 @@ func (m *meter) readTypes(r *wasmbin.Reader) {
 	}
 }
 
-func readValueTypes(r *wasmbin.Reader) uint32 {
+func readValueTypes(r *wasm.Reader) uint32 {
 	n := r.U32()
 	for _, b := range r.Take(n) {
 		if !isValueType(b) {
@@ -185,20 +209,20 @@ func isValueType(b byte) bool {
 	return b >= number && b <= 0x7f || b == externref || b == funcref
 }
 
-func (m *meter) readImports(r *wasmbin.Reader) {
-	for n := r.U32(); n > 0 && r.Err == nil; n-- {
+func (m *meter) readImports(r *wasm.Reader) {
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 		i := Import{Module: string(r.Take(r.U32())), Name: string(r.Take(r.U32()))}
 		switch kind := r.Byte(); kind {
-		case wasmbin.KindFunction:
+		case wasm.KindFunction:
 			m.addFunction(r)
 			m.imports++
 			m.waiting = append(m.waiting, m.waits(i))
-		case wasmbin.KindTable:
+		case wasm.KindTable:
 			r.Byte()
 			r.Limits()
-		case wasmbin.KindMemory:
+		case wasm.KindMemory:
 			r.Limits()
-		case wasmbin.KindGlobal:
+		case wasm.KindGlobal:
 			r.Take(2)
 			m.globals++
 		default:
@@ -207,20 +231,20 @@ func (m *meter) readImports(r *wasmbin.Reader) {
 	}
 }
 
-func (m *meter) readFunctions(r *wasmbin.Reader) {
-	for n := r.U32(); n > 0 && r.Err == nil; n-- {
+func (m *meter) readFunctions(r *wasm.Reader) {
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 		m.addFunction(r)
 	}
 }
 
-func (m *meter) addFunction(r *wasmbin.Reader) {
+func (m *meter) addFunction(r *wasm.Reader) {
 	t := r.U32()
 	m.arity(r, t)
 	m.functions = append(m.functions, t)
 }
 
 // arity returns what is known of a type.
-func (m *meter) arity(r *wasmbin.Reader, t uint32) arity {
+func (m *meter) arity(r *wasm.Reader, t uint32) arity {
 	if uint64(t) >= uint64(len(m.types)) {
 		r.Fail("there is no type %d", t)
 		return arity{}
@@ -229,8 +253,8 @@ func (m *meter) arity(r *wasmbin.Reader, t uint32) arity {
 }
 
 // readTables refuses tables with an initial value, which may name a function.
-func (m *meter) readTables(r *wasmbin.Reader) {
-	for n := r.U32(); n > 0 && r.Err == nil; n-- {
+func (m *meter) readTables(r *wasm.Reader) {
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 		if b := r.Byte(); !isValueType(b) {
 			r.Fail("a table of type %#x", b)
 		}
@@ -238,43 +262,43 @@ func (m *meter) readTables(r *wasmbin.Reader) {
 	}
 }
 
-func (m *meter) countGlobals(r *wasmbin.Reader) {
+func (m *meter) countGlobals(r *wasm.Reader) {
 	n := r.U32()
 	m.globals += n
-	for ; n > 0 && r.Err == nil; n-- {
+	for ; n > 0 && r.Err() == nil; n-- {
 		r.Take(2)
 		m.expression(r, nil)
 	}
 }
 
 // rewrite returns a section as it has to be. keep is false for one that is dropped.
-func (m *meter) rewrite(s wasmbin.Section, refuel Import) (body []byte, keep bool, err error) {
-	r := &wasmbin.Reader{Rest: s.Body}
+func (m *meter) rewrite(s wasm.Section, refuel Import) (body []byte, keep bool, err error) {
+	r := new(wasm.NewReader(s.Body))
 	out := make([]byte, 0, len(s.Body)+64)
 	switch s.ID {
-	case wasmbin.SectionType:
+	case wasm.SectionType:
 		out = extend(out, r, 1, functionType)
-	case wasmbin.SectionImport:
+	case wasm.SectionImport:
 		entry := appendName(appendName(nil, refuel.Module), refuel.Name)
-		entry = append(entry, wasmbin.KindFunction)
+		entry = append(entry, wasm.KindFunction)
 		out = extend(out, r, 1, string(binary.AppendUvarint(entry, uint64(len(m.types)))))
-	case wasmbin.SectionFunction:
+	case wasm.SectionFunction:
 		var entries []byte
 		for _, t := range m.functions[:m.imports] {
 			entries = binary.AppendUvarint(entries, uint64(t))
 		}
 		out = extend(out, r, m.imports, string(entries))
-	case wasmbin.SectionGlobal:
+	case wasm.SectionGlobal:
 		out = m.rewriteGlobals(out, r)
-	case wasmbin.SectionExport:
+	case wasm.SectionExport:
 		out = m.rewriteExports(out, r)
-	case wasmbin.SectionStart:
+	case wasm.SectionStart:
 		out = m.reference(out, r)
-	case wasmbin.SectionElement:
+	case wasm.SectionElement:
 		out = m.rewriteElements(out, r)
-	case wasmbin.SectionCode:
+	case wasm.SectionCode:
 		out = m.rewriteCode(out, r)
-	case wasmbin.SectionCustom:
+	case wasm.SectionCustom:
 		return m.rewriteCustom(s.Body)
 	default:
 		return s.Body, true, nil
@@ -282,13 +306,13 @@ func (m *meter) rewrite(s wasmbin.Section, refuel Import) (body []byte, keep boo
 	if r.More() {
 		r.Fail("it goes on behind its end")
 	}
-	return out, true, r.Err
+	return out, true, r.Err()
 }
 
 // extend adds n entries to a section that is a list, and nothing else.
-func extend(out []byte, r *wasmbin.Reader, n uint32, entries string) []byte {
+func extend(out []byte, r *wasm.Reader, n uint32, entries string) []byte {
 	out = binary.AppendUvarint(out, uint64(r.U32())+uint64(n))
-	out = append(out, r.Take(uint32(len(r.Rest)))...)
+	out = append(out, r.Take(uint32(len(r.Rest())))...)
 	return append(out, entries...)
 }
 
@@ -296,10 +320,10 @@ func appendName(out []byte, name string) []byte {
 	return append(binary.AppendUvarint(out, uint64(len(name))), name...)
 }
 
-func (m *meter) rewriteGlobals(out []byte, r *wasmbin.Reader) []byte {
+func (m *meter) rewriteGlobals(out []byte, r *wasm.Reader) []byte {
 	n := r.U32()
 	out = binary.AppendUvarint(out, uint64(n)+1)
-	for ; n > 0 && r.Err == nil; n-- {
+	for ; n > 0 && r.Err() == nil; n-- {
 		out = append(out, r.Take(2)...)
 		out = m.expression(r, out)
 	}
@@ -308,17 +332,17 @@ func (m *meter) rewriteGlobals(out []byte, r *wasmbin.Reader) []byte {
 	return append(out, expressionEnd)
 }
 
-func (m *meter) rewriteExports(out []byte, r *wasmbin.Reader) []byte {
+func (m *meter) rewriteExports(out []byte, r *wasm.Reader) []byte {
 	n := r.U32()
 	out = binary.AppendUvarint(out, uint64(n))
-	for ; n > 0 && r.Err == nil; n-- {
+	for ; n > 0 && r.Err() == nil; n-- {
 		out = appendName(out, string(r.Take(r.U32())))
 		kind := r.Byte()
 		out = append(out, kind)
 		switch kind {
-		case wasmbin.KindFunction:
+		case wasm.KindFunction:
 			out = m.reference(out, r)
-		case wasmbin.KindGlobal:
+		case wasm.KindGlobal:
 			out = m.global(out, r)
 		default:
 			out = binary.AppendUvarint(out, uint64(r.U32()))
@@ -328,11 +352,11 @@ func (m *meter) rewriteExports(out []byte, r *wasmbin.Reader) []byte {
 }
 
 // reference copies the index of a function.
-func (m *meter) reference(out []byte, r *wasmbin.Reader) []byte {
+func (m *meter) reference(out []byte, r *wasm.Reader) []byte {
 	return binary.AppendUvarint(out, uint64(m.callable(m.readFunction(r))))
 }
 
-func (m *meter) readFunction(r *wasmbin.Reader) uint32 {
+func (m *meter) readFunction(r *wasm.Reader) uint32 {
 	f := r.U32()
 	if uint64(f) >= uint64(len(m.functions)) {
 		r.Fail("there is no function %d", f)
@@ -351,7 +375,7 @@ func (m *meter) callable(f uint32) uint32 {
 }
 
 // global copies the index of a global, which is never the one that holds the fuel.
-func (m *meter) global(out []byte, r *wasmbin.Reader) []byte {
+func (m *meter) global(out []byte, r *wasm.Reader) []byte {
 	g := r.U32()
 	if g >= m.globals {
 		r.Fail("there is no global %d", g)
@@ -360,11 +384,11 @@ func (m *meter) global(out []byte, r *wasmbin.Reader) []byte {
 }
 
 // rewriteElements goes through the element segments, of which there are eight forms.
-func (m *meter) rewriteElements(out []byte, r *wasmbin.Reader) []byte {
+func (m *meter) rewriteElements(out []byte, r *wasm.Reader) []byte {
 	const passive, explicit, expressions = 1, 2, 4 // bits; explicit means declarative when passive
 	n := r.U32()
 	out = binary.AppendUvarint(out, uint64(n))
-	for ; n > 0 && r.Err == nil; n-- {
+	for ; n > 0 && r.Err() == nil; n-- {
 		form := r.U32()
 		if form > passive|explicit|expressions {
 			r.Fail("an element segment of form %d", form)
@@ -385,7 +409,7 @@ func (m *meter) rewriteElements(out []byte, r *wasmbin.Reader) []byte {
 		}
 		count := r.U32()
 		out = binary.AppendUvarint(out, uint64(count))
-		for ; count > 0 && r.Err == nil; count-- {
+		for ; count > 0 && r.Err() == nil; count-- {
 			if form&expressions != 0 {
 				out = m.expression(r, out)
 			} else {
@@ -397,11 +421,11 @@ func (m *meter) rewriteElements(out []byte, r *wasmbin.Reader) []byte {
 }
 
 // expression copies a constant expression.
-func (m *meter) expression(r *wasmbin.Reader, out []byte) []byte {
-	for r.Err == nil {
+func (m *meter) expression(r *wasm.Reader, out []byte) []byte {
+	for r.Err() == nil {
 		op := r.Byte()
 		out = append(out, op)
-		before := r.Rest
+		before := r.Rest()
 		switch op {
 		case opEnd:
 			return out
@@ -429,8 +453,8 @@ func (m *meter) expression(r *wasmbin.Reader, out []byte) []byte {
 		default:
 			r.Fail("a constant of instruction %#x", op)
 		}
-		if r.Err == nil {
-			out = append(out, before[:len(before)-len(r.Rest)]...)
+		if r.Err() == nil {
+			out = append(out, before[:len(before)-len(r.Rest())]...)
 		}
 	}
 	return out

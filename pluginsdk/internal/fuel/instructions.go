@@ -1,6 +1,6 @@
 package fuel
 
-import "github.com/iansmith/parigot/pluginsdk/internal/wasmbin"
+import "github.com/iansmith/parigot/internal/wasm"
 
 // Instructions, as https://webassembly.github.io/spec/core/binary/instructions.html
 // numbers them.
@@ -76,14 +76,14 @@ const (
 // the two would run for ever. So what no compiler writes is an error. Of a vector
 // instruction wazero reads one byte; the second byte of those from 128 on is a 1, and
 // counts as an instruction that does nothing, here as there.
-func operands(r *wasmbin.Reader, op byte) {
+func operands(r *wasm.Reader, op byte) {
 	switch {
 	case op <= 1, op == opElse, op == opReturn, op == opDrop, op == opSelect, op == opRefIsNull,
 		op >= opFirstNumeric && op <= opLastNumeric:
 	case op == opBr, op == opBrIf, op >= opLocalGet && op <= opLocalTee, op == opTableGet, op == opTableSet:
 		r.U32()
 	case op == opBrTable:
-		for n := r.U32(); n > 0 && r.Err == nil; n-- {
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 			r.U32()
 		}
 		r.U32()
@@ -112,12 +112,12 @@ func operands(r *wasmbin.Reader, op byte) {
 	}
 }
 
-func memoryArgument(r *wasmbin.Reader) {
+func memoryArgument(r *wasm.Reader) {
 	r.U32()
 	r.U32()
 }
 
-func vectorOperands(r *wasmbin.Reader) {
+func vectorOperands(r *wasm.Reader) {
 	switch op := r.Byte(); {
 	case op <= vectorLastLoad, op == vectorLoad32Zero, op == vectorLoad64Zero:
 		memoryArgument(r)
@@ -133,7 +133,7 @@ func vectorOperands(r *wasmbin.Reader) {
 
 // miscOperands reads what follows an instruction with the prefix opMisc. It returns
 // what the work of the instruction depends on.
-func miscOperands(r *wasmbin.Reader) bulk {
+func miscOperands(r *wasm.Reader) bulk {
 	switch op := r.U32(); {
 	case op <= miscLastTruncate:
 	case op == miscMemoryInit:
@@ -162,7 +162,7 @@ func miscOperands(r *wasmbin.Reader) bulk {
 	return bulkNone
 }
 
-func readReferenceType(r *wasmbin.Reader) {
+func readReferenceType(r *wasm.Reader) {
 	if b := r.Byte(); b != 0x6f && b != 0x70 {
 		r.Fail("a reference of type %#x", b)
 	}
