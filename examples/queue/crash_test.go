@@ -60,11 +60,12 @@ func TestCrash(t *testing.T) {
 	random := rand.New(rand.NewPCG(*seed, 0)) //nolint:gosec // repeatable on purpose
 	t.Logf("to kill at the same moments again: go test ./examples/queue -run '^TestCrash$' -kills %d -seed %d", *kills, *seed)
 
-	b, l := setupCrash(t), newLedger()
+	b, l, large := setupCrash(t), newLedger(), false
 	for round := range *kills {
 		moment := momentOf(random)
 		b.start("-round", strconv.Itoa(round), "-forget", "10").killAt(l, moment)
 		requireWhole(t, copyDatabase(t, b.database))
+		large = large || len(segmentsOf(t, b.database)) > 0
 	}
 	b.start("-round", "end", "-batches", "0").end(l)
 	require.NoError(t, l.check())
@@ -74,7 +75,7 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d kills, %d lines; messages sent: %d, of these acknowledged: %d; deliveries: %d, of these repeated: %d; done: %d",
 		*kills, l.lines, l.texts["sending"], l.texts["sent"], l.texts["received"], l.repeated(), l.texts["done"])
 	require.NotZero(t, l.texts["sent"])
-	require.NotEmpty(t, segmentsOf(t, b.database), "no payload was large")
+	require.True(t, large, "no payload was large")
 	require.NotZero(t, l.repeated(), "nothing was left to come back by a host that was killed")
 }
 

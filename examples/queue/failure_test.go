@@ -136,6 +136,7 @@ func TestFullDiskInAGroup(t *testing.T) {
 
 // stall keeps the writer busy until resume is called, so that jobs gather.
 func (b *bundle) stall() (resume func()) {
+	b.store.groupTime = time.Hour // those that wait share a transaction, on the slowest machine too
 	started, release := make(chan struct{}), make(chan struct{})
 	go func() {
 		_ = b.store.read(context.Background(), func(context.Context, *Queries) error {

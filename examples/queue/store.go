@@ -42,6 +42,8 @@ type store struct {
 	epoch int64
 	start time.Time
 
+	groupTime time.Duration // maxGroupTime, unless a test wants more
+
 	jobs     chan *job
 	stop     func()        // closes closing
 	closing  chan struct{} // closed: no more jobs
@@ -71,7 +73,7 @@ func openStore(ctx context.Context, s settings, logger *slog.Logger) (*store, er
 	}
 	start := time.Now()
 	st := &store{
-		settings: s, logger: logger, db: db, epoch: start.UnixMicro(), start: start,
+		settings: s, logger: logger, db: db, epoch: start.UnixMicro(), start: start, groupTime: maxGroupTime,
 		jobs: make(chan *job, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	st.stop = sync.OnceFunc(func() { close(st.closing) })
@@ -259,7 +261,7 @@ func (st *store) refuse(n int, err error) {
 // transaction.
 func (st *store) join(ctx context.Context, g *group) error {
 	start := time.Now()
-	for len(g.jobs) < maxGroup && time.Since(start) < maxGroupTime {
+	for len(g.jobs) < maxGroup && time.Since(start) < st.groupTime {
 		j := st.next()
 		if j == nil {
 			return nil
