@@ -31,6 +31,7 @@ type proc struct {
 	control *net.UnixConn
 	handing *net.UnixConn // over connections
 	ready   *processpb.ProcessReady
+	greeted bool // it has said hello; for start only
 
 	orders  chan []byte   // frames to write to control
 	stopped chan error    // what the plugin said when it stopped; one, at most
@@ -97,7 +98,12 @@ func (p *proc) explain(err error) error {
 	if _, ok := status.From(err); ok && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err // its own words
 	}
-	return status.Wrap(status.FailedPrecondition, p.reason(), "the plugin did not start")
+	reason := p.reason()
+	ended := errors.Is(reason, errEnded) || errors.Is(reason, errDisconnected)
+	if ended && !p.greeted && !errors.Is(reason, errNoPlugin) {
+		reason = fmt.Errorf("%w before it said hello: %w", reason, errNoPlugin)
+	}
+	return status.Wrap(status.FailedPrecondition, reason, "the plugin did not start")
 }
 
 // exec starts the program.
@@ -236,6 +242,7 @@ func (p *proc) handshake(frames *frame.Reader, start *processpb.ProcessStart) er
 	if err := checkVersion("plugin", theirs); err != nil {
 		return err
 	}
+	p.greeted = true
 	p.agree(theirs)
 	order, err := proto.Marshal(start)
 	if err != nil {
@@ -255,7 +262,7 @@ func (p *proc) noHello(err error) error {
 	if !isDisconnect(err) {
 		return fmt.Errorf("read its hello: %w", err)
 	}
-	return fmt.Errorf("%w before it said hello: is it a program whose main function calls process.Main?", errDisconnected)
+	return fmt.Errorf("%w before it said hello: %w", errDisconnected, errNoPlugin)
 }
 
 // agree takes the smaller limits of both sides.
@@ -294,6 +301,9 @@ func (p *proc) awaitReady(frames *frame.Reader) error {
 		}
 	}
 }
+
+// errNoPlugin is what a program may be that ends without a hello.
+var errNoPlugin = errors.New("is it a program whose main function calls process.Main?")
 
 // errDisconnected is why a process is down whose connection ended.
 var errDisconnected = errors.New("the process closed its connection")
