@@ -136,8 +136,8 @@ type guestOption func(*guestConfig)
 func (o guestOption) applyGuest(c *guestConfig) { o(c) }
 
 // Trusted leaves out the checks that let a guest be stopped at any point. That saves
-// what docs/rationale.md has figures of: a few percent of most work, more in loops of
-// few instructions. But a guest that loops
+// what docs/rationale.md has figures of: little where much is done between two checks, up
+// to half of the time in loops and functions of few instructions. But a guest that loops
 // for ever cannot be stopped, and as the host's garbage collector waits for it,
 // it takes the host with it. Use it for guests you would link into the host.
 func Trusted() GuestOption {

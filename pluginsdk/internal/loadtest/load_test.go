@@ -96,11 +96,20 @@ func TestLoadAndReturnInit(t *testing.T) {
 	require.ErrorIs(t, err, status.Of(status.NotFound))
 }
 
+// requireNoPlugins: a program without cgo says so of any file.
+func requireNoPlugins(t *testing.T) {
+	t.Helper()
+	_, err := pluginsdk.LoadAndReturnInit(t.Context(), "any.so", "ParigotInitialize", "")
+	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+	require.ErrorContains(t, err, "cannot load Go plugins")
+}
+
 // TestPluginThatPanics: a second load must not wait for ever.
 func TestPluginThatPanics(t *testing.T) {
 	t.Parallel()
 	if !loads() {
-		t.Skip("this program was built without cgo and loads no plugins")
+		requireNoPlugins(t)
+		return
 	}
 	so := build(t, "panics", "-buildmode=plugin")
 	for range 2 {
@@ -113,7 +122,8 @@ func TestPluginThatPanics(t *testing.T) {
 func TestFilesThatAreNoPlugins(t *testing.T) {
 	t.Parallel()
 	if !loads() {
-		t.Skip("this program was built without cgo and loads no plugins")
+		requireNoPlugins(t)
+		return
 	}
 	text := filepath.Join(t.TempDir(), "text.so")
 	require.NoError(t, os.WriteFile(text, []byte("not a plugin"), 0o600))
