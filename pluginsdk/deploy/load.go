@@ -1,0 +1,243 @@
+// Package deploy reads deployment files, which say what plugins and guests run together
+// and what each guest may do, checks them, and runs them. docs/runner.md describes every
+// field.
+package deploy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"buf.build/go/protovalidate"
+	"buf.build/go/protoyaml"
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// MaxSize bounds a deployment file, in bytes.
+const MaxSize = 1 << 20
+
+// File is a deployment file that was read. It does not change, and is safe for
+// concurrent use.
+type File struct {
+	// Path is what the file was called when it was loaded.
+	Path string
+	// Deployment is what the file says: checked, defaults not filled in, paths as they are
+	// written, see Resolve. The configurations of plugins are left empty in it, since
+	// their types are not known before their plugins are.
+	Deployment *deploymentpb.Deployment
+
+	dir  string // that of the file, absolute
+	text []byte
+	doc  *document
+}
+
+// Load reads a deployment file and checks all that can be checked by the file alone.
+// What is wrong in it is an [Error]; a file that cannot be read is NOT_FOUND or
+// FAILED_PRECONDITION. Nothing is started.
+func Load(path string) (*File, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
+	f, err := parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	f.dir = filepath.Dir(abs)
+	return f, nil
+}
+
+func readFile(path string) (_ []byte, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		code := status.FailedPrecondition
+		if errors.Is(err, os.ErrNotExist) {
+			code = status.NotFound
+		}
+		return nil, status.Wrap(code, err, "load the deployment file: "+err.Error())
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	text, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
+	if err != nil {
+		return nil, status.Wrap(status.FailedPrecondition, err, "load the deployment file: "+err.Error())
+	}
+	return text, nil
+}
+
+// Resolve returns a path that is written in the file as an absolute one: it is relative
+// to the file's directory.
+func (f *File) Resolve(p string) string {
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(f.dir, p)
+}
+
+// at returns where a field is written, as file:line:column.
+func (f *File) at(field string) string {
+	p := f.doc.at(field)
+	return fmt.Sprintf("%s:%d:%d", f.Path, p.line, p.column)
+}
+
+// parse is Load of a file with the given text.
+func parse(path string, text []byte) (*File, error) {
+	f := &File{Path: path, text: text, Deployment: new(deploymentpb.Deployment)}
+	f.doc = &document{path: path, places: map[string]place{}, fields: map[place]string{}}
+	root, err := f.readYAML()
+	if err != nil {
+		return nil, err
+	}
+	f.doc.locate(root, f.Deployment.ProtoReflect().Descriptor(), "")
+	o := protoyaml.UnmarshalOptions{CustomUnmarshaler: skipAny{}, DiscardUnknown: true}
+	f.doc.addParseErrors(o.Unmarshal(f.text, f.Deployment))
+	f.doc.validate(f.Deployment, "")
+	f.rules()
+	if err := asError(f.doc.findings); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// readYAML returns the one value in the file.
+func (f *File) readYAML() (*yaml.Node, error) {
+	f.text = bytes.TrimPrefix(bytes.ReplaceAll(f.text, []byte("\r\n"), []byte("\n")), []byte("\uFEFF"))
+	if message, line := unreadable(f.text); message != "" {
+		return nil, f.failed(line, message)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(f.text))
+	var root, more yaml.Node
+	err := decoder.Decode(&root)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, f.failed(1, "the file is empty: it needs guests")
+	case err != nil:
+		return nil, f.failed(yamlError(err))
+	}
+	if err := decoder.Decode(&more); err == nil {
+		return nil, f.failed(more.Line, "the file has a second document: put it into a file of its own")
+	} else if !errors.Is(err, io.EOF) {
+		return nil, f.failed(yamlError(err))
+	}
+	n := root.Content[0]
+	if !f.doc.plain(n, 1) {
+		return nil, asError(f.doc.findings)
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil, f.failed(max(n.Line, 1), "the file has no fields: it needs guests")
+	}
+	return n, nil
+}
+
+func (f *File) failed(line int, message string) error {
+	return asError([]Finding{{f.Path, line, 1, "", message}})
+}
+
+// unreadable returns why a text is no YAML that people would see as it is read, and
+// where; "" when it is.
+func unreadable(text []byte) (message string, line int) {
+	if len(text) > MaxSize {
+		return fmt.Sprintf("the file has more than %d bytes", MaxSize), 1
+	}
+	line = 1
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		switch {
+		case r == '\n':
+			line++
+		case r == utf8.RuneError && size == 1:
+			return "the file is not UTF-8", line
+		case r < ' ' && r != '\t', r == 0x85, r == 0x2028, r == 0x2029, r == 0xFEFF:
+			return fmt.Sprintf("the file has a character that cannot be seen, %U: in a quoted value write it as an escape", r), line
+		}
+		text = text[size:]
+	}
+	return "", 0
+}
+
+var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
+
+// yamlError takes apart what package yaml says of a text that is none.
+func yamlError(err error) (line int, message string) {
+	m := yamlLine.FindStringSubmatch(err.Error())
+	line, err = strconv.Atoi(m[1])
+	if err != nil {
+		line = 1 // it names no line when it is the first
+	}
+	return line, "from here on this is no YAML: " + m[2]
+}
+
+// skipAny leaves configurations out.
+type skipAny struct{}
+
+func (skipAny) Unmarshal(_ *yaml.Node, m proto.Message) (bool, error) {
+	_, ok := m.(*anypb.Any)
+	return ok, nil
+}
+
+var nodePosition = regexp.MustCompile(`^:(\d+):(\d+) `)
+
+// addParseErrors notes what protoyaml found, whose errors say where in their texts alone.
+func (d *document) addParseErrors(err error) {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		if err == nil {
+			continue
+		}
+		p := place{1, 1}
+		message := err.Error()
+		if m := nodePosition.FindStringSubmatch(message); m != nil {
+			p.line, _ = strconv.Atoi(m[1])
+			p.column, _ = strconv.Atoi(m[2])
+			message = errors.Unwrap(err).Error()
+		}
+		d.findings = append(d.findings, Finding{d.path, p.line, p.column, d.fields[p], oneLine(message)})
+	}
+}
+
+// oneLine returns a message of a library for a line of its own.
+func oneLine(message string) string {
+	return strings.Join(strings.Fields(message), " ")
+}
+
+// validate notes what protovalidate finds wrong with a message, which is written in the
+// given field.
+func (d *document) validate(m proto.Message, field string) {
+	err := protovalidate.Validate(m)
+	var invalid *protovalidate.ValidationError
+	switch {
+	case err == nil:
+	case errors.As(err, &invalid):
+		for _, v := range invalid.Violations {
+			path := protovalidate.FieldPathString(v.Proto.GetField())
+			d.addAt(joinPaths(field, path), "%s", oneLine(v.Proto.GetMessage()))
+		}
+	default:
+		d.addAt(field, "%s", oneLine(err.Error()))
+	}
+}
+
+func joinPaths(outer, inner string) string {
+	if inner == "" {
+		return outer
+	}
+	return join(outer, inner)
+}

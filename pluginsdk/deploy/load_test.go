@@ -1,0 +1,89 @@
+package deploy
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestLoad: each file of testdata/load has exactly the errors beside it, none when there is
+// no such file.
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/load/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			got := ""
+			if _, err := Load(file); err != nil {
+				require.Equal(t, status.FailedPrecondition, status.CodeOf(err))
+				got = err.Error() + "\n"
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".txt", strings.ReplaceAll(got, "testdata/load/", ""))
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update && got != "" {
+		require.NoError(t, os.WriteFile(name, []byte(got), 0o600))
+	}
+	want, err := os.ReadFile(name)
+	if !os.IsNotExist(err) {
+		require.NoError(t, err)
+	}
+	require.Equal(t, string(want), got)
+}
+
+// FuzzLoad: whatever the file has in it, reading it ends, and ends well: findings have
+// places in the file.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/load/*.yaml")
+	require.NoError(f, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := parse("f.yaml", text)
+		if err == nil {
+			require.NotEmpty(t, file.Deployment.GetGuests())
+			return
+		}
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		lines := bytes.Count(text, []byte("\n")) + 1
+		for _, found := range e.Findings {
+			require.Positive(t, found.Line)
+			require.LessOrEqual(t, found.Line, lines)
+			require.Positive(t, found.Column)
+			require.NotEmpty(t, found.Message)
+		}
+	})
+}
+
+// TestLoadNothing: a file that is not there, or has no end.
+func TestLoadNothing(t *testing.T) {
+	t.Parallel()
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	require.Equal(t, status.NotFound, status.CodeOf(err))
+	_, err = Load(t.TempDir())
+	require.Equal(t, status.FailedPrecondition, status.CodeOf(err))
+	large := filepath.Join(t.TempDir(), "large.yaml")
+	require.NoError(t, os.WriteFile(large, make([]byte, MaxSize+1), 0o600))
+	_, err = Load(large)
+	require.ErrorContains(t, err, "large.yaml:1:1: the file has more than 1048576 bytes")
+}

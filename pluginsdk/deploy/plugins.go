@@ -1,0 +1,76 @@
+package deploy
+
+import (
+	"context"
+	"strings"
+
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
+	"github.com/iansmith/parigot/pluginsdk/process"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// The placements of a plugin. The schema has no others, and "" is static.
+const (
+	placementSO      = "so"
+	placementProcess = "process"
+)
+
+// defaultSymbol is the variable that a Go plugin has its ParigotInit in.
+const defaultSymbol = "ParigotInitialize"
+
+// placed returns the ParigotInit of a plugin in its placement. For so it loads the
+// file, which runs the initialisation of its packages; for process nothing is started
+// before Init. resolve makes paths absolute. opts are for the placement process; the
+// name and the environment of this process are set by itself.
+func placed(ctx context.Context, p *deploymentpb.Plugin, resolve func(string) string, opts ...process.Option) (pluginsdk.ParigotInit, error) {
+	switch p.GetPlacement() {
+	case placementSO:
+		symbol := p.GetSymbol()
+		if symbol == "" {
+			symbol = defaultSymbol
+		}
+		return pluginsdk.LoadAndReturnInit(ctx, resolve(p.GetPath()), symbol, "")
+	case placementProcess:
+		return process.Plugin(resolve(p.GetPath()), append([]process.Option{process.WithName(p.GetName())}, opts...)...), nil
+	}
+	found, ok := pluginsdk.Registered(p.GetName())
+	if ok {
+		return found, nil
+	}
+	return nil, notRegistered(p.GetName())
+}
+
+func notRegistered(name string) error {
+	names := pluginsdk.RegisteredNames()
+	hint := "this program has none: its main function registers them with pluginsdk.Register"
+	if len(names) > 0 {
+		hint = "this program has " + strings.Join(names, ", ")
+	}
+	if near := nearest(name, names); near != "" {
+		hint += "; did you mean " + near + "?"
+	}
+	return status.Errorf(status.NotFound, "no plugin %s is linked into this program: %s", name, hint)
+}
+
+// described returns the plugin in its placement, and what it says of itself, which is
+// nil when it says nothing. It does not initialise the plugin; for process it runs the
+// program once, for as long as it takes to say that.
+func described(ctx context.Context, p *deploymentpb.Plugin, resolve func(string) string, opts ...process.Option) (pluginsdk.ParigotInit, *pluginsdk.Description, error) {
+	plugin, err := placed(ctx, p, resolve, opts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.GetPlacement() == placementProcess {
+		d, err := process.Describe(ctx, resolve(p.GetPath()), opts...)
+		if status.CodeOf(err) == status.Unimplemented {
+			return plugin, nil, nil
+		}
+		return plugin, &d, err
+	}
+	if d, ok := plugin.(pluginsdk.Describer); ok {
+		description := d.Describe()
+		return plugin, &description, nil
+	}
+	return plugin, nil, nil
+}
