@@ -40,7 +40,7 @@ func (f Finding) String() string {
 }
 
 // Error is the error of a deployment that cannot run: all that was found, in the order of
-// the file. Its code is FAILED_PRECONDITION.
+// the file, and at most 100 of it. Its code is FAILED_PRECONDITION.
 type Error struct{ Findings []Finding }
 
 // Error returns the findings, each on a line of its own.

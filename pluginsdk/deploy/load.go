@@ -198,7 +198,7 @@ func (d *document) addParseErrors(err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		all = joined.Unwrap()
 	}
-	for _, err := range all {
+	for _, err := range all[:min(len(all), maxFindings)] { // each text has the whole line in it
 		if err == nil {
 			continue
 		}
@@ -209,7 +209,7 @@ func (d *document) addParseErrors(err error) {
 			p.column, _ = strconv.Atoi(m[2])
 			message = errors.Unwrap(err).Error()
 		}
-		d.findings = append(d.findings, Finding{d.path, p.line, p.column, d.fields[p], oneLine(message)})
+		d.note(p, d.fields[p], oneLine(message))
 	}
 }
 
@@ -226,7 +226,7 @@ func (d *document) validate(m proto.Message, field string) {
 	switch {
 	case err == nil:
 	case errors.As(err, &invalid):
-		for _, v := range invalid.Violations {
+		for _, v := range invalid.Violations[:min(len(invalid.Violations), 10*maxFindings)] {
 			path := protovalidate.FieldPathString(v.Proto.GetField())
 			d.addAt(joinPaths(field, path), "%s", oneLine(v.Proto.GetMessage()))
 		}

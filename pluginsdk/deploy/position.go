@@ -12,8 +12,13 @@ import (
 
 const anyName = "google.protobuf.Any"
 
-// maxDepth bounds how deep values may be nested in a file.
-const maxDepth = 64
+const (
+	// maxDepth bounds how deep values may be nested in a file.
+	maxDepth = 64
+	// maxFindings bounds what is said of one file: what comes after the first so many
+	// is left out. It bounds the time that a hostile file takes, too.
+	maxFindings = 100
+)
 
 // place is where a field is written.
 type place struct{ line, column int }
@@ -28,7 +33,7 @@ type document struct {
 
 // add notes what is wrong with a node.
 func (d *document) add(n *yaml.Node, field, format string, args ...any) {
-	d.findings = append(d.findings, Finding{d.path, n.Line, n.Column, field, fmt.Sprintf(format, args...)})
+	d.note(place{n.Line, n.Column}, field, fmt.Sprintf(format, args...))
 }
 
 // addAt notes what is wrong with a field, unless the field, one in it or one around it
@@ -39,8 +44,13 @@ func (d *document) addAt(field, format string, args ...any) {
 			return
 		}
 	}
-	p := d.at(field)
-	d.findings = append(d.findings, Finding{d.path, p.line, p.column, field, fmt.Sprintf(format, args...)})
+	d.note(d.at(field), field, fmt.Sprintf(format, args...))
+}
+
+func (d *document) note(p place, field, message string) {
+	if len(d.findings) < maxFindings {
+		d.findings = append(d.findings, Finding{d.path, p.line, p.column, field, message})
+	}
 }
 
 // within reports whether the field inner is outer, or in it.

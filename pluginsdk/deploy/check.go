@@ -1,0 +1,212 @@
+package deploy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/iansmith/parigot/internal/wasm"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
+)
+
+// Check looks for all that Run would find wrong, without initialising a plugin or
+// running a guest: files, hashes and directories that are not there or not right,
+// configurations, what guests import, grants, and whether guests and those who serve
+// them mean the same messages. Two things run nevertheless: a plugin with the placement
+// so is loaded, which runs the initialisation of its packages, and one with the placement
+// process is run for as long as it takes to describe itself.
+//
+// What is wrong is an [Error]. Of a plugin that does not describe itself nothing is known:
+// what guests import and nobody else has is taken to be its. Guests that serve each other
+// in a circle are no finding: a guest starts without those it calls, and waits for them
+// only when it asks to.
+//
+// It compiles guests, which takes seconds for each that is not in the cache. ctx ends it:
+// its error is returned then.
+func (f *File) Check(ctx context.Context) (err error) {
+	host, err := eng.New(ctx, f.checkOptions()...)
+	if err != nil {
+		return fmt.Errorf("check %s: %w", f.Path, err)
+	}
+	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(ctx))) }()
+	c := &check{
+		File: f, doc: f.doc.again(), host: host,
+		provided: make(map[string]string), methods: make(map[string]bool), stubs: make(map[string]bool),
+		guests: make([]*eng.Guest, len(f.Deployment.GetGuests())),
+	}
+	for i, p := range f.Deployment.GetPlugins() {
+		c.plugin(ctx, p, fmt.Sprintf("plugins[%d]", i))
+	}
+	for i, g := range f.Deployment.GetGuests() {
+		c.guest(ctx, i, g)
+		if ctx.Err() != nil {
+			return fmt.Errorf("check %s: %w", f.Path, context.Cause(ctx))
+		}
+	}
+	c.served()
+	for i, g := range f.Deployment.GetGuests() {
+		c.grants(g, fmt.Sprintf("guests[%d].grants", i))
+		c.contracts(i, g)
+	}
+	return asError(c.doc.findings)
+}
+
+func (f *File) checkOptions() []eng.Option {
+	dir := f.Deployment.GetEngine().GetCacheDir()
+	if dir != "" {
+		dir = f.Resolve(dir)
+	} else if user, err := os.UserCacheDir(); err == nil {
+		dir = filepath.Join(user, "parigot")
+	}
+	return []eng.Option{
+		eng.WithCacheDir(dir), eng.WithLogger(slog.New(slog.DiscardHandler)),
+		eng.WithMemoryLimit(f.Deployment.GetEngine().GetMemoryLimit()),
+	}
+}
+
+// check is one run of Check.
+type check struct {
+	*File
+	doc      *document
+	host     *eng.Host
+	provided map[string]string // the plugin or guest that has a service
+	methods  map[string]bool   // full names of methods that are known
+	guests   []*eng.Guest      // nil for those that do not compile
+	stubs    map[string]bool   // imports that nobody has, and the host has nevertheless
+	unknown  bool              // there are plugins that do not describe themselves
+}
+
+// merge adds what an [Error] has, or another error at a field.
+func (c *check) merge(err error, field string) {
+	if found, ok := errors.AsType[*Error](err); ok {
+		c.doc.findings = append(c.doc.findings, found.Findings...)
+	} else if err != nil {
+		c.doc.addAt(field, "%v", err)
+	}
+}
+
+// plugin checks a plugin, and registers its functions with nothing behind them.
+func (c *check) plugin(ctx context.Context, p *deploymentpb.Plugin, field string) {
+	at := field + ".name"
+	if p.GetPath() != "" {
+		at = field + ".path"
+		if info, err := os.Stat(c.Resolve(p.GetPath())); err != nil || info.IsDir() {
+			c.unknown = true
+			c.doc.addAt(at, "%s", noFile(err, c.Resolve(p.GetPath())))
+			return
+		}
+	}
+	_, d, err := described(ctx, p, c.Resolve)
+	c.unknown = c.unknown || d == nil
+	switch {
+	case err != nil:
+		c.doc.addAt(at, "%v", err)
+		return
+	case d == nil && p.GetConfig() != nil:
+		c.doc.addAt(field+".config", "the plugin %s does not describe itself (it has no method Describe), so it can have no configuration", p.GetName())
+		return
+	case d == nil:
+		return
+	}
+	_, err = c.config(p, *d)
+	c.merge(err, field+".config")
+	for _, s := range d.Services {
+		if other, ok := c.provided[s.Name]; ok {
+			c.doc.addAt(field+".name", "the plugin %s provides %s, and so does the plugin %s: leave one of them out", p.GetName(), s.Name, other)
+			continue
+		}
+		c.provided[s.Name] = p.GetName()
+		c.merge(c.host.Register(ctx, c.idle(s)), field+".name")
+	}
+}
+
+// noFile says why there is no file at a path.
+func noFile(err error, path string) string {
+	switch {
+	case err == nil:
+		return path + " is a directory"
+	case errors.Is(err, os.ErrNotExist):
+		return "there is no file " + path
+	}
+	return err.Error()
+}
+
+// idle returns the functions of a service with nothing behind them.
+func (c *check) idle(s pluginsdk.Service) eng.HostModule {
+	m := eng.HostModule{Name: s.Module}
+	if m.Name == "" {
+		m.Name = s.Name
+	}
+	for _, method := range s.Methods {
+		f := eng.Function{Name: method.Func, Method: s.Name + "." + method.Name, Call: noCall, Descriptor: method.Descriptor}
+		if f.Name == "" {
+			f.Name = method.Name
+		}
+		c.methods[f.Method] = true
+		m.Functions = append(m.Functions, f)
+	}
+	return m
+}
+
+// noCall is never called, as no guest runs.
+func noCall(context.Context, api.Module, []uint64) {}
+
+// guest checks a guest by itself, and what it imports.
+func (c *check) guest(ctx context.Context, i int, g *deploymentpb.Guest) {
+	field := fmt.Sprintf("guests[%d]", i)
+	c.mounts(g, field)
+	path := c.Resolve(g.GetWasm())
+	text, err := os.ReadFile(path)
+	if err != nil {
+		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
+			err = nil
+		}
+		c.doc.addAt(field+".wasm", "%s", noFile(err, path))
+		return
+	}
+	sum := sha256.Sum256(text)
+	if have := hex.EncodeToString(sum[:]); g.GetSha256() != "" && !strings.EqualFold(have, g.GetSha256()) {
+		c.doc.addAt(field+".sha256", "%s is another file, with the SHA-256 %s", path, have)
+		return
+	}
+	opts := []eng.GuestOption{eng.GuestMemoryLimit(g.GetMemoryLimit())}
+	if g.GetTrusted() {
+		opts = append(opts, eng.Trusted())
+	}
+	guest, err := c.host.Compile(ctx, g.GetName(), text, opts...)
+	if err != nil {
+		c.doc.addAt(field+".wasm", "%v", err)
+		return
+	}
+	c.guests[i] = guest
+	if m, err := wasm.Parse(text); err == nil && !slices.ContainsFunc(m.Exports, func(e wasm.Export) bool { return e.Name == "_start" }) {
+		c.doc.addAt(field+".wasm", "%s is a library: it has no main function that could run", path)
+	}
+	c.imports(ctx, guest, g, field)
+}
+
+func (c *check) mounts(g *deploymentpb.Guest, field string) {
+	for i, m := range g.GetMounts() {
+		dir := c.Resolve(m.GetHost())
+		at := fmt.Sprintf("%s.mounts[%d].host", field, i)
+		switch info, err := os.Stat(dir); {
+		case errors.Is(err, os.ErrNotExist):
+			c.doc.addAt(at, "there is no directory %s", dir)
+		case err != nil:
+			c.doc.addAt(at, "%v", err)
+		case !info.IsDir():
+			c.doc.addAt(at, "%s is no directory", dir)
+		}
+	}
+}
