@@ -58,6 +58,8 @@ generate: tools ## Generate Go code from all proto files, and from SQL
 	@$(BUF) generate
 	@echo "==> generating Go code from SQL with sqlc"
 	@$(SQLC) generate -f examples/queue/sqlc.yaml
+	@echo "==> generating the reference of deployment files in docs/runner.md"
+	@go run ./internal/fielddoc
 
 check-generated: tools ## Fail when generated code is stale
 	@echo "==> checking that the generated code is up to date"

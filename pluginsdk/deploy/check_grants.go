@@ -66,20 +66,20 @@ func (c *check) refuse(field, list, message string, names, has []string) {
 
 // pluginsToAdd names the plugins in this program that have what is missing, as lines to add.
 func pluginsToAdd(missing []string) string {
-	lines := ""
+	var lines strings.Builder
 	for _, name := range pluginsdk.RegisteredNames() {
 		p, _ := pluginsdk.Registered(name)
 		d, ok := p.(pluginsdk.Describer)
 		if ok && slices.ContainsFunc(d.Describe().Services, func(s pluginsdk.Service) bool {
 			return slices.ContainsFunc(missing, func(m string) bool { return strings.HasPrefix(m, s.Name+".") })
 		}) {
-			lines += "\n      - name: " + name
+			lines.WriteString("\n      - name: " + name)
 		}
 	}
-	if lines == "" {
+	if lines.Len() == 0 {
 		return ""
 	}
-	return "; this program has it: add\n    plugins:" + lines
+	return "; this program has it: add\n    plugins:" + lines.String()
 }
 
 // served notes which guests serve which services.

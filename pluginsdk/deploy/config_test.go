@@ -9,9 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
 
-	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
-	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
 )
 
 // TestConfig: configurations are read into the messages of their plugins, linked or not,
@@ -19,22 +18,25 @@ import (
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	const before = "guests: [{name: a, wasm: b}]\nplugins:\n  - {name: other, config: {x: 1}}\n  - name: p\n"
-	queue := &queuev1.QueueConfig{}
-	unlinked := dynamicpb.NewMessage(queue.ProtoReflect().Descriptor())
+	linked := &deploymentpb.Restart{}
+	unlinked := dynamicpb.NewMessage(linked.ProtoReflect().Descriptor())
+	const url = "type.googleapis.com/parigot.v1."
 	for name, c := range map[string]struct {
 		config string
 		into   proto.Message
 		want   string
 	}{
-		"fields":      {"database: q.db\n      visibility_timeout: 5s\n      max_queues: 1k", queue, `{"database":"q.db", "visibility_timeout":"5s", "max_queues":1000}`},
-		"unlinked":    {`database: q.db`, unlinked, `{"database":"q.db"}`},
-		"type":        {"'@type': type.googleapis.com/queue.v1.QueueConfig\n      database: q.db", unlinked, `{"database":"q.db"}`},
-		"other type":  {"'@type': type.googleapis.com/file.v1.FileConfig\n      database: q.db", queue, "f.yaml:6:16: plugins[1].config: the configuration of this plugin is a queue.v1.QueueConfig: leave @type out"},
-		"unknown":     {"databse: q.db", queue, "f.yaml:6:7: plugins[1].config.databse: there is no such field: did you mean database?"},
-		"wrong":       {"database: [q]\n      max_queues: many", unlinked, "f.yaml:6:17: plugins[1].config.database: expected scalar, got sequence\nf.yaml:7:19: plugins[1].config.max_queues: invalid"},
+		"fields":      {"policy: always\n      backoff: 5s\n      limit: 1k", linked, `{"policy":"always", "backoff":"5s", "limit":1000}`},
+		"unlinked":    {"{backoff: 1h, limit: 1}", unlinked, `{"backoff":"3600s", "limit":1}`},
+		"type":        {"'@type': " + url + "Restart\n      limit: 1", unlinked, `{"limit":1}`},
+		"other type":  {"'@type': " + url + "Mount\n      limit: 1", linked, "f.yaml:6:16: plugins[1].config: the configuration of this plugin is a parigot.v1.Restart: leave @type out"},
+		"unknown":     {"polcy: always", linked, "f.yaml:6:7: plugins[1].config.polcy: there is no such field: did you mean policy?"},
+		"wrong":       {"policy: [q]\n      limit: many", unlinked, "f.yaml:6:15: plugins[1].config.policy: expected scalar, got sequence\nf.yaml:7:14: plugins[1].config.limit: invalid"},
+		"rule":        {"policy: sometimes", linked, "f.yaml:6:15: plugins[1].config.policy: must be in list [never, on_failure, always]"},
+		"rule, too":   {"policy: sometimes", unlinked, "f.yaml:6:15: plugins[1].config.policy: must be in list [never, on_failure, always]"},
 		"no config":   {"root: /", nil, "f.yaml:6:7: plugins[1].config: the plugin p has no configuration"},
-		"other file":  {"root: /data\n      test_data_dirs: [/a, /b]", &filev1.FileConfig{}, `{"root":"/data", "test_data_dirs":["/a", "/b"]}`},
-		"left to say": {"", queue, ""},
+		"a list":      {"args: [/a, /b]\n      env: {a: b}", &deploymentpb.Guest{}, "f.yaml:6:7: plugins[1].config.name: value is required"},
+		"left to say": {"", linked, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -86,4 +87,54 @@ func TestLoadNothing(t *testing.T) {
 	require.NoError(t, os.WriteFile(large, make([]byte, MaxSize+1), 0o600))
 	_, err = Load(large)
 	require.ErrorContains(t, err, "large.yaml:1:1: the file has more than 1048576 bytes")
+}
+
+// TestLoadHostile: large files that are wrong in many places are refused, with as much as
+// people may read of it.
+func TestLoadHostile(t *testing.T) {
+	t.Parallel()
+	const before = "guests: [{name: a, wasm: b, "
+	for name, text := range map[string]string{
+		"wrong values":   before + "args: [" + strings.Repeat("[],", MaxSize/3-100) + "]}]",
+		"unknown fields": before + strings.Repeat("x: 1, x", MaxSize/7-100) + "y: 1}]",
+		"rules":          before + "grants: [" + strings.Repeat("a,", MaxSize/2-100) + "]}]",
+		"deep":           strings.Repeat("[", MaxSize),
+		"deep mappings":  strings.Repeat("a: {", MaxSize/4),
+		"many grants":    before + "grants: [" + strings.Repeat("a.b,", MaxSize/4-100) + "]}]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parse("f.yaml", []byte(text))
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			require.LessOrEqual(t, len(e.Findings), maxFindings)
+		})
+	}
+}
+
+// TestDocumented: the file in the documentation is one.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/runner.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "```yaml\n")
+	require.True(t, found)
+	file, _, _ := strings.Cut(rest, "```")
+	_, err = parse("runner.md", []byte(file))
+	require.NoError(t, err)
+}
+
+// TestLinks: who embeds the SDK does not link what reads deployment files, or the
+// command line. Package guest has the same test for guests.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "..", "../eng", "../process", "../contract").Output()
+	require.NoError(t, err)
+	deps := strings.Fields(string(out))
+	require.Contains(t, deps, "github.com/iansmith/parigot/pluginsdk/process")
+	for _, dep := range deps {
+		for _, not := range []string{"buf.build/go/", "github.com/spf13/", "go.yaml.in/", "cel.dev/"} {
+			require.False(t, strings.HasPrefix(dep, not), dep)
+		}
+	}
 }
