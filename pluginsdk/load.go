@@ -7,7 +7,7 @@ import (
 	"plugin"
 	"sync"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/preflight"
+	"github.com/iansmith/parigot/internal/preflight"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -60,8 +60,8 @@ func load(ctx context.Context, path string) (*plugin.Plugin, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if noPlugins != "" {
-		return nil, status.Error(status.FailedPrecondition, noPlugins)
+	if err := preflight.Supported(); err != nil {
+		return nil, err
 	}
 	file, err := realPath(path)
 	if err != nil {

@@ -133,11 +133,8 @@ func (b guestBuild) goBuild(ctx context.Context, tmp string, stderr io.Writer) (
 	cmd.Dir = b.dir
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = stderr, stderr
-	if err := cmd.Run(); err != nil {
-		if _, failed := errors.AsType[*exec.ExitError](err); failed && ctx.Err() == nil {
-			return "", exitError(exitFailed) // go build has said why
-		}
-		return "", errors.Join(ctx.Err(), fmt.Errorf("run go build: %w", err))
+	if err := goError(ctx, cmd.Run()); err != nil {
+		return "", err
 	}
 	files, err := os.ReadDir(tmp)
 	switch {

@@ -23,12 +23,14 @@ func newInspectCommand() *cobra.Command {
 		Long: `Shows what is in a guest (a WebAssembly module): what it imports by service and method, what it
 exports, its memory, the versions of Go and of all modules, what makes up its size, and
 its contract, see "guest build". Or what is in a plugin (a Go shared object): the versions
-and settings that it was built with, and the symbols that it exports.
+and settings that it was built with, the symbols that it exports, and whether this program can
+load it: if not, what differs, and the command that builds one that it can.
 
 With --diff it shows what changed from another file of the same kind, the older one. The
 exit code is 1 when messages of the two do not fit each other.`,
 		Example: `  parigot inspect app.wasm
   parigot inspect --json app.wasm
+  parigot inspect queue.so
   parigot inspect --diff old.wasm app.wasm`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -98,6 +100,8 @@ type inspection struct {
 	Packages []sizeInfo `json:"packages,omitempty"`
 	// Settings are those of the build of a plugin, such as "-trimpath".
 	Settings map[string]string `json:"settings,omitempty"`
+	// Fit says whether this program can load a plugin, nil for guests.
+	Fit *fitInfo `json:"fit,omitempty"`
 	// ContractSection says whether a guest has one: otherwise Contract is what
 	// "guest build" would put there.
 	ContractSection bool `json:"contract_section"`
@@ -119,6 +123,15 @@ type moduleInfo struct {
 type importInfo struct {
 	Module    string   `json:"module"`
 	Functions []string `json:"functions"`
+}
+
+// fitInfo is what a Go plugin is to the program that inspects it.
+type fitInfo struct {
+	Loads bool `json:"loads"`
+	// Why has a line for all that keeps it from loading.
+	Why []string `json:"why,omitempty"`
+	// Command builds one that loads, when Why can be mended so.
+	Command string `json:"command,omitempty"`
 }
 
 // memoryInfo is in bytes.

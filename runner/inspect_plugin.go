@@ -6,8 +6,11 @@ import (
 	"debug/macho"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+
+	"github.com/iansmith/parigot/internal/preflight"
 )
 
 // plugin fills in what is in a Go shared object.
@@ -47,7 +50,30 @@ func (i *inspection) plugin(file string) error {
 	}
 	slices.Sort(i.Exports)
 	i.Exports = slices.Compact(i.Exports)
+	i.Fit = fitOf(file)
 	return nil
+}
+
+func fitOf(file string) *fitInfo {
+	err := preflight.Check(file)
+	if refusal, ok := errors.AsType[*preflight.Refusal](err); ok {
+		return &fitInfo{Why: refusal.Differences, Command: refusal.Command}
+	}
+	if err != nil {
+		return &fitInfo{Why: []string{err.Error()}}
+	}
+	return &fitInfo{Loads: true}
+}
+
+func (f *fitInfo) text(w io.Writer) {
+	if f.Loads {
+		_, _ = fmt.Fprintln(w, "loads in this program")
+		return
+	}
+	_, _ = fmt.Fprintf(w, "does not load in this program:\n  %s\n", strings.Join(f.Why, "\n  "))
+	if f.Command != "" {
+		_, _ = fmt.Fprintf(w, "in its module, this builds one that does:\n  %s\n", f.Command)
+	}
 }
 
 // isExported tells whether a symbol of a package can be looked up in a plugin: a

@@ -43,6 +43,9 @@ func (i *inspection) text(w io.Writer) {
 	if i.Kind == "guest" {
 		i.guestText(w)
 	}
+	if i.Fit != nil {
+		i.Fit.text(w)
+	}
 	for _, note := range i.Notes {
 		line("note: %s", note)
 	}

@@ -5,15 +5,18 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/iansmith/parigot/internal/preflight"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -65,7 +68,15 @@ func TestLoadAndReturnInit(t *testing.T) {
 	require.ErrorContains(t, err, "go build -buildmode=plugin")
 	require.ErrorContains(t, err, "pluginsdk/internal/loadtest/testdata/plugin")
 
-	so := build(t, "plugin", "-buildmode=plugin")
+	// The command that the error has builds one that loads, in an environment that
+	// would not.
+	refusal, ok := errors.AsType[*preflight.Refusal](err)
+	require.True(t, ok)
+	so := filepath.Join(t.TempDir(), "out.so")
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(refusal.Command, "go build ", "go build -o '"+so+"' ", 1))
+	cmd.Env = append(os.Environ(), "GOFLAGS=-gcflags=github.com/iansmith/parigot/pluginsdk/status=-l")
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(text))
 	whole, err := os.ReadFile(so)
 	require.NoError(t, err)
 	for _, size := range []int{10, len(whole) / 3, len(whole) - 1} {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -16,14 +17,41 @@ import (
 // maxSize bounds what is read of a file: Go plugins have some ten megabytes.
 const maxSize = 1 << 30
 
+// Supported returns nil when this program can load Go plugins at all. Otherwise the
+// error, FAILED_PRECONDITION, says what it lacks.
+func Supported() error {
+	if unsupported != "" { //nolint:staticcheck // depends on the build
+		return status.Error(status.FailedPrecondition, unsupported)
+	}
+	return nil
+}
+
+// Refusal is why a Go plugin does not fit this program.
+type Refusal struct {
+	// Differences are lines for a person, at least one.
+	Differences []string
+	// Command is for a shell in the plugin's module, and builds a plugin that fits
+	// when what the differences name is mended.
+	Command string
+}
+
+func (r *Refusal) Error() string {
+	return "the plugin was not built as this host was:\n  " + strings.Join(r.Differences, "\n  ") +
+		"\nIn the plugin's module, this builds one that fits:\n  " + r.Command
+}
+
 // Check returns nil when the file at path looks like a Go plugin that was built as
 // this program was. Otherwise the error has the code FAILED_PRECONDITION, lists all
 // that differs and what to do about it, and ends with the command that builds the
-// plugin right. The file may hold anything. Safe for concurrent use.
+// plugin right: it has a [*Refusal] in its chain unless the file is no Go plugin at all.
+// The file may hold anything. Safe for concurrent use.
 func Check(path string) error {
-	host, ok := debug.ReadBuildInfo()
-	if !ok {
-		return status.Error(status.FailedPrecondition, "the host does not know how it was built: build it with the go command, in module mode")
+	if err := Supported(); err != nil {
+		return err
+	}
+	host, err := hostInfo()
+	if err != nil {
+		return err
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -50,7 +78,18 @@ func Check(path string) error {
 	} else if known {
 		found.hard = append(found.hard, describePackages(packages))
 	}
-	return found.refusal(host, info)
+	if r := found.refusal(host, info); r != nil {
+		return status.Wrap(status.FailedPrecondition, r, "it does not fit")
+	}
+	return nil
+}
+
+func hostInfo() (*debug.BuildInfo, error) {
+	host, ok := debug.ReadBuildInfo()
+	if !ok {
+		return nil, status.Error(status.FailedPrecondition, "the host does not know how it was built: build it with the go command, in module mode")
+	}
+	return host, nil
 }
 
 func sizeOf(f *os.File) (int64, error) {
@@ -92,4 +131,36 @@ func setting(info *debug.BuildInfo, key string) string {
 		}
 	}
 	return ""
+}
+
+// Plan returns how to build a plugin for this program, and what flags cannot mend,
+// which is best known before the build: versions of modules, a line each. plugin is what
+// would be built otherwise: its modules, whose sums do not matter, and its settings.
+func Plan(plugin *debug.BuildInfo) (how Recipe, beyond []string, err error) {
+	if err := Supported(); err != nil {
+		return how, nil, err
+	}
+	host, err := hostInfo()
+	if err != nil {
+		return how, nil, err
+	}
+	return recipe(host, plugin), compareModules(withoutSums(host), withoutSums(plugin)), nil
+}
+
+func withoutSums(info *debug.BuildInfo) *debug.BuildInfo {
+	without := *info
+	without.Deps = nil
+	for _, m := range info.Deps {
+		without.Deps = append(without.Deps, withoutSum(m))
+	}
+	return &without
+}
+
+func withoutSum(m *debug.Module) *debug.Module {
+	without := *m
+	without.Sum = ""
+	if m.Replace != nil {
+		without.Replace = withoutSum(m.Replace)
+	}
+	return &without
 }

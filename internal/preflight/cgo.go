@@ -1,0 +1,5 @@
+//go:build cgo && (linux || darwin || freebsd)
+
+package preflight
+
+const unsupported = ""

@@ -1,6 +1,0 @@
-//go:build cgo && (linux || darwin || freebsd)
-
-package pluginsdk
-
-// noPlugins says why this host cannot load plugins; "" when it can.
-const noPlugins = ""

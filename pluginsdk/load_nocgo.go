@@ -1,6 +1,0 @@
-//go:build !cgo || (!linux && !darwin && !freebsd)
-
-package pluginsdk
-
-// noPlugins says why this host cannot load plugins; "" when it can.
-const noPlugins = "this host cannot load Go plugins: it was built without cgo, or for a system that has none; build it with CGO_ENABLED=1 and a C compiler on Linux, macOS or FreeBSD, or link the plugin in"
