@@ -95,12 +95,13 @@ func TestLoadHostile(t *testing.T) {
 	t.Parallel()
 	const before = "guests: [{name: a, wasm: b, "
 	for name, text := range map[string]string{
-		"wrong values":   before + "args: [" + strings.Repeat("[],", MaxSize/3-100) + "]}]",
-		"unknown fields": before + strings.Repeat("x: 1, x", MaxSize/7-100) + "y: 1}]",
-		"rules":          before + "grants: [" + strings.Repeat("a,", MaxSize/2-100) + "]}]",
+		"wrong values":   before + "args: [" + strings.Repeat("[],", maxValues-20) + "]}]",
+		"unknown fields": before + strings.Repeat("x: 1, x", maxValues/2-20) + "y: 1}]",
+		"rules":          before + "grants: [" + strings.Repeat("a,", maxValues-20) + "]}]",
+		"many grants":    before + "grants: [" + strings.Repeat("a.b,", maxValues-20) + "]}]",
+		"many values":    "[" + strings.Repeat("a,", MaxSize/2-10) + "]",
 		"deep":           strings.Repeat("[", MaxSize),
 		"deep mappings":  strings.Repeat("a: {", MaxSize/4),
-		"many grants":    before + "grants: [" + strings.Repeat("a.b,", MaxSize/4-100) + "]}]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,8 @@ const anyName = "google.protobuf.Any"
 const (
 	// maxDepth bounds how deep values may be nested in a file.
 	maxDepth = 64
+	// maxValues bounds how many values a file may have, and names of fields.
+	maxValues = 50_000
 	// maxFindings bounds what is said of one file: what comes after the first so many
 	// is left out. It bounds the time that a hostile file takes, too.
 	maxFindings = 100
@@ -29,6 +31,7 @@ type document struct {
 	places   map[string]place
 	fields   map[place]string // the innermost field at a place
 	findings []Finding
+	values   int // those that plain has seen
 }
 
 // add notes what is wrong with a node.
@@ -77,7 +80,11 @@ func (d *document) at(field string) place {
 // what makes them mean something else than they seem to.
 func (d *document) plain(n *yaml.Node, depth int) bool {
 	before := len(d.findings)
+	d.values++
 	switch {
+	case d.values > maxValues:
+		d.add(n, "", "the file has more than %d values", maxValues)
+		return false
 	case depth > maxDepth:
 		d.add(n, "", "values are nested more than %d deep", maxDepth)
 		return false

@@ -28,8 +28,9 @@ const (
 
 // Deployment is a deployment file: which plugins and which guests run together, and
 // what each guest may do. Nothing is allowed that the file does not allow. In the file,
-// paths are relative to its directory, sizes are bytes with an optional unit (64Mi),
-// and durations have a unit (1.5s, 10m).
+// paths are relative to its directory, sizes are bytes with an optional unit (64Mi: k, M,
+// G and T are powers of 1000, Ki, Mi, Gi and Ti of 1024), and durations have units out of
+// h, m, s, ms, us and ns (1.5s, 1h30m).
 type Deployment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Limits and settings of all guests together.
