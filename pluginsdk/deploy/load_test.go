@@ -109,6 +109,9 @@ func TestLoadHostile(t *testing.T) {
 			var e *Error
 			require.ErrorAs(t, err, &e)
 			require.LessOrEqual(t, len(e.Findings), maxFindings)
+			if name == "many values" {
+				require.ErrorContains(t, err, "the file has more than 50000 values")
+			}
 		})
 	}
 }
