@@ -18,6 +18,12 @@ type Drainer interface {
 	// An instance that the plugin does not know, as it has never served, is NOT_FOUND:
 	// nothing was asked of it. Draining again is harmless. It is safe for concurrent use.
 	Drain(ctx context.Context, instance eng.Caller) error
+
+	// AwaitSuccessor waits until next serves all that instance serves now, so that no call
+	// finds nobody when instance is drained then. It returns at once when instance serves
+	// nothing, and with the error of ctx when that ends before: next need not be known to
+	// the plugin yet, so end ctx when it has ended. It is safe for concurrent use.
+	AwaitSuccessor(ctx context.Context, instance, next eng.Caller) error
 }
 
 type drainerOption struct{ into *Drainer }

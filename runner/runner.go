@@ -103,7 +103,7 @@ interrupt or SIGTERM stopped it.`,
 		SilenceErrors: true, // run says what is wrong
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newCheckCommand(), newGuestCommand(), newInspectCommand(), newNewCommand(), newPluginCommand())
+	root.AddCommand(newCheckCommand(), newGuestCommand(), newInspectCommand(), newNewCommand(), newPluginCommand(), newRunCommand())
 	return root
 }
 

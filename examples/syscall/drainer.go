@@ -4,6 +4,7 @@ package syscall
 
 import (
 	"context"
+	"slices"
 
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
@@ -29,4 +30,47 @@ func (d drainer) Drain(ctx context.Context, instance eng.Caller) error {
 	case <-ctx.Done():
 		return endOf(ctx.Err(), "the guest "+h.name+" still has calls")
 	}
+}
+
+// AwaitSuccessor implements [pluginsdk.Drainer].
+func (d drainer) AwaitSuccessor(ctx context.Context, instance, next eng.Caller) error {
+	data, hosts := d.kernel.data, d.kernel.hosts
+	for {
+		published := data.nextPublish()
+		h := hosts.FindById(instance.ID)
+		if h == nil || data.succeeds(hosts.FindById(next.ID), h) {
+			return nil
+		}
+		select {
+		case <-published:
+		case <-ctx.Done():
+			return endOf(ctx.Err(), "the guest "+next.Name+" does not serve yet what another instance serves")
+		}
+	}
+}
+
+// nextPublish returns a channel that is closed when next somebody begins, or ceases, to
+// serve something.
+func (d *syscallData) nextPublish() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.published == nil {
+		d.published = make(chan struct{})
+	}
+	return d.published
+}
+
+// succeeds reports whether next, which may be nil, serves all that h does.
+func (d *syscallData) succeeds(next, h *hostInfo) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range h.registrations {
+		if r.service.client || !slices.Contains(r.service.launched, h) {
+			continue
+		}
+		if next == nil || !slices.Contains(r.service.launched, next) {
+			return false
+		}
+	}
+	return true
 }

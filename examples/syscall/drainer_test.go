@@ -80,3 +80,28 @@ func TestDrainEnds(t *testing.T) {
 		require.ErrorIs(t, drainer{b.kernel}.Drain(t.Context(), stranger), status.Of(status.NotFound))
 	})
 }
+
+// TestAwaitSuccessor: it is over when the next one serves all that the old one does, and
+// not when it is only known, or serves a part.
+func TestAwaitSuccessor(t *testing.T) {
+	t.Parallel()
+	inTime(t, nil, func(t *testing.T, b *bundle) {
+		old, next := b.guest("greeting"), b.guest("greeting")
+		d := drainer{b.kernel}
+		require.NoError(t, d.AwaitSuccessor(t.Context(), old.caller, next.caller), "nothing is served")
+		old.serve(greetingService)
+		old.serve("greeting.v1.Farewell")
+		ctx, cancel := context.WithCancel(t.Context())
+		gaveUp, done := make(chan error, 1), make(chan error, 1)
+		go func() { gaveUp <- d.AwaitSuccessor(ctx, old.caller, next.caller) }()
+		go func() { done <- d.AwaitSuccessor(t.Context(), old.caller, next.caller) }()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-gaveUp, status.Of(status.Cancelled))
+		next.serve(greetingService)
+		synctest.Wait()
+		require.Empty(t, done, "a part of it")
+		next.serve("greeting.v1.Farewell")
+		require.NoError(t, <-done)
+	})
+}

@@ -237,6 +237,10 @@ func (s *service) unused() bool {
 func (s *service) publish() {
 	ready := slices.Clone(s.launched)
 	s.ready.Store(&ready)
+	if s.data.published != nil {
+		close(s.data.published)
+		s.data.published = nil
+	}
 	if len(ready) > 0 {
 		s.wakeHost(syscallpb.KernelErr_NoError, "")
 	}

@@ -68,8 +68,9 @@ type syscallData struct {
 	byID      map[id.ServiceId]*service
 	lastID    uint64
 	methods   int
-	exitAsked atomic.Bool // all guests were asked to end
-	closed    bool        // the engine closes
+	exitAsked atomic.Bool   // all guests were asked to end
+	closed    bool          // the engine closes
+	published chan struct{} // closed with the next change of who serves; nil: nobody waits
 
 	pending func(id.CallId) bool // whether a call has no result yet
 	hosts   func() []*hostInfo   // the guests that have registered

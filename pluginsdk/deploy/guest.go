@@ -1,0 +1,190 @@
+package deploy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// guest is a guest of a run.
+type guest struct {
+	run    *run
+	config *deploymentpb.Guest
+	field  string
+	slots  []*slot // guarded by run.mu
+}
+
+// compile reads the guest's file as it is now, and checks it.
+func (g *guest) compile(ctx context.Context) (*eng.Guest, error) {
+	text, err := os.ReadFile(g.run.Resolve(g.config.GetWasm()))
+	if err != nil {
+		return nil, status.Wrap(status.FailedPrecondition, err, err.Error())
+	}
+	sum := sha256.Sum256(text)
+	if have := hex.EncodeToString(sum[:]); g.config.GetSha256() != "" && !strings.EqualFold(have, g.config.GetSha256()) {
+		return nil, status.Errorf(status.FailedPrecondition, "%s has the SHA-256 %s, and not that of the deployment file", g.config.GetWasm(), have)
+	}
+	opts := []eng.GuestOption{
+		eng.WithGrants(eng.Grants{Calls: g.config.GetGrants(), Serves: g.config.GetServes()}),
+		eng.GuestMemoryLimit(g.config.GetMemoryLimit()),
+		eng.GuestCallBudget(g.config.GetCallBudget().AsDuration()),
+	}
+	if g.config.GetTrusted() {
+		opts = append(opts, eng.Trusted())
+	}
+	program, err := g.run.host.Compile(ctx, g.config.GetName(), text, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return program, program.CheckImports()
+}
+
+func (g *guest) newSlots(program *eng.Guest) []*slot {
+	slots := make([]*slot, max(1, g.config.GetReplicas()))
+	for i := range slots {
+		name := g.config.GetName()
+		if len(slots) > 1 {
+			name = fmt.Sprintf("%s-%d", name, i+1)
+		}
+		s := &slot{
+			guest: g, program: program, name: name, log: g.run.log.With("guest", name),
+			started: make(chan struct{}), done: make(chan struct{}),
+		}
+		s.markStarted = sync.OnceFunc(func() { close(s.started) })
+		s.keep, s.leave = context.WithCancel(g.run.hard)
+		s.ctx, s.cancel = context.WithCancel(g.run.hard)
+		slots[i] = s
+	}
+	return slots
+}
+
+// slot is the place of one instance, and of those that take its place when it is restarted.
+type slot struct {
+	guest   *guest
+	program *eng.Guest
+	name    string
+	log     *slog.Logger
+
+	started     chan struct{} // closed when the first instance begins, or is over
+	markStarted func()
+	keep        context.Context // no instance is started after its end
+	leave       context.CancelFunc
+	ctx         context.Context // ends the instance at once
+	cancel      context.CancelFunc
+	done        chan struct{} // closed when no instance is to come
+
+	mu     sync.Mutex
+	caller eng.Caller // the instance; the zero value before the first
+	last   ending     // guarded by done
+	err    error      // guarded by done
+}
+
+func (s *slot) start() {
+	s.guest.run.busy.Go(func() {
+		defer s.guest.run.signal()
+		defer close(s.done)
+		defer s.markStarted()
+		s.last, s.err = newRestarts(s.guest.config.GetRestart()).supervise(s.keep, s.log, s.once)
+	})
+}
+
+// ended returns how the last instance ended, when no other is to come.
+func (s *slot) ended() (last ending, err error, ended bool) { //nolint:revive // whether comes last
+	select {
+	case <-s.done:
+		return s.last, s.err, true
+	default:
+		return ending{}, nil, false
+	}
+}
+
+// instance returns who the instance is to plugins.
+func (s *slot) instance() eng.Caller {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.caller
+}
+
+var errTimeLimit = errors.New("time_limit")
+
+// once runs one instance to its end.
+func (s *slot) once() ending {
+	g := s.guest.config
+	ctx := s.ctx
+	if g.GetTimeLimit() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, g.GetTimeLimit().AsDuration(), errTimeLimit)
+		defer cancel()
+	}
+	var usage eng.Usage
+	stdout, stderr := newLines(s.log, "stdout"), newLines(s.log, "stderr")
+	opts := []eng.RunOption{
+		eng.WithArgs(g.GetArgs()...), eng.WithUsage(&usage),
+		eng.WithStdout(s.stream(s.guest.run.stdout, stdout)), eng.WithStderr(s.stream(s.guest.run.stderr, stderr)),
+		eng.WithOnStart(s.began),
+	}
+	for key, value := range g.GetEnv() {
+		opts = append(opts, eng.WithEnv(key, value))
+	}
+	for _, m := range g.GetMounts() {
+		opts = append(opts, eng.WithMount(s.guest.run.Resolve(m.GetHost()), m.GetGuest(), m.GetWritable()))
+	}
+	code, err := s.program.Run(ctx, opts...)
+	stdout.flush()
+	stderr.flush()
+	e := ending{code: code, err: err}
+	e.reason = s.reason(e, usage, errors.Is(context.Cause(ctx), errTimeLimit))
+	if err != nil {
+		e.err = status.Wrap(status.CodeOf(err), err, e.reason)
+	}
+	return e
+}
+
+func (s *slot) began(c eng.Caller) {
+	s.mu.Lock()
+	s.caller = c
+	s.mu.Unlock()
+	s.log.Debug("the guest starts", "instance", c.ID.Short())
+	s.markStarted()
+}
+
+// stream returns where an output of an instance goes.
+func (s *slot) stream(raw io.Writer, log io.Writer) io.Writer {
+	if raw != nil && s.guest.config.GetMain() {
+		return raw
+	}
+	return log
+}
+
+// outOfMemory is the exit code of a Go program that got no memory. It has others reasons,
+// too: those with less than this of their memory left are taken to have had that one.
+const (
+	outOfMemory = 2
+	littleLeft  = 4 // a part of so many of the limit
+)
+
+// reason says why an instance ended, with the limit that stopped it.
+func (s *slot) reason(e ending, u eng.Usage, late bool) string {
+	switch {
+	case e.err != nil && late:
+		return fmt.Sprintf("stopped: it ran for longer than its time_limit, which is %s", s.guest.config.GetTimeLimit().AsDuration())
+	case e.err != nil:
+		return e.err.Error()
+	case e.code == outOfMemory && u.MemoryLimit-u.Memory < max(u.MemoryLimit/littleLeft, 1<<20):
+		return fmt.Sprintf("exit code %d; it had %s of memory, and its memory_limit is %s", e.code, humanize.IBytes(u.Memory), humanize.IBytes(u.MemoryLimit))
+	}
+	return fmt.Sprintf("exit code %d", e.code)
+}

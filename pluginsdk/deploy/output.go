@@ -1,0 +1,90 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// MaxLine bounds a line of a guest's output in the log, in bytes. A longer one goes on in
+// the next record.
+const MaxLine = 16 << 10
+
+// lines is a writer that logs what a guest writes, line by line.
+type lines struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	rest []byte // the line that has no end yet
+}
+
+func newLines(log *slog.Logger, stream string) *lines {
+	return &lines{log: log.With("stream", stream)}
+}
+
+// Write implements [io.Writer]. It never fails: a guest has nothing to do with what
+// becomes of its log.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	written := len(p)
+	for len(p) > 0 {
+		room := MaxLine - len(l.rest)
+		end := bytes.IndexByte(p[:min(len(p), room+1)], '\n')
+		switch {
+		case end >= 0:
+			l.rest = append(l.rest, p[:end]...)
+			l.emit(false)
+			p = p[end+1:]
+		case len(p) > room:
+			l.rest = append(l.rest, p[:room]...)
+			cut := lastRune(l.rest)
+			begun := string(l.rest[cut:])
+			l.rest = l.rest[:cut]
+			l.emit(true)
+			l.rest = append(l.rest, begun...)
+			p = p[room:]
+		default:
+			l.rest = append(l.rest, p...)
+			p = nil
+		}
+	}
+	return written, nil
+}
+
+// lastRune returns where the character begins that the end of b cuts in two; len(b) when
+// it cuts none.
+func lastRune(b []byte) int {
+	for i := len(b) - 1; i >= max(0, len(b)-utf8.UTFMax); i-- {
+		if utf8.RuneStart(b[i]) {
+			if utf8.FullRune(b[i:]) {
+				break
+			}
+			return i
+		}
+	}
+	return len(b)
+}
+
+// flush logs the line that has no end.
+func (l *lines) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.rest) > 0 {
+		l.emit(false)
+	}
+}
+
+func (l *lines) emit(goesOn bool) {
+	line := strings.ToValidUTF8(string(bytes.TrimSuffix(l.rest, []byte("\r"))), "\uFFFD")
+	l.rest = l.rest[:0]
+	var attrs []slog.Attr
+	if goesOn {
+		attrs = append(attrs, slog.Bool("goes_on", true))
+	}
+	// The handlers escape what would do more than be seen: see TestLinesAreHarmless.
+	l.log.LogAttrs(context.Background(), slog.LevelInfo, line, attrs...)
+}

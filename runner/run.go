@@ -1,0 +1,118 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/iansmith/parigot/pluginsdk/deploy"
+)
+
+func newRunCommand() *cobra.Command {
+	var r runFlags
+	cmd := &cobra.Command{
+		Use:   "run [FILE]",
+		Short: "Run a deployment: its plugins and its guests",
+		Long: `Checks a deployment file as "check" does, and runs it: plugins in the order of the file, then
+guests, each after those that serve it. The file is parigot.yaml when none is named.
+
+The log goes to standard error, as text on a terminal and as JSON otherwise. What guests write is
+in it, line by line with their names, at the level info. With --raw, what the main guest writes goes
+to standard output and standard error as it is.
+
+An interrupt or SIGTERM stops everything in order, within the grace_period of the file: guests that
+serve others answer the calls that they have, then the plugins stop. A second one ends the program
+at once.
+
+Exit codes: that of the main guest, when it ended by itself; 0 when there is none and all guests
+ended well; 1 when a guest failed, the run could not start, or the file is wrong; 2 for a wrong command
+line; 130 and 143 after an interrupt and SIGTERM.`,
+		Example: `  parigot run
+  parigot run --raw deploy/parigot.yaml
+  parigot run --watch --log-level debug
+  parigot run --log-format json 2>run.log`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := deploymentFile(args)
+			if err != nil {
+				return err
+			}
+			return r.run(cmd.Context(), path, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&r.format, "log-format", "auto", "how the log looks: text, json, or auto, which is text on a terminal")
+	cmd.Flags().StringVar(&r.level, "log-level", "info", "what is left out of the log: all below debug, info, warn or error")
+	cmd.Flags().BoolVar(&r.raw, "raw", false, "pass through what the main guest writes, instead of logging it")
+	cmd.Flags().BoolVar(&r.watch, "watch", false, "put a guest whose file changed in the place of the one that runs")
+	return cmd
+}
+
+type runFlags struct {
+	format, level string
+	raw, watch    bool
+}
+
+func (r *runFlags) run(ctx context.Context, path string, stdout, stderr io.Writer) error {
+	log, err := r.logger(stderr)
+	if err != nil {
+		return usageError{err}
+	}
+	f, err := deploy.Load(path)
+	if err != nil {
+		return failedWith(err, stderr)
+	}
+	opts := []deploy.Option{deploy.WithLogger(log)}
+	if r.raw {
+		opts = append(opts, deploy.WithMainOutput(stdout, stderr))
+	}
+	if r.watch {
+		opts = append(opts, deploy.WithWatch())
+	}
+	code, err := deploy.Run(ctx, f, opts...)
+	switch {
+	case err == nil && code == 0:
+		return nil
+	case err == nil:
+		return exitError(code)
+	case ctx.Err() != nil:
+		return err // run knows the signal
+	}
+	return failedWith(err, stderr)
+}
+
+// failedWith says what was wrong, findings as check does, and returns what ends the program.
+func failedWith(err error, stderr io.Writer) error {
+	if found, ok := errors.AsType[*deploy.Error](err); ok {
+		_, _ = fmt.Fprintln(stderr, found)
+		return exitError(exitFailed)
+	}
+	return err
+}
+
+// logger returns the log of a run.
+func (r *runFlags) logger(w io.Writer) (*slog.Logger, error) {
+	var o slog.HandlerOptions
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(r.level)); err != nil {
+		return nil, fmt.Errorf("--log-level is %q: want debug, info, warn or error", r.level)
+	}
+	o.Level = level
+	switch {
+	case r.format == "text", r.format == "auto" && isTerminal(w):
+		return slog.New(slog.NewTextHandler(w, &o)), nil
+	case r.format == "json", r.format == "auto":
+		return slog.New(slog.NewJSONHandler(w, &o)), nil
+	}
+	return nil, fmt.Errorf("--log-format is %q: want text, json or auto", r.format)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
