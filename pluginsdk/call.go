@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -79,8 +80,9 @@ type callContext struct {
 	// both on the goroutine of the call.
 	failure *status.Status
 
+	// watched is whether somebody has asked for Done. It spares most calls the lock.
+	watched atomic.Bool
 	mu      sync.Mutex
-	watched bool            // somebody has asked for Done
 	timed   context.Context // made by the first Done when there is a deadline
 	stop    context.CancelFunc
 }
@@ -117,7 +119,7 @@ func (c *callContext) Deadline() (time.Time, bool) {
 func (c *callContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.watched = true
+	c.watched.Store(true)
 	if c.deadline.IsZero() {
 		return c.Context.Done()
 	}
@@ -156,7 +158,7 @@ func (c *callContext) Value(key any) any {
 }
 
 func (c *callContext) timer() context.Context {
-	if c.deadline.IsZero() {
+	if !c.isWatched() {
 		return nil
 	}
 	c.mu.Lock()
@@ -166,15 +168,14 @@ func (c *callContext) timer() context.Context {
 
 // isWatched reports whether somebody has asked for Done, as whoever makes a context of
 // this one that can end does.
-func (c *callContext) isWatched() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.watched
-}
+func (c *callContext) isWatched() bool { return c.watched.Load() }
 
 // end frees the timer, if there is one, and tells who waits for it that the call is
 // over.
 func (c *callContext) end() {
+	if !c.isWatched() {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stop != nil {

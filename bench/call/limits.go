@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tetratelabs/wazero/experimental/wazerotest"
@@ -13,15 +14,13 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
-// limits are the messages without a guest: encoded and decoded by native code, and the
-// host's half of a call.
+// limits are the messages without a guest, encoded and decoded by native code.
 func limits() []side {
 	return []side{
 		{"native-protobuf-go", limit, openNative(nativePlain)},
 		{"native-vtprotobuf", limit, openNative(nativeVT)},
 		{"native-vtprotobuf-reused", limit, openNative(nativeReused)},
 		{"native-host-half", limit, openNative(nativeHalf)},
-		{"bridge", limit, openBridge},
 	}
 }
 
@@ -171,39 +170,37 @@ func (r *recorder) Register(ctx context.Context, m eng.HostModule) error {
 	return r.Host.Register(ctx, m)
 }
 
-// bridge is a native contest on an engine, which it closes.
+// bridge is a native contest in the place of a guest's calls.
 type bridge struct {
 	native
-	host *eng.Host
+	guest *instance
 }
 
-func (b *bridge) close(ctx context.Context) error { return b.host.Close(ctx) }
+func (b *bridge) close(ctx context.Context) error { return b.guest.close(ctx) }
 
-// openBridge calls the bridge from native code, with the buffers of a guest: the request
-// in one half of its memory, the response in the other.
-func openBridge(ctx context.Context, size int) (contest, error) {
+// openBridge calls the bridge from native code, with the context of a guest's calls and
+// the buffers of one: the request in one half of a memory, the response in the other.
+func (p *parigot) openBridge(ctx context.Context, size int) (contest, error) {
 	const memory, half = 4 << 20, 2 << 20
-	host, err := eng.New(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r := &recorder{host, map[string]eng.HostFunc{}}
 	req, err := encodedRequest(size)
-	if err == nil {
-		err = registerAll(ctx, r)
-	}
 	if err != nil {
-		_ = host.Close(ctx) // there is an error already
 		return nil, err
 	}
-	send := r.functions["bench.call.v1.Call.Send"]
+	i, err := openInstance(ctx, p.trusted, "memory_size", size)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := i.memory(ctx); err != nil { // a call, whose context is kept
+		return nil, errors.Join(err, i.close(ctx))
+	}
+	send, calling := p.functions["bench.call.v1.Call.Send"], context.WithoutCancel(*p.calling.Load())
 	m := wazerotest.NewModule(wazerotest.NewFixedMemory(memory))
 	m.Memory().Write(0, req)
-	return &bridge{host: host, native: func(calls int) error {
+	return &bridge{guest: i, native: func(calls int) error {
 		var stack [4]uint64
 		for range calls {
 			stack = [4]uint64{0, uint64(len(req)), half, half}
-			send(ctx, m, stack[:])
+			send(calling, m, stack[:])
 			if code := int32(stack[0] >> 32); code != 0 {
 				return fmt.Errorf("the bridge returned the code %d", code)
 			}

@@ -87,8 +87,11 @@ func measureSize(ctx context.Context, sides []side, size int, p plan) (all []*re
 	return all, nil
 }
 
-// calibrate returns how many calls fill the time of a sample. The calls that it makes to
-// find out let buffers grow.
+// warm is how many samples are taken before the first that counts: memory that was never
+// touched is slow, and garbage collectors find their pace.
+const warm = 5
+
+// calibrate returns how many calls fill the time of a sample.
 func calibrate(ctx context.Context, c contest, each time.Duration) (calls int, err error) {
 	for calls = 1; ; calls *= 4 {
 		if err := renew(ctx, c); err != nil {
@@ -99,9 +102,22 @@ func calibrate(ctx context.Context, c contest, each time.Duration) (calls int, e
 			return 0, err
 		}
 		if took := time.Since(start); took >= each/4 || took == 0 {
-			return max(1, int(float64(calls)*float64(each)/float64(max(took, 1)))), nil
+			calls = max(1, int(float64(calls)*float64(each)/float64(max(took, 1))))
+			return calls, warmUp(ctx, c, calls)
 		}
 	}
+}
+
+func warmUp(ctx context.Context, c contest, calls int) error {
+	for range warm {
+		if err := renew(ctx, c); err != nil {
+			return err
+		}
+		if err := c.run(ctx, calls); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func renew(ctx context.Context, c contest) error {

@@ -5,17 +5,20 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/bench/call/gen/call/v1/callv1parigot"
 	"github.com/iansmith/parigot/bench/call/gen/plain/v1/plainv1parigot"
+	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
 // parigot is an engine with the services, and the guest on it: trusted, and not.
 type parigot struct {
-	host                   *eng.Host
+	*recorder
+	calling                atomic.Pointer[context.Context] // of the last call of Memory
 	trusted, interruptible *eng.Guest
 }
 
@@ -24,13 +27,13 @@ func openParigot(ctx context.Context, wasm []byte, cache string, opts ...eng.Opt
 	if err != nil {
 		return nil, err
 	}
-	p := &parigot{host: host}
+	p := &parigot{recorder: &recorder{host, map[string]eng.HostFunc{}}}
 	defer func() {
 		if err != nil {
 			_ = host.Close(ctx) // there is an error already
 		}
 	}()
-	if err := registerAll(ctx, host); err != nil {
+	if err := p.registerAll(ctx); err != nil {
 		return nil, err
 	}
 	if p.trusted, err = host.Compile(ctx, "bench", wasm, eng.Trusted()); err != nil {
@@ -40,15 +43,15 @@ func openParigot(ctx context.Context, wasm []byte, cache string, opts ...eng.Opt
 	return p, err
 }
 
-func registerAll(ctx context.Context, e eng.Engine) error {
-	if err := callv1parigot.RegisterCall(ctx, e, callImpl{}); err != nil {
+func (p *parigot) registerAll(ctx context.Context) error {
+	if err := callv1parigot.RegisterCall(ctx, p, callImpl{}, pluginsdk.Borrowed()); err != nil {
 		return err
 	}
-	if err := plainv1parigot.RegisterPlain(ctx, e, plainImpl{}); err != nil {
+	if err := plainv1parigot.RegisterPlain(ctx, p, plainImpl{}); err != nil {
 		return err
 	}
 	buffer := make([]byte, 1<<20)
-	return e.Register(ctx, eng.HostModule{Name: "bench.Limit", Functions: []eng.Function{
+	return p.Register(ctx, eng.HostModule{Name: "bench.Limit", Functions: []eng.Function{
 		{Name: "Empty", Call: func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = 0 }},
 		// One guest at a time copies.
 		{Name: "Copy", Call: func(_ context.Context, m api.Module, stack []uint64) {
@@ -57,19 +60,22 @@ func registerAll(ctx context.Context, e eng.Engine) error {
 			copy(resp, buffer[:copy(buffer, req)])
 			stack[0] = 0
 		}},
-		{Name: "Memory", Call: func(_ context.Context, m api.Module, stack []uint64) { stack[0] = uint64(m.Memory().Size()) }},
+		{Name: "Memory", Call: func(ctx context.Context, m api.Module, stack []uint64) {
+			p.calling.Store(&ctx)
+			stack[0] = uint64(m.Memory().Size())
+		}},
 	}})
 }
 
-func (p *parigot) close(ctx context.Context) error { return p.host.Close(ctx) }
+func (p *parigot) close(ctx context.Context) error { return p.Close(ctx) }
 
 // sides are what the guest does, each trusted and interruptible.
 func (p *parigot) sides() []side {
-	var all []side
+	all := []side{{"bridge", limit, p.openBridge}}
 	for _, s := range []struct {
 		export string
 		kind   kind
-	}{{"default", ours}, {"plain", ours}, {"empty", limit}, {"copy", limit}} {
+	}{{"default", ours}, {"optin", ours}, {"plain", ours}, {"empty", limit}, {"copy", limit}} {
 		for _, g := range []struct {
 			name  string
 			guest *eng.Guest

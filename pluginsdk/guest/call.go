@@ -37,7 +37,7 @@ type BlockingMethod struct {
 }
 
 // reflection is for who does not know: it uses protobuf-go, with messages of any type.
-var reflection = types{new(codec.Codec), new(codec.Codec)}
+var reflection = types{new(codec.Codec), &codec.Owner{Codec: new(codec.Codec)}}
 
 // Call calls the method with req and decodes the answer into resp, which is empty. It
 // sends the deadline and the metadata of ctx along when it has any. Generated clients

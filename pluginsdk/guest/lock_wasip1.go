@@ -13,6 +13,9 @@ type waiter struct {
 	turn chan struct{}
 }
 
+// free reports whether nobody has the lock.
+func (l *lock) free() bool { return !l.held }
+
 // Lock waits until nobody has the lock, and takes it.
 func (l *lock) Lock() {
 	if l.held {

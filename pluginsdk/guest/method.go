@@ -17,15 +17,19 @@ type Import = func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respC
 type Method struct {
 	Import Import
 	types
+	large bool // what the last response was
 }
 
 // types are how a method's messages are encoded and decoded, once it was called.
-type types struct{ req, resp *codec.Codec }
+type types struct {
+	req  *codec.Codec
+	resp *codec.Owner
+}
 
 // find asks the messages. The caller holds the lock of the wire.
 func (t *types) find(req, resp proto.Message) types {
 	if t.resp == nil {
-		t.req, t.resp = codec.Of(req), codec.Of(resp)
+		t.req, t.resp = codec.Of(req), codec.OwnerOf(resp)
 	}
 	return *t
 }

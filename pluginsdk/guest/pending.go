@@ -35,7 +35,7 @@ type poller interface {
 // pendingCall is a call that goes on in the host.
 type pendingCall struct {
 	handle uint32
-	codec  *codec.Codec // of resp
+	codec  *codec.Owner // of resp
 	resp   proto.Message
 	err    error         // valid when done is closed, like resp
 	done   chan struct{} // closed when the result is there
@@ -43,7 +43,7 @@ type pendingCall struct {
 
 // pend makes a pending call that waits for its result. The caller holds w.mu, and has
 // held it since the call: no result could be delivered before.
-func (w *wire) pend(handle uint32, c *codec.Codec, resp proto.Message) *pendingCall {
+func (w *wire) pend(handle uint32, c *codec.Owner, resp proto.Message) *pendingCall {
 	p := &pendingCall{handle: handle, codec: c, resp: resp, done: make(chan struct{})}
 	if w.pending == nil {
 		w.pending = map[uint32]*pendingCall{}
@@ -171,7 +171,7 @@ func (w *wire) deliver(r abi.Record, body []byte, err error) {
 	}
 	p.err = err
 	if err == nil {
-		p.err = form{}.decode(r.Code, body, p.codec, p.resp)
+		p.err = form{}.answer(r.Code, body, p.codec, p.resp)
 	}
 	close(p.done)
 }

@@ -27,6 +27,7 @@ type wire struct {
 
 	mu        lock
 	req, resp buffer
+	express   express
 	results   []byte // what await delivers
 	// pending has the calls that go on by their handles, and nil for those that
 	// nobody waits for. pumping says whether the pump knows that there are some.
@@ -48,6 +49,11 @@ type form struct {
 
 // call makes a call of a method that does not block.
 func (w *wire) call(ctx context.Context, m *Method, f form, req, resp proto.Message) error {
+	if saysNothing(ctx) {
+		if done, err := w.fast(m, f, req, resp); done {
+			return err
+		}
+	}
 	header, err := prepare(ctx)
 	if err != nil {
 		return err
@@ -73,16 +79,23 @@ func (w *wire) roundTrip(m *Method, header []byte, f form, req, resp proto.Messa
 	if err != nil {
 		return nil, err
 	}
+	return w.outcome(m, f, b, code, n, resp)
+}
+
+// outcome returns what became of a call that the host has answered, with n bytes in b or
+// parked. The caller holds w.mu.
+func (w *wire) outcome(m *Method, f form, b *buffer, code int32, n uint32, resp proto.Message) (*pendingCall, error) {
 	if code == abi.Pending {
 		proto.Reset(resp)
-		return w.pend(n, t.resp, resp), nil
+		return w.pend(n, m.resp, resp), nil
 	}
 	body, err := w.receive(n, b)
 	if err != nil {
 		return nil, err
 	}
 	b.used(len(body))
-	return nil, f.decode(code, body, t.resp, resp)
+	m.large = len(body) > small
+	return nil, f.answer(code, body, m.resp, resp)
 }
 
 // start makes a call, up to where it is over or pending: then it returns what finish
@@ -107,7 +120,7 @@ func (w *wire) start(ctx context.Context, method Import, t *types, req, resp pro
 		return nil, err
 	}
 	w.resp.used(len(body))
-	return nil, form{}.decode(code, body, found.resp, resp)
+	return nil, form{}.answer(code, body, found.resp, resp)
 }
 
 // prepare returns the encoded header of a call with ctx, or nil when it needs none.
@@ -145,8 +158,8 @@ func (w *wire) send(method Import, header []byte, receive *buffer, c *codec.Code
 	return code, n, nil
 }
 
-// receive returns the n bytes of an answer: those in the buffer, or, when they did not
-// fit, what the host has parked, for which the buffer grows.
+// receive returns the n bytes of an answer: those in the buffer that the host was given,
+// or, when they did not fit, what the host has parked, for which the buffer grows.
 func (w *wire) receive(n uint32, b *buffer) ([]byte, error) {
 	if uint64(n) <= uint64(len(b.b)) {
 		return b.b[:n], nil
@@ -167,28 +180,39 @@ func statusOf(err error) error {
 	return err
 }
 
-// decode returns the outcome of a call, whose response or status is in body.
-func (f form) decode(code int32, body []byte, c *codec.Codec, resp proto.Message) error {
+// answer returns the outcome of a call, whose response or status is in body.
+func (f form) answer(code int32, body []byte, c *codec.Owner, resp proto.Message) error {
 	if code != 0 {
 		return failure(code, body)
 	}
+	return f.decode(c, body, resp)
+}
+
+// decode decodes the response in body.
+func (f form) decode(c *codec.Owner, body []byte, resp proto.Message) error {
 	var err error
-	switch {
-	case f.receive == nil && !f.used:
-		err = c.Own(body, resp)
-	case f.receive == nil:
-		c.Reset(resp) // and not Recycle: what resp had may be borrowed
-		err = c.Own(body, resp)
-	case !f.used:
+	if f.receive != nil {
+		if f.used {
+			c.Recycle(resp)
+		}
 		err = c.Borrow(body, resp)
-	default:
-		c.Recycle(resp)
-		err = c.Borrow(body, resp)
+	} else {
+		if f.used {
+			c.Reset(resp) // and not Recycle: what resp had may be borrowed
+		}
+		err = c.Own(body, resp)
 	}
 	if err != nil {
-		return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", codec.NameOf(resp)))
+		return undecodable(resp, err)
 	}
 	return nil
+}
+
+// undecodable is out of decode's way.
+//
+//go:noinline
+func undecodable(resp proto.Message, err error) error {
+	return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", codec.NameOf(resp)))
 }
 
 // failure returns the error of a call.

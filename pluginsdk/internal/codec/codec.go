@@ -15,23 +15,30 @@ import (
 // What vtprotobuf generates: the features size and marshal, unmarshal, unmarshal_unsafe,
 // and pool. The names of the interfaces are not known to it, and need not be.
 type (
-	marshaler interface {
+	Marshaler interface {
 		SizeVT() int
 		MarshalToSizedBufferVT(b []byte) (int, error)
 	}
 	unmarshaler interface{ UnmarshalVT(b []byte) error }
-	borrower    interface{ UnmarshalVTUnsafe(b []byte) error }
-	resetter    interface{ ResetVT() }
+	Borrower    interface{ UnmarshalVTUnsafe(b []byte) error }
+	Resetter    interface{ ResetVT() }
 )
 
 // Codec is how messages of one Go type are encoded and decoded. Its methods must be
 // given messages of that type. The zero value takes any type, and uses protobuf-go. Safe
 // for concurrent use.
 type Codec struct {
-	marshal   methods[marshaler]
+	marshal   methods[Marshaler]
 	unmarshal methods[unmarshaler]
-	borrow    methods[borrower]
-	reset     methods[resetter]
+	borrow    methods[Borrower]
+	reset     methods[Resetter]
+	hidden    bool // see survey
+
+	// Fast is whether messages can be encoded, decoded and borrowed with vtprotobuf's
+	// methods. It does not change.
+	Fast bool
+	// Recycles is whether ResetVT empties messages, and keeps the room of their lists.
+	Recycles bool
 }
 
 var codecs sync.Map // reflect.Type → *Codec
@@ -53,12 +60,12 @@ func Of(m proto.Message) *Codec {
 // kind, protobuf-go decodes, which has a limit.
 func find(m proto.Message) *Codec {
 	c := new(Codec)
-	marshal, unmarshal := methodsOf[marshaler](m), methodsOf[unmarshaler](m)
+	marshal, unmarshal := methodsOf[Marshaler](m), methodsOf[unmarshaler](m)
 	if !marshal.found() && !unmarshal.found() {
 		return c
 	}
 	s := survey{seen: map[protoreflect.FullName]visit{}}
-	s.walk(m.ProtoReflect().Descriptor())
+	s.walk(m.ProtoReflect().Descriptor(), true)
 	if s.extendable {
 		return c
 	}
@@ -66,16 +73,19 @@ func find(m proto.Message) *Codec {
 	if s.recursive {
 		return c
 	}
-	c.unmarshal, c.borrow = unmarshal, methodsOf[borrower](m)
+	c.unmarshal, c.borrow, c.hidden = unmarshal, methodsOf[Borrower](m), s.hidden
 	if c.borrow.found() {
-		c.reset = methodsOf[resetter](m)
+		c.reset = methodsOf[Resetter](m)
 	}
+	c.Recycles = c.reset.found()
+	c.Fast = marshal.found() && unmarshal.found() && c.borrow.found()
 	return c
 }
 
 // survey looks at a message and at all that it may contain.
 type survey struct {
 	extendable, recursive bool
+	hidden                bool // bytes that are no field of the message itself
 	seen                  map[protoreflect.FullName]visit
 }
 
@@ -86,7 +96,7 @@ const (
 	done visit = true
 )
 
-func (s *survey) walk(d protoreflect.MessageDescriptor) {
+func (s *survey) walk(d protoreflect.MessageDescriptor, top bool) {
 	name := d.FullName()
 	if v, seen := s.seen[name]; seen {
 		s.recursive = s.recursive || v == open
@@ -95,8 +105,13 @@ func (s *survey) walk(d protoreflect.MessageDescriptor) {
 	s.seen[name] = open
 	s.extendable = s.extendable || d.ExtensionRanges().Len() > 0
 	for i := range d.Fields().Len() {
-		if m := d.Fields().Get(i).Message(); m != nil {
-			s.walk(m)
+		f := d.Fields().Get(i)
+		if f.Kind() == protoreflect.BytesKind {
+			o := f.ContainingOneof()
+			s.hidden = s.hidden || !top || o != nil && !o.IsSynthetic()
+		}
+		if m := f.Message(); m != nil {
+			s.walk(m, false)
 		}
 	}
 	s.seen[name] = done
@@ -104,6 +119,15 @@ func (s *survey) walk(d protoreflect.MessageDescriptor) {
 
 // Borrows reports whether messages can be decoded without copying strings and bytes.
 func (c *Codec) Borrows() bool { return c.borrow.found() }
+
+// Marshaler returns m as what it is when the codec is Fast.
+func (c *Codec) Marshaler(m proto.Message) Marshaler { return c.marshal.of(m) }
+
+// Borrower returns m as what it is when the codec is Fast.
+func (c *Codec) Borrower(m proto.Message) Borrower { return c.borrow.of(m) }
+
+// Resetter returns m as what it is when the codec Recycles.
+func (c *Codec) Resetter(m proto.Message) Resetter { return c.reset.of(m) }
 
 // Size returns the size of m when it is encoded, in bytes. A nil message has none.
 func (c *Codec) Size(m proto.Message) int {
@@ -137,15 +161,6 @@ func (c *Codec) Decode(b []byte, m proto.Message) error {
 		return c.unmarshal.of(m).UnmarshalVT(b)
 	}
 	return proto.Unmarshal(b, m)
-}
-
-// Own is Decode with one copy of b instead of one for each string and bytes field. The
-// copy lives for as long as any of them does.
-func (c *Codec) Own(b []byte, m proto.Message) error {
-	if c.borrow.found() {
-		return c.borrow.of(m).UnmarshalVTUnsafe(append([]byte(nil), b...))
-	}
-	return c.Decode(b, m)
 }
 
 // Borrow is Decode where strings and bytes of m may be parts of b: they are good for as

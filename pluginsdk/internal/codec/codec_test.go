@@ -63,7 +63,7 @@ func TestWhoOwnsWhat(t *testing.T) {
 				return got
 			}
 			require.True(t, proto.Equal(m, decoded(c.Decode)))
-			require.True(t, proto.Equal(m, decoded(c.Own)))
+			require.True(t, proto.Equal(m, decoded(OwnerOf(m).Own)))
 			require.Equal(t, !c.Borrows(), proto.Equal(m, decoded(c.Borrow)))
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	plainv1 "github.com/iansmith/parigot/bench/call/gen/plain/v1"
 	"github.com/iansmith/parigot/bench/call/gen/plain/v1/plainv1parigot"
 	"github.com/iansmith/parigot/bench/call/work"
+	"github.com/iansmith/parigot/pluginsdk/guest"
 )
 
 //go:wasmimport bench.Limit Empty
@@ -99,3 +100,26 @@ func report(err error) int32 {
 }
 
 func main() {}
+
+// The client and messages of callOptin, which are used again.
+var (
+	borrowed = callv1parigot.NewCallClient(guest.Borrowed())
+	request  callv1.SendRequest
+	response callv1.SendResponse
+)
+
+//go:wasmexport optin
+func callOptin(size, calls int32) int32 {
+	request.Queue, request.Payload, request.Tags = work.Queue, work.Payload(int(size)), work.Tags()
+	for seq := range uint64(calls) {
+		request.Seq = seq
+		err := borrowed.SendInto(ctx, &request, &response)
+		if err == nil {
+			err = work.Check(&response, int(size), seq)
+		}
+		if err != nil {
+			return report(err)
+		}
+	}
+	return 0
+}

@@ -9,6 +9,7 @@ import (
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	io "io"
+	sync "sync"
 	unsafe "unsafe"
 )
 
@@ -139,6 +140,55 @@ func (m *SendResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+var vtprotoPool_SendRequest = sync.Pool{
+	New: func() interface{} {
+		return &SendRequest{}
+	},
+}
+
+func (m *SendRequest) ResetVT() {
+	if m != nil {
+		f0 := m.Payload[:0]
+		f1 := m.Tags[:0]
+		m.Reset()
+		m.Payload = f0
+		m.Tags = f1
+	}
+}
+func (m *SendRequest) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_SendRequest.Put(m)
+	}
+}
+func SendRequestFromVTPool() *SendRequest {
+	return vtprotoPool_SendRequest.Get().(*SendRequest)
+}
+
+var vtprotoPool_SendResponse = sync.Pool{
+	New: func() interface{} {
+		return &SendResponse{}
+	},
+}
+
+func (m *SendResponse) ResetVT() {
+	if m != nil {
+		f0 := m.Payload[:0]
+		f1 := m.Tags[:0]
+		m.Reset()
+		m.Payload = f0
+		m.Tags = f1
+	}
+}
+func (m *SendResponse) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_SendResponse.Put(m)
+	}
+}
+func SendResponseFromVTPool() *SendResponse {
+	return vtprotoPool_SendResponse.Get().(*SendResponse)
+}
 func (m *SendRequest) SizeVT() (n int) {
 	if m == nil {
 		return 0

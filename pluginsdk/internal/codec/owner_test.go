@@ -1,0 +1,74 @@
+package codec
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
+)
+
+// TestOwnerKeepsMessagesApart: messages that share chunks stay what they are, whatever
+// lists the ones before had, and lists without elements are nil.
+func TestOwnerKeepsMessagesApart(t *testing.T) {
+	t.Parallel()
+	o := OwnerOf(new(echov1.SendRequest))
+	require.True(t, o.borrows)
+	require.Len(t, o.lists, 2)
+	var wants, gots []*echov1.SendRequest
+	for i := range 100 {
+		want := &echov1.SendRequest{Queue: fmt.Sprint("queue ", i), Payload: []byte(strings.Repeat("x", i*5))}
+		for j := range i % 23 {
+			want.Tags = append(want.Tags, fmt.Sprint(j))
+		}
+		b, err := proto.Marshal(want)
+		require.NoError(t, err)
+		got := new(echov1.SendRequest)
+		require.NoError(t, o.Own(b, got))
+		clear(b)
+		wants, gots = append(wants, want), append(gots, got)
+	}
+	for i, want := range wants {
+		require.True(t, proto.Equal(want, gots[i]), i)
+		require.Equal(t, want.Tags == nil, gots[i].Tags == nil, i)
+		gots[i].Payload = append(gots[i].Payload, "yyyyyyyy"...) // into nobody else's
+	}
+	for i, want := range wants {
+		require.Equal(t, want.Tags, gots[i].Tags)
+		require.Equal(t, want.Queue, gots[i].Queue)
+	}
+}
+
+// TestOwnerSeesAllBytes: a message whose own messages have bytes goes the way of
+// protobuf-go, as those could be appended to as well.
+func TestOwnerSeesAllBytes(t *testing.T) {
+	t.Parallel()
+	o := OwnerOf(new(echov1.WaitRequest))
+	require.True(t, o.Borrows())
+	require.False(t, o.borrows)
+	b, err := proto.Marshal(&echov1.WaitRequest{Send: request()})
+	require.NoError(t, err)
+	got := new(echov1.WaitRequest)
+	require.NoError(t, o.Own(b, got))
+	got.Send.Payload = append(got.Send.Payload, "yyyy"...)
+	require.Equal(t, request().Tags, got.Send.Tags)
+}
+
+// TestOwnerAllocatesLittle: a small message takes an allocation for its list, and now and
+// then one for a chunk.
+func TestOwnerAllocatesLittle(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts those of all goroutines
+	o, m := OwnerOf(request()), new(echov1.SendRequest)
+	b, err := proto.Marshal(request())
+	require.NoError(t, err)
+	require.NoError(t, o.Own(b, m))
+	allocs := testing.AllocsPerRun(1000, func() {
+		m.Tags = nil
+		if err := o.Own(b, m); err != nil {
+			panic(err)
+		}
+	})
+	require.LessOrEqual(t, allocs, 1.0)
+}
