@@ -12,16 +12,20 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// What vtprotobuf generates: the features size and marshal, unmarshal, unmarshal_unsafe,
-// and pool. The names of the interfaces are not known to it, and need not be.
+// What vtprotobuf generates. The names of the interfaces are not known to it, and need not
+// be.
 type (
+	// Marshaler is a message with the features size and marshal.
 	Marshaler interface {
 		SizeVT() int
 		MarshalToSizedBufferVT(b []byte) (int, error)
 	}
+	// unmarshaler is one with the feature unmarshal.
 	unmarshaler interface{ UnmarshalVT(b []byte) error }
-	Borrower    interface{ UnmarshalVTUnsafe(b []byte) error }
-	Resetter    interface{ ResetVT() }
+	// Borrower is one with the feature unmarshal_unsafe.
+	Borrower interface{ UnmarshalVTUnsafe(b []byte) error }
+	// Resetter is one with the feature pool.
+	Resetter interface{ ResetVT() }
 )
 
 // Codec is how messages of one Go type are encoded and decoded. Its methods must be

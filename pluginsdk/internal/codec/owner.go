@@ -124,22 +124,24 @@ func (l *list) reserve(m unsafe.Pointer) {
 		*(*[][]byte)(p) = make([][]byte, 0, l.last)
 	case messages:
 		*(*[]unsafe.Pointer)(p) = make([]unsafe.Pointer, 0, l.last)
+	case blob: // none is expected
 	}
 }
 
 // learn looks at the message after it was decoded. A list without elements is nil, as it
 // is without reserve.
 func (l *list) learn(m unsafe.Pointer) {
-	switch p := unsafe.Add(m, l.offset); l.kind {
-	case blob:
-		clip((*[]byte)(p))
+	at := unsafe.Add(m, l.offset)
+	if l.kind == blob {
+		clip((*[]byte)(at))
 		return
-	case blobs:
-		for i := range *(*[][]byte)(p) {
-			clip(&(*(*[][]byte)(p))[i])
+	}
+	if l.kind == blobs {
+		for i := range *(*[][]byte)(at) {
+			clip(&(*(*[][]byte)(at))[i])
 		}
 	}
-	p := (*[]unsafe.Pointer)(unsafe.Add(m, l.offset)) // only the length counts, which all slices have
+	p := (*[]unsafe.Pointer)(at) // only the length counts, which all slices have
 	l.last = min(len(*p), expected)
 	if len(*p) == 0 {
 		*p = nil

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestOwnerKeepsMessagesApart(t *testing.T) {
 	for i := range 100 {
 		want := &echov1.SendRequest{Queue: fmt.Sprint("queue ", i), Payload: []byte(strings.Repeat("x", i*5))}
 		for j := range i % 23 {
-			want.Tags = append(want.Tags, fmt.Sprint(j))
+			want.Tags = append(want.Tags, strconv.Itoa(j))
 		}
 		b, err := proto.Marshal(want)
 		require.NoError(t, err)
@@ -42,8 +43,8 @@ func TestOwnerKeepsMessagesApart(t *testing.T) {
 	}
 }
 
-// TestOwnerSeesAllBytes: a message whose own messages have bytes goes the way of
-// protobuf-go, as those could be appended to as well.
+// TestOwnerSeesAllBytes: a message whose own messages have bytes is decoded
+// the usual way, as those could be appended to as well.
 func TestOwnerSeesAllBytes(t *testing.T) {
 	t.Parallel()
 	o := OwnerOf(new(echov1.WaitRequest))
