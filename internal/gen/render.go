@@ -26,6 +26,7 @@ var packages = map[string]protogen.GoImportPath{
 	"kernel":    sdkPath + "/guest/kernel",
 	"parigotpb": sdkPath + "/parigotpb",
 	"pluginsdk": sdkPath,
+	"process":   sdkPath + "/process",
 	"proto":     "google.golang.org/protobuf/proto",
 	"status":    sdkPath + "/status",
 	"unsafe":    "unsafe",

@@ -16,6 +16,9 @@ import (
 	"github.com/iansmith/parigot/internal/gen/merge"
 )
 
+// initialize is the variable that holds a plugin.
+const initialize = "ParigotInitialize"
+
 // skeletonView is the implementation of a service that does not exist yet, as
 // the template sees it.
 type skeletonView struct {
@@ -49,6 +52,7 @@ type skeletonRun struct {
 	pkg     *merge.Package
 	editors map[string]*merge.Editor // by file name
 	created []*skeletonView
+	kept    []byte // the package main that is there
 }
 
 // skeletons returns the files of the mode impl=DIR: those that are new, those
@@ -75,6 +79,9 @@ func (g *generator) skeletons(views []*fileView, dir fs.FS) ([]*pluginpb.CodeGen
 		return nil, err
 	}
 	if err := run.create(); err != nil {
+		return nil, err
+	}
+	if err := run.program(dir); err != nil {
 		return nil, err
 	}
 	return run.files()
@@ -338,7 +345,6 @@ func (r *skeletonRun) qualifier(view *skeletonView, editor *merge.Editor) qualif
 // create prints the new implementations. All of one run share a
 // ParigotInitialize, because a package has room for one.
 func (r *skeletonRun) create() error {
-	const initialize = "ParigotInitialize"
 	declared := r.pkg.Declares(initialize)
 	for i, view := range r.created {
 		if declared != "" {
@@ -378,6 +384,12 @@ func (r *skeletonRun) files() ([]*pluginpb.CodeGeneratorResponse_File, error) {
 		files = append(files, &pluginpb.CodeGeneratorResponse_File{
 			Name:    proto.String(name),
 			Content: proto.String(string(content)),
+		})
+	}
+	if r.kept != nil {
+		files = append(files, &pluginpb.CodeGeneratorResponse_File{
+			Name:    proto.String(path.Join(programDir, "main.go")),
+			Content: proto.String(string(r.kept)),
 		})
 	}
 	return files, nil

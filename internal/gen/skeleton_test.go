@@ -86,6 +86,48 @@ func (q *QueuePlugin) Receive(ctx context.Context, req *queuev1.Word, resp *queu
 	require.Equal(t, []string{"queue/impl_queue.go:31: QueuePlugin.Purge is no method of queue.v1.Queue; delete it when nothing needs it"}, notes)
 }
 
+// TestSkeletonProgram: the package main is written once, where it can import the plugin.
+func TestSkeletonProgram(t *testing.T) {
+	t.Parallel()
+	const want = `//go:build !wasip1
+
+package main
+
+import (
+	myqueue "ex.com/app/internal/my-queue"
+	"github.com/iansmith/parigot/pluginsdk/process"
+)
+
+// ParigotInitialize is the plugin, for hosts that load it as a Go plugin.
+var ParigotInitialize = myqueue.ParigotInitialize
+
+func main() { process.Main(ParigotInitialize) }
+`
+	const module = "module ex.com/app\n"
+	uninitialised := strings.ReplaceAll(written, "ParigotInitialize", "other")
+	for name, tt := range map[string]struct {
+		parameter string
+		dir       map[string]string
+		want      string
+	}{
+		"new":              {"impl=internal/my-queue", map[string]string{"go.mod": module}, want},
+		"grown":            {"impl=internal/my-queue", map[string]string{"go.mod": module, "internal/my-queue/a.go": strings.Replace(written, "package queue", "package myqueue", 1)}, want},
+		"module below":     {"impl=internal/my-queue", map[string]string{"go.mod": "module wrong\n", "internal/go.mod": "module ex.com/app/internal\n"}, want},
+		"there":            {"impl=q", map[string]string{"go.mod": module, "q/plugin/main.go": "package main // mine\n"}, "package main // mine\n"},
+		"another file":     {"impl=q", map[string]string{"go.mod": module, "q/plugin/run.go": "package main\n"}, ""},
+		"no module":        {"impl=q", nil, ""},
+		"a package main":   {"impl=q,impl_package=main", map[string]string{"go.mod": module}, ""},
+		"no such variable": {"impl=q", map[string]string{"go.mod": module, "q/a.go": uninitialised}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, notes, text := skeleton(t, tt.parameter, tt.dir, queue, "queue.proto")
+			require.Empty(t, text)
+			require.Equal(t, tt.want, got["plugin/main.go"], notes)
+		})
+	}
+}
+
 func TestSkeletonElsewhere(t *testing.T) {
 	t.Parallel()
 	complete := strings.ReplaceAll(written, "Purge", "Receive")

@@ -204,7 +204,8 @@ func (h *Host) Stats() Stats {
 // which are all but the trusted ones and those in a call that does not
 // watch its context. It waits for calls that went on while their guests ran, too, so
 // that no plugin is closed under one. When ctx ends before they do, Close returns its
-// error and frees nothing; it may be called again. Once closed, a further Close does
+// error and frees nothing; it may be called again. A plugin that has not closed a second
+// after ctx has ended is left alone, and the error says so. Once closed, a further Close does
 // nothing, and does not wait for one that is under way.
 //
 // A plugin must not call it from a host function or from OnGuestExit, as it would
@@ -255,13 +256,38 @@ func (h *Host) free(ctx context.Context) error {
 	}
 	var errs []error
 	for _, fn := range slices.Backward(onClose) {
-		errs = append(errs, h.guard("OnClose", func() error { return fn(ctx) }))
+		errs = append(errs, h.closePlugin(ctx, fn))
 	}
 	for _, b := range boxes {
 		errs = append(errs, b.runtime.Close(ctx))
 	}
 	errs = append(errs, h.cache.Close(ctx))
 	return errors.Join(errs...)
+}
+
+// closeGrace is how long a plugin may go on closing after the context of Close has
+// ended: enough for one that watches it.
+const closeGrace = time.Second
+
+// closePlugin runs a function of OnClose, which may be one that never returns.
+func (h *Host) closePlugin(ctx context.Context, fn func(context.Context) error) error {
+	done := make(chan error, 1)
+	go func() {
+		err := status.Error(status.Internal, "a plugin's OnClose ended its goroutine")
+		defer func() { done <- err }()
+		err = h.guard("OnClose", func() error { return fn(ctx) })
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeGrace):
+		return status.Error(status.DeadlineExceeded, "a plugin does not stop: its OnClose has not returned, and is left alone")
+	}
 }
 
 // guard runs a plugin's code and makes an error of its panic.
