@@ -35,9 +35,10 @@ For queue/v1/queue.proto with the Go package queuev1 these files come out:
   queue/v1/queuev1parigot/queue_host_parigot.pb.go   for the host
   queue/v1/queuev1parigot/queue_guest_parigot.pb.go  for guests (GOOS=wasip1)
 
-and with impl=DIR only this one, to be edited; later runs add missing methods:
+and with impl=DIR only these, to be edited; later runs add missing methods:
 
-  impl_queue.go
+  impl_queue.go      the implementation
+  plugin/main.go     the plugin as a program, and as a Go plugin
 
 With buf, that takes an entry of its own:
 
