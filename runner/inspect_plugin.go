@@ -56,7 +56,7 @@ func (i *inspection) plugin(file string) error {
 
 func fitOf(file string) *fitInfo {
 	err := preflight.Check(file)
-	if refusal, ok := errors.AsType[*preflight.Refusal](err); ok {
+	if refusal, ok := errors.AsType[*preflight.RefusalError](err); ok {
 		return &fitInfo{Why: refusal.Differences, Command: refusal.Command}
 	}
 	if err != nil {

@@ -115,11 +115,11 @@ func describePackages(packages []string) string {
 }
 
 // refusal returns nil when nothing keeps the host from loading the plugin.
-func (d differences) refusal(host, plugin *debug.BuildInfo) *Refusal {
+func (d differences) refusal(host, plugin *debug.BuildInfo) *RefusalError {
 	if len(d.hard) == 0 {
 		return nil
 	}
-	return &Refusal{Differences: slices.Concat(d.hard, d.soft), Command: command(host, plugin)}
+	return &RefusalError{Differences: slices.Concat(d.hard, d.soft), Command: command(host, plugin)}
 }
 
 // Recipe is how to build a plugin that fits a host.

@@ -97,7 +97,7 @@ func TestCompare(t *testing.T) {
 				require.Nil(t, r)
 				return
 			}
-			require.Equal(t, &Refusal{Differences: []string{tt.want}, Command: tt.command}, r)
+			require.Equal(t, &RefusalError{Differences: []string{tt.want}, Command: tt.command}, r)
 			require.EqualError(t, r, "the plugin was not built as this host was:\n  "+tt.want+"\nIn the plugin's module, this builds one that fits:\n  "+tt.command)
 		})
 	}

@@ -20,14 +20,14 @@ const maxSize = 1 << 30
 // Supported returns nil when this program can load Go plugins at all. Otherwise the
 // error, FAILED_PRECONDITION, says what it lacks.
 func Supported() error {
-	if unsupported != "" { //nolint:staticcheck // depends on the build
+	if unsupported != "" {
 		return status.Error(status.FailedPrecondition, unsupported)
 	}
 	return nil
 }
 
-// Refusal is why a Go plugin does not fit this program.
-type Refusal struct {
+// RefusalError is why a Go plugin does not fit this program.
+type RefusalError struct {
 	// Differences are lines for a person, at least one.
 	Differences []string
 	// Command is for a shell in the plugin's module, and builds a plugin that fits
@@ -35,7 +35,7 @@ type Refusal struct {
 	Command string
 }
 
-func (r *Refusal) Error() string {
+func (r *RefusalError) Error() string {
 	return "the plugin was not built as this host was:\n  " + strings.Join(r.Differences, "\n  ") +
 		"\nIn the plugin's module, this builds one that fits:\n  " + r.Command
 }
@@ -43,7 +43,7 @@ func (r *Refusal) Error() string {
 // Check returns nil when the file at path looks like a Go plugin that was built as
 // this program was. Otherwise the error has the code FAILED_PRECONDITION, lists all
 // that differs and what to do about it, and ends with the command that builds the
-// plugin right: it has a [*Refusal] in its chain unless the file is no Go plugin at all.
+// plugin right: it has a [*RefusalError] in its chain unless the file is no Go plugin at all.
 // The file may hold anything. Safe for concurrent use.
 func Check(path string) error {
 	if err := Supported(); err != nil {

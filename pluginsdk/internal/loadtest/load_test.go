@@ -70,7 +70,7 @@ func TestLoadAndReturnInit(t *testing.T) {
 
 	// The command that the error has builds one that loads, in an environment that
 	// would not.
-	refusal, ok := errors.AsType[*preflight.Refusal](err)
+	refusal, ok := errors.AsType[*preflight.RefusalError](err)
 	require.True(t, ok)
 	so := filepath.Join(t.TempDir(), "out.so")
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(refusal.Command, "go build ", "go build -o '"+so+"' ", 1))
