@@ -108,7 +108,7 @@ func runHost(text string) {
 	if why := <-n.ended; why != "" {
 		r.Neighbour = why
 	}
-	r.Close = closeHost(h)
+	r.Close = c.closeHost(h)
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 		fatal(err)
 	}
@@ -116,8 +116,12 @@ func runHost(text string) {
 }
 
 // closeHost returns why an engine does not close. It waits a moment longer than it allows.
-func closeHost(h *eng.Host) string {
-	ctx, cancel := context.WithTimeout(context.Background(), loopWithin)
+func (c cell) closeHost(h *eng.Host) string {
+	within := answerWithin
+	if c.Fault == "refuses to stop" || c.Fault == "endless loop" && c.Placement != "process" {
+		within = loopWithin
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- h.Close(ctx) }()
@@ -128,7 +132,7 @@ func closeHost(h *eng.Host) string {
 			return "refused"
 		}
 		return ""
-	case <-time.After(5 * loopWithin):
+	case <-time.After(within + answerWithin):
 		return "hangs"
 	}
 }
@@ -145,9 +149,14 @@ func (c cell) plugin(ctx context.Context) (pluginsdk.ParigotInit, error) {
 	case "so":
 		return pluginsdk.LoadAndReturnInit(ctx, c.Object, "ParigotInitialize", "")
 	}
-	opts := []process.Option{process.WithCallGrace(100 * time.Millisecond), process.WithStopGrace(loopWithin / 4)}
-	if c.Fault == "slow start" {
+	var opts []process.Option // the defaults, but for what a fault takes
+	switch c.Fault {
+	case "slow start":
 		opts = append(opts, process.WithStartTimeout(crash.SlowStart/3))
+	case "endless loop":
+		opts = append(opts, process.WithCallGrace(loopWithin/10))
+	case "refuses to stop":
+		opts = append(opts, process.WithStopGrace(loopWithin/4))
 	}
 	return process.Plugin(c.Program, opts...), nil
 }
