@@ -19,14 +19,22 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/deploy"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
+	"github.com/iansmith/parigot/pluginsdk/process"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
+// TestMain makes the test program a program that has the plugins of the examples, and, under
+// the name of one of them, that plugin in a process of its own.
 func TestMain(m *testing.M) {
-	pluginsdk.Register("file", file.ParigotInitialize)
-	pluginsdk.Register("queue", queue.ParigotInitialize)
-	pluginsdk.Register("syscall", syscall.ParigotInitialize)
+	for name, p := range map[string]pluginsdk.ParigotInit{
+		"file": file.ParigotInitialize, "queue": queue.ParigotInitialize, "syscall": syscall.ParigotInitialize,
+	} {
+		if process.IsPlugin() && filepath.Base(os.Args[0]) == name {
+			process.Main(p)
+		}
+		pluginsdk.Register(name, p)
+	}
 	os.Exit(m.Run())
 }
 

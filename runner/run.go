@@ -65,7 +65,7 @@ func (r *runFlags) run(ctx context.Context, path string, stdout, stderr io.Write
 	}
 	f, err := deploy.Load(path)
 	if err != nil {
-		return failedWith(err, stderr)
+		return failedWith(err, exitFailed, stderr)
 	}
 	opts := []deploy.Option{deploy.WithLogger(log)}
 	if r.raw {
@@ -81,18 +81,20 @@ func (r *runFlags) run(ctx context.Context, path string, stdout, stderr io.Write
 	case err == nil:
 		return exitError(code)
 	case ctx.Err() != nil:
-		return err // run knows the signal
+		return err // it says which signal, and has its code
 	}
-	return failedWith(err, stderr)
+	return failedWith(err, int(code), stderr)
 }
 
-// failedWith says what was wrong, findings as check does, and returns what ends the program.
-func failedWith(err error, stderr io.Writer) error {
+// failedWith says what was wrong, findings as check does, and returns what ends the program
+// with the code.
+func failedWith(err error, code int, stderr io.Writer) error {
 	if found, ok := errors.AsType[*deploy.Error](err); ok {
 		_, _ = fmt.Fprintln(stderr, found)
-		return exitError(exitFailed)
+	} else {
+		_, _ = fmt.Fprintf(stderr, "parigot: %v\n", err)
 	}
-	return err
+	return exitError(code)
 }
 
 // logger returns the log of a run.

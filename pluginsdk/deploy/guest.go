@@ -59,16 +59,20 @@ func (g *guest) newSlots(program *eng.Guest) []*slot {
 		if len(slots) > 1 {
 			name = fmt.Sprintf("%s-%d", name, i+1)
 		}
-		s := &slot{
-			guest: g, program: program, name: name, log: g.run.log.With("guest", name),
-			started: make(chan struct{}), done: make(chan struct{}),
-		}
-		s.markStarted = sync.OnceFunc(func() { close(s.started) })
-		s.keep, s.leave = context.WithCancel(g.run.hard)
-		s.ctx, s.cancel = context.WithCancel(g.run.hard)
-		slots[i] = s
+		slots[i] = g.newSlot(program, name)
 	}
 	return slots
+}
+
+func (g *guest) newSlot(program *eng.Guest, name string) *slot {
+	s := &slot{
+		guest: g, program: program, name: name, log: g.run.log.With("guest", name),
+		started: make(chan struct{}), done: make(chan struct{}),
+	}
+	s.markStarted = sync.OnceFunc(func() { close(s.started) })
+	s.keep, s.leave = context.WithCancel(g.run.hard)
+	s.ctx, s.cancel = context.WithCancel(g.run.hard)
+	return s
 }
 
 // slot is the place of one instance, and of those that take its place when it is restarted.
@@ -102,7 +106,7 @@ func (s *slot) start() {
 }
 
 // ended returns how the last instance ended, when no other is to come.
-func (s *slot) ended() (last ending, err error, ended bool) { //nolint:revive // whether comes last
+func (s *slot) ended() (last ending, err error, ended bool) {
 	select {
 	case <-s.done:
 		return s.last, s.err, true
@@ -144,9 +148,9 @@ func (s *slot) once() ending {
 	}
 	code, err := s.program.Run(ctx, opts...)
 	stdout.flush()
-	stderr.flush()
+	said := stderr.flush()
 	e := ending{code: code, err: err}
-	e.reason = s.reason(e, usage, errors.Is(context.Cause(ctx), errTimeLimit))
+	e.reason = s.reason(e, usage, said, errors.Is(context.Cause(ctx), errTimeLimit))
 	if err != nil {
 		e.err = status.Wrap(status.CodeOf(err), err, e.reason)
 	}
@@ -169,22 +173,28 @@ func (s *slot) stream(raw io.Writer, log io.Writer) io.Writer {
 	return log
 }
 
-// outOfMemory is the exit code of a Go program that got no memory. It has others reasons,
-// too: those with less than this of their memory left are taken to have had that one.
+// crashed is the exit code of a Go program that panics, or gets no memory. One that has less
+// than this part of its memory left is taken to have got none.
 const (
-	outOfMemory = 2
-	littleLeft  = 4 // a part of so many of the limit
+	crashed    = 2
+	littleLeft = 4
 )
 
-// reason says why an instance ended, with the limit that stopped it.
-func (s *slot) reason(e ending, u eng.Usage, late bool) string {
+// reason says why an instance ended, with the limit that stopped it, and what a Go program
+// said itself.
+func (s *slot) reason(e ending, u eng.Usage, said string, late bool) string {
 	switch {
 	case e.err != nil && late:
 		return fmt.Sprintf("stopped: it ran for longer than its time_limit, which is %s", s.guest.config.GetTimeLimit().AsDuration())
 	case e.err != nil:
 		return e.err.Error()
-	case e.code == outOfMemory && u.MemoryLimit-u.Memory < max(u.MemoryLimit/littleLeft, 1<<20):
-		return fmt.Sprintf("exit code %d; it had %s of memory, and its memory_limit is %s", e.code, humanize.IBytes(u.Memory), humanize.IBytes(u.MemoryLimit))
 	}
-	return fmt.Sprintf("exit code %d", e.code)
+	why := fmt.Sprintf("exit code %d", e.code)
+	if e.code == crashed && said != "" {
+		why += ": " + said
+	}
+	if e.code == crashed && u.MemoryLimit-u.Memory < max(u.MemoryLimit/littleLeft, 1<<20) {
+		why += fmt.Sprintf("; it had %s of memory, and its memory_limit is %s", humanize.IBytes(u.Memory), humanize.IBytes(u.MemoryLimit))
+	}
+	return why
 }

@@ -13,16 +13,20 @@ import (
 // the next record.
 const MaxLine = 16 << 10
 
+// longestReason bounds what of a line goes into the reason why a guest ended, in bytes.
+const longestReason = 200
+
 // lines is a writer that logs what a guest writes, line by line.
 type lines struct {
 	log *slog.Logger
 
 	mu   sync.Mutex
 	rest []byte // the line that has no end yet
+	last string // what a Go program ended with, as far as it said so
 }
 
-func newLines(log *slog.Logger, stream string) *lines {
-	return &lines{log: log.With("stream", stream)}
+func newLines(logger *slog.Logger, stream string) *lines {
+	return &lines{log: logger.With("stream", stream)}
 }
 
 // Write implements [io.Writer]. It never fails: a guest has nothing to do with what
@@ -69,18 +73,22 @@ func lastRune(b []byte) int {
 	return len(b)
 }
 
-// flush logs the line that has no end.
-func (l *lines) flush() {
+// flush logs the line that has no end, and returns what a Go program said why it ends.
+func (l *lines) flush() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.rest) > 0 {
 		l.emit(false)
 	}
+	return l.last
 }
 
 func (l *lines) emit(goesOn bool) {
 	line := strings.ToValidUTF8(string(bytes.TrimSuffix(l.rest, []byte("\r"))), "\uFFFD")
 	l.rest = l.rest[:0]
+	if l.last == "" && (strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "panic: ")) {
+		l.last = line[:min(len(line), longestReason)]
+	}
 	var attrs []slog.Attr
 	if goesOn {
 		attrs = append(attrs, slog.Bool("goes_on", true))

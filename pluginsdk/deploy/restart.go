@@ -2,8 +2,8 @@ package deploy
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
@@ -84,11 +84,11 @@ func (p *restarts) after(e ending, ran time.Duration) (wait time.Duration, again
 // supervise runs instances one after the other, as the policy says, until ctx ends or
 // there are none to come. It returns how the last one ended; the error says that the
 // policy had too many.
-func (p *restarts) supervise(ctx context.Context, log *slog.Logger, run func() ending) (ending, error) {
+func (p *restarts) supervise(ctx context.Context, logger *slog.Logger, run func() ending) (ending, error) {
 	for {
 		begin := time.Now()
 		e := run()
-		if ctx.Err() != nil {
+		if context.Cause(ctx) != nil {
 			return e, nil
 		}
 		wait, again, err := p.after(e, time.Since(begin))
@@ -97,10 +97,10 @@ func (p *restarts) supervise(ctx context.Context, log *slog.Logger, run func() e
 			level = slog.LevelError
 		}
 		if !again {
-			log.Log(ctx, level, "the guest ended", "why", e.reason)
+			logger.Log(ctx, level, "the guest ended", "why", e.reason)
 			return e, err
 		}
-		log.Log(ctx, level, "the guest ended, and is started again", "why", e.reason, "restart", p.row, "of", p.most(), "wait", wait)
+		logger.Log(ctx, level, "the guest ended, and is started again", "why", e.reason, "restart", p.row, "of", p.most(), "wait", wait)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -113,5 +113,5 @@ func (p *restarts) most() string {
 	if p.limit == 0 {
 		return "any number"
 	}
-	return fmt.Sprint(p.limit)
+	return strconv.FormatUint(uint64(p.limit), 10)
 }

@@ -25,7 +25,6 @@ type options struct {
 	log            *slog.Logger
 	stdout, stderr io.Writer // of the main guest; nil: to the log
 	watch          bool
-	cacheDir       string
 }
 
 type option func(*options)
@@ -212,7 +211,7 @@ func (r *run) work(ctx context.Context) (ending, error) {
 }
 
 // over reports whether the run is, and how it ended.
-func (r *run) over() (last ending, err error, over bool) { //nolint:revive // whether comes last
+func (r *run) over() (last ending, err error, over bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	live := false

@@ -79,8 +79,8 @@ func (r *run) replaceAll(ctx context.Context, changed map[string]bool, files map
 		if !changed[path] || !slices.Contains(files[path], g) || ctx.Err() != nil {
 			continue
 		}
-		log := r.log.With("guest", g.config.GetName())
-		log.Info("the guest's file has changed", "file", g.config.GetWasm())
+		logger := r.log.With("guest", g.config.GetName())
+		logger.Info("the guest's file has changed", "file", g.config.GetWasm())
 		program, err := g.compile(ctx)
 		if err == nil {
 			err = g.replace(ctx, program)
@@ -88,9 +88,9 @@ func (r *run) replaceAll(ctx context.Context, changed map[string]bool, files map
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			log.Error("the guest's new file is not taken, what ran before goes on", "err", err)
+			logger.Error("the guest's new file is not taken, what ran before goes on", "err", err)
 		default:
-			log.Info("the new guest has taken the place of the old")
+			logger.Info("the new guest has taken the place of the old")
 		}
 	}
 }
@@ -164,4 +164,3 @@ func (s *slot) succeed(ctx context.Context, old []*slot) error {
 		return status.Errorf(status.Aborted, "the new instance %s ended before it served: %s", s.name, s.last.reason)
 	}
 }
-

@@ -1,0 +1,307 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/guesttest"
+)
+
+// runTest is a run of a deployment in a folder of its own.
+type runTest struct {
+	t      *testing.T
+	dir    string
+	stop   context.CancelCauseFunc
+	stdout bytes.Buffer
+	stderr *watchedLog
+	code   chan int
+}
+
+// watchedLog keeps a log, and tells who waits for something in it.
+type watchedLog struct {
+	mu      sync.Mutex
+	text    strings.Builder
+	changed chan struct{} // closed with the next Write
+}
+
+func (l *watchedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return l.text.Write(p)
+}
+
+func (l *watchedLog) read() (string, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String(), l.changed
+}
+
+// startRun runs a deployment, with the guests that it names by their folders in files.
+func startRun(t *testing.T, deployment string, files map[string]string, flags ...string) *runTest {
+	t.Helper()
+	r := &runTest{t: t, dir: t.TempDir(), stderr: &watchedLog{changed: make(chan struct{})}, code: make(chan int, 1)}
+	for name, folder := range files {
+		r.write(name, guesttest.Build(t, folder))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(r.dir, "shared"), 0o700))
+	r.write("parigot.yaml", []byte("engine: {cache_dir: "+guesttest.CacheDir(t)+", grace_period: 60s}\n"+deployment))
+	ctx, stop := context.WithCancelCause(context.Background())
+	r.stop = stop
+	t.Cleanup(func() { stop(context.Canceled) })
+	args := append([]string{"run", "--log-format", "text", filepath.Join(r.dir, "parigot.yaml")}, flags...)
+	go func() { r.code <- run(ctx, args, &r.stdout, r.stderr) }()
+	return r
+}
+
+// write replaces a file, as the builders of guests do.
+func (r *runTest) write(name string, content []byte) {
+	r.t.Helper()
+	require.NoError(r.t, replaceFile(filepath.Join(r.dir, name), content))
+}
+
+// await waits until the log has text so many times.
+func (r *runTest) await(text string, times int) {
+	r.t.Helper()
+	for {
+		log, changed := r.stderr.read()
+		if strings.Count(log, text) >= times {
+			return
+		}
+		select {
+		case <-changed:
+		case code := <-r.code:
+			log, _ := r.stderr.read()
+			require.FailNow(r.t, "the run ended", "with %d, before %q was in the log:\n%s", code, text, log)
+		}
+	}
+}
+
+// ended returns the exit code and the log.
+func (r *runTest) ended() (int, string) {
+	code := <-r.code
+	log, _ := r.stderr.read()
+	return code, log
+}
+
+const (
+	greetingGuest = "../examples/syscall/guest/greeting"
+	helloGuest    = "../examples/syscall/guest/hello"
+	testGuest     = "testdata/guest"
+)
+
+const greetings = `
+plugins: [{name: syscall}]
+guests:
+  - {name: greeting, wasm: greeting.wasm, replicas: 2, serves: [greeting.v1.Greeting], grants: [syscall.v1.Syscall]}
+`
+
+// TestRunStops: a signal ends those who serve in good order, callers before them, and the
+// exit code tells of it.
+func TestRunStops(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, greetings+`
+  - {name: caller, wasm: guest.wasm, args: [beside], grants: [syscall.v1.Syscall, greeting.v1.Greeting]}
+`, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest})
+	r.await("a hundred answers were right", 1)
+	r.stop(signalError{syscall.SIGTERM})
+	code, log := r.ended()
+	require.Equal(t, 143, code, log)
+	for _, name := range []string{"greeting-1", "greeting-2"} {
+		require.Contains(t, log, `msg="  greeting: ends" guest=`+name+" stream=stdout")
+	}
+	require.Contains(t, log, "stopped by a signal: terminated")
+	require.NotContains(t, log, "level=WARN")
+	require.NotContains(t, log, "level=ERROR")
+}
+
+// TestRunMain: the run ends with the main guest, with its exit code and its restarts.
+func TestRunMain(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, greetings+`
+  - name: main
+    wasm: guest.wasm
+    main: true
+    args: [exit, "7"]
+    grants: [syscall.v1.Syscall]
+    restart: {policy: on_failure, backoff: 1ms, limit: 2}
+`, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest})
+	code, log := r.ended()
+	require.Equal(t, 7, code, log)
+	require.Equal(t, 3, strings.Count(log, `msg="no end of this line" guest=main`), log)
+	require.Contains(t, log, "restart=2 of=2")
+	require.Regexp(t, "guest main: .*it ended after 2 restarts in a row, which is the limit: exit code 7\n$", log)
+	require.NotContains(t, log, "level=WARN")
+}
+
+// TestRunRaw: with --raw, standard output is what the main guest wrote, and nothing else. The
+// log is JSON when it does not go to a terminal.
+func TestRunRaw(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, greetings+`
+  - {name: hello, wasm: hello.wasm, main: true, grants: [syscall.v1.Syscall, greeting.v1.Greeting]}
+`, map[string]string{"greeting.wasm": greetingGuest, "hello.wasm": helloGuest}, "--raw", "--log-format", "auto")
+	code, log := r.ended()
+	require.Equal(t, exitOK, code, log)
+	require.True(t, strings.HasPrefix(r.stdout.String(), "  hello: asks for greetings"), r.stdout.String())
+	require.NotContains(t, r.stdout.String(), "greeting: serves")
+	d := json.NewDecoder(strings.NewReader(log))
+	lines := 0
+	for {
+		var record struct{ Msg, Guest string }
+		err := d.Decode(&record)
+		if err == io.EOF {
+			break
+		}
+		require.NoError(t, err, log)
+		if record.Msg == "  greeting: serves" {
+			lines++
+			require.Contains(t, []string{"greeting-1", "greeting-2"}, record.Guest)
+		}
+	}
+	require.Equal(t, 2, lines, log)
+}
+
+// TestRunLimits: guests that spin, recurse and grow are stopped at their limits, the log says
+// which, and all calls of a neighbour are right meanwhile.
+func TestRunLimits(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, greetings+`
+  - name: beside
+    wasm: guest.wasm
+    main: true
+    args: [beside]
+    mounts: [{host: shared, guest: /shared}]
+    grants: [syscall.v1.Syscall, greeting.v1.Greeting]
+  - {name: spin, wasm: guest.wasm, args: [spin], time_limit: 500ms, grants: [syscall.v1.Syscall]}
+  - {name: recurse, wasm: guest.wasm, args: [recurse], grants: [syscall.v1.Syscall]}
+  - {name: grow, wasm: guest.wasm, args: [grow], grants: [syscall.v1.Syscall]}
+`, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest})
+	r.await("a hundred answers were right", 1)
+	for _, text := range []string{
+		`msg="the guest ended" guest=spin why="stopped: it ran for longer than its time_limit, which is 500ms"`,
+		`msg="the guest ended" guest=recurse why=`,
+		`msg="the guest ended" guest=grow why=`,
+	} {
+		r.await(text, 1)
+	}
+	r.write("shared/stop", nil)
+	code, log := r.ended()
+	require.Equal(t, exitOK, code, log)
+	require.Regexp(t, `guest=recurse why="exit code 2: (fatal error|panic): .*(stack|memory)`, log)
+	require.Regexp(t, `guest=grow why="exit code 2: fatal error: .*out of memory.* its memory_limit is 256 MiB"`, log)
+	require.Regexp(t, `all of \d+ answers were right`, log)
+}
+
+// TestRunWatch: while a guest calls all the time, the one that serves it is replaced by a
+// broken one, which is not taken, and by one that works, and no call fails.
+func TestRunWatch(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, `
+plugins: [{name: syscall}]
+guests:
+  - {name: greeting, wasm: greeting.wasm, args: [serve], replicas: 2, serves: [greeting.v1.Greeting], grants: [syscall.v1.Syscall]}
+  - {name: caller, wasm: guest.wasm, main: true, args: [until, two], grants: [syscall.v1.Syscall, greeting.v1.Greeting]}
+`, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest}, "--watch")
+	r.await("a hundred answers were right", 1)
+	r.write("greeting.wasm", []byte("no wasm"))
+	r.await("the guest's new file is not taken, what ran before goes on", 1)
+	r.write("greeting.wasm", guesttest.Build(t, testGuest))
+	r.await("greeting: ends", 2)
+	code, log := r.ended()
+	require.Equal(t, exitOK, code, log)
+	require.Contains(t, log, `msg="the new guest has taken the place of the old" guest=greeting`)
+	require.NotContains(t, log, "did not end in time")
+}
+
+// TestExamples: the deployment files of the examples run; where the plugin is placed is two
+// lines.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for name, guests := range map[string][]string{"file": {"file"}, "queue": {"queue"}, "syscall": {"greeting", "hello"}} {
+		text, err := os.ReadFile("../examples/" + name + "/parigot.yaml")
+		require.NoError(t, err)
+		files := make(map[string]string)
+		for _, g := range guests {
+			files[g+"-guest.wasm"] = "../examples/" + name + "/guest"
+			if len(guests) > 1 {
+				files[g+"-guest.wasm"] += "/" + g
+			}
+		}
+		program := filepath.Join(t.TempDir(), name) // TestMain tells by the name which plugin it is
+		require.NoError(t, os.Symlink(self, program))
+		for _, placement := range []string{"static", "process\n    path: " + program} {
+			t.Run(name+" "+strings.Fields(placement)[0], func(t *testing.T) {
+				t.Parallel()
+				deployment := strings.NewReplacer(
+					"- name: "+name+"\n", "- name: "+name+"\n    placement: "+placement+"\n",
+					"root: build/files", "root: "+t.TempDir(),
+					"../../build/", "",
+				).Replace(string(text))
+				r := startRun(t, deployment, files, "--raw")
+				code, log := r.ended()
+				require.Equal(t, exitOK, code, log)
+				require.Contains(t, r.stdout.String(), "  ")
+				require.NotContains(t, log, "level=ERROR")
+			})
+		}
+	}
+}
+
+// TestRunWrong: nothing starts when there is something to find.
+func TestRunWrong(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, greetings+`
+  - {name: main, wasm: none.wasm, main: true}
+`, map[string]string{"greeting.wasm": greetingGuest})
+	code, log := r.ended()
+	require.Equal(t, exitFailed, code, log)
+	require.Regexp(t, `^\S*parigot.yaml:\d+:\d+: guests\[1\]\.wasm: there is no file \S*none.wasm\n$`, log)
+	for _, flag := range []string{"--log-format=xml", "--log-level=loud"} {
+		code, _, stderr := parigot(t, "run", flag, filepath.Join(r.dir, "parigot.yaml"))
+		require.Equal(t, exitUsage, code, stderr)
+		require.Contains(t, stderr, "want ")
+	}
+}
+
+// TestRunProgram: the real program, ended by real signals.
+func TestRunProgram(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "parigot")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/parigot").CombinedOutput()
+	require.NoError(t, err, string(out))
+	r := startRun(t, greetings, map[string]string{"greeting.wasm": greetingGuest})
+	r.stop(signalError{syscall.SIGINT})
+	code, log := r.ended()
+	require.Equal(t, 130, code, log)
+	for signal, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
+		cmd := exec.CommandContext(t.Context(), program, "run", "--log-format", "text", filepath.Join(r.dir, "parigot.yaml"))
+		stderr := &watchedLog{changed: make(chan struct{})}
+		cmd.Stderr = stderr
+		require.NoError(t, cmd.Start())
+		p := &runTest{t: t, stderr: stderr, code: make(chan int, 1)}
+		go func() {
+			_ = cmd.Wait() // the code says it
+			p.code <- cmd.ProcessState.ExitCode()
+		}()
+		p.await("greeting: serves", 2)
+		require.NoError(t, cmd.Process.Signal(signal))
+		code, log := p.ended()
+		require.Equal(t, want, code, log)
+		require.Equal(t, 2, strings.Count(log, "greeting: ends"), log)
+	}
+}
