@@ -88,8 +88,10 @@ func (p *restarts) supervise(ctx context.Context, logger *slog.Logger, run func(
 	for {
 		begin := time.Now()
 		e := run()
-		if context.Cause(ctx) != nil {
+		select {
+		case <-ctx.Done():
 			return e, nil
+		default:
 		}
 		wait, again, err := p.after(e, time.Since(begin))
 		level := slog.LevelInfo
