@@ -121,7 +121,7 @@ func (b *bench) long(ctx context.Context, progress io.Writer) (string, error) {
 	}
 	return "\nGuests that call at once, with 16 B; in bold where the rate of all is less than 1.8 times that of one, or one guest is 1.5 times as fast as another:\n\n" +
 		crowdTable(crowds) +
-		"\nThe memory of a guest after 10,000 calls and after 1,000,000, or as many as it makes in 10 s; in bold where it grew between them, or is over 64 MiB:\n\n" +
+		"\nThe memory of a guest after 10,000 calls, 100,000 and 1,000,000, or as many as it makes in 10 s; in bold where it grew between the last two, or is over 64 MiB. A Go guest's heap grows to 16 MiB before the first collection:\n\n" +
 		stayTable(stays), nil
 }
 

@@ -100,11 +100,11 @@ func crowdTable(all []crowd) string {
 type stay struct {
 	side    string
 	payload int
-	calls   [2]int
-	memory  [2]uint64 // after them, in bytes
+	calls   [3]int
+	memory  [3]uint64 // after them, in bytes
 }
 
-// stays has our sides make 10,000 and 1,000,000 calls, as many as there is time for.
+// stays has our sides make 10,000, 100,000 and 1,000,000 calls, as many as there is time for.
 func stays(ctx context.Context, sides []side, sizes []int, limit time.Duration) ([]stay, error) {
 	var all []stay
 	for _, s := range ofKind(sides, ours) {
@@ -127,7 +127,7 @@ func stayOf(ctx context.Context, s side, size int, limit time.Duration) (r stay,
 	defer func() { err = errors.Join(err, c.close(ctx)) }()
 	r = stay{side: s.name, payload: size}
 	start, calls := time.Now(), 0
-	for i, many := range []int{10_000, 1_000_000} {
+	for i, many := range []int{10_000, 100_000, 1_000_000} {
 		for calls < many && (calls == 0 || time.Since(start) < limit) {
 			if err := c.run(ctx, 100); err != nil {
 				return r, err
@@ -142,18 +142,18 @@ func stayOf(ctx context.Context, s side, size int, limit time.Duration) (r stay,
 	return r, nil
 }
 
-// stayTable returns the sizes in Markdown, and in bold those that grew, or are over
-// 64 MiB.
+// stayTable returns the sizes in Markdown, and in bold those that grew between the
+// last two, or are over 64 MiB.
 func stayTable(all []stay) string {
 	var text strings.Builder
-	text.WriteString("| | payload | calls | MiB | calls | MiB |\n|---|--:|--:|--:|--:|--:|\n")
+	text.WriteString("| | payload | calls | MiB | calls | MiB | calls | MiB |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range all {
-		after := fmt.Sprintf("%.1f", float64(r.memory[1])/(1<<20))
-		if r.memory[1] > r.memory[0] || r.memory[1] > 64<<20 {
+		after := fmt.Sprintf("%.1f", float64(r.memory[2])/(1<<20))
+		if r.memory[2] > r.memory[1] || r.memory[2] > 64<<20 {
 			after = "**" + after + "**"
 		}
-		fmt.Fprintf(&text, "| %s | %s | %d | %.1f | %d | %s |\n", r.side, bytesOf(r.payload),
-			r.calls[0], float64(r.memory[0])/(1<<20), r.calls[1], after)
+		fmt.Fprintf(&text, "| %s | %s | %d | %.1f | %d | %.1f | %d | %s |\n", r.side, bytesOf(r.payload),
+			r.calls[0], float64(r.memory[0])/(1<<20), r.calls[1], float64(r.memory[1])/(1<<20), r.calls[2], after)
 	}
 	return text.String()
 }

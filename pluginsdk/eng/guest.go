@@ -314,7 +314,7 @@ func (i *Instance) moduleConfig() wazero.ModuleConfig {
 		// With the fake clocks that are wazero's default, a Go guest's garbage
 		// collector falls behind.
 		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep)
-	for _, kv := range c.env {
+	for _, kv := range collectorEnv(c.env, i.guest.initialMemory(), uint64(i.guest.pages)*pageSize) {
 		m = m.WithEnv(kv[0], kv[1])
 	}
 	if len(c.mounts) > 0 {

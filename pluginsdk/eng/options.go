@@ -199,8 +199,10 @@ func WithArgs(args ...string) RunOption {
 	return runOption(func(c *runConfig) { c.args = args })
 }
 
-// WithEnv adds a variable to the guest's environment, which is empty otherwise.
-// Of the host's own nothing is seen. A key that is empty or has an "=", and a NUL,
+// WithEnv adds a variable to the guest's environment. Otherwise that has GOMEMLIMIT, which
+// tells the garbage collector of a Go guest how much memory it has, and GOGC where that
+// is much; give them here, or have the guest set them, to set them otherwise. Of the
+// host's own environment nothing is seen. A key that is empty or has an "=", and a NUL,
 // are INVALID_ARGUMENT when the guest starts.
 func WithEnv(key, value string) RunOption {
 	return runOption(func(c *runConfig) { c.env = append(c.env, [2]string{key, value}) })

@@ -200,6 +200,7 @@ func (f form) decode(c *codec.Owner, body []byte, resp proto.Message) error {
 		if f.used {
 			c.Reset(resp) // and not Recycle: what resp had may be borrowed
 		}
+		breathe(len(body))
 		err = c.Own(body, resp)
 	}
 	if err != nil {
