@@ -29,6 +29,16 @@ func TestBench(t *testing.T) {
 	require.Equal(t, 2*len(all), strings.Count(raw.String(), "\nBenchmarkCall/side="))
 }
 
+func TestStarts(t *testing.T) {
+	t.Parallel()
+	s, err := measureStarts(t.Context(), t.TempDir(), 1)
+	require.NoError(t, err)
+	require.Greater(t, s.compile, s.cached)
+	require.Greater(t, s.cached, s.again)
+	require.Positive(t, s.start)
+	require.Contains(t, startTable(s), "| the module | 7.")
+}
+
 // resultsOf makes results of a side whose calls took some nanoseconds each.
 func resultsOf(side string, size int, ns ...int) *results {
 	r := &results{side: side, payload: size}

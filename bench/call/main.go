@@ -78,7 +78,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	}
 	text := b.report(o, all)
 	if o.full {
-		more, err := b.long(ctx, progress)
+		more, err := b.long(ctx, dir, progress)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,12 @@ The figures:
 }
 
 // long measures what takes its time.
-func (b *bench) long(ctx context.Context, progress io.Writer) (string, error) {
+func (b *bench) long(ctx context.Context, dir string, progress io.Writer) (string, error) {
+	say(progress, "the file example's guest, until it runs: half a minute")
+	starts, err := measureStarts(ctx, dir, 5)
+	if err != nil {
+		return "", err
+	}
 	say(progress, "up to 64 guests at once: half a minute")
 	crowds, err := b.parigot.crowds(ctx, []int{1, 2, 8, 64}, 4*time.Second)
 	if err != nil {
@@ -122,7 +127,8 @@ func (b *bench) long(ctx context.Context, progress io.Writer) (string, error) {
 	return "\nGuests that call at once, with 16 B; in bold where the rate of all is less than 1.8 times that of one, or one guest is 1.5 times as fast as another:\n\n" +
 		crowdTable(crowds) +
 		"\nThe memory of a guest after 10,000 calls, 100,000 and 1,000,000, or as many as it makes in 10 s; in bold where it grew between the last two, or is over 64 MiB. A Go guest's heap grows to 16 MiB before the first collection:\n\n" +
-		stayTable(stays), nil
+		stayTable(stays) +
+		"\nThe guest of the file example, until it runs, medians of 5 rounds:\n\n" + startTable(starts), nil
 }
 
 // write writes the files that the command line names.
