@@ -96,8 +96,8 @@ func build(t *testing.T, name string, flags ...string) string {
 	args := append([]string{"build", "-o", out}, flags...)
 	info, _ := debug.ReadBuildInfo()
 	for _, s := range info.Settings {
-		if s.Key == "-race" && len(flags) > 0 {
-			args = append(args, "-race")
+		if (s.Key == "-race" || s.Key == "-gcflags") && len(flags) > 0 {
+			args = append(args, s.Key+"="+s.Value)
 		}
 	}
 	text, err := exec.CommandContext(t.Context(), "go", append(args, "./testdata/plugin")...).CombinedOutput()

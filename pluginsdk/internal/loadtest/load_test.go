@@ -6,6 +6,7 @@ package loadtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,10 +39,14 @@ func setting(key string) string {
 func build(t *testing.T, dir string, flags ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out.so")
-	args := append([]string{"build", "-o", out}, flags...)
+	args := []string{"build", "-o", out}
 	if setting("-race") == "true" {
 		args = append(args, "-race")
 	}
+	if gcflags := setting("-gcflags"); gcflags != "" {
+		args = append(args, "-gcflags="+gcflags)
+	}
+	args = append(args, flags...)
 	text, err := exec.Command("go", append(args, "./testdata/"+dir)...).CombinedOutput()
 	require.NoError(t, err, string(text))
 	return out
@@ -62,7 +67,7 @@ func TestLoadAndReturnInit(t *testing.T) {
 	// the runtime refuse the right one, too.
 	_, err := pluginsdk.LoadAndReturnInit(t.Context(), build(t, "plugin", "-buildmode=plugin", "-gcflags=github.com/iansmith/parigot/pluginsdk/status=-l"), "ParigotInitialize", "")
 	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
-	require.ErrorContains(t, err, `-gcflags: host "", plugin "github.com/iansmith/parigot/pluginsdk/status=-l"`)
+	require.ErrorContains(t, err, fmt.Sprintf(`-gcflags: host %q, plugin "github.com/iansmith/parigot/pluginsdk/status=-l"`, setting("-gcflags")))
 	require.ErrorContains(t, err, "packages that were compiled from other sources or with other flags: ")
 	require.ErrorContains(t, err, "github.com/iansmith/parigot/pluginsdk/status")
 	require.ErrorContains(t, err, "go build -buildmode=plugin")
