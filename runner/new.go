@@ -23,8 +23,9 @@ func newNewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new NAME",
 		Short: "Make the project of a new plugin, which runs at once",
-		Long: `Makes a Go module with a service, its implementation and tests, a guest that calls it, and a
-host. "make demo" there runs all of it, and needs Go and make alone.
+		Long: `Makes a Go module with a service, its implementation and tests, a guest that calls it, a
+host, and the deployment file parigot.yaml. "make demo" there runs all of it, and needs Go and
+make alone.
 
 The project uses the version of Parigot that this program is. When it was built from a checkout, a
 replace directive names that.`,

@@ -1,5 +1,5 @@
 // Package newproject makes the project of a new plugin: a service, its implementation
-// and tests, a guest that calls it and a host that runs both.
+// and tests, a guest that calls it, a host, and the deployment file of all that.
 package newproject
 
 import (
@@ -125,10 +125,10 @@ func (p Project) written() map[string]string {
 		"go.mod":                                "go.mod.tmpl",
 		".gitignore":                            "gitignore.tmpl",
 		"Makefile":                              "Makefile.tmpl",
+		"parigot.yaml":                          "parigot.yaml.tmpl",
 		"README.md":                             "README.md.tmpl",
 		"guest/main.go":                         "guest.go.tmpl",
 		"host/main.go":                          "host.go.tmpl",
-		"runner/main.go":                        "runner.go.tmpl",
 		"plugin/main.go":                        "plugin.go.tmpl",
 		p.Name + "/impl_" + p.Name + "_test.go": "impl_test.go.tmpl",
 	}
