@@ -26,6 +26,7 @@ import (
 type options struct {
 	dir, cache, raw, doc, svg, baseline string
 	full, update                        bool
+	loss                                float64
 	sides                               *regexp.Regexp
 	plan                                plan
 }
@@ -39,6 +40,7 @@ func main() {
 	flag.StringVar(&o.doc, "doc", "", "the Markdown file to write the tables into, between its markers")
 	flag.StringVar(&o.svg, "svg", "", "the file for the plot")
 	flag.StringVar(&o.baseline, "baseline", "", "only compare with the ratios in this file")
+	flag.Float64Var(&o.loss, "loss", 0.2, "how much of the baseline's ratios may be lost, as a part of 1")
 	flag.BoolVar(&o.update, "update", false, "write the file of the baseline")
 	flag.BoolVar(&o.full, "full", false, "measure many guests at once, and many calls of one, too")
 	flag.StringVar(&sides, "sides", "", "a regular expression of those to measure; all, if empty")
