@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/iansmith/parigot/internal/guesttest"
+	"github.com/iansmith/parigot/internal/preflight"
 )
 
 // runTest is a run of a deployment in a folder of its own.
@@ -226,40 +228,67 @@ guests:
 	require.NotContains(t, log, "did not end in time")
 }
 
-// TestExamples: the deployment files of the examples run; where the plugin is placed is two
-// lines.
+// TestExamples: the deployment files of the examples run in each placement; where the plugin
+// is placed is two lines.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	for name, guests := range map[string][]string{"file": {"file"}, "queue": {"queue"}, "syscall": {"greeting", "hello"}} {
+	for name, guests := range map[string][]string{"file": {""}, "queue": {""}, "syscall": {"/greeting", "/hello"}} {
 		text, err := os.ReadFile("../examples/" + name + "/parigot.yaml")
 		require.NoError(t, err)
 		files := make(map[string]string)
 		for _, g := range guests {
-			files[g+"-guest.wasm"] = "../examples/" + name + "/guest"
-			if len(guests) > 1 {
-				files[g+"-guest.wasm"] += "/" + g
-			}
+			files[strings.TrimPrefix(cmp.Or(g, "/"+name), "/")+"-guest.wasm"] = "../examples/" + name + "/guest" + g
 		}
-		program := filepath.Join(t.TempDir(), name) // TestMain tells by the name which plugin it is
-		require.NoError(t, os.Symlink(self, program))
-		for _, placement := range []string{"static", "process\n    path: " + program} {
-			t.Run(name+" "+strings.Fields(placement)[0], func(t *testing.T) {
+		for placement, place := range map[string]func(t *testing.T, name string) string{
+			"static": nil, "so": examplePlugin, "process": exampleProgram,
+		} {
+			t.Run(name+" "+placement, func(t *testing.T) {
 				t.Parallel()
+				where := "\n    placement: " + placement
+				if place != nil {
+					where += "\n    path: " + place(t, name)
+				}
 				deployment := strings.NewReplacer(
-					"- name: "+name+"\n", "- name: "+name+"\n    placement: "+placement+"\n",
+					"- name: "+name+"\n", "- name: "+name+where+"\n",
 					"root: build/files", "root: "+t.TempDir(),
 					"../../build/", "",
 				).Replace(string(text))
 				r := startRun(t, deployment, files, "--raw")
 				code, log := r.ended()
+				if err := preflight.Supported(); placement == "so" && err != nil {
+					require.Equal(t, exitFailed, code, log)
+					require.Contains(t, log, err.Error())
+					return
+				}
 				require.Equal(t, exitOK, code, log)
 				require.Contains(t, r.stdout.String(), "  ")
 				require.NotContains(t, log, "level=ERROR")
 			})
 		}
 	}
+}
+
+// exampleProgram is the program of an example plugin: TestMain tells by its name which it is.
+func exampleProgram(t *testing.T, name string) string {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	program := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.Symlink(self, program))
+	return program
+}
+
+// examplePlugin builds an example plugin to be loaded. A program that cannot load any does
+// not build any, and needs some file only.
+func examplePlugin(t *testing.T, name string) string {
+	t.Helper()
+	if preflight.Supported() != nil {
+		return exampleProgram(t, name)
+	}
+	so := filepath.Join(t.TempDir(), name+".so")
+	code, _, stderr := parigot(t, "plugin", "build", "-o", so, "../examples/"+name+"/plugin")
+	require.Equal(t, exitOK, code, stderr)
+	return so
 }
 
 // TestRunWrong: nothing starts when there is something to find.
