@@ -63,6 +63,9 @@ func deployments(t *testing.T) string {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), module, 0o600))
 	}
+	program, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(program, filepath.Join(dir, "file")))
 	greeting := guesttest.Build(t, "../examples/syscall/guest/greeting")
 	write("greeting.wasm", greeting, func(*contractpb.Contract) {})
 	write("hello.wasm", guesttest.Build(t, "../examples/syscall/guest/hello"), func(*contractpb.Contract) {})
@@ -88,7 +91,7 @@ func deployments(t *testing.T) string {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	dir := deployments(t)
-	for name, want := range map[string]int{"right": exitOK, "wrong": exitFailed, "refused": exitFailed, "other": exitFailed} {
+	for name, want := range map[string]int{"right": exitOK, "wrong": exitFailed, "refused": exitFailed, "other": exitFailed, "process": exitFailed} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			code, stdout, stderr := parigot(t, "check", filepath.Join(dir, name+".yaml"))

@@ -59,6 +59,9 @@ func (f *File) guestRules(g *deploymentpb.Guest, field string) {
 	if g.GetMemoryLimit() > limit {
 		f.doc.addAt(field+".memory_limit", "it is more than the memory_limit of the engine, which is %s: raise that, too", humanize.IBytes(limit))
 	}
+	if g.GetTimeLimit() != nil && g.GetCallBudget().AsDuration() > g.GetTimeLimit().AsDuration() {
+		f.doc.addAt(field+".call_budget", "it is longer than time_limit: no call outlives its guest")
+	}
 	r := g.GetRestart()
 	if r.GetBackoff() != nil && r.GetMaxBackoff() != nil && r.GetBackoff().AsDuration() > r.GetMaxBackoff().AsDuration() {
 		f.doc.addAt(field+".restart.backoff", "it is longer than max_backoff")
