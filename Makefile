@@ -8,9 +8,9 @@ LINT  := $(TOOL) golangci-lint
 WASIP1 := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
 
 # The race detector needs cgo and a C compiler. Without them the tests run, and
-# say what is missing.
-# say what is missing. It does not look at wazero's compiler, which no code here shares
-# memory with, and which takes ten times as long with it.
+# say what is missing. It leaves out wazero's compiler and what enters and leaves
+# compiled code, which share no memory with the code here, and which take ten times as
+# long with it.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC) 2>/dev/null),\
 	-race -gcflags=github.com/tetratelabs/wazero/internal/engine/wazevo/...=-race=false))
 

@@ -91,7 +91,8 @@ func TestProcess(t *testing.T) {
 		"file": {&filev1.FileConfig{Root: t.TempDir()}, nil, "12. deleted  the file and its directory"},
 		"queue": {
 			&queuev1.QueueConfig{Database: t.TempDir() + "/queues.db", VisibilityTimeout: durationpb.New(time.Second)},
-			[]string{"200"}, "lost     none: all 200 are done",
+			[]string{"200"},
+			"lost     none: all 200 are done",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
