@@ -6,7 +6,7 @@ const (
 	firstResponse = 4 << 10
 	// small is the size up to which a buffer is kept for good, in bytes, and keep the
 	// one up to which it is kept at all.
-	small = 64 << 10
+	small = 128 << 10
 	keep  = 4 << 20
 	// patience is how many calls in a row that need less than a quarter of a buffer
 	// let a large one go.

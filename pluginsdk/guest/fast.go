@@ -16,8 +16,8 @@ type express struct {
 }
 
 // fast makes the usual call: without a deadline and metadata, by a method that was called
-// before, with messages that have the methods of vtprotobuf and are small, as the last response was. It is false
-// when it has not called the host.
+// before, with messages that have the methods of vtprotobuf and are small, as the last
+// response was. It is false when it has not called the host.
 //
 // It does what roundTrip does. What a call costs in a guest is mostly how much code it
 // runs through: the machine code that comes of Go by way of WebAssembly is so long that
