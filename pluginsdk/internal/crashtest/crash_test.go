@@ -70,6 +70,8 @@ func TestCrashMatrix(t *testing.T) { //nolint:tparallel // the group returns whe
 			for _, placement := range placements {
 				c := c
 				c.Fault, c.Placement = fault, placement
+				spec, err := json.Marshal(c)
+				require.NoError(t, err)
 				t.Run(fault+"/"+placement, func(t *testing.T) {
 					t.Parallel()
 					running <- struct{}{}
@@ -78,7 +80,7 @@ func TestCrashMatrix(t *testing.T) { //nolint:tparallel // the group returns whe
 						memory.Lock()
 						defer memory.Unlock()
 					}
-					text := c.observe(t)
+					text := c.observe(t, string(spec))
 					mu.Lock()
 					defer mu.Unlock()
 					found[fault+"/"+placement] = text
@@ -108,15 +110,13 @@ func build(t *testing.T, name string, flags ...string) string {
 // notChecked is the text of a cell that a program without cgo cannot check.
 const notChecked = ""
 
-// observe runs a host and says what happened, in the words of the table.
-func (c cell) observe(t *testing.T) string {
+// observe runs a host that spec describes and says what happened, in the words of the table.
+func (c cell) observe(t *testing.T, spec string) string {
 	t.Helper()
-	text, err := json.Marshal(c)
-	require.NoError(t, err)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), hostVariable+"="+string(text))
+	cmd.Env = append(os.Environ(), hostVariable+"="+spec)
 	cmd.WaitDelay = time.Minute // a plugin's process may hold its descriptors
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
