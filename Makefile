@@ -123,11 +123,11 @@ LOSS ?= 0.2
 
 bench-guard: ## Fail when calls lost more than LOSS (0.2) of the speed in bench/baseline.json
 	@mkdir -p build
-	@cd bench && go run ./call -dir ../build -cache ../build/cache -baseline baseline.json -loss $(LOSS)
+	@cd bench && go run ./call -dir ../build -cache ../build/cache -time 60ms -baseline baseline.json -loss $(LOSS)
 
 bench-guard-update: ## Write bench/baseline.json
 	@mkdir -p build
-	@cd bench && go run ./call -dir ../build -cache ../build/cache -baseline baseline.json -update
+	@cd bench && go run ./call -dir ../build -cache ../build/cache -time 60ms -baseline baseline.json -update
 
 bench-micro: ## Measure parts of the SDK: the bridge, futures, calls from a small guest
 	@go test -run '^$$' -bench . -benchmem ./pluginsdk/...
