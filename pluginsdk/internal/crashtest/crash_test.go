@@ -70,8 +70,6 @@ func TestCrashMatrix(t *testing.T) { //nolint:tparallel // the group returns whe
 			for _, placement := range placements {
 				c := c
 				c.Fault, c.Placement = fault, placement
-				spec, err := json.Marshal(c)
-				require.NoError(t, err)
 				t.Run(fault+"/"+placement, func(t *testing.T) {
 					t.Parallel()
 					running <- struct{}{}
@@ -80,7 +78,7 @@ func TestCrashMatrix(t *testing.T) { //nolint:tparallel // the group returns whe
 						memory.Lock()
 						defer memory.Unlock()
 					}
-					text := c.observe(t, string(spec))
+					text := c.observe(t)
 					mu.Lock()
 					defer mu.Unlock()
 					found[fault+"/"+placement] = text
@@ -110,24 +108,15 @@ func build(t *testing.T, name string, flags ...string) string {
 // notChecked is the text of a cell that a program without cgo cannot check.
 const notChecked = ""
 
-// decoding is held while a report is decoded: in a program that can load Go plugins the race
-// detector does not see what keeps goroutines apart in encoding/json's cache of types.
-var decoding sync.Mutex
-
-func decoded(text []byte) (r report, err error) {
-	decoding.Lock()
-	defer decoding.Unlock()
-	err = json.Unmarshal(text, &r)
-	return r, err
-}
-
-// observe runs a host that spec describes and says what happened, in the words of the table.
-func (c cell) observe(t *testing.T, spec string) string {
+// observe runs a host and says what happened, in the words of the table.
+func (c cell) observe(t *testing.T) string {
 	t.Helper()
+	text, err := json.Marshal(c)
+	require.NoError(t, err)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), hostVariable+"="+spec)
+	cmd.Env = append(os.Environ(), hostVariable+"="+string(text))
 	cmd.WaitDelay = time.Minute // a plugin's process may hold its descriptors
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -138,8 +127,8 @@ func (c cell) observe(t *testing.T, spec string) string {
 		return fmt.Sprintf("**the host ends**, exit code %d", exit.ExitCode())
 	}
 	require.NoError(t, err, stderr.String())
-	r, err := decoded(stdout.Bytes())
-	require.NoError(t, err, stdout.String())
+	var r report
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r), stdout.String())
 	t.Logf("%+v", r)
 	require.Empty(t, r.Neighbour, "the neighbour is unharmed")
 	if preflight.Supported() != nil && (c.Placement == "so" || c.Fault == "SIGSEGV in C") {
