@@ -36,7 +36,7 @@ func TestStarts(t *testing.T) {
 	require.Greater(t, s.compile, s.cached)
 	require.Greater(t, s.cached, s.again)
 	require.Positive(t, s.start)
-	require.Contains(t, startTable(s), "| the module | 7.")
+	require.Contains(t, startTable(s), " MB |\n")
 }
 
 // resultsOf makes results of a side whose calls took some nanoseconds each.

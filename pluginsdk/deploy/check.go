@@ -166,34 +166,49 @@ func noCall(context.Context, api.Module, []uint64) {}
 func (c *check) guest(ctx context.Context, i int, g *deploymentpb.Guest) {
 	field := fmt.Sprintf("guests[%d]", i)
 	c.mounts(g, field)
-	path := c.Resolve(g.GetWasm())
-	text, err := os.ReadFile(path)
-	if err != nil {
-		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
-			err = nil
-		}
-		c.doc.addAt(field+".wasm", "%s", noFile(err, path))
+	text, at, wrong := c.module(g)
+	if wrong != "" {
+		c.doc.addAt(field+"."+at, "%s", wrong)
 		return
 	}
-	sum := sha256.Sum256(text)
-	if have := hex.EncodeToString(sum[:]); g.GetSha256() != "" && !strings.EqualFold(have, g.GetSha256()) {
-		c.doc.addAt(field+".sha256", "%s is another file, with the SHA-256 %s", path, have)
-		return
-	}
-	opts := []eng.GuestOption{eng.GuestMemoryLimit(g.GetMemoryLimit())}
-	if g.GetTrusted() {
-		opts = append(opts, eng.Trusted())
-	}
-	guest, err := c.host.Compile(ctx, g.GetName(), text, opts...)
+	guest, err := c.host.Compile(ctx, g.GetName(), text, guestOptions(g)...)
 	if err != nil {
 		c.doc.addAt(field+".wasm", "%v", err)
 		return
 	}
 	c.guests[i] = guest
 	if m, err := wasm.Parse(text); err == nil && !slices.ContainsFunc(m.Exports, func(e wasm.Export) bool { return e.Name == "_start" }) {
-		c.doc.addAt(field+".wasm", "%s is a library: it has no main function that could run", path)
+		c.doc.addAt(field+".wasm", "%s is a library: it has no main function that could run", c.Resolve(g.GetWasm()))
 	}
 	c.imports(ctx, guest, g, field)
+}
+
+// module reads the file of a guest, as it is now. When it is not what the deployment file
+// says, field names the field of the guest that is wrong, and why says what is.
+func (f *File) module(g *deploymentpb.Guest) (text []byte, field, why string) {
+	path := f.Resolve(g.GetWasm())
+	text, err := os.ReadFile(path)
+	if err != nil {
+		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
+			err = nil
+		}
+		return nil, "wasm", noFile(err, path)
+	}
+	sum := sha256.Sum256(text)
+	if have := hex.EncodeToString(sum[:]); g.GetSha256() != "" && !strings.EqualFold(have, g.GetSha256()) {
+		return nil, "sha256", fmt.Sprintf("%s is another file, with the SHA-256 %s", path, have)
+	}
+	return text, "", ""
+}
+
+// guestOptions returns the options with which a guest is compiled. Its code in the cache
+// depends on them.
+func guestOptions(g *deploymentpb.Guest) []eng.GuestOption {
+	opts := []eng.GuestOption{eng.GuestMemoryLimit(g.GetMemoryLimit())}
+	if g.GetTrusted() {
+		opts = append(opts, eng.Trusted())
+	}
+	return opts
 }
 
 func (c *check) mounts(g *deploymentpb.Guest, field string) {

@@ -2,14 +2,10 @@ package deploy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"strings"
 	"sync"
 
 	"github.com/dustin/go-humanize"
@@ -29,22 +25,14 @@ type guest struct {
 
 // compile reads the guest's file as it is now, and checks it.
 func (g *guest) compile(ctx context.Context) (*eng.Guest, error) {
-	text, err := os.ReadFile(g.run.Resolve(g.config.GetWasm()))
-	if err != nil {
-		return nil, status.Wrap(status.FailedPrecondition, err, err.Error())
+	text, _, wrong := g.run.module(g.config)
+	if wrong != "" {
+		return nil, status.Error(status.FailedPrecondition, wrong)
 	}
-	sum := sha256.Sum256(text)
-	if have := hex.EncodeToString(sum[:]); g.config.GetSha256() != "" && !strings.EqualFold(have, g.config.GetSha256()) {
-		return nil, status.Errorf(status.FailedPrecondition, "%s has the SHA-256 %s, and not that of the deployment file", g.config.GetWasm(), have)
-	}
-	opts := []eng.GuestOption{
+	opts := append(guestOptions(g.config),
 		eng.WithGrants(eng.Grants{Calls: g.config.GetGrants(), Serves: g.config.GetServes()}),
-		eng.GuestMemoryLimit(g.config.GetMemoryLimit()),
 		eng.GuestCallBudget(g.config.GetCallBudget().AsDuration()),
-	}
-	if g.config.GetTrusted() {
-		opts = append(opts, eng.Trusted())
-	}
+	)
 	program, err := g.run.host.Compile(ctx, g.config.GetName(), text, opts...)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -27,10 +26,10 @@ func (r *run) watchFiles(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch the guests' files: %w", err)
 	}
-	files := make(map[string][]*guest)
+	files := make(map[string]bool)
 	for _, g := range r.guests {
 		path := r.Resolve(g.config.GetWasm())
-		files[path] = append(files[path], g)
+		files[path] = true
 		// The directory, as files are often replaced and not written.
 		if err := w.Add(filepath.Dir(path)); err != nil {
 			return nil, errors.Join(fmt.Errorf("watch %s: %w", filepath.Dir(path), err), w.Close())
@@ -49,7 +48,7 @@ func (r *run) watchFiles(ctx context.Context) (stop func(), err error) {
 	}, nil
 }
 
-func (r *run) watchLoop(ctx context.Context, w *fsnotify.Watcher, files map[string][]*guest) {
+func (r *run) watchLoop(ctx context.Context, w *fsnotify.Watcher, files map[string]bool) {
 	pending := make(map[string]bool)
 	quiet := time.NewTimer(settled)
 	quiet.Stop()
@@ -59,24 +58,23 @@ func (r *run) watchLoop(ctx context.Context, w *fsnotify.Watcher, files map[stri
 			return
 		case e := <-w.Events:
 			path := filepath.Clean(e.Name)
-			if files[path] != nil && !e.Has(fsnotify.Remove|fsnotify.Chmod) {
+			if files[path] && !e.Has(fsnotify.Remove|fsnotify.Chmod) {
 				pending[path] = true
 				quiet.Reset(settled)
 			}
 		case err := <-w.Errors:
 			r.log.Error("watching the guests' files: a change may have been missed", "err", err)
 		case <-quiet.C:
-			r.replaceAll(ctx, pending, files)
+			r.replaceAll(ctx, pending)
 			clear(pending)
 		}
 	}
 }
 
 // replaceAll replaces the guests of files that changed, in the order in which they start.
-func (r *run) replaceAll(ctx context.Context, changed map[string]bool, files map[string][]*guest) {
+func (r *run) replaceAll(ctx context.Context, changed map[string]bool) {
 	for _, g := range r.guests {
-		path := r.Resolve(g.config.GetWasm())
-		if !changed[path] || !slices.Contains(files[path], g) || ctx.Err() != nil {
+		if !changed[r.Resolve(g.config.GetWasm())] || ctx.Err() != nil {
 			continue
 		}
 		logger := r.log.With("guest", g.config.GetName())

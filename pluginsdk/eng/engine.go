@@ -2,8 +2,8 @@
 // they register their host functions with. [New] makes the engine, a [Host] on
 // wazero; [Host.Compile] takes a guest and [Guest.Run] runs it.
 //
-// A guest gets no network, no files and no environment but those of [WithMount] and
-// [WithEnv], a real clock, its arguments and standard output as its host decides, a limit
+// A guest gets no network, no files but those of [WithMount], no environment but what
+// [WithEnv] says, a real clock, its arguments and standard output as its host decides, a limit
 // to its memory, and it ends when its context does.
 package eng
 

@@ -39,12 +39,12 @@ func (w *wire) fast(m *Method, f form, req, resp proto.Message) (done bool, err 
 	b := e.req.b[:size]
 	n, err := x.MarshalToSizedBufferVT(b)
 	e.busy = false
-	if n != size || err != nil || !w.mu.free() {
-		return false, nil //nolint:nilerr // roundTrip says what is wrong
-	}
 	room := e.resp.b
 	if f.receive != nil {
 		room = f.receive.b
+	}
+	if n != size || err != nil || len(room) > small || !w.mu.free() {
+		return false, nil //nolint:nilerr // roundTrip says what is wrong, and lets go of large buffers
 	}
 	result := uint64(m.Import(
 		unsafe.Pointer(unsafe.SliceData(b)), uint32(size),
@@ -82,21 +82,30 @@ func (e *express) grow(size int) bool {
 //
 //go:noinline
 func (w *wire) settle(m *Method, f form, result uint64, resp proto.Message) error {
-	w.mu.Lock()
-	code, n := abi.Split(result)
-	b := f.receive
-	if b == nil {
-		b = &w.express.resp
-	}
-	p, err := w.outcome(m, f, b, code, n, resp)
-	if len(w.express.resp.b) > small { // the other way has a buffer for these
-		w.express.resp = buffer{b: make([]byte, firstResponse)}
-	}
-	w.mu.Unlock()
+	p, err := w.settleLocked(m, f, result, resp)
 	if p != nil {
 		return w.finish(context.Background(), p)
 	}
 	return err
+}
+
+func (w *wire) settleLocked(m *Method, f form, result uint64, resp proto.Message) (*pendingCall, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	code, n := abi.Split(result)
+	b := f.receive
+	if b == nil {
+		b = &w.express.resp
+		defer w.express.shrink()
+	}
+	return w.outcome(m, f, b, code, n, resp)
+}
+
+// shrink lets go of a large buffer: the other way has one for these.
+func (e *express) shrink() {
+	if len(e.resp.b) > small {
+		e.resp = buffer{b: make([]byte, firstResponse)}
+	}
 }
 
 // background are the contexts that say nothing, as the words of which Go makes them up:

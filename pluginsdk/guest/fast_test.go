@@ -75,6 +75,23 @@ func (w *way) call(borrows, into bool, req proto.Message) (*echov1.SendResponse,
 	return resp, w.wire.call(w.ctx, &w.method, f, req, resp)
 }
 
+// TestFastLetsGoOfLargeBuffers: one large response does not cost a client that borrows its
+// memory for good.
+func TestFastLetsGoOfLargeBuffers(t *testing.T) {
+	t.Parallel()
+	h := &fakeHost{t: t}
+	w := newWay(h, context.Background())
+	for i := range patience + 10 {
+		h.answer = encode(t, &echov1.SendResponse{Id: "small"})
+		if i == 1 {
+			h.answer = encode(t, &echov1.SendResponse{Payload: make([]byte, keep/2)})
+		}
+		_, err := w.call(true, true, new(echov1.SendRequest))
+		require.NoError(t, err)
+	}
+	require.LessOrEqual(t, len(w.buffer.b), small)
+}
+
 // hook is a request that does something while it is encoded.
 type hook struct {
 	*echov1.SendRequest

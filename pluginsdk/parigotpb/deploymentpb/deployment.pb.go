@@ -297,7 +297,9 @@ type Guest struct {
 	Sha256 string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	// The arguments of the program, without its name.
 	Args []string `protobuf:"bytes,4,rep,name=args,proto3" json:"args,omitempty"`
-	// The environment of the program. It sees nothing of the host's own.
+	// The environment of the program. It sees nothing of the host's own. GOMEMLIMIT and GOGC,
+	// which tell a Go program's garbage collector how much memory there is, are set by the
+	// engine unless they are set here.
 	Env map[string]string `protobuf:"bytes,5,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The directories of the host that it sees, and all of the files that it sees.
 	Mounts []*Mount `protobuf:"bytes,6,rep,name=mounts,proto3" json:"mounts,omitempty"`
