@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"buf.build/go/protoyaml"
@@ -49,14 +50,7 @@ func (f *File) config(p *deploymentpb.Plugin, description pluginsdk.Description)
 
 // again returns the document without what was found in it, to look for more.
 func (d *document) again() *document {
-	more := &document{path: d.path, places: make(map[string]place), fields: make(map[place]string)}
-	for field, p := range d.places {
-		more.places[field] = p
-	}
-	for p, field := range d.fields {
-		more.fields[p] = field
-	}
-	return more
+	return &document{path: d.path, places: maps.Clone(d.places), fields: maps.Clone(d.fields)}
 }
 
 // readConfig reads the configuration that is written in a field into a message. It has
