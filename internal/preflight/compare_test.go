@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"testing"
@@ -26,6 +27,14 @@ func TestCompare(t *testing.T) {
 	wazero := func(version, sum string) []*debug.Module {
 		return []*debug.Module{{Path: "w.io/wazero", Version: version, Sum: sum}}
 	}
+	host := func(version, sum string) []*debug.Module {
+		return []*debug.Module{{Path: "example.com/host", Version: version, Sum: sum}}
+	}
+	installed := func(version string) *debug.BuildInfo {
+		info := built("go1.26.7", nil)
+		info.Main = *host(version, "h1:"+version)[0]
+		return info
+	}
 	local := []*debug.Module{{Path: "w.io/wazero", Version: "v1.0.0", Replace: &debug.Module{Path: "../wazero", Version: "(devel)"}}}
 	for name, tt := range map[string]struct {
 		host, plugin *debug.BuildInfo
@@ -44,15 +53,31 @@ func TestCompare(t *testing.T) {
 		},
 		"module version": {
 			built("go1.26.7", wazero("v1.1.0", "h1:b")), built("go1.26.7", wazero("v1.0.0", "h1:a")),
-			"module w.io/wazero: host v1.1.0 (h1:b), plugin v1.0.0 (h1:a): in the plugin's module, go get w.io/wazero@v1.1.0", plain,
+			"module w.io/wazero: host v1.1.0 (h1:b), plugin v1.0.0 (h1:a): in the plugin's module, go get w.io/wazero@v1.1.0, or build the host with the plugin's version",
+			"go get w.io/wazero@v1.1.0 && " + plain,
 		},
 		"module content": {
 			built("go1.26.7", wazero("v1.0.0", "h1:b")), built("go1.26.7", wazero("v1.0.0", "h1:a")),
-			"module w.io/wazero: host v1.0.0 (h1:b), plugin v1.0.0 (h1:a): in the plugin's module, go get w.io/wazero@v1.0.0", plain,
+			"module w.io/wazero: host v1.0.0 (h1:b), plugin v1.0.0 (h1:a): get both from the same module proxy", plain,
 		},
 		"replaced module": {
 			built("go1.26.7", local), built("go1.26.7", wazero("v1.0.0", "h1:a")),
 			"module w.io/wazero: host v1.0.0 => ../wazero (devel), plugin v1.0.0 (h1:a): have the same replace directive in both go.mod files", plain,
+		},
+		"an installed host": {installed("v0.1.0"), built("go1.26.7", host("v0.1.0", "h1:v0.1.0")), "", ""},
+		"an installed host of another version": {
+			installed("v0.2.0"), built("go1.26.7", host("v0.1.0", "h1:v0.1.0")),
+			"module example.com/host: host v0.2.0 (h1:v0.2.0), plugin v0.1.0 (h1:v0.1.0): in the plugin's module, go get example.com/host@v0.2.0, or build the host with the plugin's version",
+			"go get example.com/host@v0.2.0 && " + plain,
+		},
+		"vendored": {
+			built("go1.26.7", wazero("v1.0.0", "h1:a")), built("go1.26.7", wazero("v1.0.0", "")),
+			"vendor: the plugin's modules are those of its vendor directory, the host's are not: build the plugin with -mod=readonly",
+			start + "go build -buildmode=plugin -mod=readonly example.com/greet/plugin",
+		},
+		"a vendored host": {
+			built("go1.26.7", wazero("v1.0.0", "")), built("go1.26.7", wazero("v1.0.0", "h1:a")),
+			"vendor: the host's modules are those of its vendor directory, the plugin's are not: build the host with -mod=readonly", plain,
 		},
 		"-trimpath of the host": {
 			built("go1.26.7", nil, "-trimpath", "true"), built("go1.26.7", nil),
@@ -108,22 +133,48 @@ func TestCompare(t *testing.T) {
 func TestCompareSoft(t *testing.T) {
 	t.Parallel()
 	host := built("go1.26.7", []*debug.Module{{Path: "example.com/greet", Version: "v1.2.3"}}, "-tags", "a,b", "-gcflags", "", "CGO_CFLAGS", "-O1")
-	host.Main.Path = "example.com/host"
+	host.Main.Path, host.Path = "example.com/host", "example.com/host/cmd"
 	plugin := built("go1.26.7", []*debug.Module{{Path: "example.com/host", Version: "v0.1.0"}}, "-gcflags", "all=-N -l", "CGO_CFLAGS", "-O2")
 	d := compare(host, plugin)
 	require.Nil(t, d.refusal(host, plugin), "it may load")
-	d.hard = append(d.hard, describePackages([]string{"a", "b"}))
+	d.differ([]string{"a", "b"})
 	r := d.refusal(host, plugin)
 	require.Equal(t, []string{
-		"packages that were compiled from other sources or with other flags: a, b",
 		`-gcflags: host "", plugin "all=-N -l": build the plugin as the host`,
 		`-tags: host "a,b", plugin "": build the plugin as the host`,
 		`CGO_CFLAGS: host "-O1", plugin "-O2": build the plugin as the host`,
-		"module example.com/host: the host was built inside of it, the plugin with v0.1.0: build the plugin inside of it too, or install the host as a released version",
-		"module example.com/greet: the host was built with v1.2.3, the plugin inside of it: build the host inside of it too, or the plugin in a module of its own that requires that version",
+		"module example.com/host: the host was built in a checkout of it, the plugin with v0.1.0: install the host with go install example.com/host/cmd@v0.1.0, or replace the module in the plugin's go.mod with the host's checkout",
+		"module example.com/greet: the host was built with v1.2.3, the plugin in a checkout of it: build the host in the checkout too, or the plugin in a module of its own that requires that version",
+		"packages that were compiled from other sources or with other flags: a, b",
 	}, r.Differences)
+	d = compare(host, plugin)
+	d.differ(nil)
+	require.Nil(t, d.refusal(host, plugin), "it made no difference")
 	require.Equal(t, "CGO_ENABLED=1 GOTOOLCHAIN=go1.26.7 go build -buildmode=plugin -tags=a,b -gcflags=all= example.com/greet/plugin", r.Command)
 	require.Equal(t, `'-gcflags=all=-N -l'`, quote("-gcflags=all=-N -l"))
 	require.Equal(t, `'it'\''s'`, quote("it's"))
-	require.Contains(t, describePackages(slices.Repeat([]string{"p"}, 25)), ", p and 5 more")
+	require.Contains(t, describePackages(slices.Repeat([]string{"p"}, 25)), ", p and 20 more")
+}
+
+// TestCheckout: a host of a checkout of the SDK takes no plugin that was built with a release of
+// it, which is known before the build. The command has the plugin use the checkout.
+func TestCheckout(t *testing.T) {
+	t.Parallel()
+	host := built("go1.26.7", nil)
+	host.Main.Path, host.Path = sdk, sdk+"/cmd/parigot"
+	release := &debug.Module{Path: sdk, Version: "v0.1.0", Sum: "h1:a"}
+	plugin := built("go1.26.7", []*debug.Module{release})
+	dir, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	before := "go mod edit -replace=" + sdk + "=" + dir + " && go mod tidy && "
+	if checkoutOf(host.Main) == "" {
+		before = "" // these tests are built with -trimpath
+	}
+	require.Equal(t, before+"CGO_ENABLED=1 GOTOOLCHAIN=go1.26.7 go build -buildmode=plugin example.com/greet/plugin", command(host, plugin))
+	require.Equal(t, []string{
+		"module " + sdk + ": the host was built in a checkout of it, the plugin with v0.1.0 (h1:a): install the host with go install " + sdk + "/cmd/parigot@v0.1.0, or replace the module in the plugin's go.mod with the host's checkout",
+	}, beyondFlags(host, plugin))
+	release.Replace = &debug.Module{Path: dir, Version: checkout}
+	require.Empty(t, beyondFlags(host, plugin))
+	require.Contains(t, compare(host, plugin).soft[0], "build both without -trimpath, and with one checkout")
 }

@@ -73,10 +73,8 @@ func Check(path string) error {
 		return err
 	}
 	found := compare(host, info)
-	if packages, known := differentPackages(f); known && len(packages) == 0 {
-		found.soft = nil // they made no difference
-	} else if known {
-		found.hard = append(found.hard, describePackages(packages))
+	if packages, known := differentPackages(f); known {
+		found.differ(packages)
 	}
 	if r := found.refusal(host, info); r != nil {
 		return status.Wrap(status.FailedPrecondition, r, "it does not fit")
@@ -135,7 +133,8 @@ func setting(info *debug.BuildInfo, key string) string {
 
 // Plan returns how to build a plugin for this program, and what flags cannot mend,
 // which is best known before the build: versions of modules, a line each. plugin is what
-// would be built otherwise: its modules, whose sums do not matter, and its settings.
+// would be built otherwise: its modules, of which those of a vendor directory have no sums,
+// and its settings.
 func Plan(plugin *debug.BuildInfo) (how Recipe, beyond []string, err error) {
 	if err := Supported(); err != nil {
 		return how, nil, err
@@ -144,14 +143,19 @@ func Plan(plugin *debug.BuildInfo) (how Recipe, beyond []string, err error) {
 	if err != nil {
 		return how, nil, err
 	}
-	return recipe(host, plugin), compareModules(withoutSums(host), withoutSums(plugin)), nil
+	return recipe(host, plugin), beyondFlags(host, plugin), nil
 }
 
+// withoutSums returns the same modules without their sums. A main one that has a version is
+// one of them.
 func withoutSums(info *debug.BuildInfo) *debug.BuildInfo {
 	without := *info
 	without.Deps = nil
-	for _, m := range info.Deps {
+	for _, m := range linked(info) {
 		without.Deps = append(without.Deps, withoutSum(m))
+	}
+	if info.Main.Sum != "" {
+		without.Main = debug.Module{}
 	}
 	return &without
 }

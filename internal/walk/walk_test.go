@@ -43,6 +43,7 @@ func TestNewPluginPage(t *testing.T) {
 	w := &walker{t: t, dir: t.TempDir(), env: []string{"GOBIN=" + bin, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}}
 	w.env = append(w.env, publish(t, w)...)
 	w.walk("../../docs/new-plugin.md")
+	w.loadsElsewhere(filepath.Join(w.dir, "hello"))
 }
 
 // walk follows a page.

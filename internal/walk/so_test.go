@@ -1,0 +1,24 @@
+package walk
+
+import (
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/preflight"
+)
+
+// loadsElsewhere: a Go plugin of a module that requires a release of this one loads in
+// a host of its module, and in the program parigot of that release, which built it.
+func (w *walker) loadsElsewhere(project string) {
+	w.dir = project
+	if err := preflight.Supported(); err != nil {
+		w.run("parigot plugin build -o build/plugin.so ./plugin 2>&1 || true")
+		require.Contains(w.t, w.output, err.Error())
+		return
+	}
+	w.run("parigot plugin build -o build/plugin.so ./plugin")
+	w.edit("parigot.yaml", "- name: hello\n", "- name: hello\n    placement: so\n    path: build/plugin.so\n")
+	w.run("parigot run --raw --log-level warn\nbuild/host run --raw --log-level warn")
+	require.Equal(w.t, 2, strings.Count(w.output, "Hello, guest\nBonjour, guest\n"), w.output)
+}
