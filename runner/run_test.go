@@ -51,8 +51,8 @@ func (l *watchedLog) read() (string, <-chan struct{}) {
 	return l.text.String(), l.changed
 }
 
-// startRun runs a deployment, with the guests that it names by their folders in files.
-func startRun(t *testing.T, deployment string, files map[string]string, flags ...string) *runTest {
+// newRun writes a deployment, with the guests that it names by their folders in files.
+func newRun(t *testing.T, deployment string, files map[string]string) *runTest {
 	t.Helper()
 	r := &runTest{t: t, dir: t.TempDir(), stderr: &watchedLog{changed: make(chan struct{})}, code: make(chan int, 1)}
 	for name, folder := range files {
@@ -60,6 +60,13 @@ func startRun(t *testing.T, deployment string, files map[string]string, flags ..
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(r.dir, "shared"), 0o700))
 	r.write("parigot.yaml", []byte("engine: {cache_dir: "+guesttest.CacheDir(t)+", grace_period: 60s}\n"+deployment))
+	return r
+}
+
+// startRun runs a deployment in this process.
+func startRun(t *testing.T, deployment string, files map[string]string, flags ...string) *runTest {
+	t.Helper()
+	r := newRun(t, deployment, files)
 	ctx, stop := context.WithCancelCause(context.Background())
 	r.stop = stop
 	t.Cleanup(func() { stop(context.Canceled) })
@@ -228,6 +235,37 @@ guests:
 	require.NotContains(t, log, "did not end in time")
 }
 
+// TestRunWatchHeld: a call that is under way while the guest that serves it is replaced ends on
+// the old instance; calls that come meanwhile go to the new one.
+func TestRunWatchHeld(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, serverOfHeld+`
+  - {name: caller, wasm: guest.wasm, main: true, args: [held], grants: [syscall.v1.Syscall, greeting.v1.Greeting]}
+`, map[string]string{"server.wasm": testGuest, "guest.wasm": testGuest}, "--watch")
+	r.await("a call is held", 1)
+	r.write("server.wasm", guesttest.Build(t, greetingGuest))
+	r.await("another instance answers", 1)
+	log, _ := r.stderr.read()
+	require.NotContains(t, log, "the held call")
+	r.write("shared/release", nil)
+	code, log := r.ended()
+	require.Equal(t, exitOK, code, log)
+	require.Contains(t, log, `msg="the held call got \"two\"" guest=caller`)
+	require.NotContains(t, log, "did not end in time")
+}
+
+// serverOfHeld serves a call that does not end before there is a file shared/release.
+const serverOfHeld = `
+plugins: [{name: syscall}]
+guests:
+  - name: server
+    wasm: server.wasm
+    args: [serve]
+    mounts: [{host: shared, guest: /shared}]
+    serves: [greeting.v1.Greeting]
+    grants: [syscall.v1.Syscall]
+`
+
 // TestExamples: the deployment files of the examples run in each placement; where the plugin
 // is placed is two lines.
 func TestExamples(t *testing.T) {
@@ -307,7 +345,22 @@ func TestRunWrong(t *testing.T) {
 	}
 }
 
-// TestRunProgram: the real program, ended by real signals.
+// start runs the deployment by a program. The exit code is -1 when a signal ends it.
+func (r *runTest) start(program string) *exec.Cmd {
+	r.t.Helper()
+	cmd := exec.CommandContext(r.t.Context(), program, "run", "--log-format", "text", filepath.Join(r.dir, "parigot.yaml"))
+	r.stderr = &watchedLog{changed: make(chan struct{})}
+	cmd.Stderr = r.stderr
+	require.NoError(r.t, cmd.Start())
+	go func() {
+		_ = cmd.Wait() // the code says it
+		r.code <- cmd.ProcessState.ExitCode()
+	}()
+	return cmd
+}
+
+// TestRunProgram: the real program, ended by real signals: in good order by the first, and at
+// once by the second.
 func TestRunProgram(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "parigot")
@@ -318,19 +371,23 @@ func TestRunProgram(t *testing.T) {
 	code, log := r.ended()
 	require.Equal(t, 130, code, log)
 	for signal, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
-		cmd := exec.CommandContext(t.Context(), program, "run", "--log-format", "text", filepath.Join(r.dir, "parigot.yaml"))
-		stderr := &watchedLog{changed: make(chan struct{})}
-		cmd.Stderr = stderr
-		require.NoError(t, cmd.Start())
-		p := &runTest{t: t, stderr: stderr, code: make(chan int, 1)}
-		go func() {
-			_ = cmd.Wait() // the code says it
-			p.code <- cmd.ProcessState.ExitCode()
-		}()
-		p.await("greeting: serves", 2)
+		cmd := r.start(program)
+		r.await("greeting: serves", 2)
 		require.NoError(t, cmd.Process.Signal(signal))
-		code, log := p.ended()
+		code, log := r.ended()
 		require.Equal(t, want, code, log)
 		require.Equal(t, 2, strings.Count(log, "greeting: ends"), log)
 	}
+
+	r = newRun(t, serverOfHeld+`
+  - {name: caller, wasm: guest.wasm, args: [held], grants: [syscall.v1.Syscall, greeting.v1.Greeting]}
+`, map[string]string{"server.wasm": testGuest, "guest.wasm": testGuest})
+	cmd := r.start(program)
+	r.await("a call is held", 1)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	r.await(`msg="the run is stopped" why="stopped by a signal: terminated" grace_period=1m0s`, 1)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	code, log = r.ended()
+	require.Equal(t, -1, code, log)
+	require.NotContains(t, log, "did not end in time")
 }

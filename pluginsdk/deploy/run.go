@@ -82,6 +82,9 @@ func Run(ctx context.Context, f *File, opts ...Option) (exitCode uint32, err err
 		return 1, fmt.Errorf("run %s: %w", f.Path, err)
 	}
 	ended, err := r.work(ctx)
+	if ctx.Err() != nil {
+		r.log.Info("the run is stopped", "why", context.Cause(ctx), "grace_period", r.gracePeriod())
+	}
 	soft, cancel := r.grace()
 	defer cancel()
 	r.stopGuests(soft)
@@ -122,11 +125,14 @@ func (f *File) engineOptions(log *slog.Logger) []eng.Option {
 
 // grace returns a context that ends with the grace period, from now on.
 func (r *run) grace() (context.Context, context.CancelFunc) {
-	d := DefaultGracePeriod
+	return context.WithTimeout(r.base, r.gracePeriod())
+}
+
+func (r *run) gracePeriod() time.Duration {
 	if g := r.Deployment.GetEngine().GetGracePeriod(); g != nil {
-		d = g.AsDuration()
+		return g.AsDuration()
 	}
-	return context.WithTimeout(r.base, d)
+	return DefaultGracePeriod
 }
 
 func (r *run) startPlugins(ctx context.Context) error {

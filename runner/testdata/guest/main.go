@@ -2,7 +2,10 @@
 
 // Command guest is a guest of the tests of parigot run.
 //
-//	guest serve         serve greetings, of which each is "two"
+//	guest serve         serve greetings, of which each is "two", and that of "held" is not given
+//	                    before there is a file /shared/release
+//	guest held          have a call of "held" under way until it is answered with "two", and others
+//	                    answered by another instance meanwhile
 //	guest until TEXT    call Greeting from many goroutines until a lot of answers are TEXT,
 //	                    then exit with 0; each answer that is wrong ends it with 1
 //	guest beside        the same, until there is a file /shared/stop
@@ -19,6 +22,7 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	greetingv1 "github.com/iansmith/parigot/examples/syscall/gen/greeting/v1"
 	"github.com/iansmith/parigot/examples/syscall/gen/greeting/v1/greetingv1parigot"
@@ -29,11 +33,13 @@ func main() {
 	switch os.Args[1] {
 	case "serve":
 		err = greetingv1parigot.ServeGreeting(context.Background(), greeter{})
+	case "held":
+		err = held()
 	case "until":
 		var seen atomic.Int64
 		err = call(func(text string) bool { return text == os.Args[2] && seen.Add(1) > 200 })
 	case "beside":
-		err = call(func(string) bool { _, err := os.Stat("/shared/stop"); return err == nil })
+		err = call(func(string) bool { return exists("/shared/stop") })
 	case "spin":
 		for i := 0; ; i++ {
 			sink += i
@@ -66,8 +72,48 @@ func recurse(n int) int { return recurse(n+1) + n }
 
 type greeter struct{}
 
-func (greeter) Greet(context.Context, *greetingv1.GreetRequest) (*greetingv1.GreetResponse, error) {
+func (greeter) Greet(_ context.Context, req *greetingv1.GreetRequest) (*greetingv1.GreetResponse, error) {
+	if req.GetName() == "held" {
+		fmt.Println("a call is held")
+		for !exists("/shared/release") {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	return &greetingv1.GreetResponse{Text: "two"}, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// held has a call under way while others are answered, by those who serve then.
+func held() error {
+	greeting, err := greetingv1parigot.LocateGreeting(context.Background())
+	if err != nil {
+		return err
+	}
+	ended := make(chan error)
+	go func() {
+		resp, err := greeting.Greet(context.Background(), &greetingv1.GreetRequest{Language: "en", Name: "held"})
+		fmt.Printf("the held call got %q\n", resp.GetText())
+		ended <- err
+	}()
+	for seen := false; ; {
+		resp, err := greeting.Greet(context.Background(), &greetingv1.GreetRequest{Language: "en", Name: "Ada"})
+		if err != nil {
+			return err
+		}
+		if !seen && resp.GetText() != "two" {
+			seen = true
+			fmt.Println("another instance answers")
+		}
+		select {
+		case err := <-ended:
+			return err
+		default:
+		}
+	}
 }
 
 const callers = 8
