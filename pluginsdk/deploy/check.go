@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -35,7 +34,7 @@ import (
 // It compiles guests, which takes seconds for each that is not in the cache. ctx ends it:
 // its error is returned then.
 func (f *File) Check(ctx context.Context) (err error) {
-	host, err := eng.New(ctx, f.checkOptions()...)
+	host, err := eng.New(ctx, f.engineOptions(slog.New(slog.DiscardHandler))...)
 	if err != nil {
 		return fmt.Errorf("check %s: %w", f.Path, err)
 	}
@@ -60,19 +59,6 @@ func (f *File) Check(ctx context.Context) (err error) {
 		c.contracts(i, g)
 	}
 	return asError(c.doc.findings)
-}
-
-func (f *File) checkOptions() []eng.Option {
-	dir := f.Deployment.GetEngine().GetCacheDir()
-	if dir != "" {
-		dir = f.Resolve(dir)
-	} else if user, err := os.UserCacheDir(); err == nil {
-		dir = filepath.Join(user, "parigot")
-	}
-	return []eng.Option{
-		eng.WithCacheDir(dir), eng.WithLogger(slog.New(slog.DiscardHandler)),
-		eng.WithMemoryLimit(f.Deployment.GetEngine().GetMemoryLimit()),
-	}
 }
 
 // check is one run of Check.

@@ -127,12 +127,12 @@ func (f *File) readYAML() (*yaml.Node, error) {
 	case errors.Is(err, io.EOF):
 		return nil, f.failed(1, "the file is empty: it needs guests")
 	case err != nil:
-		return nil, f.failed(yamlError(err))
+		return nil, f.notYAML(err)
 	}
 	if err := decoder.Decode(&more); err == nil {
 		return nil, f.failed(more.Line, "the file has a second document: put it into a file of its own")
 	} else if !errors.Is(err, io.EOF) {
-		return nil, f.failed(yamlError(err))
+		return nil, f.notYAML(err)
 	}
 	n := root.Content[0]
 	if !f.doc.plain(n, 1) {
@@ -172,14 +172,35 @@ func unreadable(text []byte) (message string, line int) {
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
 
-// yamlError takes apart what package yaml says of a text that is none.
-func yamlError(err error) (line int, message string) {
+// notYAML is the error of a text that package yaml does not take. That names the line at which it
+// gave up, if any.
+func (f *File) notYAML(err error) error {
 	m := yamlLine.FindStringSubmatch(err.Error())
-	line, err = strconv.Atoi(m[1])
+	line, err := strconv.Atoi(m[1])
 	if err != nil {
-		line = 1 // it names no line when it is the first
+		line = 1
 	}
-	return line, "from here on this is no YAML: " + m[2]
+	p := begins(f.text, line)
+	return asError([]Finding{{f.Path, p.line, p.column, "", "from here on this is no YAML: " + m[2]}})
+}
+
+// maxBeginsSize bounds how large a text is that begins reads again and again.
+const maxBeginsSize = 16 << 10
+
+// begins returns where the value begins that is no YAML: a quoted text or a list that is
+// not closed, say. The lines before it are the longest start of the text that is YAML by itself.
+// Of a large text it is the line at which package yaml gave up.
+func begins(text []byte, givenUp int) place {
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	line := min(givenUp, len(lines))
+	if len(text) <= maxBeginsSize {
+		line = len(lines)
+		for line > 1 && yaml.Unmarshal(bytes.Join(lines[:line-1], nil), new(yaml.Node)) != nil {
+			line--
+		}
+	}
+	content := bytes.TrimLeft(lines[line-1], " \t")
+	return place{line, len(lines[line-1]) - len(content) + 1}
 }
 
 // skipAny leaves configurations out.

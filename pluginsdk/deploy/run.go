@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -116,11 +118,19 @@ type run struct {
 
 func (f *File) engineOptions(log *slog.Logger) []eng.Option {
 	e := f.Deployment.GetEngine()
-	return append(f.checkOptions(), eng.WithLogger(log),
+	dir := e.GetCacheDir()
+	if dir != "" {
+		dir = f.Resolve(dir)
+	} else if user, err := os.UserCacheDir(); err == nil {
+		dir = filepath.Join(user, "parigot")
+	}
+	return []eng.Option{
+		eng.WithCacheDir(dir), eng.WithLogger(log),
+		eng.WithMemoryLimit(e.GetMemoryLimit()),
 		eng.WithMaxMessage(e.GetMaxRequest(), e.GetMaxResponse()),
 		eng.WithCallBudget(e.GetCallBudget().AsDuration()),
 		eng.WithMaxPending(int(e.GetMaxPending())),
-	)
+	}
 }
 
 // grace returns a context that ends with the grace period, from now on.

@@ -21,8 +21,9 @@ import (
 // relative path starts at the working directory; PATH is not searched.
 //
 // Init starts a process and waits until the plugin in it is initialised; each engine
-// has a process of its own. It fails when the program cannot be started, is no plugin, is
-// not ready in time, or its own Init fails. From then on the process is kept running
+// has a process of its own. It fails when the program cannot be started or is no plugin
+// (FAILED_PRECONDITION), is not ready in time (DEADLINE_EXCEEDED), or its own Init fails
+// (with that error's code). From then on the process is kept running
 // until the engine closes. A plugin that registers other functions when it is started
 // again is refused, as if it had failed.
 //

@@ -103,7 +103,14 @@ func (p *proc) explain(err error) error {
 	if ended && !p.greeted && !errors.Is(reason, errNoPlugin) {
 		reason = fmt.Errorf("%w before it said hello: %w", reason, errNoPlugin)
 	}
-	return status.Wrap(status.FailedPrecondition, reason, "the plugin did not start")
+	code := status.FailedPrecondition
+	switch {
+	case errors.Is(reason, context.DeadlineExceeded):
+		code = status.DeadlineExceeded
+	case errors.Is(reason, context.Canceled):
+		code = status.Cancelled
+	}
+	return status.Wrap(code, reason, "the plugin did not start")
 }
 
 // exec starts the program.

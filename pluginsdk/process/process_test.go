@@ -155,8 +155,8 @@ func TestInitFails(t *testing.T) {
 	}{
 		"its own reason": {config: "fail no disk", want: []string{"plugin test: FAILED_PRECONDITION: no disk"}},
 		"panic":          {config: "panic oh", want: []string{"panic in Init: oh"}},
-		"too slow":       {config: "hang", opts: []Option{WithStartTimeout(300 * time.Millisecond)}, want: []string{"not ready after"}},
-		"no plugin":      {opts: []Option{WithEnv("TEST_MISBEHAVE=quits")}, want: []string{"exit status 3", "calls process.Main"}},
+		"too slow":       {config: "hang", opts: []Option{WithStartTimeout(300 * time.Millisecond)}, want: []string{"DEADLINE_EXCEEDED: the plugin did not start: it was not ready after"}},
+		"no plugin":      {opts: []Option{WithEnv("TEST_MISBEHAVE=quits")}, want: []string{"FAILED_PRECONDITION", "exit status 3", "calls process.Main"}},
 		"other version":  {opts: []Option{WithEnv("TEST_MISBEHAVE=version")}, want: []string{"the plugin (from tomorrow) speaks version 2", "build the two"}},
 		"no magic":       {opts: []Option{WithEnv("TEST_MISBEHAVE=magic")}, want: []string{"magic"}},
 		"huge hello":     {opts: []Option{WithEnv("TEST_MISBEHAVE=huge")}, want: []string{"too large"}},
@@ -193,6 +193,7 @@ func TestInitWithEndedContext(t *testing.T) {
 	h := newHost(t)
 	err := pluginsdk.Start(ctx, h.engine, Plugin(self(t)))
 	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, status.Of(status.Cancelled))
 }
 
 func TestNoDispatcher(t *testing.T) {

@@ -23,6 +23,18 @@ func TestBackoff(t *testing.T) {
 	require.Equal(t, DefaultMinBackoff/2, wait, "it was well")
 }
 
+// TestFirstRestartIsSoon: a plugin that was well waits for a tenth of a second at most, whatever
+// the jitter, which leaves the rest of a second to its start.
+func TestFirstRestartIsSoon(t *testing.T) {
+	t.Parallel()
+	r := &restarts{settings: newSettings("x", nil), jitter: func() float64 { return 1 }}
+	for range 3 {
+		wait, opened := r.failed(time.Unix(0, 0), DefaultStableAfter)
+		require.False(t, opened)
+		require.LessOrEqual(t, wait, 100*time.Millisecond)
+	}
+}
+
 // TestBreaker: the clock is that of the test's bubble.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
