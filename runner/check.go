@@ -59,6 +59,7 @@ there are none.`,
 			return err
 		},
 	}
+	completeFiles(cmd, "yaml", "yml")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the findings as JSON: file, line, column, field, message")
 	return cmd
 }

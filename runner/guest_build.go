@@ -21,13 +21,16 @@ func newGuestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "guest",
 		Short: "Build guests",
+		Example: `  parigot guest build ./guest
+  parigot guest build --help`,
 	}
+	group(cmd)
 	cmd.AddCommand(newGuestBuildCommand())
 	return cmd
 }
 
 func newGuestBuildCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "build [-o FILE] [flags of go build] PACKAGE",
 		Short: "Build a Go program as a guest, with its contract",
 		Long: `Builds a Go program for GOOS=wasip1 GOARCH=wasm, and adds to the module the section
@@ -51,6 +54,8 @@ names the file, or an existing folder; the default is the name of the package wi
 			return b.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	completeFolders(cmd)
+	return cmd
 }
 
 var errHelp = errors.New("help is wanted")

@@ -60,6 +60,7 @@ exit code is 1 when messages of the two do not fit each other.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON, whose fields docs/guests.md describes")
 	cmd.Flags().StringVar(&diff, "diff", "", "show what changed from this `file`")
+	completeFiles(cmd, "wasm", "so")
 	return cmd
 }
 

@@ -60,6 +60,7 @@ replace directive names that.`,
 			return nil
 		},
 	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.Flags().StringVar(&p.Module, "module", "", "the `path` of the Go module (default example.com/NAME)")
 	cmd.Flags().StringVar(&p.Dir, "dir", "", "the `folder` to make (default NAME)")
 	cmd.Flags().StringVar(&checkout, "parigot", "", "use the checkout of Parigot in this `folder`")

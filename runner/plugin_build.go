@@ -23,7 +23,10 @@ func newPluginCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plugin",
 		Short: "Build plugins",
+		Example: `  parigot plugin build ./plugin
+  parigot plugin build --help`,
 	}
+	group(cmd)
 	cmd.AddCommand(newPluginBuildCommand())
 	return cmd
 }
@@ -58,6 +61,8 @@ as its parent when DIR is called "plugin".`,
 	}
 	cmd.Flags().StringVarP(&b.out, "output", "o", "", "the `file` to write")
 	cmd.Flags().StringVar(&b.placement, "placement", "so", "where it will run: so or process")
+	completeFlag(cmd, "placement", "so", "process")
+	completeFolders(cmd)
 	return cmd
 }
 

@@ -46,8 +46,11 @@ line; 130 and 143 after an interrupt and SIGTERM.`,
 			return r.run(cmd.Context(), path, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	completeFiles(cmd, "yaml", "yml")
 	cmd.Flags().StringVar(&r.format, "log-format", "auto", "how the log looks: text, json, or auto, which is text on a terminal")
 	cmd.Flags().StringVar(&r.level, "log-level", "info", "what is left out of the log: all below debug, info, warn or error")
+	completeFlag(cmd, "log-format", "text", "json", "auto")
+	completeFlag(cmd, "log-level", "debug", "info", "warn", "error")
 	cmd.Flags().BoolVar(&r.raw, "raw", false, "pass through what the main guest writes, instead of logging it")
 	cmd.Flags().BoolVar(&r.watch, "watch", false, "put a guest whose file changed in the place of the one that runs")
 	return cmd

@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetIn(os.Stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	addCompletion(root)
 	ran := false
 	noteRuns(root, &ran)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -99,6 +100,10 @@ call them and each other.
 
 Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 130 and 143 an
 interrupt or SIGTERM stopped it.`,
+		Example: `  parigot new hello
+  parigot check
+  parigot run --watch
+  parigot help run`,
 		Version:       version(),
 		SilenceErrors: true, // run says what is wrong
 		SilenceUsage:  true,

@@ -70,12 +70,12 @@ func readFile(path string) (_ []byte, err error) {
 		if errors.Is(err, os.ErrNotExist) {
 			code = status.NotFound
 		}
-		return nil, status.Wrap(code, err, "load the deployment file: "+err.Error())
+		return nil, status.Wrap(code, err, "load the deployment file")
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	text, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
 	if err != nil {
-		return nil, status.Wrap(status.FailedPrecondition, err, "load the deployment file: "+err.Error())
+		return nil, status.Wrap(status.FailedPrecondition, err, "load the deployment file")
 	}
 	return text, nil
 }

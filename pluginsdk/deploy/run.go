@@ -91,7 +91,7 @@ func Run(ctx context.Context, f *File, opts ...Option) (exitCode uint32, err err
 	defer cancel()
 	r.stopGuests(soft)
 	if closeErr := r.host.Close(soft); closeErr != nil {
-		err = errors.Join(err, status.Wrap(status.CodeOf(closeErr), closeErr, "what is left of the run is abandoned: "+closeErr.Error()))
+		err = errors.Join(err, status.Wrap(status.CodeOf(closeErr), closeErr, "what is left of the run is abandoned"))
 	}
 	if exitCode = ended.exitCode(); err != nil && exitCode == 0 {
 		exitCode = 1
