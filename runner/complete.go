@@ -14,7 +14,7 @@ func addCompletion(root *cobra.Command) {
 		group(completion)
 		completion.Example = `  parigot completion bash >~/.local/share/bash-completion/completions/parigot
   parigot completion fish >~/.config/fish/completions/parigot.fish
-  parigot completion zsh --help`
+  parigot completion zsh >~/.zsh/completions/_parigot`
 	}
 }
 

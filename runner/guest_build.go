@@ -22,7 +22,7 @@ func newGuestCommand() *cobra.Command {
 		Use:   "guest",
 		Short: "Build guests",
 		Example: `  parigot guest build ./guest
-  parigot guest build --help`,
+  parigot guest build -o build/app.wasm ./guest`,
 	}
 	group(cmd)
 	cmd.AddCommand(newGuestBuildCommand())

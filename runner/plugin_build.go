@@ -24,7 +24,7 @@ func newPluginCommand() *cobra.Command {
 		Use:   "plugin",
 		Short: "Build plugins",
 		Example: `  parigot plugin build ./plugin
-  parigot plugin build --help`,
+  parigot plugin build --placement process ./plugin`,
 	}
 	group(cmd)
 	cmd.AddCommand(newPluginBuildCommand())
