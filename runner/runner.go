@@ -102,8 +102,7 @@ Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 130 and 143 
 interrupt or SIGTERM stopped it.`,
 		Example: `  parigot new hello
   parigot check
-  parigot run --watch
-  parigot help run`,
+  parigot run --watch`,
 		Version:       version(),
 		SilenceErrors: true, // run says what is wrong
 		SilenceUsage:  true,
