@@ -299,7 +299,7 @@ func TestSkeletonWithBuf(t *testing.T) {
 	}
 	plugin := filepath.Join(t.TempDir(), "protoc-gen-parigot")
 	command(t, "../..", "go", "build", "-o", plugin, "./cmd/protoc-gen-parigot")
-	buf := command(t, "../..", "go", "tool", "-modfile=tools/go.mod", "-n", "buf")
+	buf := command(t, "../..", "env", "CGO_ENABLED=0", "go", "tool", "-modfile=tools/go.mod", "-n", "buf")
 
 	generate := func(template, before string) (string, map[string]string) {
 		dir := t.TempDir()

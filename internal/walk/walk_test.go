@@ -38,7 +38,7 @@ func TestNewPluginPage(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	bin := t.TempDir()
-	buf := "#!/bin/sh\nexec \"$(cd '" + root + "' && go tool -modfile=tools/go.mod -n buf)\" \"$@\"\n"
+	buf := "#!/bin/sh\nexec \"$(cd '" + root + "' && CGO_ENABLED=0 go tool -modfile=tools/go.mod -n buf)\" \"$@\"\n"
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "buf"), []byte(buf), 0o700))
 	w := &walker{t: t, dir: t.TempDir(), env: []string{"GOBIN=" + bin, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}}
 	w.env = append(w.env, publish(t, w)...)
