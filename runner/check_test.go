@@ -61,6 +61,7 @@ func deployments(t *testing.T) string {
 		require.NoError(t, err)
 		module, err = contract.Append(module, c)
 		require.NoError(t, err)
+		guesttest.Warm(t, module, 0)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), module, 0o600))
 	}
 	program, err := os.Executable()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -60,18 +61,29 @@ func build(dir string, flags []string, cache string) (r result) {
 	if err != nil {
 		return result{err: err, text: string(text)}
 	}
-	if text, err = warm(ctx, cache, out); err != nil {
+	if text, err = warm(ctx, cache, out, 0); err != nil {
 		return result{err: err, text: string(text)}
 	}
 	wasm, err := os.ReadFile(out)
 	return result{wasm: wasm, err: err}
 }
 
+// Warm has a guest compiled in [CacheDir] when it returns, as [Build] does: for one that a
+// test has changed, or compiles with a memory limit of its own, in bytes, which 0 is not. Each
+// of these is another module for the compiler.
+func Warm(tb testing.TB, wasm []byte, limit uint64) {
+	tb.Helper()
+	name := filepath.Join(tb.TempDir(), "guest.wasm")
+	require.NoError(tb, os.WriteFile(name, wasm, 0o600))
+	text, err := warm(tb.Context(), CacheDir(tb), name, limit)
+	require.NoError(tb, err, "compile guest: %s", text)
+}
+
 // warm compiles the guest into the cache, by a program without the race detector.
 // wazero keeps what it compiled by its version, which it does not know in tests.
-func warm(ctx context.Context, cache, guest string) (text []byte, err error) {
+func warm(ctx context.Context, cache, guest string, limit uint64) (text []byte, err error) {
 	cmd := exec.CommandContext(ctx, "go", "run", "-ldflags", "-X github.com/tetratelabs/wazero/internal/version.version=dev",
-		"github.com/iansmith/parigot/internal/guesttest/cmd/warm", cache, guest)
+		"github.com/iansmith/parigot/internal/guesttest/cmd/warm", cache, guest, strconv.FormatUint(limit, 10))
 	cmd.Env = append(os.Environ(), "GOFLAGS=")
 	return cmd.CombinedOutput()
 }

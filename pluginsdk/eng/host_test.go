@@ -132,7 +132,8 @@ func TestExitCodes(t *testing.T) {
 
 func TestGuestIsStoppedAtItsLimits(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, eng.WithMemoryLimit(32<<20))
+	guesttest.Warm(t, guesttest.Build(t, "testdata/guest"), smallLimit)
+	h := newHost(t, eng.WithMemoryLimit(smallLimit))
 	g := compile(t, h)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -156,21 +157,34 @@ func TestGuestIsStoppedAtItsLimits(t *testing.T) {
 	require.ErrorContains(t, err, "memory")
 }
 
+// smallLimit is little for a Go guest.
+const smallLimit = 32 << 20
+
+// tiny is a module with a memory, whose function _start does nothing.
+const tiny = "\x00asm\x01\x00\x00\x00" +
+	"\x01\x04\x01\x60\x00\x00" + // type 0: () -> ()
+	"\x03\x02\x01\x00" + // function 0 is of type 0
+	"\x05\x03\x01\x00\x01" + // a memory of at least one page
+	"\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x00" +
+	"\x0a\x04\x01\x02\x00\x0b"
+
 // TestGuestMemoryLimit: a guest can have a limit of its own, which others do not have, and
 // the host can see that it reached it.
 func TestGuestMemoryLimit(t *testing.T) {
 	t.Parallel()
-	const limit = 64 << 20
+	guesttest.Warm(t, guesttest.Build(t, "testdata/guest"), smallLimit)
 	h := newHost(t, eng.WithMemoryLimit(4<<30))
 	var usage eng.Usage
-	code, err := compile(t, h, eng.GuestMemoryLimit(limit)).Run(t.Context(), eng.WithArgs("grow"), eng.WithUsage(&usage))
+	code, err := compile(t, h, eng.GuestMemoryLimit(smallLimit)).Run(t.Context(), eng.WithArgs("grow"), eng.WithUsage(&usage))
 	require.NoError(t, err)
 	require.EqualValues(t, 2, code)
-	require.EqualValues(t, limit, usage.MemoryLimit)
+	require.EqualValues(t, smallLimit, usage.MemoryLimit)
 	require.LessOrEqual(t, usage.Memory, usage.MemoryLimit)
 	require.Greater(t, usage.Memory, usage.MemoryLimit*3/4)
 
-	_, err = compile(t, h).Run(t.Context(), eng.WithArgs("exit"), eng.WithUsage(&usage))
+	g, err := h.Compile(t.Context(), "other", []byte(tiny))
+	require.NoError(t, err)
+	_, err = g.Run(t.Context(), eng.WithUsage(&usage))
 	require.NoError(t, err)
 	require.EqualValues(t, 4<<30, usage.MemoryLimit)
 	_, err = h.Compile(t.Context(), "big", guesttest.Build(t, "testdata/guest"), eng.GuestMemoryLimit(1<<20))

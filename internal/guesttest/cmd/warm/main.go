@@ -2,7 +2,10 @@
 // there. Package guesttest starts it: with the race detector, as in a test, the
 // same takes twenty times as long.
 //
-//	warm DIR GUEST.wasm
+//	warm DIR GUEST.wasm LIMIT
+//
+// LIMIT is that of the guest's memory in bytes, or 0 for the engine's own; with a limit, the
+// guest is compiled to be interruptible only.
 package main
 
 import (
@@ -10,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
@@ -22,8 +26,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) (err error) {
-	if len(args) != 2 {
-		return errors.New("usage: warm DIR GUEST.wasm")
+	if len(args) != 3 {
+		return errors.New("usage: warm DIR GUEST.wasm LIMIT")
+	}
+	limit, err := strconv.ParseUint(args[2], 10, 64)
+	if err != nil {
+		return fmt.Errorf("the limit: %w", err)
 	}
 	wasm, err := os.ReadFile(args[1])
 	if err != nil {
@@ -34,7 +42,11 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, host.Close(ctx)) }()
-	for _, opts := range [][]eng.GuestOption{nil, {eng.Trusted()}} {
+	forms := [][]eng.GuestOption{nil, {eng.Trusted()}}
+	if limit > 0 {
+		forms = [][]eng.GuestOption{{eng.GuestMemoryLimit(limit)}}
+	}
+	for _, opts := range forms {
 		if _, err := host.Compile(ctx, "guest", wasm, opts...); err != nil {
 			return err
 		}
