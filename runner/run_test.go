@@ -155,6 +155,25 @@ func TestRunMain(t *testing.T) {
 	require.NotContains(t, log, "level=WARN")
 }
 
+// TestRunBeside: the limit of restarts of a guest that is not the main one ends the run, too, and
+// its exit code is not that of the run.
+func TestRunBeside(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, `
+plugins: [{name: syscall}]
+guests:
+  - {name: main, wasm: guest.wasm, main: true, args: [spin], grants: [syscall.v1.Syscall]}
+  - name: beside
+    wasm: guest.wasm
+    args: [exit, "7"]
+    grants: [syscall.v1.Syscall]
+    restart: {policy: always, backoff: 1ms, limit: 1}
+`, map[string]string{"guest.wasm": testGuest})
+	code, log := r.ended()
+	require.Equal(t, exitFailed, code, log)
+	require.Regexp(t, "guest beside: .*it ended after 1 restarts in a row, which is the limit: exit code 7\n$", log)
+}
+
 // TestRunRaw: with --raw, standard output is what the main guest wrote, and nothing else. The
 // log is JSON when it does not go to a terminal.
 func TestRunRaw(t *testing.T) {

@@ -238,6 +238,9 @@ func (r *run) over() (last ending, err error, over bool) {
 			case !ended:
 				live = true
 			case err != nil:
+				if !g.config.GetMain() {
+					e = ending{} // its exit code is not that of the run
+				}
 				return e, fmt.Errorf("guest %s: %w", s.name, err), true
 			case g.config.GetMain():
 				return e, mainError(s, e), true
