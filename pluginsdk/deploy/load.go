@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -234,9 +235,12 @@ func (d *document) addParseErrors(err error) {
 	}
 }
 
+// ofStrconv matches what package strconv says before the value.
+var ofStrconv = regexp.MustCompile(`strconv\.\w+: parsing `)
+
 // oneLine returns a message of a library for a line of its own.
 func oneLine(message string) string {
-	return strings.Join(strings.Fields(message), " ")
+	return strings.Join(strings.Fields(ofStrconv.ReplaceAllString(message, "")), " ")
 }
 
 // validate notes what protovalidate finds wrong with a message, which is written in the
@@ -247,6 +251,10 @@ func (d *document) validate(m proto.Message, field string) {
 	switch {
 	case err == nil:
 	case errors.As(err, &invalid):
+		// What is wrong with a field comes before rules about several fields, which may follow from it.
+		slices.SortStableFunc(invalid.Violations, func(a, b *protovalidate.Violation) int {
+			return len(b.Proto.GetField().GetElements()) - len(a.Proto.GetField().GetElements())
+		})
 		for _, v := range invalid.Violations[:min(len(invalid.Violations), 10*maxFindings)] {
 			path := protovalidate.FieldPathString(v.Proto.GetField())
 			d.addAt(joinPaths(field, path), "%s", oneLine(v.Proto.GetMessage()))

@@ -202,9 +202,9 @@ func unknownField(name string, m protoreflect.MessageDescriptor) string {
 		return "there is no such field: did you mean " + near + "?"
 	}
 	if len(names) == 0 {
-		return "there is no such field: a " + string(m.Name()) + " has none"
+		return "there is no such field: " + string(m.Name()) + " has none"
 	}
-	return "there is no such field: a " + string(m.Name()) + " has " + strings.Join(names, ", ")
+	return "there is no such field: " + string(m.Name()) + " has " + strings.Join(names, ", ")
 }
 
 // nearest returns the name that was probably meant, or "".
