@@ -228,7 +228,7 @@ func TestRunLimits(t *testing.T) {
 	r.write("shared/stop", nil)
 	code, log := r.ended()
 	require.Equal(t, exitOK, code, log)
-	require.Regexp(t, `guest=recurse why="exit code 2: (fatal error|panic): .*(stack|memory)`, log)
+	require.Regexp(t, `guest=recurse why="exit code 2: fatal error: (stack overflow|out of memory; it had .* its memory_limit is 256 MiB)`, log)
 	require.Regexp(t, `guest=grow why="exit code 2: fatal error: .*out of memory.* its memory_limit is 256 MiB"`, log)
 	require.Regexp(t, `all of \d+ answers were right`, log)
 }

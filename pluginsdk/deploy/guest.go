@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/dustin/go-humanize"
@@ -161,10 +162,11 @@ func (s *slot) stream(raw io.Writer, log io.Writer) io.Writer {
 	return log
 }
 
-// crashed is the exit code of a Go program that panics, or gets no memory. One that has less
-// than this part of its memory left is taken to have got none.
+// crashed is the exit code of a Go program that panics, or gets no memory. One that says so, or
+// has less than this part of its memory left, is taken to have got none.
 const (
 	crashed    = 2
+	noMemory   = "out of memory"
 	littleLeft = 4
 )
 
@@ -181,7 +183,7 @@ func (s *slot) reason(e ending, u eng.Usage, said string, late bool) string {
 	if e.code == crashed && said != "" {
 		why += ": " + said
 	}
-	if e.code == crashed && u.MemoryLimit-u.Memory < max(u.MemoryLimit/littleLeft, 1<<20) {
+	if e.code == crashed && (strings.Contains(said, noMemory) || u.MemoryLimit-u.Memory < max(u.MemoryLimit/littleLeft, 1<<20)) {
 		why += fmt.Sprintf("; it had %s of memory, and its memory_limit is %s", humanize.IBytes(u.Memory), humanize.IBytes(u.MemoryLimit))
 	}
 	return why
