@@ -28,7 +28,7 @@ runs the initialisation of its packages, and one with the placement process is r
 
 Findings are written as compilers write theirs, file:line:column: field: message, and the exit code
 is 1 when there are some. With --json they are a list on standard output, which is empty when
-there are none.`,
+there are none. That guests serve each other in a circle is a note, and no finding.`,
 		Example: `  parigot check
   parigot check --json deploy/parigot.yaml`,
 		Args: cobra.MaximumNArgs(1),
@@ -50,8 +50,7 @@ there are none.`,
 			case wrong:
 				_, err = fmt.Fprintln(cmd.ErrOrStderr(), found)
 			default:
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: the files, configurations, imports and grants of all plugins (%d) and guests (%d)\n",
-					path, len(f.Deployment.GetPlugins()), len(f.Deployment.GetGuests()))
+				err = writeOK(cmd.OutOrStdout(), f)
 			}
 			if err == nil && wrong {
 				return exitError(exitFailed)
@@ -62,6 +61,18 @@ there are none.`,
 	completeFiles(cmd, "yaml", "yml")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the findings as JSON: file, line, column, field, message")
 	return cmd
+}
+
+// writeOK says what was found right, and what is worth a look.
+func writeOK(w io.Writer, f *deploy.File) error {
+	for _, c := range f.Circles() {
+		if _, err := fmt.Fprintf(w, "%v (a note, no error)\n", c); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s: ok: the files, configurations, imports and grants of all plugins (%d) and guests (%d)\n",
+		f.Path, len(f.Deployment.GetPlugins()), len(f.Deployment.GetGuests()))
+	return err
 }
 
 // deploymentFile returns the file that a command is to work on.

@@ -92,7 +92,7 @@ func deployments(t *testing.T) string {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	dir := deployments(t)
-	for name, want := range map[string]int{"right": exitOK, "wrong": exitFailed, "refused": exitFailed, "other": exitFailed, "process": exitFailed} {
+	for name, want := range map[string]int{"right": exitOK, "circle": exitOK, "wrong": exitFailed, "refused": exitFailed, "other": exitFailed, "process": exitFailed} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			code, stdout, stderr := parigot(t, "check", filepath.Join(dir, name+".yaml"))

@@ -28,8 +28,7 @@ import (
 //
 // What is wrong is an [Error]. Of a plugin that does not describe itself nothing is known:
 // what guests import and nobody else has is taken to be its. Guests that serve each other
-// in a circle are no finding: a guest starts without those it calls, and waits for them
-// only when it asks to.
+// in a circle are no finding, see [File.Circles].
 //
 // It compiles guests, which takes seconds for each that is not in the cache. ctx ends it:
 // its error is returned then.

@@ -108,3 +108,13 @@ func TestStartOrder(t *testing.T) {
 	}))
 	require.Equal(t, []int{2, 0, 1}, startOrder([]*deploymentpb.Guest{guest("a.A", "b.B", "c.C"), guest("b.B", "a.A"), guest("c.C")}))
 }
+
+// TestAround: the shortest way, and none where there is none.
+func TestAround(t *testing.T) {
+	t.Parallel()
+	needs := [][]int{{1}, {2, 4}, {3}, {1, 0}, {0}, {0}}
+	require.Equal(t, []int{0, 1, 4}, around(needs, 0))
+	require.Equal(t, []int{1, 2, 3}, around(needs, 1), "the first of two")
+	require.Equal(t, []int{2, 3, 1}, around(needs, 2))
+	require.Nil(t, around(needs, 5))
+}

@@ -76,6 +76,9 @@ func Run(ctx context.Context, f *File, opts ...Option) (exitCode uint32, err err
 	if err := f.Check(ctx); err != nil {
 		return 1, err
 	}
+	for _, c := range f.Circles() {
+		r.log.Warn(c.Message, "at", f.at(c.Field))
+	}
 	r.base = context.WithoutCancel(ctx) // what stops a run is in its order
 	r.hard, r.kill = context.WithCancel(r.base)
 	defer r.kill()
