@@ -93,5 +93,6 @@ func writeFindings(w io.Writer, found *deploy.Error) error {
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
 	return e.Encode(findings)
 }

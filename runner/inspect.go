@@ -74,6 +74,7 @@ func output(w io.Writer, asJSON bool, what texter) error {
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
 	return e.Encode(what)
 }
 
