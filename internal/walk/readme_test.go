@@ -18,7 +18,9 @@ var (
 	named = regexp.MustCompile(`\b(Test|Fuzz|Example)[A-Z]\w*`)
 )
 
-func TestReadmeShowsTheRealDemo(t *testing.T) {
+// TestDemo runs the demo in a copy of the repository, which has to print what the README
+// shows, and then adds a method to that copy, as a page says.
+func TestDemo(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
@@ -27,6 +29,8 @@ func TestReadmeShowsTheRealDemo(t *testing.T) {
 	w := &walker{t: t, dir: copyRepository(t)}
 	w.run("make --no-print-directory demo")
 	require.Equal(t, varying.ReplaceAllString(string(want[1]), "…"), varying.ReplaceAllString(w.output, "…"))
+
+	w.walk("../../docs/plugins.md")
 }
 
 // TestReadmesNameRealTests: what a README of an example says is shown by a test,

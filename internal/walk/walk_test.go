@@ -24,13 +24,6 @@ type walker struct {
 	output string   // of the last command
 }
 
-// TestPluginsPage adds a method to a copy of the repository.
-func TestPluginsPage(t *testing.T) {
-	t.Parallel()
-	w := &walker{t: t, dir: copyRepository(t)}
-	w.walk("../../docs/plugins.md")
-}
-
 // TestNewPluginPage makes a project in an empty directory, with parigot new and by hand.
 // What the page takes from elsewhere, it gets from this repository: the module, and buf.
 func TestNewPluginPage(t *testing.T) {
