@@ -26,7 +26,7 @@ import (
 )
 
 var (
-	kills = flag.Int("kills", 25, "how often TestCrash kills its host; make soak does it 200 times")
+	kills = flag.Int("kills", 12, "how often TestCrash kills its host; make soak does it 200 times")
 	seed  = flag.Uint64("seed", 0, "what TestCrash chooses its moments by; 0 takes a new one")
 )
 
