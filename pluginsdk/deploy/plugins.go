@@ -32,13 +32,17 @@ func placed(ctx context.Context, p *deploymentpb.Plugin, resolve func(string) st
 		}
 		return pluginsdk.LoadAndReturnInit(ctx, resolve(p.GetPath()), symbol, "")
 	case placementProcess:
-		return process.Plugin(resolve(p.GetPath()), append([]process.Option{process.WithName(p.GetName())}, opts...)...), nil
+		return process.Plugin(resolve(p.GetPath()), processOptions(p, opts)...), nil
 	}
 	found, ok := pluginsdk.Registered(p.GetName())
 	if ok {
 		return found, nil
 	}
 	return nil, notRegistered(p.GetName())
+}
+
+func processOptions(p *deploymentpb.Plugin, opts []process.Option) []process.Option {
+	return append([]process.Option{process.WithName(p.GetName()), process.WithStartTimeout(p.GetStartTimeout().AsDuration())}, opts...)
 }
 
 func notRegistered(name string) error {
@@ -62,7 +66,7 @@ func described(ctx context.Context, p *deploymentpb.Plugin, resolve func(string)
 		return nil, nil, err
 	}
 	if p.GetPlacement() == placementProcess {
-		d, err := process.Describe(ctx, resolve(p.GetPath()), opts...)
+		d, err := process.Describe(ctx, resolve(p.GetPath()), processOptions(p, opts)...)
 		if status.CodeOf(err) == status.Unimplemented {
 			return plugin, nil, nil
 		}

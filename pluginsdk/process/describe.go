@@ -26,8 +26,8 @@ import (
 // its descriptor only. Methods have descriptors and neither Impl nor Bridge. Of opts, those
 // about arguments, environment and [WithStartTimeout] count.
 //
-// The error is UNIMPLEMENTED when the plugin does not describe itself, and
-// FAILED_PRECONDITION when the program is none or cannot be run.
+// The error is UNIMPLEMENTED when the plugin does not describe itself, FAILED_PRECONDITION
+// when the program is none or cannot be run, and DEADLINE_EXCEEDED when it takes too long.
 func Describe(ctx context.Context, path string, opts ...Option) (pluginsdk.Description, error) {
 	s := newSettings(path, opts)
 	ctx, cancel := context.WithTimeout(ctx, s.startTimeout)
@@ -62,7 +62,11 @@ func describe(ctx context.Context, s *settings) (d pluginsdk.Description, err er
 	cmd.WaitDelay = lastWords
 	err = cmd.Start()
 	if err := errors.Join(err, w.Close()); err != nil {
-		return d, status.Wrap(status.FailedPrecondition, err, "run "+path)
+		code := status.FailedPrecondition
+		if ctx.Err() != nil {
+			code = status.DeadlineExceeded
+		}
+		return d, status.Wrap(code, err, "run "+path)
 	}
 	unhook := context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Now()) })
 	defer unhook()

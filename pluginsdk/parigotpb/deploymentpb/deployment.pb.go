@@ -215,7 +215,10 @@ type Plugin struct {
 	// The variable that a Go plugin has its ParigotInit in. The default is ParigotInitialize.
 	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
 	// Its configuration: the fields of the plugin's own message, as its proto file names them.
-	Config        *anypb.Any `protobuf:"bytes,5,opt,name=config,proto3" json:"config,omitempty"`
+	Config *anypb.Any `protobuf:"bytes,5,opt,name=config,proto3" json:"config,omitempty"`
+	// How long a process may take until the plugin in it is initialised, before it is killed.
+	// The default is 10s.
+	StartTimeout  *durationpb.Duration `protobuf:"bytes,6,opt,name=start_timeout,json=startTimeout,proto3" json:"start_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +284,13 @@ func (x *Plugin) GetSymbol() string {
 func (x *Plugin) GetConfig() *anypb.Any {
 	if x != nil {
 		return x.Config
+	}
+	return nil
+}
+
+func (x *Plugin) GetStartTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.StartTimeout
 	}
 	return nil
 }
@@ -632,15 +642,17 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\r_memory_limitB\x0e\n" +
 	"\f_max_requestB\x0f\n" +
 	"\r_max_responseB\x0e\n" +
-	"\f_max_pending\"\x9c\x04\n" +
+	"\f_max_pending\"\xef\x05\n" +
 	"\x06Plugin\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12;\n" +
 	"\tplacement\x18\x02 \x01(\tB\x1d\xbaH\x1a\xd8\x01\x01r\x15R\x06staticR\x02soR\aprocessR\tplacement\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x126\n" +
 	"\x06symbol\x18\x04 \x01(\tB\x1e\xbaH\x1b\xd8\x01\x01r\x162\x14^[A-Z][A-Za-z0-9_]*$R\x06symbol\x12,\n" +
-	"\x06config\x18\x05 \x01(\v2\x14.google.protobuf.AnyR\x06config:\x99\x02\xbaH\x95\x02\x1a\xa9\x01\n" +
+	"\x06config\x18\x05 \x01(\v2\x14.google.protobuf.AnyR\x06config\x12H\n" +
+	"\rstart_timeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\fstartTimeout:\xa2\x03\xbaH\x9e\x03\x1a\xa9\x01\n" +
 	"\x04path\x12ea plugin with the placement so or process needs path, the file of its code, and a static one has none\x1a:(this.path != '') == (this.placement in ['so', 'process'])\x1ag\n" +
-	"\x06symbol\x120only a plugin with the placement so has a symbol\x1a+this.symbol == '' || this.placement == 'so'\"\x81\b\n" +
+	"\x06symbol\x120only a plugin with the placement so has a symbol\x1a+this.symbol == '' || this.placement == 'so'\x1a\x86\x01\n" +
+	"\rstart_timeout\x12<only a plugin with the placement process has a start_timeout\x1a7!has(this.start_timeout) || this.placement == 'process'\"\x81\b\n" +
 	"\x05Guest\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x1a\n" +
 	"\x04wasm\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04wasm\x123\n" +
@@ -712,18 +724,19 @@ var file_parigot_v1_deployment_proto_depIdxs = []int32{
 	7,  // 3: parigot.v1.Engine.call_budget:type_name -> google.protobuf.Duration
 	7,  // 4: parigot.v1.Engine.grace_period:type_name -> google.protobuf.Duration
 	8,  // 5: parigot.v1.Plugin.config:type_name -> google.protobuf.Any
-	6,  // 6: parigot.v1.Guest.env:type_name -> parigot.v1.Guest.EnvEntry
-	4,  // 7: parigot.v1.Guest.mounts:type_name -> parigot.v1.Mount
-	5,  // 8: parigot.v1.Guest.restart:type_name -> parigot.v1.Restart
-	7,  // 9: parigot.v1.Guest.time_limit:type_name -> google.protobuf.Duration
-	7,  // 10: parigot.v1.Guest.call_budget:type_name -> google.protobuf.Duration
-	7,  // 11: parigot.v1.Restart.backoff:type_name -> google.protobuf.Duration
-	7,  // 12: parigot.v1.Restart.max_backoff:type_name -> google.protobuf.Duration
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	7,  // 6: parigot.v1.Plugin.start_timeout:type_name -> google.protobuf.Duration
+	6,  // 7: parigot.v1.Guest.env:type_name -> parigot.v1.Guest.EnvEntry
+	4,  // 8: parigot.v1.Guest.mounts:type_name -> parigot.v1.Mount
+	5,  // 9: parigot.v1.Guest.restart:type_name -> parigot.v1.Restart
+	7,  // 10: parigot.v1.Guest.time_limit:type_name -> google.protobuf.Duration
+	7,  // 11: parigot.v1.Guest.call_budget:type_name -> google.protobuf.Duration
+	7,  // 12: parigot.v1.Restart.backoff:type_name -> google.protobuf.Duration
+	7,  // 13: parigot.v1.Restart.max_backoff:type_name -> google.protobuf.Duration
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_parigot_v1_deployment_proto_init() }
