@@ -3,22 +3,38 @@
 package eng
 
 import (
+	"unsafe"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/tetratelabs/wazero/experimental"
 )
 
+const (
+	// hugePage is the size of the larger pages of memory, in bytes.
+	hugePage = 2 << 20
+	// smallStart is how many bytes at the beginning of a memory have pages of the usual
+	// size: as much as a Go guest has that does little. Guests that stay small would take
+	// half as much again.
+	smallStart = 4 << 20
+)
+
 // newMemory reserves the addresses of a guest's memory, up to its limit, and takes
 // memory for the size that it begins with. A memory that grows stays where it is, where
 // wazero's own copies all of it. Memory is taken from the system as the guest touches
-// it, and is none of the Go heap. Where the addresses cannot be had the memory is a
-// movable one.
+// it, in huge pages where it can, and is none of the Go heap. Where the addresses cannot
+// be had the memory is a movable one.
 func newMemory(size, limit uint64) experimental.LinearMemory {
-	reserved, err := unix.Mmap(-1, 0, int(limit), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	mapped, err := unix.Mmap(-1, 0, int(limit+hugePage), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return new(movableMemory)
 	}
-	m := &reservedMemory{reserved: reserved}
+	// Huge pages begin at multiples of their size.
+	start := uint64(-uintptr(unsafe.Pointer(unsafe.SliceData(mapped))) % hugePage)
+	m := &reservedMemory{mapped: mapped, reserved: mapped[start : start+limit]}
+	if limit > smallStart {
+		adviseHugePages(m.reserved[smallStart:])
+	}
 	if m.Reallocate(size) == nil {
 		m.Free()
 		return new(movableMemory)
@@ -28,18 +44,21 @@ func newMemory(size, limit uint64) experimental.LinearMemory {
 
 // reservedMemory is a memory that does not move.
 type reservedMemory struct {
-	reserved []byte
-	size     uint64 // of what can be accessed
+	mapped   []byte
+	reserved []byte // the part of mapped that may become the guest's
+	open     uint64 // how much of it can be accessed
 }
 
 // Reallocate implements [experimental.LinearMemory]. It returns nil when the system
 // refuses memory, and the guest's memory.grow fails.
 func (m *reservedMemory) Reallocate(size uint64) []byte {
-	if size > m.size {
-		if err := unix.Mprotect(m.reserved[m.size:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
+	if size > m.open {
+		// A huge page has to be open as a whole.
+		open := min((size+hugePage-1)/hugePage*hugePage, uint64(len(m.reserved)))
+		if err := unix.Mprotect(m.reserved[m.open:open], unix.PROT_READ|unix.PROT_WRITE); err != nil {
 			return nil
 		}
-		m.size = size
+		m.open = open
 	}
 	return m.reserved[:size:size]
 }
@@ -47,6 +66,6 @@ func (m *reservedMemory) Reallocate(size uint64) []byte {
 // Free implements [experimental.LinearMemory]. It gives the memory and the addresses
 // back.
 func (m *reservedMemory) Free() {
-	_ = unix.Munmap(m.reserved) // it fails for what is no mapping only
-	m.reserved = nil
+	_ = unix.Munmap(m.mapped) // it fails for what is no mapping only
+	m.mapped, m.reserved = nil, nil
 }
