@@ -9,31 +9,35 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 )
 
-// express is what [wire.fast] encodes into and decodes from.
+// express is what [wire.call] encodes into and decodes from.
 type express struct {
 	busy      bool
 	req, resp buffer
 }
 
-// fast makes the usual call: without a deadline and metadata, by a method that was called
-// before, with messages that have the methods of vtprotobuf and are small, as the last
-// response was. It is false when it has not called the host.
+// call makes a call of a method that does not block.
 //
-// It does what roundTrip does. What a call costs in a guest is mostly how much code it
-// runs through: the machine code that comes of Go by way of WebAssembly is so long that
-// all of a call's does not fit into the processor's first cache. This is a way with as
-// little of it as there can be. Without a lock: nothing can wait between the import and
-// the end of its answer, and busy keeps others away while messages are encoded and
-// decoded. When that panics it stays so, and all calls go the other way.
-func (w *wire) fast(m *Method, f form, req, resp proto.Message) (done bool, err error) {
-	e, c := &w.express, m.resp
-	if c == nil || m.large || !c.Fast || !m.req.Fast || e.busy {
-		return false, nil
+// What a call costs in a guest is mostly how much code it runs through: the machine code
+// that comes of Go by way of WebAssembly is so long that all of a call's does not fit into
+// the processor's first cache, and each function that is called moves its parameters
+// through memory. So the usual call is made here, with as little code as there can be: one
+// without a deadline and metadata, by a method that was called before, with messages that
+// have the methods of vtprotobuf and are small, as the last response was. All others go
+// through roundTrip, which does the same.
+//
+// It is without the lock: nothing can wait between the import and the end of its answer,
+// and busy keeps others away while messages are encoded and decoded. When that panics it
+// stays so, and all calls go the other way.
+func (w *wire) call(ctx context.Context, m *Method, f form, req, resp proto.Message) error {
+	e := &w.express
+	if !m.usual || e.busy || !saysNothing(ctx) {
+		return w.slow(ctx, m, f, req, resp)
 	}
+	c := m.resp
 	x := m.req.Marshaler(req)
 	size := x.SizeVT()
 	if size > len(e.req.b) && !e.grow(size) {
-		return false, nil
+		return w.slow(ctx, m, f, req, resp)
 	}
 	e.busy = true
 	b := e.req.b[:size]
@@ -44,13 +48,13 @@ func (w *wire) fast(m *Method, f form, req, resp proto.Message) (done bool, err 
 		room = f.receive.b
 	}
 	if n != size || err != nil || len(room) > small || !w.mu.free() {
-		return false, nil //nolint:nilerr // roundTrip says what is wrong, and lets go of large buffers
+		return w.slow(ctx, m, f, req, resp) // says what is wrong, and lets go of large buffers
 	}
 	result := uint64(m.Import(
 		unsafe.Pointer(unsafe.SliceData(b)), uint32(size),
 		unsafe.Pointer(unsafe.SliceData(room)), uint32(len(room))))
 	if result > uint64(len(room)) { // a code, or a response that does not fit
-		return true, w.settle(m, f, result, resp)
+		return w.settle(m, f, result, resp)
 	}
 	e.busy = true
 	if f.receive != nil && f.used && c.Recycles {
@@ -63,7 +67,22 @@ func (w *wire) fast(m *Method, f form, req, resp proto.Message) (done bool, err 
 		err = f.decode(c, room[:result], resp)
 	}
 	e.busy = false
-	return true, err
+	return err
+}
+
+// slow is call for all calls.
+//
+//go:noinline
+func (w *wire) slow(ctx context.Context, m *Method, f form, req, resp proto.Message) error {
+	header, err := prepare(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := w.roundTrip(m, header, f, req, resp)
+	if p != nil {
+		return w.finish(ctx, p)
+	}
+	return err
 }
 
 // grow makes room for requests of size bytes. It is false when they are not small.
@@ -78,7 +97,7 @@ func (e *express) grow(size int) bool {
 	return true
 }
 
-// settle is the rest of a call that fast has made, when that is not usual.
+// settle is the rest of a call whose answer is not the usual one.
 //
 //go:noinline
 func (w *wire) settle(m *Method, f form, result uint64, resp proto.Message) error {

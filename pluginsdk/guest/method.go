@@ -17,7 +17,7 @@ type Import = func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respC
 type Method struct {
 	Import Import
 	types
-	large bool // what the last response was
+	usual bool // whether its next call may be, see [wire.call]
 }
 
 // types are how a method's messages are encoded and decoded, once it was called.

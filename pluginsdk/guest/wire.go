@@ -47,24 +47,6 @@ type form struct {
 	used    bool    // the message may hold an earlier one
 }
 
-// call makes a call of a method that does not block.
-func (w *wire) call(ctx context.Context, m *Method, f form, req, resp proto.Message) error {
-	if saysNothing(ctx) {
-		if done, err := w.fast(m, f, req, resp); done {
-			return err
-		}
-	}
-	header, err := prepare(ctx)
-	if err != nil {
-		return err
-	}
-	p, err := w.roundTrip(m, header, f, req, resp)
-	if p != nil {
-		return w.finish(ctx, p)
-	}
-	return err
-}
-
 // roundTrip is call with the lock. It returns a pending call only where the host has
 // another opinion of the method than the guest.
 func (w *wire) roundTrip(m *Method, header []byte, f form, req, resp proto.Message) (*pendingCall, error) {
@@ -94,7 +76,7 @@ func (w *wire) outcome(m *Method, f form, b *buffer, code int32, n uint32, resp 
 		return nil, err
 	}
 	b.used(len(body))
-	m.large = len(body) > small
+	m.usual = m.req.Fast && m.resp.Fast && len(body) <= small
 	return nil, f.answer(code, body, m.resp, resp)
 }
 
