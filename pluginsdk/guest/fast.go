@@ -57,16 +57,20 @@ func (w *wire) call(ctx context.Context, m *Method, f form, req, resp proto.Mess
 		return w.settle(m, f, result, resp)
 	}
 	e.busy = true
-	if f.receive != nil && f.used && c.Recycles {
+	switch {
+	case f.receive == nil && !f.used:
+		breathe(int(result))
+		err = c.Own(room[:result], resp)
+	case f.receive != nil && f.used && c.Recycles:
 		c.Resetter(resp).ResetVT()
 		err = c.Borrower(resp).UnmarshalVTUnsafe(room[:result])
-		if err != nil {
-			err = undecodable(resp, err)
-		}
-	} else {
+	default:
 		err = f.decode(c, room[:result], resp)
 	}
 	e.busy = false
+	if err != nil {
+		err = undecodable(resp, err)
+	}
 	return err
 }
 

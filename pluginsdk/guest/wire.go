@@ -167,31 +167,28 @@ func (f form) answer(code int32, body []byte, c *codec.Owner, resp proto.Message
 	if code != 0 {
 		return failure(code, body)
 	}
-	return f.decode(c, body, resp)
-}
-
-// decode decodes the response in body.
-func (f form) decode(c *codec.Owner, body []byte, resp proto.Message) error {
-	var err error
-	if f.receive != nil {
-		if f.used {
-			c.Recycle(resp)
-		}
-		err = c.Borrow(body, resp)
-	} else {
-		if f.used {
-			c.Reset(resp) // and not Recycle: what resp had may be borrowed
-		}
-		breathe(len(body))
-		err = c.Own(body, resp)
-	}
-	if err != nil {
+	if err := f.decode(c, body, resp); err != nil {
 		return undecodable(resp, err)
 	}
 	return nil
 }
 
-// undecodable is out of decode's way.
+// decode decodes the response in body.
+func (f form) decode(c *codec.Owner, body []byte, resp proto.Message) error {
+	if f.receive != nil {
+		if f.used {
+			c.Recycle(resp)
+		}
+		return c.Borrow(body, resp)
+	}
+	if f.used {
+		c.Reset(resp) // and not Recycle: what resp had may be borrowed
+	}
+	breathe(len(body))
+	return c.Own(body, resp)
+}
+
+// undecodable is out of the way of a call's code.
 //
 //go:noinline
 func undecodable(resp proto.Message, err error) error {

@@ -10,9 +10,11 @@ import (
 // What an [Owner] does for small messages, where most of the time goes to allocations.
 const (
 	// chunk is how many bytes are allocated at once for the contents of messages of up to
-	// smallest bytes. One that lives keeps as much of others.
-	chunk    = 1 << 10
-	smallest = 256
+	// smallest bytes, and chunkTexts how many strings for their lists. A message that lives
+	// keeps as much of others: some kilobytes.
+	chunk      = 1 << 10
+	chunkTexts = 64
+	smallest   = 256
 	// expected is how many elements of a list are allocated before there are any, at most.
 	expected = 16
 )
@@ -25,7 +27,8 @@ type Owner struct {
 	*Codec
 	borrows bool // and what it borrows can be made the message's own
 	lists   []list
-	rest    []byte // of a chunk
+	rest    []byte   // of a chunk
+	strings []string // the same for lists
 }
 
 // OwnerOf returns an owner of messages of the type of m.
@@ -43,14 +46,13 @@ func (o *Owner) Own(b []byte, m proto.Message) error {
 	if !o.borrows {
 		return o.Decode(b, m)
 	}
-	if len(o.lists) == 0 {
-		return o.Borrow(o.copied(b), m)
-	}
 	p := (*words)(unsafe.Pointer(&m)).data
 	for i := range o.lists {
-		o.lists[i].reserve(p)
+		if l := &o.lists[i]; l.last > 0 {
+			o.reserve(l, unsafe.Add(p, l.offset), len(b) <= smallest)
+		}
 	}
-	err := o.Borrow(o.copied(b), m)
+	err := o.Borrower(m).UnmarshalVTUnsafe(o.copied(b))
 	for i := range o.lists {
 		o.lists[i].learn(p)
 	}
@@ -112,20 +114,31 @@ func listsOf(t reflect.Type) (all []list) {
 	return all
 }
 
-// reserve makes room in an empty message.
-func (l *list) reserve(m unsafe.Pointer) {
-	if l.last == 0 {
-		return
-	}
-	switch p := unsafe.Add(m, l.offset); l.kind {
+// reserve makes room for a list at p, in an empty message.
+func (o *Owner) reserve(l *list, p unsafe.Pointer, small bool) {
+	switch l.kind {
 	case texts:
-		*(*[]string)(p) = make([]string, 0, l.last)
+		*(*[]string)(p) = o.texts(l.last, small)
 	case blobs:
 		*(*[][]byte)(p) = make([][]byte, 0, l.last)
 	case messages:
 		*(*[]unsafe.Pointer)(p) = make([]unsafe.Pointer, 0, l.last)
 	case blob: // none is expected
 	}
+}
+
+// texts returns an empty list with room for n strings, up to expected. They do not come
+// from a chunk when the message is large: it would live for as long as the others.
+func (o *Owner) texts(n int, small bool) []string {
+	if !small {
+		return make([]string, 0, n)
+	}
+	rest := o.strings
+	if len(rest) < n {
+		rest = make([]string, chunkTexts) // others may run meanwhile
+	}
+	o.strings = rest[n:]
+	return rest[:0:n]
 }
 
 // learn looks at the message after it was decoded. A list without elements is nil, as it
