@@ -12,7 +12,8 @@ import (
 )
 
 // keepRoom is the size up to which a request leaves the room of its lists to the next
-// one, in bytes. It bounds what a hostile guest can have the host keep.
+// one, in bytes: the request's own, or that of the lists. It bounds what a hostile guest
+// can have the host keep.
 const keepRoom = 4 << 10
 
 // lastBorrowing counts the bridges that Borrow has made: each has a number.
@@ -30,7 +31,7 @@ func Borrow[I, T, U any, PT interface {
 }](name string, impl I, method func(I, context.Context, PT, PU) error) eng.HostFunc {
 	number := lastBorrowing.Add(1)
 	run := Adapt(impl, method)
-	reqs, resps := codec.Of(PT(new(T))), codec.Of(PU(new(U)))
+	reqs, resps, room := codec.Of(PT(new(T))), codec.Of(PU(new(U))), codec.RoomOf(PT(new(T)))
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		x := newExchange(ctx, name, m, stack)
 		f, _ := x.inst.Frames[number].(*frame[T, U])
@@ -48,7 +49,7 @@ func Borrow[I, T, U any, PT interface {
 		}
 		f.call = callContext{}
 		resps.Reset(u)
-		if x.req.size <= keepRoom {
+		if x.req.size <= keepRoom || room.AtMost(keepRoom, t) {
 			reqs.Recycle(t)
 		} else {
 			reqs.Reset(t)

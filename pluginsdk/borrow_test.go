@@ -90,18 +90,45 @@ func TestBorrow(t *testing.T) {
 	require.NotSame(t, callFromContext(watched[0]), callFromContext(watched[1]), "a context that somebody watches is not used again")
 }
 
-// TestBorrowAllocatesNothing. It is not parallel, as it counts for the whole process.
-func TestBorrowAllocatesNothing(t *testing.T) { //nolint:paralleltest // documented
+// TestBorrowLeavesEarlierRequests: a request that cannot be borrowed, as the buffers
+// overlap, is not copied to where the one before was.
+func TestBorrowLeavesEarlierRequests(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	bridge := Borrow("test.v1.Test.Send", &sender{do: reply}, (*sender).send)
-	wire, err := proto.Marshal(&echov1.SendRequest{Queue: "orders", Payload: make([]byte, 1000), Seq: 9})
+	call := func(reqPtr, respPtr uint32, payload string) {
+		wire, err := proto.Marshal(&echov1.SendRequest{Payload: []byte(payload)})
+		require.NoError(t, err)
+		require.True(t, b.m.Memory().Write(reqPtr, wire))
+		bridge(b.ctx, b.m, []uint64{uint64(reqPtr), uint64(len(wire)), uint64(respPtr), 64})
+	}
+	call(0, 4096, "earlier")
+	call(512, 512, "LATER")
+	earlier, ok := b.m.Memory().Read(0, 16)
+	require.True(t, ok)
+	require.Contains(t, string(earlier), "earlier")
+}
+
+// TestBorrowAllocatesNothing. It is not parallel, as it counts for the whole process.
+func TestBorrowAllocatesNothing(t *testing.T) { //nolint:paralleltest // documented
+	tags := []string{"a", "b", "c"}
+	require.Zero(t, allocations(t, &echov1.SendRequest{Queue: "orders", Payload: make([]byte, 1000), Seq: 9, Tags: tags}))
+	require.Zero(t, allocations(t, &echov1.SendRequest{Payload: make([]byte, 2*keepRoom), Tags: tags}))
+	require.NotZero(t, allocations(t, &echov1.SendRequest{Tags: make([]string, keepRoom)}), "nothing keeps long lists")
+}
+
+func allocations(t *testing.T, req *echov1.SendRequest) float64 {
+	b := newBench(t)
+	bridge := Borrow("test.v1.Test.Send", &sender{do: func(context.Context, *echov1.SendRequest, *echov1.SendResponse) error { return nil }},
+		(*sender).send)
+	wire, err := proto.Marshal(req)
 	require.NoError(t, err)
 	require.True(t, b.m.Memory().Write(0, wire))
 	stack := make([]uint64, 4)
-	allocations := testing.AllocsPerRun(100, func() {
-		stack[0], stack[1], stack[2], stack[3] = 0, uint64(len(wire)), 8192, 4096
+	n := testing.AllocsPerRun(100, func() {
+		stack[0], stack[1], stack[2], stack[3] = 0, uint64(len(wire)), 32<<10, 4096
 		bridge(b.ctx, b.m, stack)
 	})
 	require.Zero(t, int32(stack[0]>>32))
-	require.Zero(t, allocations)
+	return n
 }

@@ -177,9 +177,14 @@ func (x *exchange) decode(t message) *status.Status {
 		return s
 	}
 	var err error
-	if t.borrow && !x.req.overlaps(x.resp) {
+	switch {
+	case !t.borrow:
+		err = t.codec.Decode(b, t.Message)
+	case !x.req.overlaps(x.resp):
 		err = t.codec.Borrow(b, t.Message)
-	} else {
+	default:
+		// The room that a recycled message has for bytes is where the earlier request was.
+		t.codec.Reset(t.Message)
 		err = t.codec.Decode(b, t.Message)
 	}
 	if err != nil {

@@ -44,8 +44,8 @@ func figures() []figure {
 		for i, bound := range []float64{1.4, 1.1} {
 			all = append(all, figure{what: "opt-in call", against: "copy-" + form, side: "optin-" + form, size: payloads[2+i], bound: bound, atMost: true})
 		}
-		for i, bound := range []float64{0, 0, 3, 3} { // a long request does not leave the room of its list to the next one
-			all = append(all, figure{what: "host allocations", side: "optin-" + form, size: payloads[i], bound: bound, allocs: true})
+		for _, size := range payloads {
+			all = append(all, figure{what: "host allocations", side: "optin-" + form, size: size, allocs: true})
 		}
 	}
 	return append(all, figure{what: "bridge alone", against: "native-host-half", side: "bridge", size: payloads[0], bound: 1.3, atMost: true})
