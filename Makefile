@@ -122,9 +122,9 @@ bench: ## Measure calls from guests beside peers and limits: a minute, and build
 	@cd bench && go run ./call -dir ../build -raw ../build/bench-call.txt
 	@go tool -modfile=tools/go.mod benchstat -row /side -col /payload build/bench-call.txt
 
-bench-full: ## The same in full, into docs/benchmarks.md: some ten minutes
+bench-full: ## The same in full, into docs/benchmarks.md: a quarter of an hour
 	@mkdir -p build
-	@cd bench && go run ./call -dir ../build -full -rounds 15 -time 60ms \
+	@cd bench && go run ./call -dir ../build -full -rounds 11 -time 300ms \
 		-raw ../build/bench-call.txt -doc ../docs/benchmarks.md -svg ../docs/benchmarks-calls.svg
 
 LOSS ?= 0.2

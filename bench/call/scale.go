@@ -40,6 +40,7 @@ func (p *parigot) crowds(ctx context.Context, counts []int, each time.Duration) 
 
 func crowdOf(ctx context.Context, guest *eng.Guest, n int, each time.Duration) (c crowd, err error) {
 	const size, batch = 16, 100
+	const warm = 100_000 // calls, after which the garbage collector has its pace
 	instances := make([]*instance, n)
 	for i := range instances {
 		in, err := openInstance(ctx, guest, "default", size)
@@ -47,13 +48,17 @@ func crowdOf(ctx context.Context, guest *eng.Guest, n int, each time.Duration) (
 			return c, err
 		}
 		defer func() { err = errors.Join(err, in.close(ctx)) }()
-		if err := in.run(ctx, batch); err != nil { // its buffers grow
-			return c, err
-		}
 		instances[i] = in
 	}
-	counts := make([]int, n)
 	group, groupCtx := errgroup.WithContext(ctx)
+	for _, in := range instances {
+		group.Go(func() error { return in.run(groupCtx, warm) })
+	}
+	if err := group.Wait(); err != nil {
+		return c, err
+	}
+	counts := make([]int, n)
+	group, groupCtx = errgroup.WithContext(ctx)
 	start := time.Now()
 	for i, in := range instances {
 		group.Go(func() error {
@@ -142,14 +147,14 @@ func stayOf(ctx context.Context, s side, size int, limit time.Duration) (r stay,
 	return r, nil
 }
 
-// stayTable returns the sizes in Markdown, and in bold those that grew between the
-// last two, or are over 64 MiB.
+// stayTable returns the sizes in Markdown, and in bold those that grew by more than a MiB
+// between the last two, or are over 64 MiB.
 func stayTable(all []stay) string {
 	var text strings.Builder
 	text.WriteString("| | payload | calls | MiB | calls | MiB | calls | MiB |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range all {
 		after := fmt.Sprintf("%.1f", float64(r.memory[2])/(1<<20))
-		if r.memory[2] > r.memory[1] || r.memory[2] > 64<<20 {
+		if r.memory[2] > r.memory[1]+1<<20 || r.memory[2] > 64<<20 {
 			after = "**" + after + "**"
 		}
 		fmt.Fprintf(&text, "| %s | %s | %d | %.1f | %d | %.1f | %d | %s |\n", r.side, bytesOf(r.payload),

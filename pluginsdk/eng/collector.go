@@ -9,9 +9,9 @@ const (
 	// roomForGarbage is the memory beside what a guest begins with, in bytes, from which on
 	// its collector may take its time. With less, Go's own setting is better.
 	roomForGarbage = 64 << 20
-	// patientCollector is GOGC for it: the collector runs when there is five times as much
-	// as was in use, and from 16 MiB on.
-	patientCollector = "400"
+	// patientCollector is GOGC for it: the collector runs when there is four times as much
+	// as was in use, and from 12 MiB on.
+	patientCollector = "300"
 )
 
 // collectorEnv returns the variables that tell a Go guest's garbage collector how much

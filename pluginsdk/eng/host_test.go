@@ -92,7 +92,7 @@ func TestGuestSeesNothingOfItsHost(t *testing.T) {
 		eng.WithArgs("world", "a", "b"), eng.WithEnv("KEY", "value"), eng.WithStdout(&out), eng.WithStderr(&stderr))
 	require.NoError(t, err)
 	require.Equal(t, `args tester a,b
-env KEY=value,GOMEMLIMIT=197689344,GOGC=400
+env KEY=value,GOMEMLIMIT=197689344,GOGC=300
 files true
 create true
 network true
