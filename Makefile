@@ -31,26 +31,47 @@ GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo generate check-generated test soak chaos chaos-process corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
+.NOTPARALLEL: # what is built is what was generated
+.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test soak chaos chaos-process corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: generate ## Generate, build plugins and guests, run them: the examples end to end
-	@for name in file queue; do \
-		echo "==> building the guest: examples/$$name/guest for GOOS=wasip1" && \
-		$(WASIP1) go build -o build/$$name-guest.wasm ./examples/$$name/guest && \
-		echo "==> building the host and running the guest on it: examples/$$name/demo" && \
-		go run ./examples/$$name/demo -guest build/$$name-guest.wasm -cache build/cache || exit 1; \
-	done
-	@for name in greeting hello; do \
-		echo "==> building the guest: examples/syscall/guest/$$name for GOOS=wasip1" && \
-		$(WASIP1) go build -o build/$$name-guest.wasm ./examples/syscall/guest/$$name || exit 1; \
-	done
-	@echo "==> building the host and running the guests on it: examples/syscall/demo"
-	@go run ./examples/syscall/demo -greeting build/greeting-guest.wasm -hello build/hello-guest.wasm -cache build/cache
+demo: generate demo-file demo-queue demo-syscall ## Generate, build plugins and guests, run them: the examples end to end
+	@echo "==> all examples ran to their ends"
+
+demo-file: build/parigot
+	@mkdir -p build/files
+	$(call build-guest,file,file/guest)
+	$(call run-example,file)
+
+demo-queue: build/parigot
+	@mkdir -p build/queues
+	$(call build-guest,queue,queue/guest)
+	$(call run-example,queue)
+
+demo-syscall: build/parigot
+	$(call build-guest,greeting,syscall/guest/greeting)
+	$(call build-guest,hello,syscall/guest/hello)
+	$(call run-example,syscall)
+
+build/parigot: FORCE
+	@echo "==> building parigot, with the plugins of the examples in it"
+	@go build -o $@ ./cmd/parigot
+
+# $(call build-guest,NAME,FOLDER)
+define build-guest
+	@echo "==> parigot guest build -o build/$(1)-guest.wasm ./examples/$(2)"
+	@build/parigot guest build -o build/$(1)-guest.wasm ./examples/$(2)
+endef
+
+# $(call run-example,NAME)
+define run-example
+	@echo "==> parigot run examples/$(1)/parigot.yaml"
+	@build/parigot run --log-format text examples/$(1)/parigot.yaml 2>&1
+endef
 
 tools: validate-proto
 	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ there are none. That guests serve each other in a circle is a note, and no findi
 			}
 			f, err := deploy.Load(path)
 			if err == nil {
-				err = f.Check(cmd.Context())
+				err = f.Check(cmd.Context(), deploy.WithLogger(progress(cmd.ErrOrStderr())))
 			}
 			found, wrong := errors.AsType[*deploy.Error](err)
 			switch {
@@ -73,6 +74,14 @@ func writeOK(w io.Writer, f *deploy.File) error {
 	_, err := fmt.Fprintf(w, "%s: ok: the files, configurations, imports and grants of all plugins (%d) and guests (%d)\n",
 		f.Path, len(f.Deployment.GetPlugins()), len(f.Deployment.GetGuests()))
 	return err
+}
+
+// progress returns a log for somebody who waits, who is there only if w is a terminal.
+func progress(w io.Writer) *slog.Logger {
+	if isTerminal(w) {
+		return slog.New(newTextHandler(w, nil))
+	}
+	return slog.New(slog.DiscardHandler)
 }
 
 // deploymentFile returns the file that a command is to work on.

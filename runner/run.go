@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/iansmith/parigot/pluginsdk/deploy"
@@ -23,8 +21,9 @@ func newRunCommand() *cobra.Command {
 guests, each after those that serve it. The file is parigot.yaml when none is named.
 
 The log goes to standard error, as text on a terminal and as JSON otherwise. What guests write is
-in it, line by line with their names, at the level info. With --raw, what the main guest writes goes
-to standard output and standard error as it is.
+in it, line by line with their names, at the level info, and which of them are compiled, which takes
+seconds the first time. With --raw, what the main guest writes goes to standard output and standard
+error as it is.
 
 An interrupt or SIGTERM stops everything in order, within the grace_period of the file: guests that
 serve others answer the calls that they have, then the plugins stop. A second one ends the program
@@ -110,14 +109,9 @@ func (r *runFlags) logger(w io.Writer) (*slog.Logger, error) {
 	o.Level = level
 	switch {
 	case r.format == "text", r.format == "auto" && isTerminal(w):
-		return slog.New(slog.NewTextHandler(w, &o)), nil
+		return slog.New(newTextHandler(w, &o)), nil
 	case r.format == "json", r.format == "auto":
 		return slog.New(slog.NewJSONHandler(w, &o)), nil
 	}
 	return nil, fmt.Errorf("--log-format is %q: want text, json or auto", r.format)
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
 }

@@ -129,11 +129,11 @@ func TestRunStops(t *testing.T) {
 	code, log := r.ended()
 	require.Equal(t, 143, code, log)
 	for _, name := range []string{"greeting-1", "greeting-2"} {
-		require.Contains(t, log, `msg="  greeting: ends" guest=`+name+" stream=stdout")
+		require.Contains(t, log, name+" | ends\n")
 	}
 	require.Contains(t, log, "stopped by a signal: terminated")
-	require.NotContains(t, log, "level=WARN")
-	require.NotContains(t, log, "level=ERROR")
+	require.NotContains(t, log, " WARN ")
+	require.NotContains(t, log, " ERROR ")
 }
 
 // TestRunMain: the run ends with the main guest, with its exit code and its restarts.
@@ -149,10 +149,10 @@ func TestRunMain(t *testing.T) {
 `, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest})
 	code, log := r.ended()
 	require.Equal(t, 7, code, log)
-	require.Equal(t, 3, strings.Count(log, `msg="no end of this line" guest=main`), log)
+	require.Equal(t, 3, strings.Count(log, "main | no end of this line\n"), log)
 	require.Contains(t, log, "restart=2 of=2")
 	require.Regexp(t, "guest main: .*it ended after 2 restarts in a row, which is the limit: exit code 7\n$", log)
-	require.NotContains(t, log, "level=WARN")
+	require.NotContains(t, log, " WARN ")
 }
 
 // TestRunBeside: the limit of restarts of a guest that is not the main one ends the run, too, and
@@ -183,8 +183,8 @@ func TestRunRaw(t *testing.T) {
 `, map[string]string{"greeting.wasm": greetingGuest, "hello.wasm": helloGuest}, "--raw", "--log-format", "auto")
 	code, log := r.ended()
 	require.Equal(t, exitOK, code, log)
-	require.True(t, strings.HasPrefix(r.stdout.String(), "  hello: asks for greetings"), r.stdout.String())
-	require.NotContains(t, r.stdout.String(), "greeting: serves")
+	require.True(t, strings.HasPrefix(r.stdout.String(), "asks for greetings"), r.stdout.String())
+	require.NotContains(t, r.stdout.String(), "serves")
 	d := json.NewDecoder(strings.NewReader(log))
 	lines := 0
 	for {
@@ -194,7 +194,7 @@ func TestRunRaw(t *testing.T) {
 			break
 		}
 		require.NoError(t, err, log)
-		if record.Msg == "  greeting: serves" {
+		if record.Msg == "serves" {
 			lines++
 			require.Contains(t, []string{"greeting-1", "greeting-2"}, record.Guest)
 		}
@@ -219,17 +219,17 @@ func TestRunLimits(t *testing.T) {
 `, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest})
 	r.await("a hundred answers were right", 1)
 	for _, text := range []string{
-		`msg="the guest ended" guest=spin why="stopped: it ran for longer than its time_limit, which is 500ms"`,
-		`msg="the guest ended" guest=recurse why=`,
-		`msg="the guest ended" guest=grow why=`,
+		`ERROR spin: the guest ended why="stopped: it ran for longer than its time_limit, which is 500ms"`,
+		"ERROR recurse: the guest ended why=",
+		"ERROR grow: the guest ended why=",
 	} {
 		r.await(text, 1)
 	}
 	r.write("shared/stop", nil)
 	code, log := r.ended()
 	require.Equal(t, exitOK, code, log)
-	require.Regexp(t, `guest=recurse why="exit code 2: fatal error: (stack overflow|out of memory; it had .* its memory_limit is 256 MiB)`, log)
-	require.Regexp(t, `guest=grow why="exit code 2: fatal error: .*out of memory.* its memory_limit is 256 MiB"`, log)
+	require.Regexp(t, `recurse: the guest ended why="exit code 2: fatal error: (stack overflow|out of memory; it had .* its memory_limit is 256 MiB)`, log)
+	require.Regexp(t, `grow: the guest ended why="exit code 2: fatal error: .*out of memory.* its memory_limit is 256 MiB"`, log)
 	require.Regexp(t, `all of \d+ answers were right`, log)
 }
 
@@ -247,10 +247,10 @@ guests:
 	r.write("greeting.wasm", []byte("no wasm"))
 	r.await("the guest's new file is not taken, what ran before goes on", 1)
 	r.write("greeting.wasm", guesttest.Build(t, testGuest))
-	r.await("greeting: ends", 2)
+	r.await(" | ends\n", 2)
 	code, log := r.ended()
 	require.Equal(t, exitOK, code, log)
-	require.Contains(t, log, `msg="the new guest has taken the place of the old" guest=greeting`)
+	require.Contains(t, log, "greeting: the new guest has taken the place of the old\n")
 	require.NotContains(t, log, "did not end in time")
 }
 
@@ -269,7 +269,7 @@ func TestRunWatchHeld(t *testing.T) {
 	r.write("shared/release", nil)
 	code, log := r.ended()
 	require.Equal(t, exitOK, code, log)
-	require.Contains(t, log, `msg="the held call got \"two\"" guest=caller`)
+	require.Contains(t, log, `caller | the held call got "two"`)
 	require.NotContains(t, log, "did not end in time")
 }
 
@@ -284,6 +284,21 @@ guests:
     serves: [greeting.v1.Greeting]
     grants: [syscall.v1.Syscall]
 `
+
+// exampleEnds is what the main guest of each example prints last.
+var exampleEnds = map[string]string{
+	"file":  "12. deleted  the file and its directory\n",
+	"queue": "lost     none: all 10000 are done, and the queue is empty\n",
+	"syscall": `asks for greetings in 5 languages at once
+en: Hello, Ada!
+fr: Bonjour, Ada!
+de: Guten Tag, Ada!
+es: Buenos días, Ada!
+it: Buongiorno, Ada!
+tlh: UnknownLanguageError: nobody here speaks "tlh"
+asks all guests to end
+`,
+}
 
 // TestExamples: the deployment files of the examples run in each placement; where the plugin
 // is placed is two lines.
@@ -308,6 +323,8 @@ func TestExamples(t *testing.T) {
 				deployment := strings.NewReplacer(
 					"- name: "+name+"\n", "- name: "+name+where+"\n",
 					"root: build/files", "root: "+t.TempDir(),
+					"build/queues/queues.db", `":memory:"`,
+					"engine:\n  cache_dir: ../../build/cache\n", "", // startRun has its own
 					"../../build/", "",
 				).Replace(string(text))
 				r := startRun(t, deployment, files, "--raw")
@@ -318,8 +335,8 @@ func TestExamples(t *testing.T) {
 					return
 				}
 				require.Equal(t, exitOK, code, log)
-				require.Contains(t, r.stdout.String(), "  ")
-				require.NotContains(t, log, "level=ERROR")
+				require.True(t, strings.HasSuffix(r.stdout.String(), exampleEnds[name]), r.stdout.String())
+				require.NotContains(t, log, " ERROR ")
 			})
 		}
 	}
@@ -356,7 +373,8 @@ func TestRunWrong(t *testing.T) {
 `, map[string]string{"greeting.wasm": greetingGuest})
 	code, log := r.ended()
 	require.Equal(t, exitFailed, code, log)
-	require.Regexp(t, `^\S*parigot.yaml:\d+:\d+: guests\[1\]\.wasm: there is no file \S*none.wasm\n$`, log)
+	require.NotContains(t, log, "serves")
+	require.Regexp(t, `\n\S*parigot.yaml:\d+:\d+: guests\[1\]\.wasm: there is no file \S*none.wasm\n$`, log)
 	for _, flag := range []string{"--log-format=xml", "--log-level=loud"} {
 		code, _, stderr := parigot(t, "run", flag, filepath.Join(r.dir, "parigot.yaml"))
 		require.Equal(t, exitUsage, code, stderr)
@@ -391,11 +409,11 @@ func TestRunProgram(t *testing.T) {
 	require.Equal(t, 130, code, log)
 	for signal, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		cmd := r.start(program)
-		r.await("greeting: serves", 2)
+		r.await(" | serves\n", 2)
 		require.NoError(t, cmd.Process.Signal(signal))
 		code, log := r.ended()
 		require.Equal(t, want, code, log)
-		require.Equal(t, 2, strings.Count(log, "greeting: ends"), log)
+		require.Equal(t, 2, strings.Count(log, " | ends\n"), log)
 	}
 
 	r = newRun(t, serverOfHeld+`
@@ -404,7 +422,7 @@ func TestRunProgram(t *testing.T) {
 	cmd := r.start(program)
 	r.await("a call is held", 1)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	r.await(`msg="the run is stopped" why="stopped by a signal: terminated" grace_period=1m0s`, 1)
+	r.await(`the run is stopped why="stopped by a signal: terminated" grace_period=1m0s`, 1)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	code, log = r.ended()
 	require.Equal(t, -1, code, log)

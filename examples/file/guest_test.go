@@ -95,6 +95,7 @@ func TestGuestProgram(t *testing.T) {
 	out := b.run()
 	require.Contains(t, out, "wrote    1048576 bytes in 16 pieces")
 	require.Contains(t, out, "read     1048576 bytes back: the same")
+	require.Contains(t, out, "12. deleted  the file and its directory")
 	for _, refused := range []string{"AlreadyInUseError", "EOFError", "FileClosedError", "InvalidPathError", "NotExistError"} {
 		require.Contains(t, out, refused)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"regexp"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func newGuestHost(t *testing.T) *eng.Host {
 	return host
 }
 
-// runGuestProgram runs the guest of the demo, and returns its exit code and what
+// runGuestProgram runs the guest of make demo, and returns its exit code and what
 // it printed.
 func runGuestProgram(t *testing.T, host *eng.Host, args ...string) (exitCode uint32, out string) {
 	t.Helper()
@@ -64,11 +65,46 @@ func TestGuestProgram(t *testing.T) {
 				"received 5 of them again, as they were not marked done",
 				"lost     none: all 510 are done, and the queue is empty",
 			} {
-				require.Contains(t, out, "  "+line)
+				require.Contains(t, out, line)
 			}
 		}
 		require.NoError(t, host.Close(t.Context()))
 	}
+}
+
+// TestGuestProgramGoesOn: a guest finds what one that was stopped has left.
+func TestGuestProgramGoesOn(t *testing.T) {
+	t.Parallel()
+	host := newGuestHost(t)
+	require.NoError(t, start(t, host, &queuev1.QueueConfig{
+		Database: inMemory, VisibilityTimeout: durationpb.New(50 * time.Millisecond),
+	}))
+	guest, err := host.Compile(t.Context(), "guest", guesttest.Build(t, "guest"))
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	_, err = guest.Run(ctx, eng.WithArgs("500"), eng.WithStdout(&stopAt{text: "100 of 500", stop: stop}))
+	require.ErrorIs(t, err, context.Canceled)
+
+	code, out := runGuestProgram(t, host, "500")
+	require.Zero(t, code, out)
+	left := regexp.MustCompile(`found    the queue "demo" of an earlier run, with ([1-9]\d*) messages`).FindStringSubmatch(out)
+	require.Len(t, left, 2, out)
+	require.Contains(t, out, "and      "+left[1]+" messages of an earlier run\n")
+	require.Contains(t, out, "lost     none: all 500 are done, and the queue is empty\n")
+}
+
+// stopAt is a writer that stops its guest when it sees a text.
+type stopAt struct {
+	text string
+	stop func()
+}
+
+func (w *stopAt) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(w.text)) {
+		w.stop()
+	}
+	return len(p), nil
 }
 
 func TestGuestProgramRefusesOtherArguments(t *testing.T) {

@@ -3,11 +3,17 @@
 package syscall_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
+	"os"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/iansmith/parigot/examples/syscall"
 	greetingv1 "github.com/iansmith/parigot/examples/syscall/gen/greeting/v1"
@@ -16,6 +22,67 @@ import (
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
+
+// runAll is in docs/guests.md. It runs guests until all of them have ended; when one of them
+// fails, it stops the others.
+func runAll(ctx context.Context, host *eng.Host, guests map[string][]byte, stdout io.Writer) error {
+	if err := pluginsdk.Start(ctx, host, syscall.ParigotInitialize); err != nil {
+		return err
+	}
+	all, ctx := errgroup.WithContext(ctx)
+	for name, wasm := range guests {
+		all.Go(func() error {
+			guest, err := host.Compile(ctx, name, wasm)
+			if err != nil {
+				return err
+			}
+			exitCode, err := guest.Run(ctx, eng.WithStdout(stdout), eng.WithStderr(os.Stderr))
+			if err == nil && exitCode != 0 {
+				err = fmt.Errorf("the guest %s exited with %d", name, exitCode)
+			}
+			return err
+		})
+	}
+	return all.Wait()
+}
+
+// output is a writer for several guests.
+type output struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Buffer.Write(p)
+}
+
+func TestHostRunsGuests(t *testing.T) {
+	t.Parallel()
+	var out output
+	require.NoError(t, runAll(t.Context(), newHost(t), map[string][]byte{
+		"greeting": guesttest.Build(t, "guest/greeting"), "hello": guesttest.Build(t, "guest/hello"),
+	}, &out))
+	for _, line := range []string{"serves\n", "fr: Bonjour, Ada!\n", "asks all guests to end\n", "ends\n"} {
+		require.Contains(t, out.String(), line)
+	}
+
+	// One that fails ends the other, which waits.
+	err := runAll(t.Context(), newHost(t), map[string][]byte{
+		"greeting": guesttest.Build(t, "testdata/servingguest"), "hello": guesttest.Build(t, "guest/hello"),
+	}, io.Discard)
+	require.EqualError(t, err, "the guest greeting exited with 2", "without an argument it panics")
+}
+
+// newHost makes an engine that has its guests compiled already.
+func newHost(t *testing.T) *eng.Host {
+	t.Helper()
+	host, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
+	return host
+}
 
 // greetFromHost is in docs/guests.md. greeting runs a guest.
 func greetFromHost(ctx context.Context, host *eng.Host, greeting func()) (string, error) {
@@ -32,8 +99,7 @@ func greetFromHost(ctx context.Context, host *eng.Host, greeting func()) (string
 
 func TestHostGreets(t *testing.T) {
 	t.Parallel()
-	host, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, err)
+	host := newHost(t)
 	guest, err := host.Compile(t.Context(), "greeting", guesttest.Build(t, "guest/greeting"))
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
@@ -46,5 +112,4 @@ func TestHostGreets(t *testing.T) {
 	require.Equal(t, "Buongiorno, host!", text)
 	stop()
 	<-ended
-	require.NoError(t, host.Close(t.Context()))
 }

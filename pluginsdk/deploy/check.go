@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/internal/wasm"
@@ -30,16 +33,21 @@ import (
 // what guests import and nobody else has is taken to be its. Guests that serve each other
 // in a circle are no finding, see [File.Circles].
 //
-// It compiles guests, which takes seconds for each that is not in the cache. ctx ends it:
-// its error is returned then.
-func (f *File) Check(ctx context.Context) (err error) {
+// It compiles guests, which takes seconds for each that is not in the cache: the log says
+// which, see [WithLogger]. The other options change nothing. ctx ends it: its error is
+// returned then.
+func (f *File) Check(ctx context.Context, opts ...Option) error {
+	return f.check(ctx, newOptions(opts).log)
+}
+
+func (f *File) check(ctx context.Context, logger *slog.Logger) (err error) {
 	host, err := eng.New(ctx, f.engineOptions(slog.New(slog.DiscardHandler))...)
 	if err != nil {
 		return fmt.Errorf("check %s: %w", f.Path, err)
 	}
 	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(ctx))) }()
 	c := &check{
-		File: f, doc: f.doc.again(), host: host,
+		File: f, doc: f.doc.again(), host: host, log: logger,
 		provided: make(map[string]string), methods: make(map[string]bool), stubs: make(map[string]bool),
 		guests: make([]*eng.Guest, len(f.Deployment.GetGuests())),
 	}
@@ -65,6 +73,7 @@ type check struct {
 	*File
 	doc      *document
 	host     *eng.Host
+	log      *slog.Logger
 	provided map[string]string // the plugin or guest that has a service
 	methods  map[string]bool   // full names of methods that are known
 	guests   []*eng.Guest      // nil for those that do not compile
@@ -156,7 +165,7 @@ func (c *check) guest(ctx context.Context, i int, g *deploymentpb.Guest) {
 		c.doc.addAt(field+"."+at, "%s", wrong)
 		return
 	}
-	guest, err := c.host.Compile(ctx, g.GetName(), text, guestOptions(g)...)
+	guest, err := c.compile(ctx, g, text)
 	if err != nil {
 		c.doc.addAt(field+".wasm", "%v", err)
 		return
@@ -166,6 +175,19 @@ func (c *check) guest(ctx context.Context, i int, g *deploymentpb.Guest) {
 		c.doc.addAt(field+".wasm", "%s is a library: it has no main function that could run", c.Resolve(g.GetWasm()))
 	}
 	c.imports(ctx, guest, g, field)
+}
+
+// compile compiles a guest, and says so, as it may take a while.
+func (c *check) compile(ctx context.Context, g *deploymentpb.Guest, text []byte) (*eng.Guest, error) {
+	logger := c.log.With("guest", g.GetName())
+	logger.InfoContext(ctx, "compiling: seconds the first time, at once from the cache",
+		"file", filepath.Base(g.GetWasm()), "size", humanize.Bytes(uint64(len(text))))
+	start := time.Now()
+	guest, err := c.host.Compile(ctx, g.GetName(), text, guestOptions(g)...)
+	if err == nil {
+		logger.InfoContext(ctx, "compiled", "took", time.Since(start).Round(time.Millisecond))
+	}
+	return guest, err
 }
 
 // module reads the file of a guest, as it is now. When it is not what the deployment file

@@ -88,27 +88,40 @@ func (p *restarts) supervise(ctx context.Context, logger *slog.Logger, run func(
 	for {
 		begin := time.Now()
 		e := run()
+		ran := time.Since(begin)
+		logger := logger.With("why", e.reason, "ran", ran.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
+			logEndOfStopped(logger, e)
 			return e, nil
 		default:
 		}
-		wait, again, err := p.after(e, time.Since(begin))
+		wait, again, err := p.after(e, ran)
 		level := slog.LevelInfo
 		if e.failed() {
 			level = slog.LevelError
 		}
 		if !again {
-			logger.Log(ctx, level, "the guest ended", "why", e.reason)
+			logger.Log(ctx, level, "the guest ended")
 			return e, err
 		}
-		logger.Log(ctx, level, "the guest ended, and is started again", "why", e.reason, "restart", p.row, "of", p.most(), "wait", wait)
+		logger.Log(ctx, level, "the guest ended, and is started again", "restart", p.row, "of", p.most(), "wait", wait)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return e, nil
 		}
 	}
+}
+
+// logEndOfStopped tells of an instance that the run had stopped, or asked to end: whether that
+// was quicker than a guest that ends by itself makes no difference.
+func logEndOfStopped(logger *slog.Logger, e ending) {
+	if e.err != nil {
+		logger.Debug("the guest is stopped")
+		return
+	}
+	logger.Info("the guest ended")
 }
 
 func (p *restarts) most() string {

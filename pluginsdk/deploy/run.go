@@ -20,7 +20,7 @@ import (
 // DefaultGracePeriod is how long everything together may take to end when a run stops.
 const DefaultGracePeriod = 5 * time.Second
 
-// Option changes how [Run] runs a deployment.
+// Option changes how [Run] runs a deployment, or [File.Check] checks it.
 type Option interface{ applyRun(*options) }
 
 type options struct {
@@ -33,9 +33,18 @@ type option func(*options)
 
 func (o option) applyRun(to *options) { o(to) }
 
-// WithLogger sets where the run, its plugins, and its guests' output are logged. A line of
-// a guest is a record of level Info with the attributes guest and stream (stdout or
-// stderr). The default, and nil, is slog.Default.
+func newOptions(opts []Option) options {
+	all := options{log: slog.Default()}
+	for _, o := range opts {
+		o.applyRun(&all)
+	}
+	return all
+}
+
+// WithLogger sets where the run, its plugins, and its guests' output are logged. What is
+// about a guest has its name, or that of the replica, as the attribute guest. A line that it
+// wrote is a record of level Info that has the attribute stream, too: stdout or stderr. The
+// default, and nil, is slog.Default.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(o *options) {
 		if l != nil {
@@ -69,11 +78,8 @@ func WithWatch() Option { return option(func(o *options) { o.watch = true }) }
 // failed. The exit code is 1 with all errors but that of a main guest which ended with
 // another.
 func Run(ctx context.Context, f *File, opts ...Option) (exitCode uint32, err error) {
-	r := &run{File: f, options: options{log: slog.Default()}, changed: make(chan struct{}, 1)}
-	for _, o := range opts {
-		o.applyRun(&r.options)
-	}
-	if err := f.Check(ctx); err != nil {
+	r := &run{File: f, options: newOptions(opts), changed: make(chan struct{}, 1)}
+	if err := f.check(ctx, r.log); err != nil {
 		return 1, err
 	}
 	for _, c := range f.Circles() {

@@ -1,0 +1,142 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-isatty"
+)
+
+// textHandler writes a log for people: when, who, what, and the rest as slog.TextHandler has
+// it.
+//
+//	14:02:15 greeting-1 | serves
+//	14:02:15 greeting-1: the guest ended why="exit code 0" ran=61ms
+//	14:02:15 ERROR hello: slow call call=greeting.v1.Greeting.Greet took=1.2s budget=1s
+//
+// Who is the attribute guest. A record with the attribute stream is what the guest wrote
+// itself; nothing that it writes looks like another guest's line, or like one of the host.
+type textHandler struct {
+	out           *textOutput
+	rest          slog.Handler // writes attributes to the buffer of out
+	guest, stream string
+	grouped       bool // attributes have no meaning of their own any more
+}
+
+// textOutput is what all handlers of a log share.
+type textOutput struct {
+	mu     sync.Mutex
+	w      io.Writer
+	buffer bytes.Buffer
+}
+
+const (
+	guestKey  = "guest"
+	streamKey = "stream"
+)
+
+func newTextHandler(w io.Writer, opts *slog.HandlerOptions) *textHandler {
+	out := &textOutput{w: w}
+	return &textHandler{out: out, rest: slog.NewTextHandler(&out.buffer, opts)}
+}
+
+// Enabled implements [slog.Handler].
+func (h *textHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.rest.Enabled(ctx, level)
+}
+
+// WithGroup implements [slog.Handler].
+func (h *textHandler) WithGroup(name string) slog.Handler {
+	next := *h
+	next.rest, next.grouped = h.rest.WithGroup(name), name != "" || h.grouped
+	return &next
+}
+
+// WithAttrs implements [slog.Handler].
+func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	next.rest = h.rest.WithAttrs(next.take(attrs))
+	return &next
+}
+
+// take keeps what says who and where, and returns the others.
+func (h *textHandler) take(attrs []slog.Attr) (others []slog.Attr) {
+	for _, a := range attrs {
+		switch {
+		case a.Key == guestKey && !h.grouped && h.guest == "":
+			h.guest = a.Value.String()
+		case a.Key == streamKey && !h.grouped && h.stream == "":
+			h.stream = a.Value.String()
+		default:
+			others = append(others, a)
+		}
+	}
+	return others
+}
+
+// Handle implements [slog.Handler].
+func (h *textHandler) Handle(ctx context.Context, r slog.Record) error {
+	said := *h
+	rest := slog.NewRecord(time.Time{}, slog.LevelInfo, "", 0)
+	r.Attrs(func(a slog.Attr) bool {
+		rest.AddAttrs(said.take([]slog.Attr{a})...)
+		return true
+	})
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	h.out.buffer.Reset()
+	if err := h.rest.Handle(ctx, rest); err != nil {
+		return err
+	}
+	attrs := strings.TrimPrefix(h.out.buffer.String(), `level=INFO msg=""`)
+	_, err := io.WriteString(h.out.w, said.head(r)+visible(r.Message)+attrs)
+	return err
+}
+
+// head is the line up to what is said.
+func (h *textHandler) head(r slog.Record) string {
+	head := r.Time.Format(time.TimeOnly) + " "
+	if r.Level != slog.LevelInfo {
+		head += r.Level.String() + " "
+	}
+	switch {
+	case h.guest == "":
+		return head
+	case h.stream == "":
+		return head + visible(h.guest) + ": "
+	case h.stream == "stdout":
+		return head + visible(h.guest) + " | "
+	}
+	return head + visible(h.guest) + " " + visible(h.stream) + " | "
+}
+
+// visible returns the text with all escaped that would do more on a terminal than be seen.
+func visible(text string) string {
+	if strings.IndexFunc(text, active) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if active(r) {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func active(r rune) bool { return r != '\t' && !strconv.IsGraphic(r) }
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

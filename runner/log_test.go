@@ -1,0 +1,69 @@
+package runner
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTextLog: what a log for people looks like.
+func TestTextLog(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 5, 14, 2, 15, 9, time.Local)
+	hello := []any{"guest", "hello"}
+	for want, tt := range map[string]struct {
+		with  []any // before the record
+		group string
+		level slog.Level
+		msg   string
+		args  []any
+	}{
+		"14:02:15 it starts\n":                                    {msg: "it starts"},
+		"14:02:15 DEBUG it starts plugin=file\n":                  {level: slog.LevelDebug, msg: "it starts", args: []any{"plugin", "file"}},
+		"14:02:15 hello | \n":                                     {with: append(hello, "stream", "stdout")},
+		"14:02:15 hello | says \"a\\b\"\tlevel=INFO msg=\"\"\n":   {with: append(hello, "stream", "stdout"), msg: "says \"a\\b\"\tlevel=INFO msg=\"\""},
+		"14:02:15 hello stderr | Buenos días goes_on=true\n":      {with: append(hello, "stream", "stderr"), msg: "Buenos días", args: []any{"goes_on", true}},
+		"14:02:15 ERROR hello: it ended why=\"exit code 1\"\n":    {with: hello, level: slog.LevelError, msg: "it ended", args: []any{"why", "exit code 1"}},
+		"14:02:15 WARN hello: slow plugin=p call=a.A.B err=bad\n": {with: []any{"plugin", "p"}, level: slog.LevelWarn, msg: "slow", args: []any{"call", "a.A.B", "guest", "hello", "err", errors.New("bad")}},
+		"14:02:15 hello: it uses guest=app\n":                     {with: hello, msg: "it uses", args: []any{"guest", "app"}},
+		"14:02:15 it says of.guest=app of.stream=x\n":             {group: "of", msg: "it says", args: []any{"guest", "app", "stream", "x"}},
+		"14:02:15 a\\nb\\x1b[2J\\u202e: \\u009b1m err=\"c\\nd\"\n": {
+			with: []any{"guest", "a\nb\x1b[2J\u202e"}, msg: "\u009b1m", args: []any{"err", "c\nd"},
+		},
+	} {
+		var text bytes.Buffer
+		log := slog.New(newTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug})).With(tt.with...)
+		if tt.group != "" {
+			log = log.WithGroup(tt.group)
+		}
+		r := slog.NewRecord(at, tt.level, tt.msg, 0)
+		r.Add(tt.args...)
+		require.NoError(t, log.Handler().Handle(t.Context(), r))
+		require.Equal(t, want, text.String())
+	}
+	var text bytes.Buffer
+	slog.New(newTextHandler(&text, nil)).Debug("not seen")
+	require.Empty(t, text.String())
+}
+
+// FuzzTextLog: whatever a guest writes, its line is one, is its own, and does nothing on a terminal
+// but be seen.
+func FuzzTextLog(f *testing.F) {
+	f.Add("Hello, Ada!")
+	f.Add("\x1b[2J\x1b]0;title\a\u009b1m\u202e\xff\x00\r14:02:15 other | forged\n\u2028")
+	f.Fuzz(func(t *testing.T, line string) {
+		var text bytes.Buffer
+		slog.New(newTextHandler(&text, nil)).With("guest", "hello", "stream", "stdout").Info(line)
+		said, ended := strings.CutSuffix(text.String(), "\n")
+		require.True(t, ended)
+		require.Equal(t, " hello | ", said[len("14:02:15"):][:len(" hello | ")])
+		for _, r := range said {
+			require.False(t, active(r), "%q in %q", r, said)
+		}
+	})
+}
