@@ -180,7 +180,7 @@ func (c *check) guest(ctx context.Context, i int, g *deploymentpb.Guest) {
 // compile compiles a guest, and says so, as it may take a while.
 func (c *check) compile(ctx context.Context, g *deploymentpb.Guest, text []byte) (*eng.Guest, error) {
 	logger := c.log.With("guest", g.GetName())
-	logger.InfoContext(ctx, "compiling: seconds the first time, at once from the cache",
+	logger.InfoContext(ctx, "compiling (seconds the first time, at once from the cache)",
 		"file", filepath.Base(g.GetWasm()), "size", humanize.Bytes(uint64(len(text))))
 	start := time.Now()
 	guest, err := c.host.Compile(ctx, g.GetName(), text, guestOptions(g)...)
