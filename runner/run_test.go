@@ -129,7 +129,7 @@ func TestRunStops(t *testing.T) {
 	code, log := r.ended()
 	require.Equal(t, 143, code, log)
 	for _, name := range []string{"greeting-1", "greeting-2"} {
-		require.Contains(t, log, name+" | ends\n")
+		require.Contains(t, log, name+" |   greeting: ends\n")
 		require.Contains(t, log, name+": the guest ended why=\"exit code 0\" ran=")
 	}
 	require.Contains(t, log, "stopped by a signal: terminated")
@@ -185,8 +185,8 @@ func TestRunRaw(t *testing.T) {
 `, map[string]string{"greeting.wasm": greetingGuest, "hello.wasm": helloGuest}, "--raw", "--log-format", "auto")
 	code, log := r.ended()
 	require.Equal(t, exitOK, code, log)
-	require.True(t, strings.HasPrefix(r.stdout.String(), "asks for greetings"), r.stdout.String())
-	require.NotContains(t, r.stdout.String(), "serves")
+	require.True(t, strings.HasPrefix(r.stdout.String(), "  hello: asks for greetings"), r.stdout.String())
+	require.NotContains(t, r.stdout.String(), "greeting: serves")
 	d := json.NewDecoder(strings.NewReader(log))
 	lines := 0
 	for {
@@ -196,7 +196,7 @@ func TestRunRaw(t *testing.T) {
 			break
 		}
 		require.NoError(t, err, log)
-		if record.Msg == "serves" {
+		if record.Msg == "  greeting: serves" {
 			lines++
 			require.Contains(t, []string{"greeting-1", "greeting-2"}, record.Guest)
 		}
@@ -249,7 +249,7 @@ guests:
 	r.write("greeting.wasm", []byte("no wasm"))
 	r.await("the guest's new file is not taken, what ran before goes on", 1)
 	r.write("greeting.wasm", guesttest.Build(t, testGuest))
-	r.await(" | ends\n", 2)
+	r.await("greeting: ends\n", 2)
 	code, log := r.ended()
 	require.Equal(t, exitOK, code, log)
 	require.Contains(t, log, "greeting: the new guest has taken the place of the old\n")
@@ -291,14 +291,14 @@ guests:
 var exampleEnds = map[string]string{
 	"file":  "12. deleted  the file and its directory\n",
 	"queue": "lost     none: all 10000 are done, and the queue is empty\n",
-	"syscall": `asks for greetings in 5 languages at once
-en: Hello, Ada!
-fr: Bonjour, Ada!
-de: Guten Tag, Ada!
-es: Buenos días, Ada!
-it: Buongiorno, Ada!
-tlh: UnknownLanguageError: nobody here speaks "tlh"
-asks all guests to end
+	"syscall": `  hello: asks for greetings in 5 languages at once
+  hello: en: Hello, Ada!
+  hello: fr: Bonjour, Ada!
+  hello: de: Guten Tag, Ada!
+  hello: es: Buenos días, Ada!
+  hello: it: Buongiorno, Ada!
+  hello: tlh: UnknownLanguageError: nobody here speaks "tlh"
+  hello: asks all guests to end
 `,
 }
 
@@ -411,11 +411,11 @@ func TestRunProgram(t *testing.T) {
 	require.Equal(t, 130, code, log)
 	for signal, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		cmd := r.start(program)
-		r.await(" | serves\n", 2)
+		r.await("greeting: serves\n", 2)
 		require.NoError(t, cmd.Process.Signal(signal))
 		code, log := r.ended()
 		require.Equal(t, want, code, log)
-		require.Equal(t, 2, strings.Count(log, " | ends\n"), log)
+		require.Equal(t, 2, strings.Count(log, "greeting: ends\n"), log)
 	}
 
 	r = newRun(t, serverOfHeld+`

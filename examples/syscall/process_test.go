@@ -47,7 +47,7 @@ func TestProcess(t *testing.T) {
 		all.Go(func() error { return runTo(ctx, guest, name, &out) })
 	}
 	require.NoError(t, all.Wait())
-	require.Contains(t, out.String(), "fr: Bonjour, Ada!\n")
+	require.Contains(t, out.String(), "hello: fr: Bonjour, Ada!\n")
 	require.Contains(t, out.String(), "UnknownLanguageError")
 }
 

@@ -193,5 +193,5 @@ func want(what string, err error, code filev1.FileErr) error {
 
 func (g *guest) say(format string, args ...any) {
 	g.step++
-	fmt.Printf("%2d. %s\n", g.step, fmt.Sprintf(format, args...))
+	fmt.Printf("  %2d. %s\n", g.step, fmt.Sprintf(format, args...))
 }

@@ -180,5 +180,5 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func say(format string, args ...any) {
-	fmt.Printf(format+"\n", args...)
+	fmt.Printf("  "+format+"\n", args...)
 }

@@ -25,14 +25,14 @@ func main() {
 		fmt.Fprintf(os.Stderr, "greeting: %v\n", err)
 		os.Exit(1)
 	}
-	fmt.Println("ends")
+	fmt.Println("  greeting: ends")
 }
 
 // greeter implements the service.
 type greeter struct{}
 
 // Started is called when calls come.
-func (greeter) Started(context.Context) { fmt.Println("serves") }
+func (greeter) Started(context.Context) { fmt.Println("  greeting: serves") }
 
 var words = map[string]string{
 	"en": "Hello", "fr": "Bonjour", "de": "Guten Tag", "es": "Buenos días", "it": "Buongiorno",

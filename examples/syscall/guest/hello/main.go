@@ -70,5 +70,5 @@ func askInKlingon(ctx context.Context, greeting greetingv1parigot.GreetingClient
 }
 
 func say(format string, args ...any) {
-	fmt.Printf(format+"\n", args...)
+	fmt.Printf("  hello: "+format+"\n", args...)
 }
