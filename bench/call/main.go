@@ -108,10 +108,12 @@ Microseconds for a call, and how many times as fast as %s it is; in bold where i
 Allocations of the host for each call, of all processes, and by how many bytes the guest's memory grew for each call while it was measured:
 
 %s
-The figures:
+The figures, by the medians, and by all calls of all rounds together. These differ where a side has to
+stop now and then for longer than a sample takes: %s never frees a response, and its guest's
+memory grows, is copied when it does, and is collected in vain, until the benchmark replaces the guest at 1 GiB.
 
 %s`, "`make bench-full`", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), o.plan.rounds, o.plan.each,
-		reference, timesTable(b.sides, sizes, all), memoryTable(b.sides, sizes, all), figuresTable(outcomes(all)))
+		reference, timesTable(b.sides, sizes, all), memoryTable(b.sides, sizes, all), reference, figuresTable(outcomes(all)))
 }
 
 // long measures what takes its time.

@@ -167,6 +167,15 @@ func (r *results) median() float64 {
 	return medianOf(r.samples, sample.perCall)
 }
 
+// overall returns the time of a call in all samples together, in nanoseconds.
+func (r *results) overall() float64 {
+	var sum sample
+	for _, s := range r.samples {
+		sum.calls, sum.took = sum.calls+s.calls, sum.took+s.took
+	}
+	return sum.perCall()
+}
+
 // fastest returns the shortest time, in nanoseconds.
 func (r *results) fastest() float64 {
 	fastest := r.samples[0].perCall()

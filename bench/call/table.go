@@ -54,7 +54,7 @@ func digits(v float64) string {
 func timesTable(sides []side, sizes []int, all []*results) string {
 	missed := map[string]bool{}
 	for _, o := range outcomes(all) {
-		if !o.met() {
+		if !o.met(o.ratio) {
 			missed[fmt.Sprint(o.side, o.size)] = true
 		}
 	}
