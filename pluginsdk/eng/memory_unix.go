@@ -3,6 +3,7 @@
 package eng
 
 import (
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,9 @@ const (
 // it, in huge pages where it can, and is none of the Go heap. Where the addresses cannot
 // be had the memory is a movable one.
 func newMemory(size, limit uint64) experimental.LinearMemory {
+	if limit > math.MaxInt-hugePage { // of 32 bits
+		return new(movableMemory)
+	}
 	mapped, err := unix.Mmap(-1, 0, int(limit+hugePage), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return new(movableMemory)

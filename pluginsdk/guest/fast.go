@@ -89,7 +89,8 @@ func (w *wire) slow(ctx context.Context, m *Method, f form, req, resp proto.Mess
 	return err
 }
 
-// grow makes room for requests of size bytes. It is false when they are not small.
+// grow makes room for requests of size bytes. It is false when they are not
+// small, or others came first.
 //
 //go:noinline
 func (e *express) grow(size int) bool {
@@ -98,7 +99,7 @@ func (e *express) grow(size int) bool {
 	}
 	e.req.room(size)
 	e.resp.room(firstResponse)
-	return true
+	return !e.busy && size <= len(e.req.b) // others may have run meanwhile
 }
 
 // settle is the rest of a call whose answer is not the usual one.

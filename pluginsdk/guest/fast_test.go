@@ -92,10 +92,17 @@ func TestFastLetsGoOfLargeBuffers(t *testing.T) {
 	require.LessOrEqual(t, len(w.buffer.b), small)
 }
 
-// hook is a request that does something while it is encoded.
+// hook is a request that does something while it is encoded, or sized.
 type hook struct {
 	*echov1.SendRequest
-	encoding func()
+	encoding, sizing func()
+}
+
+func (h *hook) SizeVT() int {
+	if h.sizing != nil {
+		h.sizing()
+	}
+	return h.SendRequest.SizeVT()
 }
 
 func (h *hook) MarshalToSizedBufferVT(b []byte) (int, error) {
@@ -112,7 +119,7 @@ func TestFastGivesWay(t *testing.T) {
 	w := newWay(h, context.Background())
 	send := func(queue string, encoding func()) {
 		h.answer = encode(t, &echov1.SendResponse{Id: queue})
-		resp, err := w.call(false, false, &hook{&echov1.SendRequest{Queue: queue}, encoding})
+		resp, err := w.call(false, false, &hook{&echov1.SendRequest{Queue: queue}, encoding, nil})
 		require.NoError(t, err)
 		require.Equal(t, queue, resp.Id)
 		require.Equal(t, encode(t, &echov1.SendRequest{Queue: queue}), h.got[len(h.got)-1])
@@ -131,6 +138,28 @@ func TestFastGivesWay(t *testing.T) {
 	require.Panics(t, func() { send("bad", func() { panic("encoding") }) })
 	send("after", nothing)
 	send("after", nothing)
+}
+
+// TestFastGivesWayWhileItGrows: to make room for a request lets others run, and one of them may
+// have a response in the buffers still.
+func TestFastGivesWayWhileItGrows(t *testing.T) {
+	t.Parallel()
+	h := &fakeHost{t: t}
+	w := newWay(h, context.Background())
+	h.answer = encode(t, &echov1.SendResponse{Id: "an answer"})
+	_, err := w.call(false, false, &hook{&echov1.SendRequest{}, func() {}, nil}) // which finds out about the messages
+	require.NoError(t, err)
+	for _, size := range []int{0, firstResponse, small} {
+		others := w.express.resp.room(firstResponse)
+		copy(others, "another's")
+		w.express.busy = false
+		_, err = w.call(false, false, &hook{&echov1.SendRequest{Payload: make([]byte, size)}, func() {}, func() { w.express.busy = true }})
+		require.NoError(t, err)
+		if size > 0 {
+			require.True(t, w.express.busy)
+			require.Equal(t, "another's", string(others[:9]))
+		}
+	}
 }
 
 // busyOnly makes sure that the call in progress goes the fast way.

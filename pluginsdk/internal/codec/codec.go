@@ -78,7 +78,9 @@ func find(m proto.Message) *Codec {
 		return c
 	}
 	c.unmarshal, c.borrow, c.hidden = unmarshal, methodsOf[Borrower](m), s.hidden
-	if c.borrow.found() {
+	// A message within the message goes back to a pool of the whole process when it is
+	// reset, with the room of its bytes, which are borrowed.
+	if c.borrow.found() && !s.hidden {
 		c.reset = methodsOf[Resetter](m)
 	}
 	c.Recycles = c.reset.found()

@@ -35,6 +35,15 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestNestedBytesAreNotRecycled: ResetVT would put the message within the message into a pool
+// of the whole process, and with it room for bytes that is the guest's memory.
+func TestNestedBytesAreNotRecycled(t *testing.T) {
+	t.Parallel()
+	require.Implements(t, (*Resetter)(nil), new(echov1.WaitRequest))
+	require.False(t, Of(new(echov1.WaitRequest)).Recycles)
+	require.True(t, Of(new(echov1.SendRequest)).Recycles)
+}
+
 // TestWhoOwnsWhat: only what is borrowed changes with the buffer.
 func TestWhoOwnsWhat(t *testing.T) {
 	t.Parallel()

@@ -11,9 +11,9 @@ import (
 const (
 	// chunk is how many bytes are allocated at once for the contents of messages of up to
 	// smallest bytes, and chunkTexts how many strings for their lists. A message that lives
-	// keeps as much of others: some kilobytes.
+	// keeps as much of others, and what is in their lists: up to 7 KiB.
 	chunk      = 1 << 10
-	chunkTexts = 64
+	chunkTexts = 24
 	smallest   = 256
 	// expected is how many elements of a list are allocated before there are any, at most.
 	expected = 16

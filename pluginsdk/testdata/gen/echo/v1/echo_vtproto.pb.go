@@ -329,6 +329,28 @@ func (m *SendResponse) ReturnToVTPool() {
 func SendResponseFromVTPool() *SendResponse {
 	return vtprotoPool_SendResponse.Get().(*SendResponse)
 }
+
+var vtprotoPool_WaitRequest = sync.Pool{
+	New: func() interface{} {
+		return &WaitRequest{}
+	},
+}
+
+func (m *WaitRequest) ResetVT() {
+	if m != nil {
+		m.Send.ReturnToVTPool()
+		m.Reset()
+	}
+}
+func (m *WaitRequest) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_WaitRequest.Put(m)
+	}
+}
+func WaitRequestFromVTPool() *WaitRequest {
+	return vtprotoPool_WaitRequest.Get().(*WaitRequest)
+}
 func (m *SendRequest) SizeVT() (n int) {
 	if m == nil {
 		return 0
@@ -826,7 +848,7 @@ func (m *WaitRequest) UnmarshalVT(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Send == nil {
-				m.Send = &SendRequest{}
+				m.Send = SendRequestFromVTPool()
 			}
 			if err := m.Send.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
@@ -1463,7 +1485,7 @@ func (m *WaitRequest) UnmarshalVTUnsafe(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Send == nil {
-				m.Send = &SendRequest{}
+				m.Send = SendRequestFromVTPool()
 			}
 			if err := m.Send.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
