@@ -27,14 +27,14 @@ func RoomOf(m proto.Message) Room {
 		if f.Tag.Get("protobuf") == "" && f.Tag.Get("protobuf_oneof") == "" {
 			continue
 		}
-		switch f.Type.Kind() {
-		case reflect.Map, reflect.Interface:
+		switch t := f.Type; {
+		case t.Kind() == reflect.Map, t.Kind() == reflect.Interface:
 			r.unknown = true
-		case reflect.Pointer: // to a message, or an optional number
-			e := f.Type.Elem().Kind()
+		case t.Kind() == reflect.Pointer: // to a message, or an optional number
+			e := t.Elem().Kind()
 			r.unknown = r.unknown || e == reflect.Struct || e == reflect.Slice
-		case reflect.Slice:
-			e := f.Type.Elem()
+		case t.Kind() == reflect.Slice:
+			e := t.Elem()
 			r.unknown = r.unknown || e.Kind() == reflect.Pointer
 			if e.Kind() != reflect.Uint8 { // bytes are borrowed, and no room
 				r.lists = append(r.lists, reserved{f.Offset, e.Size()})
