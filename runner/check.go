@@ -49,7 +49,7 @@ there are none. That guests serve each other in a circle is a note, and no findi
 			case asJSON:
 				err = writeFindings(cmd.OutOrStdout(), found)
 			case wrong:
-				_, err = fmt.Fprintln(cmd.ErrOrStderr(), found)
+				_, err = fmt.Fprintln(cmd.ErrOrStderr(), visibleLines(found.Error()))
 			default:
 				err = writeOK(cmd.OutOrStdout(), f)
 			}

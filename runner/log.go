@@ -107,6 +107,8 @@ func (h *textHandler) head(r slog.Record) string {
 		head += r.Level.String() + " "
 	}
 	switch {
+	case h.guest == "" && h.stream != "": // a plugin in a process prints
+		return head + visible(h.stream) + " | "
 	case h.guest == "":
 		return head
 	case h.stream == "":
@@ -117,8 +119,18 @@ func (h *textHandler) head(r slog.Record) string {
 	return head + visible(h.guest) + " " + visible(h.stream) + " | "
 }
 
+// visibleLines is visible for a text of several lines.
+func visibleLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = visible(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // visible returns the text with all escaped that would do more on a terminal than be seen.
 func visible(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	if strings.IndexFunc(text, active) < 0 {
 		return text
 	}

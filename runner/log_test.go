@@ -31,6 +31,8 @@ func TestTextLog(t *testing.T) {
 		"14:02:15 ERROR hello: it ended why=\"exit code 1\"\n":    {with: hello, level: slog.LevelError, msg: "it ended", args: []any{"why", "exit code 1"}},
 		"14:02:15 WARN hello: slow plugin=p call=a.A.B err=bad\n": {with: []any{"plugin", "p"}, level: slog.LevelWarn, msg: "slow", args: []any{"call", "a.A.B", "guest", "hello", "err", errors.New("bad")}},
 		"14:02:15 hello: it uses guest=app\n":                     {with: hello, msg: "it uses", args: []any{"guest", "app"}},
+		"14:02:15 stderr | prints plugin=p\n":                     {with: []any{"plugin", "p"}, msg: "prints", args: []any{"stream", "stderr"}},
+		"14:02:15 hello | \uFFFD2J\n":                             {with: append(hello, "stream", "stdout"), msg: "\x9b2J"},
 		"14:02:15 it says of.guest=app of.stream=x\n":             {group: "of", msg: "it says", args: []any{"guest", "app", "stream", "x"}},
 		"14:02:15 a\\nb\\x1b[2J\\u202e: \\u009b1m err=\"c\\nd\"\n": {
 			with: []any{"guest", "a\nb\x1b[2J\u202e"}, msg: "\u009b1m", args: []any{"err", "c\nd"},

@@ -92,9 +92,9 @@ func (r *runFlags) run(ctx context.Context, path string, stdout, stderr io.Write
 // with the code.
 func failedWith(err error, code int, stderr io.Writer) error {
 	if found, ok := errors.AsType[*deploy.Error](err); ok {
-		_, _ = fmt.Fprintln(stderr, found)
+		_, _ = fmt.Fprintln(stderr, visibleLines(found.Error()))
 	} else {
-		_, _ = fmt.Fprintf(stderr, "parigot: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "parigot: %s\n", visibleLines(err.Error()))
 	}
 	return exitError(code)
 }

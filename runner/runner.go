@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, &exit) {
 		return int(exit)
 	}
-	_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+	_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), visibleLines(err.Error()))
 	if stopped, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
 		return stopped.exitCode()
 	}

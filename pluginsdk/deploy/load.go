@@ -186,7 +186,7 @@ func (f *File) notYAML(err error) error {
 }
 
 // maxBeginsSize bounds how large a text is that begins reads again and again.
-const maxBeginsSize = 16 << 10
+const maxBeginsSize = 4 << 10
 
 // begins returns where the value begins that is no YAML: a quoted text or a list that is
 // not closed, say. The lines before it are the longest start of the text that is YAML by itself.
@@ -196,12 +196,21 @@ func begins(text []byte, givenUp int) place {
 	line := min(givenUp, len(lines))
 	if len(text) <= maxBeginsSize {
 		line = len(lines)
-		for line > 1 && yaml.Unmarshal(bytes.Join(lines[:line-1], nil), new(yaml.Node)) != nil {
+		for line > 1 && !isYAML(bytes.Join(lines[:line-1], nil)) {
 			line--
 		}
 	}
 	content := bytes.TrimLeft(lines[line-1], " \t")
 	return place{line, len(lines[line-1]) - len(content) + 1}
+}
+
+// isYAML reports whether all documents of a text can be read.
+func isYAML(text []byte) bool {
+	for decoder := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		if err := decoder.Decode(new(yaml.Node)); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
 }
 
 // skipAny leaves configurations out.

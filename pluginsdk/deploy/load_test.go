@@ -41,14 +41,15 @@ func TestNotYAML(t *testing.T) {
 	t.Parallel()
 	const start = "plugins:\n  - name: file\nguests:\n  - name: app\n"
 	for text, want := range map[string]string{
-		start + "    wasm: \"app.wasm\n    main: true\n": "5:5: from here on this is no YAML: found unexpected end of stream",
-		start + "    args: [a, b\n    main: true\n":      "5:5: from here on this is no YAML: did not find expected ',' or ']'",
-		start + "    args: [a,\n      b]\n   main: true": "7:4: from here on this is no YAML: did not find expected '-' indicator",
-		start + "   wasm: app.wasm\n    main: true\n":    "5:4: from here on this is no YAML: did not find expected '-' indicator",
-		start + "    wasm: a: b\n":                       "5:5: from here on this is no YAML: mapping values are not allowed in this context",
-		start + "\twasm: a\n":                            "5:2: from here on this is no YAML: found a tab character that violates indentation",
-		"\"plugins":                                      "1:1: from here on this is no YAML: found unexpected end of stream",
-		"{":                                              "1:1: from here on this is no YAML: did not find expected node content",
+		start + "    wasm: \"app.wasm\n    main: true\n":    "5:5: from here on this is no YAML: found unexpected end of stream",
+		start + "    args: [a, b\n    main: true\n":         "5:5: from here on this is no YAML: did not find expected ',' or ']'",
+		start + "    args: [a,\n      b]\n   main: true":    "7:4: from here on this is no YAML: did not find expected '-' indicator",
+		start + "   wasm: app.wasm\n    main: true\n":       "5:4: from here on this is no YAML: did not find expected '-' indicator",
+		start + "    wasm: a: b\n":                          "5:5: from here on this is no YAML: mapping values are not allowed in this context",
+		start + "\twasm: a\n":                               "5:2: from here on this is no YAML: found a tab character that violates indentation",
+		start + "    wasm: a\n---\nx: \"open\ny: 1\nz: 2\n": "7:1: from here on this is no YAML: found unexpected end of stream",
+		"\"plugins": "1:1: from here on this is no YAML: found unexpected end of stream",
+		"{":         "1:1: from here on this is no YAML: did not find expected node content",
 	} {
 		_, err := parse("f.yaml", []byte(text))
 		require.EqualError(t, err, "f.yaml:"+want, text)
