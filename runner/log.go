@@ -1,14 +1,12 @@
 package runner
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -24,17 +22,33 @@ import (
 // Who is the attribute guest. A record with the attribute stream is what the guest wrote
 // itself; nothing that it writes looks like another guest's line, or like one of the host.
 type textHandler struct {
-	out           *textOutput
-	rest          slog.Handler // writes attributes to the buffer of out
+	rest          slog.Handler // writes to a lineWriter
 	guest, stream string
 	grouped       bool // attributes have no meaning of their own any more
 }
 
-// textOutput is what all handlers of a log share.
-type textOutput struct {
-	mu     sync.Mutex
-	w      io.Writer
-	buffer bytes.Buffer
+// lineWriter writes lines of slog.TextHandler with their message first and as it is. The
+// handler calls it under a lock that all of a log share, and formats attributes, whose
+// methods may log themselves, outside of it.
+type lineWriter struct{ w io.Writer }
+
+// lineStart is what a line starts with; the message follows, quoted as it has spaces.
+const lineStart = "level=INFO msg="
+
+func (l lineWriter) Write(line []byte) (int, error) {
+	rest := strings.TrimPrefix(string(line), lineStart)
+	quoted, err := strconv.QuotedPrefix(rest)
+	if err != nil {
+		return 0, err
+	}
+	said, err := strconv.Unquote(quoted)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := io.WriteString(l.w, said+rest[len(quoted):]); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 const (
@@ -43,8 +57,7 @@ const (
 )
 
 func newTextHandler(w io.Writer, opts *slog.HandlerOptions) *textHandler {
-	out := &textOutput{w: w}
-	return &textHandler{out: out, rest: slog.NewTextHandler(&out.buffer, opts)}
+	return &textHandler{rest: slog.NewTextHandler(lineWriter{w}, opts)}
 }
 
 // Enabled implements [slog.Handler].
@@ -84,20 +97,14 @@ func (h *textHandler) take(attrs []slog.Attr) (others []slog.Attr) {
 // Handle implements [slog.Handler].
 func (h *textHandler) Handle(ctx context.Context, r slog.Record) error {
 	said := *h
-	rest := slog.NewRecord(time.Time{}, slog.LevelInfo, "", 0)
+	var others []slog.Attr
 	r.Attrs(func(a slog.Attr) bool {
-		rest.AddAttrs(said.take([]slog.Attr{a})...)
+		others = append(others, said.take([]slog.Attr{a})...)
 		return true
 	})
-	h.out.mu.Lock()
-	defer h.out.mu.Unlock()
-	h.out.buffer.Reset()
-	if err := h.rest.Handle(ctx, rest); err != nil {
-		return err
-	}
-	attrs := strings.TrimPrefix(h.out.buffer.String(), `level=INFO msg=""`)
-	_, err := io.WriteString(h.out.w, said.head(r)+visible(r.Message)+attrs)
-	return err
+	line := slog.NewRecord(time.Time{}, slog.LevelInfo, said.head(r)+visible(r.Message), 0)
+	line.AddAttrs(others...)
+	return h.rest.Handle(ctx, line)
 }
 
 // head is the line up to what is said.
