@@ -118,7 +118,7 @@ func (b guestBuild) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 		return fmt.Errorf("read what go build made: %w", err)
 	}
 	for _, note := range notes {
-		_, _ = fmt.Fprintf(stderr, "note: %s\n", note)
+		writeLine(stderr, "note: %s", note)
 	}
 	if module, err = contract.Append(module, c); err != nil {
 		return err
@@ -207,7 +207,7 @@ func writeServices(w io.Writer, services []*contractpb.Service) {
 			yes  bool
 		}{{"calls", s.GetCalls()}, {"serves", s.GetServes()}, {"locates", s.GetLocates()}} {
 			if does.yes {
-				_, _ = fmt.Fprintf(w, "  %-8s %s%s: %s\n", does.verb, s.GetName(), from, strings.Join(methods, ", "))
+				writeLine(w, "  %-8s %s%s: %s", does.verb, s.GetName(), from, strings.Join(methods, ", "))
 			}
 		}
 	}

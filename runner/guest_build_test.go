@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -106,6 +107,24 @@ func TestInspectGuest(t *testing.T) {
 		sum += int(size)
 	}
 	require.EqualValues(t, found["size"], sum, "the sections make up the file")
+}
+
+// TestInspectHarmless: names in a file do nothing on a terminal but be seen, and are on one line.
+func TestInspectHarmless(t *testing.T) {
+	t.Parallel()
+	const name = "a\n\x1b[2J"
+	i := &inspection{
+		File: "f", Kind: "plugin", Modules: []moduleInfo{{Path: name, Version: name}}, Settings: map[string]string{name: name},
+		Imports: []importInfo{{name, []string{name}}}, Exports: []string{name}, Notes: []string{name}, Fit: &fitInfo{Why: []string{name}},
+	}
+	d := &changes{Incompatible: []string{name}, Imports: []string{name}, Exports: []string{name}, Sizes: []sizeInfo{{name, 1}}}
+	var text strings.Builder
+	i.text(&text)
+	d.text(&text)
+	writeSizes(&text, d.Sizes)
+	require.Equal(t, 14, strings.Count(text.String(), `a\n\x1b[2J`), text.String())
+	require.NotContains(t, text.String(), "\x1b")
+	require.NotContains(t, text.String(), "a\n")
 }
 
 // TestInspectDiff: what does not fit is a failure.

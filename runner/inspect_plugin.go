@@ -67,12 +67,15 @@ func fitOf(file string) *fitInfo {
 
 func (f *fitInfo) text(w io.Writer) {
 	if f.Loads {
-		_, _ = fmt.Fprintln(w, "loads in this program")
+		writeLine(w, "loads in this program")
 		return
 	}
-	_, _ = fmt.Fprintf(w, "does not load in this program:\n  %s\n", strings.Join(f.Why, "\n  "))
+	writeLine(w, "does not load in this program:")
+	for _, why := range f.Why {
+		writeLine(w, "  %s", why)
+	}
 	if f.Command != "" {
-		_, _ = fmt.Fprintf(w, "in its module, this builds one that does:\n  %s\n", f.Command)
+		writeLine(w, "in its module, this builds one that does:\n  %s", f.Command)
 	}
 }
 

@@ -12,11 +12,24 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/contract"
 )
 
+// writeLine writes a line. What it says is escaped: names in a file are what its author likes.
+func writeLine(w io.Writer, format string, args ...any) {
+	for i, a := range args {
+		switch a := a.(type) {
+		case string:
+			args[i] = visible(a)
+		case fmt.Stringer:
+			args[i] = visible(a.String())
+		}
+	}
+	_, _ = fmt.Fprintf(w, format+"\n", args...)
+}
+
 // topPackages is how many packages are shown to people.
 const topPackages = 12
 
 func (i *inspection) text(w io.Writer) {
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	line := func(format string, args ...any) { writeLine(w, format, args...) }
 	line("%s: a %s of %s", i.File, i.Kind, humanize.Bytes(uint64(i.Size)))
 	if i.GoVersion != "" {
 		line("built by %s from %s", i.GoVersion, i.GoPackage)
@@ -52,7 +65,7 @@ func (i *inspection) text(w io.Writer) {
 }
 
 func (i *inspection) guestText(w io.Writer) {
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	line := func(format string, args ...any) { writeLine(w, format, args...) }
 	if i.Memory == nil {
 		line("no memory")
 	} else {
@@ -82,7 +95,7 @@ func (i *inspection) guestText(w io.Writer) {
 
 func writeSizes(w io.Writer, sizes []sizeInfo) {
 	for _, s := range sizes {
-		_, _ = fmt.Fprintf(w, "  %8s  %s\n", humanize.Bytes(uint64(s.Size)), s.Name)
+		writeLine(w, "  %8s  %s", humanize.Bytes(uint64(s.Size)), s.Name)
 	}
 }
 
@@ -203,14 +216,17 @@ func changedSizes(old, i *inspection) []sizeInfo {
 }
 
 func (d *changes) text(w io.Writer) {
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	line := func(format string, args ...any) { writeLine(w, format, args...) }
 	line("from %s to %s", d.Old, d.New)
 	for _, part := range []struct {
 		title string
 		lines []string
 	}{{"incompatible", d.Incompatible}, {"imports", d.Imports}, {"exports", d.Exports}, {"versions", d.Versions}} {
 		if len(part.lines) > 0 {
-			line("%s\n  %s", part.title, strings.Join(part.lines, "\n  "))
+			line("%s", part.title)
+		}
+		for _, what := range part.lines {
+			line("  %s", what)
 		}
 	}
 	line("sizes")

@@ -157,6 +157,26 @@ func TestRunMain(t *testing.T) {
 	require.NotContains(t, log, " WARN ")
 }
 
+// TestRunHarmless: what a guest says last is harmless in the log, and where the run says why it ended.
+func TestRunHarmless(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, `
+plugins: [{name: syscall}]
+guests:
+  - name: main
+    wasm: guest.wasm
+    main: true
+    args: [fail, "panic: \e[2J\rparigot: forged"]
+    grants: [syscall.v1.Syscall]
+    restart: {policy: on_failure, backoff: 1ms, limit: 1}
+`, map[string]string{"guest.wasm": testGuest})
+	code, log := r.ended()
+	require.Equal(t, 2, code, log)
+	require.NotContains(t, log, "\x1b")
+	require.NotContains(t, log, "\r")
+	require.Regexp(t, `\nparigot: guest main: .*which is the limit: exit code 2: panic: \\x1b\[2J\\rparigot: forged\n$`, log)
+}
+
 // TestRunBeside: the limit of restarts of a guest that is not the main one ends the run, too, and
 // its exit code is not that of the run.
 func TestRunBeside(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/iansmith/parigot/pluginsdk"
@@ -27,10 +28,10 @@ func (c *check) imports(ctx context.Context, guest *eng.Guest, g *deploymentpb.G
 			c.merge(err, field+".wasm")
 		}
 		if c.stubs[full] && !c.unknown {
-			missing = append(missing, full)
+			missing = append(missing, printable(full))
 		}
 		if !grants.MayCall(i.Service, i.Method) {
-			refused = append(refused, full)
+			refused = append(refused, printable(full))
 		}
 	}
 	at := c.doc.at(field + ".wasm")
@@ -43,6 +44,13 @@ func (c *check) imports(ctx context.Context, guest *eng.Guest, g *deploymentpb.G
 			c.doc.note(at, field+".wasm", "the import "+strings.TrimSpace(line))
 		}
 	}
+}
+
+// printable returns a name that a guest's file has: one with a line end, or with what moves
+// the cursor of a terminal, could pass for another finding.
+func printable(name string) string {
+	quoted := strconv.QuoteToGraphic(name)
+	return quoted[1 : len(quoted)-1]
 }
 
 // refuse notes what a guest would need, with the lines to add to its list.
@@ -160,13 +168,13 @@ func (c *check) contracts(i int, g *deploymentpb.Guest) {
 	var serves, finds []string
 	for _, s := range mine.Proto().GetServices() {
 		if s.GetServes() && !grants.MayServe(s.GetName()) {
-			serves = append(serves, s.GetName())
+			serves = append(serves, printable(s.GetName()))
 		}
 		if !s.GetLocates() {
 			continue
 		}
 		if !grants.MayFind(s.GetName()) {
-			finds = append(finds, s.GetName())
+			finds = append(finds, printable(s.GetName()))
 			continue
 		}
 		for j, other := range c.Deployment.GetGuests() {
@@ -187,7 +195,7 @@ func (c *check) compare(field, service string, mine *contract.Contract, server s
 			continue
 		}
 		c.doc.note(c.doc.at(field), field, fmt.Sprintf("it was built for %s%s, and the guest %s, which serves it, has%s: %s",
-			p.Method, versionOf(" of ", p.Guest.GetPath(), contract.VersionText(p.Guest)),
+			printable(p.Method), versionOf(" of ", p.Guest.GetPath(), contract.VersionText(p.Guest)),
 			server, versionOf(" that of ", p.Host.GetPath(), contract.VersionText(p.Host)), p.Difference))
 	}
 }
@@ -199,5 +207,5 @@ func versionOf(before, path, version string) string {
 		}
 		return ""
 	}
-	return before + path + " " + version
+	return before + printable(path+" "+version)
 }

@@ -13,6 +13,7 @@
 //	guest recurse       call itself for ever
 //	guest grow          use more and more memory
 //	guest exit CODE     exit
+//	guest fail TEXT     write TEXT to standard error and exit with 2
 package main
 
 import (
@@ -51,6 +52,9 @@ func main() {
 			kept = append(kept, make([]byte, 1<<20))
 			sink = len(kept)
 		}
+	case "fail":
+		fmt.Fprintln(os.Stderr, os.Args[2])
+		os.Exit(2)
 	case "exit":
 		var code int
 		code, err = strconv.Atoi(os.Args[2])
