@@ -43,12 +43,12 @@ demo: generate demo-file demo-queue demo-syscall ## Generate, build plugins and 
 	@echo "==> all examples ran to their ends"
 
 demo-file: build/parigot
-	@mkdir -p build/files
+	@rm -rf build/files && mkdir -p build/files
 	$(call build-guest,file,file/guest)
 	$(call run-example,file)
 
 demo-queue: build/parigot
-	@mkdir -p build/queues
+	@rm -rf build/queues && mkdir -p build/queues
 	$(call build-guest,queue,queue/guest)
 	$(call run-example,queue)
 
