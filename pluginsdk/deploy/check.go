@@ -105,6 +105,9 @@ func (c *check) plugin(ctx context.Context, p *deploymentpb.Plugin, field string
 	c.unknown = c.unknown || d == nil
 	switch {
 	case err != nil:
+		if slow, remedied := tooSlow(ctx, p, err); slow != "" {
+			at, err = field+slow, remedied
+		}
 		c.doc.addAt(at, "%v", err)
 		return
 	case d == nil && p.GetConfig() != nil:

@@ -45,9 +45,8 @@ func servers(guests []*deploymentpb.Guest) [][]int {
 	return needs
 }
 
-// Circles notes the guests that are granted each other's services in a circle: of each
-// circle that shares no guest with another, the shortest way around. That is no
-// error: such guests run, unless each of them looks for the next before it serves itself, which
+// Circles notes the guests that are granted each other's services in a circle, by the
+// shortest way around: of circles that share a guest, the first. That is no error: such guests run, unless each of them looks for the next before it serves itself, which
 // only a run can tell and the kernel then refuses.
 func (f *File) Circles() []Finding {
 	guests := f.Deployment.GetGuests()

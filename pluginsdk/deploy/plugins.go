@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/iansmith/parigot/pluginsdk"
@@ -43,6 +44,20 @@ func placed(ctx context.Context, p *deploymentpb.Plugin, resolve func(string) st
 
 func processOptions(p *deploymentpb.Plugin, opts []process.Option) []process.Option {
 	return append([]process.Option{process.WithName(p.GetName()), process.WithStartTimeout(p.GetStartTimeout().AsDuration())}, opts...)
+}
+
+// tooSlow adds the remedy to the error of a plugin whose process was not ready in time, and
+// returns the field of the plugin that has it. The field is "" for all other errors.
+func tooSlow(ctx context.Context, p *deploymentpb.Plugin, err error) (field string, _ error) {
+	if p.GetPlacement() != placementProcess || status.CodeOf(err) != status.DeadlineExceeded || ctx.Err() != nil {
+		return "", err
+	}
+	field = ".path"
+	limit := process.DefaultStartTimeout
+	if p.GetStartTimeout() != nil {
+		field, limit = ".start_timeout", p.GetStartTimeout().AsDuration()
+	}
+	return field, fmt.Errorf("%w: its start_timeout is %v: set a longer one if it needs more time", err, limit)
 }
 
 func notRegistered(name string) error {

@@ -83,7 +83,7 @@ func Run(ctx context.Context, f *File, opts ...Option) (exitCode uint32, err err
 		return 1, err
 	}
 	for _, c := range f.Circles() {
-		r.log.Warn(c.Message, "at", f.at(c.Field))
+		r.log.Info(c.Message, "at", f.at(c.Field))
 	}
 	r.base = context.WithoutCancel(ctx) // what stops a run is in its order
 	r.hard, r.kill = context.WithCancel(r.base)
@@ -125,16 +125,18 @@ type run struct {
 	guests   []*guest // in the order in which they start
 }
 
-func (f *File) engineOptions(log *slog.Logger) []eng.Option {
+func (f *File) engineOptions(logger *slog.Logger) []eng.Option {
 	e := f.Deployment.GetEngine()
 	dir := e.GetCacheDir()
 	if dir != "" {
 		dir = f.Resolve(dir)
 	} else if user, err := os.UserCacheDir(); err == nil {
 		dir = filepath.Join(user, "parigot")
+	} else {
+		logger.Warn("guests are compiled twice, and again by the next run, as there is nowhere to keep them: set engine.cache_dir", "why", err)
 	}
 	return []eng.Option{
-		eng.WithCacheDir(dir), eng.WithLogger(log),
+		eng.WithCacheDir(dir), eng.WithLogger(logger),
 		eng.WithMemoryLimit(e.GetMemoryLimit()),
 		eng.WithMaxMessage(e.GetMaxRequest(), e.GetMaxResponse()),
 		eng.WithCallBudget(e.GetCallBudget().AsDuration()),
@@ -170,7 +172,8 @@ func (r *run) startPlugins(ctx context.Context) error {
 			err = pluginsdk.Start(ctx, r.host, plugin, opts...)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: plugin %s: %w", r.at(fmt.Sprintf("plugins[%d]", i)), p.GetName(), err)
+			field, err := tooSlow(ctx, p, err)
+			return fmt.Errorf("%s: plugin %s: %w", r.at(fmt.Sprintf("plugins[%d]%s", i, field)), p.GetName(), err)
 		}
 		r.log.Debug("the plugin has started", "plugin", p.GetName())
 	}

@@ -27,7 +27,8 @@ import (
 // about arguments, environment and [WithStartTimeout] count.
 //
 // The error is UNIMPLEMENTED when the plugin does not describe itself, FAILED_PRECONDITION
-// when the program is none or cannot be run, and DEADLINE_EXCEEDED when it takes too long.
+// when the program is none or cannot be run, DEADLINE_EXCEEDED when it takes too long, and
+// CANCELLED when ctx is cancelled first.
 func Describe(ctx context.Context, path string, opts ...Option) (pluginsdk.Description, error) {
 	s := newSettings(path, opts)
 	ctx, cancel := context.WithTimeout(ctx, s.startTimeout)
@@ -64,7 +65,7 @@ func describe(ctx context.Context, s *settings) (d pluginsdk.Description, err er
 	if err := errors.Join(err, w.Close()); err != nil {
 		code := status.FailedPrecondition
 		if ctx.Err() != nil {
-			code = status.DeadlineExceeded
+			code = status.CodeOf(ctx.Err())
 		}
 		return d, status.Wrap(code, err, "run "+path)
 	}
@@ -84,7 +85,7 @@ func describe(ctx context.Context, s *settings) (d pluginsdk.Description, err er
 func noDescription(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return status.Wrap(status.DeadlineExceeded, ctx.Err(), "the program did not say what it is")
+		return status.Wrap(status.CodeOf(ctx.Err()), ctx.Err(), "the program did not say what it is")
 	case errors.Is(err, io.EOF):
 		return status.Error(status.FailedPrecondition, "the program ended and said nothing: is it one whose main function calls process.Main?")
 	}

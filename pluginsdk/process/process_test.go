@@ -243,6 +243,10 @@ func TestDescribe(t *testing.T) {
 	require.ErrorContains(t, err, "process.Main")
 	_, err = Describe(context.Background(), self(t), WithEnv("TEST_MISBEHAVE=silent"), WithStartTimeout(50*time.Millisecond))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = Describe(ctx, self(t))
+	require.Equal(t, status.Cancelled, status.CodeOf(err))
 	_, err = Describe(context.Background(), filepath.Join(t.TempDir(), "missing"))
 	require.ErrorContains(t, err, "no such file")
 }

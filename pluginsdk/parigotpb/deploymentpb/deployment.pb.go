@@ -216,8 +216,8 @@ type Plugin struct {
 	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
 	// Its configuration: the fields of the plugin's own message, as its proto file names them.
 	Config *anypb.Any `protobuf:"bytes,5,opt,name=config,proto3" json:"config,omitempty"`
-	// How long a process may take until the plugin in it is initialised, before it is killed.
-	// The default is 10s.
+	// How long a process may take until the plugin in it is initialised, before it is killed,
+	// and how long it may take to describe itself. The default is 10s.
 	StartTimeout  *durationpb.Duration `protobuf:"bytes,6,opt,name=start_timeout,json=startTimeout,proto3" json:"start_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
