@@ -36,6 +36,7 @@ type proc struct {
 	orders  chan []byte   // frames to write to control
 	stopped chan error    // what the plugin said when it stopped; one, at most
 	gone    chan struct{} // closed when the process has ended and everything is freed
+	heard   chan struct{} // closed when nobody reads from control any more
 	started time.Time
 
 	handingOver sync.Mutex // guards the order of new connections
@@ -67,6 +68,7 @@ func launch(ctx context.Context, s *settings, log *slog.Logger, start *processpb
 		orders:  make(chan []byte, maxOrders),
 		stopped: make(chan error, 1),
 		gone:    make(chan struct{}),
+		heard:   make(chan struct{}),
 		all:     map[*link]struct{}{},
 		guests:  map[id.HostId]*announcement{},
 	}
@@ -84,6 +86,7 @@ func launch(ctx context.Context, s *settings, log *slog.Logger, start *processpb
 		err = ctx.Err()
 	}
 	if err != nil {
+		close(p.heard)
 		p.kill(err)
 		<-p.gone
 		return nil, p.explain(err)
@@ -172,11 +175,22 @@ func (p *proc) run(begun chan<- error) {
 	}
 	err = p.cmd.Wait()
 	p.endGroup()
+	p.hearOut()
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
 	p.kill(fmt.Errorf("%w: %w", errEnded, err))
 	out.finish()
+}
+
+// hearOut waits until all is read that an ended process has said: why it did not start, or
+// how its stop went. kill closes the connection.
+func (p *proc) hearOut() {
+	_ = p.control.SetReadDeadline(time.Now().Add(lastWords)) // an error comes with the read, too
+	select {
+	case <-p.heard:
+	case <-time.After(lastWords): // nobody has begun to read
+	}
 }
 
 // lockThread keeps the thread of this goroutine until unlock is called: a process ends
@@ -361,6 +375,7 @@ func (p *proc) writeOrders() {
 
 // listen reads what the plugin says by itself.
 func (p *proc) listen(frames *frame.Reader) {
+	defer close(p.heard)
 	for {
 		kind, payload, err := frames.Next()
 		switch {

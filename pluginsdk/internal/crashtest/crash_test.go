@@ -131,6 +131,9 @@ func (c cell) observe(t *testing.T) string {
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r), stdout.String())
 	t.Logf("%+v", r)
 	require.Empty(t, r.Neighbour, "the neighbour is unharmed")
+	if c.within() > loopWithin {
+		require.Empty(t, r.Close, stderr.String())
+	}
 	if preflight.Supported() != nil && (c.Placement == "so" || c.Fault == "SIGSEGV in C") {
 		c.requireRefused(t, r, stderr.String())
 		return notChecked

@@ -115,12 +115,17 @@ func runHost(text string) {
 	os.Exit(0)
 }
 
+// within returns how long the engine has to close: not long where it cannot.
+func (c cell) within() time.Duration {
+	if c.Fault == "refuses to stop" || c.Fault == "endless loop" && c.Placement != "process" {
+		return loopWithin
+	}
+	return answerWithin
+}
+
 // closeHost returns why an engine does not close. It waits a moment longer than it allows.
 func (c cell) closeHost(h *eng.Host) string {
-	within := answerWithin
-	if c.Fault == "refuses to stop" || c.Fault == "endless loop" && c.Placement != "process" {
-		within = loopWithin
-	}
+	within := c.within()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	done := make(chan error, 1)
