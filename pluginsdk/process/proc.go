@@ -86,8 +86,8 @@ func launch(ctx context.Context, s *settings, log *slog.Logger, start *processpb
 		err = ctx.Err()
 	}
 	if err != nil {
-		close(p.heard)
 		p.kill(err)
+		close(p.heard)
 		<-p.gone
 		return nil, p.explain(err)
 	}
@@ -143,6 +143,7 @@ func (p *proc) exec() error {
 		return nil
 	}
 	p.kill(err)
+	close(p.heard)
 	<-p.gone
 	return status.Wrap(status.FailedPrecondition, err, "start the plugin "+path)
 }
@@ -184,13 +185,11 @@ func (p *proc) run(begun chan<- error) {
 }
 
 // hearOut waits until all is read that an ended process has said: why it did not start, or
-// how its stop went. kill closes the connection.
+// how its stop went. kill closes the connection. Something that the process has left behind
+// may hold the other end, so there is a limit.
 func (p *proc) hearOut() {
 	_ = p.control.SetReadDeadline(time.Now().Add(lastWords)) // an error comes with the read, too
-	select {
-	case <-p.heard:
-	case <-time.After(lastWords): // nobody has begun to read
-	}
+	<-p.heard
 }
 
 // lockThread keeps the thread of this goroutine until unlock is called: a process ends

@@ -2,11 +2,14 @@ package process
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -215,6 +218,23 @@ func TestClose(t *testing.T) {
 	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
 	_, err = h.guest("late").do("echo x")
 	require.ErrorIs(t, err, status.Of(status.Unavailable))
+}
+
+// TestCloseHearsOut: what a plugin says of its stop counts, also when the end of its process is
+// seen first. Here the line before it takes until then.
+func TestCloseHearsOut(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	var pid atomic.Int64
+	h.engine.logger = slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		for a.Key == slog.MessageKey && a.Value.String() == "closing" && syscall.Kill(int(pid.Load()), 0) == nil {
+			runtime.Gosched()
+		}
+		return a
+	}}))
+	require.NoError(t, h.start("closes it"))
+	pid.Store(int64(h.pid()))
+	require.ErrorContains(t, h.engine.close(context.Background()), "closed badly: it")
 }
 
 func TestCloseOfAPluginThatRefuses(t *testing.T) {
