@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// maxGap is the longest run of zeros within what a [Module.Image] returns as one
-// piece. Linkers leave out zeros, so a gap belongs to its neighbours.
+// maxGap is the longest run of zeros within one piece of [Module.Image] or one segment of
+// [MergeData]. Linkers leave out zeros, so a gap belongs to its neighbours.
 const maxGap = 64
 
 // Piece is a piece of a module's memory, as it is when an instance starts.
@@ -14,6 +14,8 @@ type Piece struct {
 	Address uint64
 	Bytes   []byte
 }
+
+func (p Piece) end() uint64 { return p.Address + uint64(len(p.Bytes)) }
 
 // Image returns the memory that a new instance of the module starts with, without what
 // is zero, in the order of addresses. Segments that are not placed by a constant are
@@ -43,18 +45,27 @@ func (m *Module) Image() ([]Piece, error) {
 			return nil, r.err
 		}
 	}
-	slices.SortStableFunc(segments, func(a, b Piece) int { return cmp.Compare(a.Address, b.Address) })
-	var pieces []Piece
-	for _, s := range segments {
-		if len(pieces) > 0 {
-			last := &pieces[len(pieces)-1]
-			end := last.Address + uint64(len(last.Bytes))
-			if s.Address >= end && s.Address-end <= maxGap {
-				last.Bytes = append(append(last.Bytes, make([]byte, s.Address-end)...), s.Bytes...)
+	sortPieces(segments)
+	return joinPieces(segments), nil
+}
+
+func sortPieces(pieces []Piece) {
+	slices.SortStableFunc(pieces, func(a, b Piece) int { return cmp.Compare(a.Address, b.Address) })
+}
+
+// joinPieces returns sorted pieces with those joined that lie at most maxGap apart. They
+// share no memory with the old ones.
+func joinPieces(sorted []Piece) []Piece {
+	var joined []Piece
+	for _, p := range sorted {
+		if len(joined) > 0 {
+			last := &joined[len(joined)-1]
+			if end := last.end(); p.Address >= end && p.Address-end <= maxGap {
+				last.Bytes = append(append(last.Bytes, make([]byte, p.Address-end)...), p.Bytes...)
 				continue
 			}
 		}
-		pieces = append(pieces, Piece{s.Address, slices.Clone(s.Bytes)})
+		joined = append(joined, Piece{p.Address, slices.Clone(p.Bytes)})
 	}
-	return pieces, nil
+	return joined
 }

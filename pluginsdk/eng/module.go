@@ -23,12 +23,15 @@ type outline struct {
 	leastPages uint32
 	// overlaps tells whether the module imports parigot.await.
 	overlaps bool
+	// namesData tells whether instructions may refer to data segments.
+	namesData bool
 }
 
 type foreignImport struct{ module, name, kind string }
 
 // confine reads the outline of a module, and returns the module with tables that
-// cannot grow, and with a memory that grows to maxPages at most. A table without a
+// cannot grow, with a memory that grows to maxPages at most, and with its data in few
+// segments. A table without a
 // maximum could grow by gigabytes of the host's memory; table.grow may always fail, and
 // does so then.
 func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
@@ -46,6 +49,12 @@ func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 			content = tables(&r)
 		case wasm.SectionMemory:
 			content = memories(&r, &o, maxPages)
+		case wasm.SectionDataCount:
+			o.namesData = true
+		case wasm.SectionData:
+			if !o.namesData {
+				content = wasm.MergeData(content, uint64(o.leastPages)*pageSize)
+			}
 		}
 		if err := r.Err(); err != nil {
 			return nil, o, fmt.Errorf("the module is malformed: %w", err)
