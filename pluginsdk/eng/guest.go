@@ -321,13 +321,13 @@ func (i *Instance) moduleConfig() wazero.ModuleConfig {
 		m = m.WithFSConfig(i.mountConfig())
 	}
 	if c.stdin != nil {
-		m = m.WithStdin(c.stdin)
+		m = m.WithStdin(i.input(c.stdin))
 	}
 	if c.stdout != nil {
-		m = m.WithStdout(c.stdout)
+		m = m.WithStdout(i.output(c.stdout))
 	}
 	if c.stderr != nil {
-		m = m.WithStderr(c.stderr)
+		m = m.WithStderr(i.output(c.stderr))
 	}
 	return m
 }

@@ -208,14 +208,23 @@ func WithEnv(key, value string) RunOption {
 	return runOption(func(c *runConfig) { c.env = append(c.env, [2]string{key, value}) })
 }
 
-// WithStdin sets what the guest reads as its standard input. The default is
-// nothing. A guest that waits in a Read of r can be stopped when that returns.
+// WithStdin sets what the guest reads as its standard input. The default is nothing.
+//
+// A guest that waits for an [os.File] is stopped at once when its context ends; the read goes
+// on alone and drops the bytes that it gets. With any other reader the guest is stopped when
+// Read returns.
 func WithStdin(r io.Reader) RunOption {
 	return runOption(func(c *runConfig) { c.stdin = r })
 }
 
-// WithStdout sets where the guest's standard output goes. The default is nowhere.
-// A writer that is given to several instances must be safe for concurrent use.
+// WithStdout sets where the guest's standard output goes. The default is nowhere. A writer that
+// is given to several instances must be safe for concurrent use.
+//
+// A slow writer blocks the guest. If it is an [os.File], the guest is stopped at once when its
+// context ends, and up to 64 KiB of the write under way may still reach the file. With any
+// other writer the guest is stopped when Write returns. If a write fails, the guest gets an
+// errno; but a broken pipe at the file descriptors 1 and 2 ends the host, as it ends any Go
+// program that does not ignore SIGPIPE.
 func WithStdout(w io.Writer) RunOption {
 	return runOption(func(c *runConfig) { c.stdout = w })
 }

@@ -4,10 +4,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -65,6 +67,8 @@ var modes = map[string]func(args []string){
 		for {
 		}
 	},
+	"lines":    lines,
+	"cat":      func([]string) { _, err := io.Copy(os.Stdout, os.Stdin); check(err) },
 	"ignore":   func([]string) { _, _ = work(context.Background(), "ignore") },
 	"only":     func([]string) { _, err := work(context.Background(), "sleep 30ms"); check(err) },
 	"deadlock": func([]string) { _, err := work(context.Background(), "sleep 1ms"); check(err); select {} },
@@ -77,6 +81,19 @@ func check(err error) {
 		fmt.Println("failed:", err)
 		os.Exit(1)
 	}
+}
+
+// lines writes so many lines, and says on standard error which failed.
+func lines(args []string) {
+	n, err := strconv.Atoi(args[0])
+	check(err)
+	failed, first := 0, error(nil)
+	for i := range n {
+		if _, err := fmt.Println("line", i); err != nil {
+			failed, first = failed+1, cmp.Or(first, err)
+		}
+	}
+	fmt.Fprintln(os.Stderr, failed, "failed:", first)
 }
 
 func work(ctx context.Context, what string) (string, error) {
