@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,13 +62,28 @@ type runFlags struct {
 }
 
 func (r *runFlags) run(ctx context.Context, path string, stdout, stderr io.Writer) error {
-	log, err := r.logger(stderr)
+	newLog, err := r.newLog(isTerminal(stderr))
 	if err != nil {
 		return usageError{err}
 	}
+	defer outlivePipes()()
+	log := newLogSink(stderr, newLog)
+	code, last := r.runFile(ctx, path, newLog(log), stdout, stderr)
+	if last != "" {
+		last += "\n"
+	}
+	log.close(last)
+	if code == exitOK {
+		return nil
+	}
+	return exitError(code)
+}
+
+// runFile runs the deployment. It returns the exit code, and what is said last.
+func (r *runFlags) runFile(ctx context.Context, path string, log *slog.Logger, stdout, stderr io.Writer) (code int, last string) {
 	f, err := deploy.Load(path)
 	if err != nil {
-		return failedWith(err, exitFailed, stderr)
+		return exitFailed, errorText(err)
 	}
 	opts := []deploy.Option{deploy.WithLogger(log)}
 	if r.raw {
@@ -76,31 +92,23 @@ func (r *runFlags) run(ctx context.Context, path string, stdout, stderr io.Write
 	if r.watch {
 		opts = append(opts, deploy.WithWatch())
 	}
-	code, err := deploy.Run(ctx, f, opts...)
-	switch {
-	case err == nil && code == 0:
-		return nil
-	case err == nil:
-		return exitError(code)
-	case ctx.Err() != nil:
-		return err // it says which signal, and has its code
+	exit, err := deploy.Run(ctx, f, opts...)
+	if err == nil {
+		return int(exit), ""
 	}
-	return failedWith(err, int(code), stderr)
+	return stoppedCode(ctx, int(exit)), errorText(err)
 }
 
-// failedWith says what was wrong, findings as check does, and returns what ends the program
-// with the code.
-func failedWith(err error, code int, stderr io.Writer) error {
+// errorText returns what is said of an error: findings as check has them.
+func errorText(err error) string {
 	if found, ok := errors.AsType[*deploy.Error](err); ok {
-		_, _ = fmt.Fprintln(stderr, visibleLines(found.Error()))
-	} else {
-		_, _ = fmt.Fprintf(stderr, "parigot: %s\n", visibleLines(err.Error()))
+		return visibleLines(found.Error())
 	}
-	return exitError(code)
+	return "parigot: " + visibleLines(err.Error())
 }
 
-// logger returns the log of a run.
-func (r *runFlags) logger(w io.Writer) (*slog.Logger, error) {
+// newLog returns what makes the log of a run.
+func (r *runFlags) newLog(terminal bool) (func(io.Writer) *slog.Logger, error) {
 	var o slog.HandlerOptions
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(r.level)); err != nil {
@@ -108,10 +116,19 @@ func (r *runFlags) logger(w io.Writer) (*slog.Logger, error) {
 	}
 	o.Level = level
 	switch {
-	case r.format == "text", r.format == "auto" && isTerminal(w):
-		return slog.New(newTextHandler(w, &o)), nil
+	case r.format == "text", r.format == "auto" && terminal:
+		return func(w io.Writer) *slog.Logger { return slog.New(newTextHandler(w, &o)) }, nil
 	case r.format == "json", r.format == "auto":
-		return slog.New(slog.NewJSONHandler(w, &o)), nil
+		return func(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w, &o)) }, nil
 	}
 	return nil, fmt.Errorf("--log-format is %q: want text, json or auto", r.format)
+}
+
+// newLogSink returns a sink for what newLog makes.
+func newLogSink(w io.Writer, newLog func(io.Writer) *slog.Logger) *sink {
+	return newSink(w, func(dropped int) []byte {
+		var note bytes.Buffer
+		newLog(&note).Warn("log records were dropped: nobody read the log in time", "records", dropped)
+		return note.Bytes()
+	})
 }

@@ -58,11 +58,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return int(exit)
 	}
 	_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), visibleLines(err.Error()))
-	if stopped, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
-		return stopped.exitCode()
-	}
 	if ran && !errors.As(err, new(usageError)) {
-		return exitFailed
+		return stoppedCode(ctx, exitFailed)
 	}
 	_, _ = fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	return exitUsage

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -34,4 +35,21 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 		}
 	}()
 	return ctx, func() { cancel(context.Canceled) }
+}
+
+// stoppedCode returns the exit code of a command whose context a signal ended, and code if
+// none did.
+func stoppedCode(ctx context.Context, code int) int {
+	if stopped, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
+		return stopped.exitCode()
+	}
+	return code
+}
+
+// outlivePipes keeps a broken pipe at standard output or standard error from ending the
+// process, until undo is called: a write to it fails instead, for one guest or for the log.
+func outlivePipes() (undo func()) {
+	broken := make(chan os.Signal, 1) // nobody receives: it is enough that the signal is caught
+	signal.Notify(broken, syscall.SIGPIPE)
+	return func() { signal.Stop(broken) }
 }

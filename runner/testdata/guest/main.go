@@ -9,6 +9,7 @@
 //	guest until TEXT    call Greeting from many goroutines until a lot of answers are TEXT,
 //	                    then exit with 0; each answer that is wrong ends it with 1
 //	guest beside        the same, until there is a file /shared/stop
+//	guest flood         write lines for ever
 //	guest spin          loop for ever
 //	guest recurse       call itself for ever
 //	guest grow          use more and more memory
@@ -41,6 +42,10 @@ func main() {
 		err = call(func(text string) bool { return text == os.Args[2] && seen.Add(1) > 200 })
 	case "beside":
 		err = call(func(string) bool { return exists("/shared/stop") })
+	case "flood":
+		for i := 0; ; i++ {
+			fmt.Println("line", i)
+		}
 	case "spin":
 		for i := 0; ; i++ {
 			sink += i
