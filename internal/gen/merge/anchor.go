@@ -35,6 +35,7 @@ func (p *Package) Find(i Interface, preferFile, preferType string) (*Target, err
 	if len(anchors) == 0 {
 		return nil, p.checkAbsent(i, preferFile, preferType)
 	}
+	preferType, _ = p.declared(preferType)
 	best := anchors[0]
 	for _, a := range anchors {
 		if rank(a, preferFile, preferType) > rank(best, preferFile, preferType) {
@@ -91,6 +92,10 @@ func (p *Package) anchors(i Interface) []anchor {
 				found = append(found, anchorsIn(f, spec.(*ast.ValueSpec), i)...)
 			}
 		}
+	}
+	for n := range found {
+		name, pointer := p.declared(found[n].typ)
+		found[n].typ, found[n].pointer = name, found[n].pointer || pointer
 	}
 	return found
 }

@@ -116,7 +116,7 @@ func (t *Target) asserted(f *file, spec *ast.ValueSpec, i Interface, suffix stri
 		return false
 	}
 	for _, value := range spec.Values {
-		if a, ok := implementer(value); ok && a.typ == t.Type {
+		if a, ok := implementer(value); ok && t.pkg.names(t.Type)[a.typ] {
 			return true
 		}
 	}
@@ -206,17 +206,6 @@ func embeddedName(x ast.Expr) *ast.Ident {
 	return nil
 }
 
-// eachMethod calls do for each method declared on a type.
-func (p *Package) eachMethod(typ string, do func(*file, *ast.FuncDecl)) {
-	for _, f := range p.files {
-		for _, decl := range f.syntax.Decls {
-			if m, ok := decl.(*ast.FuncDecl); ok && m.Recv != nil && len(m.Recv.List) == 1 && baseName(m.Recv.List[0].Type) == typ {
-				do(f, m)
-			}
-		}
-	}
-}
-
 // spec returns the first declaration of a type and its file.
 func (p *Package) spec(typ string) (*file, *ast.TypeSpec) {
 	var in *file
@@ -229,24 +218,6 @@ func (p *Package) spec(typ string) (*file, *ast.TypeSpec) {
 	return in, first
 }
 
-// eachSpec calls do for each declaration of a type: build constraints may
-// choose between several.
-func (p *Package) eachSpec(typ string, do func(*file, *ast.TypeSpec)) {
-	for _, f := range p.files {
-		for _, decl := range f.syntax.Decls {
-			gen, ok := decl.(*ast.GenDecl)
-			if !ok || gen.Tok != token.TYPE {
-				continue
-			}
-			for _, spec := range gen.Specs {
-				if spec := spec.(*ast.TypeSpec); spec.Name.Name == typ {
-					do(f, spec)
-				}
-			}
-		}
-	}
-}
-
 // collect notes the methods of a type of the package and of what it embeds.
 func (t *Target) collect(typ string, own bool, seen map[string]bool) {
 	if seen[typ] {
@@ -256,10 +227,10 @@ func (t *Target) collect(typ string, own bool, seen map[string]bool) {
 	if own {
 		t.pkg.eachMethod(typ, func(_ *file, m *ast.FuncDecl) { t.have[m.Name.Name] = true })
 	}
-	f, spec := t.pkg.spec(typ)
-	if spec == nil {
-		return
-	}
+	t.pkg.eachSpec(typ, func(f *file, spec *ast.TypeSpec) { t.collectSpec(f, spec, seen) })
+}
+
+func (t *Target) collectSpec(f *file, spec *ast.TypeSpec, seen map[string]bool) {
 	switch x := ast.Unparen(spec.Type).(type) {
 	case *ast.StructType:
 		for _, field := range x.Fields.List {
@@ -321,7 +292,8 @@ func (t *Target) chooseReceiver(a anchor) {
 	names := make(map[bool]string) // in the anchor's file or not → name
 	t.pkg.eachMethod(t.Type, func(f *file, m *ast.FuncDecl) {
 		receiver := m.Recv.List[0]
-		if _, ok := ast.Unparen(receiver.Type).(*ast.StarExpr); ok {
+		_, star := ast.Unparen(receiver.Type).(*ast.StarExpr)
+		if _, alias := t.pkg.declared(baseName(receiver.Type)); star || alias {
 			pointers++
 		} else {
 			values++
