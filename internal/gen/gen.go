@@ -100,6 +100,7 @@ func newGenerator(plugin *protogen.Plugin, params *parameters) *generator {
 func (g *generator) views() []*fileView {
 	v := &viewer{parameters: g.parameters, problems: g.problems, redacted: redactedMessages(g.plugin.Files)}
 	wasm := &wasmNames{problems: g.problems, taken: make(map[[2]string]owner)}
+	checkOptionNumbers(g.problems, g.plugin.Files)
 	names := make(map[string]string) // lower-case output name → proto file
 	var views []*fileView
 	for _, file := range g.files() {

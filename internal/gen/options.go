@@ -21,8 +21,24 @@ const (
 	optionsOfFile    = 8
 	optionsOfService = 3
 	optionsOfMethod  = 4
-	extensionNumber  = 52301
 )
+
+// extensionNumber is the field number of all options of Parigot.
+var extensionNumber = int32(optionspb.E_Method.TypeDescriptor().Number())
+
+// checkOptionNumbers reports a copy of parigot/v1/options.proto whose options
+// have other numbers than this generator knows: it would ignore all of them.
+func checkOptionNumbers(p *problems, files []*protogen.File) {
+	for _, file := range files {
+		for _, extension := range file.Extensions {
+			name, number := extension.Desc.FullName(), extension.Desc.Number()
+			if name == optionspb.E_Method.TypeDescriptor().FullName() && int32(number) != extensionNumber {
+				p.add(positionOf(extension.Desc), "the option %s has the number %d, but this generator reads %d: copy %s again from the version of Parigot in use",
+					name, number, extensionNumber, file.Desc.Path())
+			}
+		}
+	}
+}
 
 // reservedModules cannot be modules of a service: a guest's Go runtime or
 // Parigot itself imports them.

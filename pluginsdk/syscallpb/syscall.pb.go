@@ -2403,7 +2403,7 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\x06source\x18\x01 \x01(\v2!.syscall.v1.FullyQualifiedServiceR\x06source\x129\n" +
 	"\x06target\x18\x02 \x01(\v2!.syscall.v1.FullyQualifiedServiceR\x06target\"2\n" +
 	"\x18DependencyExistsResponse\x12\x16\n" +
-	"\x06exists\x18\x01 \x01(\bR\x06exists*\xb1\x03\n" +
+	"\x06exists\x18\x01 \x01(\bR\x06exists*\xb3\x03\n" +
 	"\tKernelErr\x12\v\n" +
 	"\aNoError\x10\x00\x12\x0f\n" +
 	"\vLocateError\x10\x01\x12\x13\n" +
@@ -2430,23 +2430,23 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\rChannelClosed\x10\x13\x12\x0e\n" +
 	"\n" +
 	"ExitFailed\x10\x14\x12\x10\n" +
-	"\fAbortRequest\x10\x15\x1a\x06\xea\xc4\x19\x02\b\x012\x98\b\n" +
+	"\fAbortRequest\x10\x15\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\x9e\b\n" +
 	"\aSyscall\x12E\n" +
 	"\bRegister\x12\x1b.syscall.v1.RegisterRequest\x1a\x1c.syscall.v1.RegisterResponse\x12K\n" +
 	"\n" +
 	"BindMethod\x12\x1d.syscall.v1.BindMethodRequest\x1a\x1e.syscall.v1.BindMethodResponse\x12?\n" +
 	"\x06Export\x12\x19.syscall.v1.ExportRequest\x1a\x1a.syscall.v1.ExportResponse\x12B\n" +
-	"\aRequire\x12\x1a.syscall.v1.RequireRequest\x1a\x1b.syscall.v1.RequireResponse\x12G\n" +
-	"\x06Launch\x12\x19.syscall.v1.LaunchRequest\x1a\x1a.syscall.v1.LaunchResponse\"\x06\xea\xc4\x19\x02\x18\x01\x12?\n" +
+	"\aRequire\x12\x1a.syscall.v1.RequireRequest\x1a\x1b.syscall.v1.RequireResponse\x12I\n" +
+	"\x06Launch\x12\x19.syscall.v1.LaunchRequest\x1a\x1a.syscall.v1.LaunchResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12?\n" +
 	"\x06Locate\x12\x19.syscall.v1.LocateRequest\x1a\x1a.syscall.v1.LocateResponse\x12E\n" +
-	"\bDispatch\x12\x1b.syscall.v1.DispatchRequest\x1a\x1c.syscall.v1.DispatchResponse\x12J\n" +
-	"\aReadOne\x12\x1a.syscall.v1.ReadOneRequest\x1a\x1b.syscall.v1.ReadOneResponse\"\x06\xea\xc4\x19\x02\x18\x01\x12N\n" +
+	"\bDispatch\x12\x1b.syscall.v1.DispatchRequest\x1a\x1c.syscall.v1.DispatchResponse\x12L\n" +
+	"\aReadOne\x12\x1a.syscall.v1.ReadOneRequest\x1a\x1b.syscall.v1.ReadOneResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12N\n" +
 	"\vReturnValue\x12\x1e.syscall.v1.ReturnValueRequest\x1a\x1f.syscall.v1.ReturnValueResponse\x12?\n" +
 	"\x06Cancel\x12\x19.syscall.v1.CancelRequest\x1a\x1a.syscall.v1.CancelResponse\x129\n" +
 	"\x04Exit\x12\x17.syscall.v1.ExitRequest\x1a\x18.syscall.v1.ExitResponse\x12T\n" +
 	"\rServiceByName\x12 .syscall.v1.ServiceByNameRequest\x1a!.syscall.v1.ServiceByNameResponse\x12N\n" +
 	"\vServiceById\x12\x1e.syscall.v1.ServiceByIdRequest\x1a\x1f.syscall.v1.ServiceByIdResponse\x12]\n" +
-	"\x10DependencyExists\x12#.syscall.v1.DependencyExistsRequest\x1a$.syscall.v1.DependencyExistsResponse\x1a\x06\xea\xc4\x19\x02\x10\x01B;Z9github.com/iansmith/parigot/pluginsdk/syscallpb;syscallpbb\x06proto3"
+	"\x10DependencyExists\x12#.syscall.v1.DependencyExistsRequest\x1a$.syscall.v1.DependencyExistsResponse\x1a\b\xa2\x85\xa7\xb5\t\x02\x10\x01B;Z9github.com/iansmith/parigot/pluginsdk/syscallpb;syscallpbb\x06proto3"
 
 var (
 	file_syscall_v1_syscall_proto_rawDescOnce sync.Once

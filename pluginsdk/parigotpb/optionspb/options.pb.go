@@ -325,33 +325,33 @@ var file_parigot_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.FileOptions)(nil),
 		ExtensionType: (*FileOptions)(nil),
-		Field:         52301,
+		Field:         315963476,
 		Name:          "parigot.v1.file",
-		Tag:           "bytes,52301,opt,name=file",
+		Tag:           "bytes,315963476,opt,name=file",
 		Filename:      "parigot/v1/options.proto",
 	},
 	{
 		ExtendedType:  (*descriptorpb.ServiceOptions)(nil),
 		ExtensionType: (*ServiceOptions)(nil),
-		Field:         52301,
+		Field:         315963476,
 		Name:          "parigot.v1.service",
-		Tag:           "bytes,52301,opt,name=service",
+		Tag:           "bytes,315963476,opt,name=service",
 		Filename:      "parigot/v1/options.proto",
 	},
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
 		ExtensionType: (*MethodOptions)(nil),
-		Field:         52301,
+		Field:         315963476,
 		Name:          "parigot.v1.method",
-		Tag:           "bytes,52301,opt,name=method",
+		Tag:           "bytes,315963476,opt,name=method",
 		Filename:      "parigot/v1/options.proto",
 	},
 	{
 		ExtendedType:  (*descriptorpb.EnumOptions)(nil),
 		ExtensionType: (*EnumOptions)(nil),
-		Field:         52301,
+		Field:         315963476,
 		Name:          "parigot.v1.enum",
-		Tag:           "bytes,52301,opt,name=enum",
+		Tag:           "bytes,315963476,opt,name=enum",
 		Filename:      "parigot/v1/options.proto",
 	},
 }
@@ -360,7 +360,7 @@ var file_parigot_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 var (
 	// Options of a file.
 	//
-	// optional parigot.v1.FileOptions file = 52301;
+	// optional parigot.v1.FileOptions file = 315963476;
 	E_File = &file_parigot_v1_options_proto_extTypes[0]
 )
 
@@ -368,7 +368,7 @@ var (
 var (
 	// Options of a service.
 	//
-	// optional parigot.v1.ServiceOptions service = 52301;
+	// optional parigot.v1.ServiceOptions service = 315963476;
 	E_Service = &file_parigot_v1_options_proto_extTypes[1]
 )
 
@@ -376,7 +376,7 @@ var (
 var (
 	// Options of a method.
 	//
-	// optional parigot.v1.MethodOptions method = 52301;
+	// optional parigot.v1.MethodOptions method = 315963476;
 	E_Method = &file_parigot_v1_options_proto_extTypes[2]
 )
 
@@ -384,7 +384,7 @@ var (
 var (
 	// Options of an enum.
 	//
-	// optional parigot.v1.EnumOptions enum = 52301;
+	// optional parigot.v1.EnumOptions enum = 315963476;
 	E_Enum = &file_parigot_v1_options_proto_extTypes[3]
 )
 
@@ -411,11 +411,11 @@ const file_parigot_v1_options_proto_rawDesc = "" +
 	"\tmay_block\x18\x03 \x01(\bR\bmayBlock\",\n" +
 	"\vEnumOptions\x12\x1d\n" +
 	"\n" +
-	"error_enum\x18\x01 \x01(\bR\terrorEnum:K\n" +
-	"\x04file\x12\x1c.google.protobuf.FileOptions\x18͘\x03 \x01(\v2\x17.parigot.v1.FileOptionsR\x04file:W\n" +
-	"\aservice\x12\x1f.google.protobuf.ServiceOptions\x18͘\x03 \x01(\v2\x1a.parigot.v1.ServiceOptionsR\aservice:S\n" +
-	"\x06method\x12\x1e.google.protobuf.MethodOptions\x18͘\x03 \x01(\v2\x19.parigot.v1.MethodOptionsR\x06method:K\n" +
-	"\x04enum\x12\x1c.google.protobuf.EnumOptions\x18͘\x03 \x01(\v2\x17.parigot.v1.EnumOptionsR\x04enumB;Z9github.com/iansmith/parigot/pluginsdk/parigotpb/optionspbb\x06proto3"
+	"error_enum\x18\x01 \x01(\bR\terrorEnum:M\n" +
+	"\x04file\x12\x1c.google.protobuf.FileOptions\x18\xd4\xf0Ԗ\x01 \x01(\v2\x17.parigot.v1.FileOptionsR\x04file:Y\n" +
+	"\aservice\x12\x1f.google.protobuf.ServiceOptions\x18\xd4\xf0Ԗ\x01 \x01(\v2\x1a.parigot.v1.ServiceOptionsR\aservice:U\n" +
+	"\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xd4\xf0Ԗ\x01 \x01(\v2\x19.parigot.v1.MethodOptionsR\x06method:M\n" +
+	"\x04enum\x12\x1c.google.protobuf.EnumOptions\x18\xd4\xf0Ԗ\x01 \x01(\v2\x17.parigot.v1.EnumOptionsR\x04enumB;Z9github.com/iansmith/parigot/pluginsdk/parigotpb/optionspbb\x06proto3"
 
 var (
 	file_parigot_v1_options_proto_rawDescOnce sync.Once

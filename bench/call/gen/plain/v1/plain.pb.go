@@ -184,9 +184,9 @@ const file_bench_plain_v1_plain_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x12\n" +
-	"\x04tags\x18\x04 \x03(\tR\x04tags2R\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags2T\n" +
 	"\x05Plain\x12A\n" +
-	"\x04Send\x12\x1b.bench.plain.v1.SendRequest\x1a\x1c.bench.plain.v1.SendResponse\x1a\x06\xea\xc4\x19\x02\x10\x01B=Z;github.com/iansmith/parigot/bench/call/gen/plain/v1;plainv1b\x06proto3"
+	"\x04Send\x12\x1b.bench.plain.v1.SendRequest\x1a\x1c.bench.plain.v1.SendResponse\x1a\b\xa2\x85\xa7\xb5\t\x02\x10\x01B=Z;github.com/iansmith/parigot/bench/call/gen/plain/v1;plainv1b\x06proto3"
 
 var (
 	file_bench_plain_v1_plain_proto_rawDescOnce sync.Once

@@ -1110,7 +1110,7 @@ const file_file_v1_file_proto_rawDesc = "" +
 	"\x14LoadTestDataResponse\x12\x16\n" +
 	"\x06copied\x18\x01 \x01(\rR\x06copied\x12\x1d\n" +
 	"\n" +
-	"error_path\x18\x02 \x03(\tR\terrorPath*\x8d\x02\n" +
+	"error_path\x18\x02 \x03(\tR\terrorPath*\x8f\x02\n" +
 	"\aFileErr\x12\v\n" +
 	"\aNoError\x10\x00\x12\x14\n" +
 	"\x10InvalidPathError\x10\x01\x12\x15\n" +
@@ -1127,7 +1127,7 @@ const file_file_v1_file_proto_rawDesc = "" +
 	"\x12\x14\n" +
 	"\x10NoDataFoundError\x10\v\x12\x11\n" +
 	"\rLargeBufError\x10\f\x12\x11\n" +
-	"\rInternalError\x10\r\x1a\x06\xea\xc4\x19\x02\b\x012\xea\x03\n" +
+	"\rInternalError\x10\r\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\xee\x03\n" +
 	"\x04File\x123\n" +
 	"\x04Open\x12\x14.file.v1.OpenRequest\x1a\x15.file.v1.OpenResponse\x129\n" +
 	"\x06Create\x12\x16.file.v1.CreateRequest\x1a\x17.file.v1.CreateResponse\x126\n" +
@@ -1135,8 +1135,9 @@ const file_file_v1_file_proto_rawDesc = "" +
 	"\x04Read\x12\x14.file.v1.ReadRequest\x1a\x15.file.v1.ReadResponse\x126\n" +
 	"\x05Write\x12\x15.file.v1.WriteRequest\x1a\x16.file.v1.WriteResponse\x129\n" +
 	"\x06Delete\x12\x16.file.v1.DeleteRequest\x1a\x17.file.v1.DeleteResponse\x123\n" +
-	"\x04Stat\x12\x14.file.v1.StatRequest\x1a\x15.file.v1.StatResponse\x12U\n" +
-	"\fLoadTestData\x12\x1c.file.v1.LoadTestDataRequest\x1a\x1d.file.v1.LoadTestDataResponse\"\b\xea\xc4\x19\x04\x12\x02\b\x1e\x1a\x06\xea\xc4\x19\x02\x10\x01BX\xea\xc4\x19\x16\n" +
+	"\x04Stat\x12\x14.file.v1.StatRequest\x1a\x15.file.v1.StatResponse\x12W\n" +
+	"\fLoadTestData\x12\x1c.file.v1.LoadTestDataRequest\x1a\x1d.file.v1.LoadTestDataResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\x1e\x1a\b\xa2\x85\xa7\xb5\t\x02\x10\x01BZ\xa2\x85\xa7\xb5\t\x16\n" +
 	"\x14\n" +
 	"\x04file\x12\topen file\x1a\x01fZ<github.com/iansmith/parigot/examples/file/gen/file/v1;filev1b\x06proto3"
 

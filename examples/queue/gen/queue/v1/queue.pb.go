@@ -1063,7 +1063,7 @@ const file_queue_v1_queue_proto_rawDesc = "" +
 	"\rLengthRequest\x12\x1e\n" +
 	"\x02id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x02id\"(\n" +
 	"\x0eLengthResponse\x12\x16\n" +
-	"\x06length\x18\x01 \x01(\x03R\x06length*\x88\x01\n" +
+	"\x06length\x18\x01 \x01(\x03R\x06length*\x8a\x01\n" +
 	"\bQueueErr\x12\v\n" +
 	"\aNoError\x10\x00\x12\x0f\n" +
 	"\vInvalidName\x10\x01\x12\x11\n" +
@@ -1071,22 +1071,29 @@ const file_queue_v1_queue_proto_rawDesc = "" +
 	"\tNoPayload\x10\x03\x12\f\n" +
 	"\bNotFound\x10\x04\x12\x11\n" +
 	"\rAlreadyExists\x10\x05\x12\x13\n" +
-	"\x0fUnmarshalFailed\x10\x06\x1a\x06\xea\xc4\x19\x02\b\x012\xa1\x04\n" +
-	"\x05Queue\x12T\n" +
-	"\vCreateQueue\x12\x1c.queue.v1.CreateQueueRequest\x1a\x1d.queue.v1.CreateQueueResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
-	"\x12E\n" +
-	"\x06Locate\x12\x17.queue.v1.LocateRequest\x1a\x18.queue.v1.LocateResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
-	"\x12T\n" +
-	"\vDeleteQueue\x12\x1c.queue.v1.DeleteQueueRequest\x1a\x1d.queue.v1.DeleteQueueResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
-	"\x12?\n" +
-	"\x04Send\x12\x15.queue.v1.SendRequest\x1a\x16.queue.v1.SendResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
-	"\x12H\n" +
-	"\aReceive\x12\x18.queue.v1.ReceiveRequest\x1a\x19.queue.v1.ReceiveResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
-	"\x12K\n" +
-	"\bMarkDone\x12\x19.queue.v1.MarkDoneRequest\x1a\x1a.queue.v1.MarkDoneResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
-	"\x12E\n" +
-	"\x06Length\x12\x17.queue.v1.LengthRequest\x1a\x18.queue.v1.LengthResponse\"\b\xea\xc4\x19\x04\x12\x02\b\n" +
-	"\x1a\x06\xea\xc4\x19\x02\x10\x01B\x80\x01\xea\xc4\x19;\n" +
+	"\x0fUnmarshalFailed\x10\x06\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\xb1\x04\n" +
+	"\x05Queue\x12V\n" +
+	"\vCreateQueue\x12\x1c.queue.v1.CreateQueueRequest\x1a\x1d.queue.v1.CreateQueueResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\n" +
+	"\x12G\n" +
+	"\x06Locate\x12\x17.queue.v1.LocateRequest\x1a\x18.queue.v1.LocateResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\n" +
+	"\x12V\n" +
+	"\vDeleteQueue\x12\x1c.queue.v1.DeleteQueueRequest\x1a\x1d.queue.v1.DeleteQueueResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\n" +
+	"\x12A\n" +
+	"\x04Send\x12\x15.queue.v1.SendRequest\x1a\x16.queue.v1.SendResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\n" +
+	"\x12J\n" +
+	"\aReceive\x12\x18.queue.v1.ReceiveRequest\x1a\x19.queue.v1.ReceiveResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\n" +
+	"\x12M\n" +
+	"\bMarkDone\x12\x19.queue.v1.MarkDoneRequest\x1a\x1a.queue.v1.MarkDoneResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\n" +
+	"\x12G\n" +
+	"\x06Length\x12\x17.queue.v1.LengthRequest\x1a\x18.queue.v1.LengthResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\n" +
+	"\x1a\b\xa2\x85\xa7\xb5\t\x02\x10\x01B\x82\x01\xa2\x85\xa7\xb5\t;\n" +
 	"\x11\n" +
 	"\x05queue\x12\x05queue\x1a\x01q\n" +
 	"\x17\n" +

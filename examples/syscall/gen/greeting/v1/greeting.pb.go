@@ -188,11 +188,11 @@ const file_greeting_v1_greeting_proto_rawDesc = "" +
 	"\blanguage\x18\x01 \x01(\tR\blanguage\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"#\n" +
 	"\rGreetResponse\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text*M\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text*O\n" +
 	"\vGreetingErr\x12\v\n" +
 	"\aNoError\x10\x00\x12\x18\n" +
 	"\x14UnknownLanguageError\x10\x01\x12\x0f\n" +
-	"\vNoNameError\x10\x02\x1a\x06\xea\xc4\x19\x02\b\x012J\n" +
+	"\vNoNameError\x10\x02\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012J\n" +
 	"\bGreeting\x12>\n" +
 	"\x05Greet\x12\x19.greeting.v1.GreetRequest\x1a\x1a.greeting.v1.GreetResponseBIZGgithub.com/iansmith/parigot/examples/syscall/gen/greeting/v1;greetingv1b\x06proto3"
 

@@ -63,14 +63,14 @@ const file_async_names_async_proto_rawDesc = "" +
 	"\n" +
 	"\x17async_names/async.proto\x12\vasync_names\x1a\x18parigot/v1/options.proto\"\x1c\n" +
 	"\x06Letter\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text2\x9d\x02\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text2\x9f\x02\n" +
 	"\x04Mail\x120\n" +
 	"\x04Send\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x125\n" +
 	"\tSendAsync\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x126\n" +
 	"\n" +
 	"SendAsync_\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x124\n" +
-	"\bSendInto\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x12>\n" +
-	"\aReceive\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\"\t\xea\xc4\x19\x02\x18\x01\x88\x02\x01BEZCgithub.com/iansmith/parigot/internal/gen/testdata/async_names/asyncb\x06proto3"
+	"\bSendInto\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\x12@\n" +
+	"\aReceive\x12\x13.async_names.Letter\x1a\x13.async_names.Letter\"\v\xa2\x85\xa7\xb5\t\x02\x18\x01\x88\x02\x01BEZCgithub.com/iansmith/parigot/internal/gen/testdata/async_names/asyncb\x06proto3"
 
 var (
 	file_async_names_async_proto_rawDescOnce sync.Once

@@ -112,7 +112,7 @@ const file_ids_ids_proto_rawDesc = "" +
 	"\n" +
 	"message_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\tmessageId24\n" +
 	"\x05Queue\x12+\n" +
-	"\x04Send\x12\x10.ids.SendRequest\x1a\x11.ids.SendResponseBi\xea\xc4\x19*\n" +
+	"\x04Send\x12\x10.ids.SendRequest\x1a\x11.ids.SendResponseBk\xa2\x85\xa7\xb5\t*\n" +
 	"\n" +
 	"\n" +
 	"\x05queue\x1a\x01q\n" +

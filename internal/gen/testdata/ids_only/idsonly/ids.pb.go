@@ -17,7 +17,7 @@ var File_ids_only_ids_proto protoreflect.FileDescriptor
 
 const file_ids_only_ids_proto_rawDesc = "" +
 	"\n" +
-	"\x12ids_only/ids.proto\x12\bids_only\x1a\x18parigot/v1/options.protoB_\xea\xc4\x19\x17\n" +
+	"\x12ids_only/ids.proto\x12\bids_only\x1a\x18parigot/v1/options.protoBa\xa2\x85\xa7\xb5\t\x17\n" +
 	"\n" +
 	"\n" +
 	"\x05shelf\x1a\x01s\n" +

@@ -550,22 +550,22 @@ const file_method_table_table_proto_rawDesc = "" +
 	"\aInOneof\x12\x14\n" +
 	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x12.\n" +
 	"\x06secret\x18\x02 \x01(\v2\x14.method_table.SecretH\x00R\x06secretB\x05\n" +
-	"\x03one2\x93\x06\n" +
+	"\x03one2\x97\x06\n" +
 	"\x05Table\x123\n" +
 	"\aNothing\x12\x13.method_table.Plain\x1a\x13.method_table.Plain\x125\n" +
 	"\x04Look\x12\x13.method_table.Plain\x1a\x13.method_table.Plain\"\x03\x90\x02\x01\x124\n" +
 	"\x03Put\x12\x13.method_table.Plain\x1a\x13.method_table.Plain\"\x03\x90\x02\x02\x128\n" +
 	"\aUnknown\x12\x13.method_table.Plain\x1a\x13.method_table.Plain\"\x03\x90\x02\x00\x124\n" +
-	"\x03Old\x12\x13.method_table.Plain\x1a\x13.method_table.Plain\"\x03\x88\x02\x01\x128\n" +
-	"\x04Wait\x12\x13.method_table.Plain\x1a\x13.method_table.Plain\"\x06\xea\xc4\x19\x02\x18\x01\x12<\n" +
+	"\x03Old\x12\x13.method_table.Plain\x1a\x13.method_table.Plain\"\x03\x88\x02\x01\x12:\n" +
+	"\x04Wait\x12\x13.method_table.Plain\x1a\x13.method_table.Plain\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12<\n" +
 	"\x0fRedactedRequest\x12\x14.method_table.Secret\x1a\x13.method_table.Plain\x12;\n" +
 	"\x10RedactedResponse\x12\x13.method_table.Plain\x1a\x12.method_table.Deep\x12:\n" +
 	"\x0eRedactedInLoop\x12\x13.method_table.LoopA\x1a\x13.method_table.Plain\x129\n" +
 	"\rRedactedInMap\x12\x13.method_table.InMap\x1a\x13.method_table.Plain\x12=\n" +
 	"\x0fRedactedInOneof\x12\x15.method_table.InOneof\x1a\x13.method_table.Plain\x12=\n" +
-	"\vNotRedacted\x12\x16.method_table.Harmless\x1a\x16.google.protobuf.Empty\x12N\n" +
+	"\vNotRedacted\x12\x16.method_table.Harmless\x1a\x16.google.protobuf.Empty\x12P\n" +
 	"\n" +
-	"Everything\x12\x14.method_table.Secret\x1a\x13.method_table.LoopB\"\x15\xea\xc4\x19\v\n" +
+	"Everything\x12\x14.method_table.Secret\x1a\x13.method_table.LoopB\"\x17\xa2\x85\xa7\xb5\t\v\n" +
 	"\x03all\x12\x02\bZ\x18\x01\x88\x02\x01\x90\x02\x02BFZDgithub.com/iansmith/parigot/internal/gen/testdata/method_table/tableb\x06proto3"
 
 var (

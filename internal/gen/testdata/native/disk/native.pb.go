@@ -62,16 +62,17 @@ const file_native_proto_rawDesc = "" +
 	"\n" +
 	"\fnative.proto\x12\x06native\x1a\x18parigot/v1/options.proto\"\x1b\n" +
 	"\x05Block\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data24\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data26\n" +
 	"\x04Disk\x12$\n" +
-	"\x04Read\x12\r.native.Block\x1a\r.native.Block\x1a\x06\xea\xc4\x19\x02\x10\x012<\n" +
+	"\x04Read\x12\r.native.Block\x1a\r.native.Block\x1a\b\xa2\x85\xa7\xb5\t\x02\x10\x012>\n" +
 	"\x05Drive\x12$\n" +
-	"\x04Read\x12\r.native.Block\x1a\r.native.Block\x1a\r\xea\xc4\x19\t\n" +
-	"\x05drive\x10\x012\x14\n" +
+	"\x04Read\x12\r.native.Block\x1a\r.native.Block\x1a\x0f\xa2\x85\xa7\xb5\t\t\n" +
+	"\x05drive\x10\x012\x16\n" +
 	"\n" +
-	"DiskServer\x1a\x06\xea\xc4\x19\x02\x10\x012A\n" +
-	"\tServeDisk\x12.\n" +
-	"\x04Read\x12\r.native.Block\x1a\r.native.Block\"\b\xea\xc4\x19\x04\x12\x02\b\x05\x1a\x04\xea\xc4\x19\x00B?Z=github.com/iansmith/parigot/internal/gen/testdata/native/diskb\x06proto3"
+	"DiskServer\x1a\b\xa2\x85\xa7\xb5\t\x02\x10\x012E\n" +
+	"\tServeDisk\x120\n" +
+	"\x04Read\x12\r.native.Block\x1a\r.native.Block\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\x05\x1a\x06\xa2\x85\xa7\xb5\t\x00B?Z=github.com/iansmith/parigot/internal/gen/testdata/native/diskb\x06proto3"
 
 var (
 	file_native_proto_rawDescOnce sync.Once

@@ -108,18 +108,19 @@ const file_options_options_proto_rawDesc = "" +
 	"\n" +
 	"\x15options/options.proto\x12\aoptions\x1a\x18parigot/v1/options.proto\"\x14\n" +
 	"\x04Word\x12\f\n" +
-	"\x01s\x18\x01 \x01(\tR\x01s*)\n" +
+	"\x01s\x18\x01 \x01(\tR\x01s*+\n" +
 	"\x03Err\x12\f\n" +
 	"\bERR_NONE\x10\x00\x12\f\n" +
-	"\bERR_FULL\x10\x01\x1a\x06\xea\xc4\x19\x02\b\x012\x9f\x02\n" +
-	"\x05Tuned\x12.\n" +
-	"\x04Slow\x12\r.options.Word\x1a\r.options.Word\"\b\xea\xc4\x19\x04\x12\x02\bZ\x12@\n" +
-	"\x06Slower\x12\r.options.Word\x1a\r.options.Word\"\x18\xea\xc4\x19\x14\n" +
-	"\r[async]slower\x12\x03\b\xa08\x120\n" +
-	"\x05Quick\x12\r.options.Word\x1a\r.options.Word\"\t\xea\xc4\x19\x05\x12\x03\x10\xdc\v\x124\n" +
-	"\aRenamed\x12\r.options.Word\x1a\r.options.Word\"\v\xea\xc4\x19\a\n" +
+	"\bERR_FULL\x10\x01\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\xa9\x02\n" +
+	"\x05Tuned\x120\n" +
+	"\x04Slow\x12\r.options.Word\x1a\r.options.Word\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\bZ\x12B\n" +
+	"\x06Slower\x12\r.options.Word\x1a\r.options.Word\"\x1a\xa2\x85\xa7\xb5\t\x14\n" +
+	"\r[async]slower\x12\x03\b\xa08\x122\n" +
+	"\x05Quick\x12\r.options.Word\x1a\r.options.Word\"\v\xa2\x85\xa7\xb5\t\x05\x12\x03\x10\xdc\v\x126\n" +
+	"\aRenamed\x12\r.options.Word\x1a\r.options.Word\"\r\xa2\x85\xa7\xb5\t\a\n" +
 	"\x05other\x12%\n" +
-	"\x05Plain\x12\r.options.Word\x1a\r.options.Word\x1a\x15\xea\xc4\x19\x11\n" +
+	"\x05Plain\x12\r.options.Word\x1a\r.options.Word\x1a\x17\xa2\x85\xa7\xb5\t\x11\n" +
 	"\x0ftuned-module/v2BCZAgithub.com/iansmith/parigot/internal/gen/testdata/options/optionsb\x06proto3"
 
 var (

@@ -338,10 +338,10 @@ const file_echo_v1_echo_proto_rawDesc = "" +
 	"\x04send\x18\x01 \x01(\v2\x15.echo.v1.SendResponseR\x04send\"E\n" +
 	"\x04Tree\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
-	"\bchildren\x18\x02 \x03(\v2\r.echo.v1.TreeR\bchildren2\x80\x01\n" +
+	"\bchildren\x18\x02 \x03(\v2\r.echo.v1.TreeR\bchildren2\x84\x01\n" +
 	"\x04Echo\x123\n" +
-	"\x04Send\x12\x14.echo.v1.SendRequest\x1a\x15.echo.v1.SendResponse\x12;\n" +
-	"\x04Wait\x12\x14.echo.v1.WaitRequest\x1a\x15.echo.v1.WaitResponse\"\x06\xea\xc4\x19\x02\x18\x01\x1a\x06\xea\xc4\x19\x02\x10\x01BCZAgithub.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1;echov1b\x06proto3"
+	"\x04Send\x12\x14.echo.v1.SendRequest\x1a\x15.echo.v1.SendResponse\x12=\n" +
+	"\x04Wait\x12\x14.echo.v1.WaitRequest\x1a\x15.echo.v1.WaitResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x1a\b\xa2\x85\xa7\xb5\t\x02\x10\x01BCZAgithub.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1;echov1b\x06proto3"
 
 var (
 	file_echo_v1_echo_proto_rawDescOnce sync.Once

@@ -280,10 +280,10 @@ const file_plain_v1_plain_proto_rawDesc = "" +
 	"\vWaitRequest\x12)\n" +
 	"\x04send\x18\x01 \x01(\v2\x15.plain.v1.SendRequestR\x04send\":\n" +
 	"\fWaitResponse\x12*\n" +
-	"\x04send\x18\x01 \x01(\v2\x16.plain.v1.SendResponseR\x04send2\x85\x01\n" +
+	"\x04send\x18\x01 \x01(\v2\x16.plain.v1.SendResponseR\x04send2\x89\x01\n" +
 	"\x05Plain\x125\n" +
-	"\x04Send\x12\x15.plain.v1.SendRequest\x1a\x16.plain.v1.SendResponse\x12=\n" +
-	"\x04Wait\x12\x15.plain.v1.WaitRequest\x1a\x16.plain.v1.WaitResponse\"\x06\xea\xc4\x19\x02\x18\x01\x1a\x06\xea\xc4\x19\x02\x10\x01BEZCgithub.com/iansmith/parigot/pluginsdk/testdata/gen/plain/v1;plainv1b\x06proto3"
+	"\x04Send\x12\x15.plain.v1.SendRequest\x1a\x16.plain.v1.SendResponse\x12?\n" +
+	"\x04Wait\x12\x15.plain.v1.WaitRequest\x1a\x16.plain.v1.WaitResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x1a\b\xa2\x85\xa7\xb5\t\x02\x10\x01BEZCgithub.com/iansmith/parigot/pluginsdk/testdata/gen/plain/v1;plainv1b\x06proto3"
 
 var (
 	file_plain_v1_plain_proto_rawDescOnce sync.Once

@@ -184,13 +184,14 @@ const file_kerneltest_v1_kerneltest_proto_rawDesc = "" +
 	"\x04with\x18\x02 \x01(\tR\x04with\" \n" +
 	"\n" +
 	"DoResponse\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text*H\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text*J\n" +
 	"\tWorkerErr\x12\x1a\n" +
 	"\x16WORKER_ERR_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13WORKER_ERR_AS_ASKED\x10\x01\x1a\x06\xea\xc4\x19\x02\b\x012\x8b\x01\n" +
+	"\x13WORKER_ERR_AS_ASKED\x10\x01\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\x8d\x01\n" +
 	"\x06Worker\x129\n" +
-	"\x02Do\x12\x18.kerneltest.v1.DoRequest\x1a\x19.kerneltest.v1.DoResponse\x12F\n" +
-	"\x05Hurry\x12\x18.kerneltest.v1.DoRequest\x1a\x19.kerneltest.v1.DoResponse\"\b\xea\xc4\x19\x04\x12\x02\b\x012B\n" +
+	"\x02Do\x12\x18.kerneltest.v1.DoRequest\x1a\x19.kerneltest.v1.DoResponse\x12H\n" +
+	"\x05Hurry\x12\x18.kerneltest.v1.DoRequest\x1a\x19.kerneltest.v1.DoResponse\"\n" +
+	"\xa2\x85\xa7\xb5\t\x04\x12\x02\b\x012B\n" +
 	"\x05Relay\x129\n" +
 	"\x02Do\x12\x18.kerneltest.v1.DoRequest\x1a\x19.kerneltest.v1.DoResponseBVZTgithub.com/iansmith/parigot/examples/syscall/testdata/gen/kerneltest/v1;kerneltestv1b\x06proto3"
 
