@@ -1,6 +1,7 @@
 package gen
 
 import (
+	doccomment "go/doc/comment"
 	"strings"
 	"unicode"
 
@@ -74,15 +75,54 @@ func printable(r rune) rune {
 }
 
 // comment returns a doc comment: prose wrapped, then the comment carried from
-// the proto file, then the deprecation, with an empty line between them.
+// the proto file, then the deprecation unless that comment has its own, with an
+// empty line between them.
 func comment(prose, carried, deprecation string) string {
+	if saysDeprecated(carried) {
+		deprecation = ""
+	}
 	var parts []string
 	for _, part := range []string{wrap(prose), carried, wrap(deprecation)} {
 		if part != "" {
 			parts = append(parts, part)
 		}
 	}
-	return strings.Join(parts, "//\n")
+	return withoutHeadings(strings.Join(parts, "//\n"))
+}
+
+// saysDeprecated reports whether comment lines have a paragraph by which tools
+// know what is deprecated.
+func saysDeprecated(lines string) bool {
+	return strings.HasPrefix(lines, "// Deprecated: ") || strings.Contains(lines, "\n//\n// Deprecated: ")
+}
+
+// withoutHeadings returns the lines of a doc comment with a full stop behind each
+// sentence that gofmt would make a heading of, because it stands alone and has
+// none. A heading that is marked as one stays.
+func withoutHeadings(lines string) string {
+	all := strings.Split(lines, "\n")
+	for i := 2; i+2 < len(all); i++ {
+		if all[i-1] == "//" && all[i+1] == "//" && isHeading(all[i], all[i+2]) {
+			all[i] += "."
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// isHeading reports whether gofmt takes a line that stands alone before next for
+// a heading, although it is not marked as one.
+func isHeading(line, next string) bool {
+	line, next = strings.TrimPrefix(line, "//"), strings.TrimPrefix(next, "//")
+	if line == "" || strings.HasPrefix(line, " #") {
+		return false
+	}
+	text := "x\n\n" + strings.TrimPrefix(line, " ") + "\n\n" + strings.TrimPrefix(next, " ")
+	for _, block := range new(doccomment.Parser).Parse(text).Content {
+		if _, ok := block.(*doccomment.Heading); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // commentOr returns a doc comment without the prose when the proto file has a

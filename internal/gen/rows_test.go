@@ -67,7 +67,7 @@ var rows = []struct {
 	43: {"services that only stream", "streaming_skip"},
 	44: {"one side only", "side_host side_guest"},
 	45: {"deprecation", "deprecated TestDeprecatedImports"},
-	46: {"comments", "comments"},
+	46: {"comments", "comments doc_comments"},
 	47: {"comments that look like directives", "directives TestHarmless"},
 	48: {"comments with odd bytes", "comment_bytes TestHarmless"},
 	49: {"no source info", "no_source_info no_source_info_error"},

@@ -10,180 +10,182 @@ import (
 	"errors"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
 	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
 	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
 	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
 	p3 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
 	p4 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
 	p5 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p6 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p157 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p158 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p159 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p160 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p161 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p162 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p163 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p164 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p165 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p166 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p167 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p168 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p169 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p170 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p162 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p164 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p165 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p166 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p171 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p172 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/future"
 	"google.golang.org/protobuf/proto"
-	p83 "google.golang.org/protobuf/types/known/anypb"
-	p59 "google.golang.org/protobuf/types/known/emptypb"
-	p84 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p85 "google.golang.org/protobuf/types/known/structpb"
-	p45 "google.golang.org/protobuf/types/known/timestamppb"
-	p86 "google.golang.org/protobuf/types/known/wrapperspb"
+	p84 "google.golang.org/protobuf/types/known/anypb"
+	p60 "google.golang.org/protobuf/types/known/emptypb"
+	p85 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p86 "google.golang.org/protobuf/types/known/structpb"
+	p46 "google.golang.org/protobuf/types/known/timestamppb"
+	p87 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
@@ -347,791 +349,817 @@ func (i impl13) Block(_ context.Context, req *p6.Word, resp *p6.Word) error {
 
 type impl14 struct{ seen Seen }
 
-func (i impl14) Send(_ context.Context, req *p7.SendRequest, resp *p7.SendResponse) error {
-	return i.seen.answer("queue.v1.Queue.Send", req, resp)
+func (i impl14) Get(_ context.Context, req *p7.Note, resp *p7.Note) error {
+	return i.seen.answer("doc_comments.Notes.Get", req, resp)
 }
 
-func (i impl14) Receive(_ context.Context, req *p7.ReceiveRequest, resp *p7.ReceiveResponse) error {
-	return i.seen.answer("queue.v1.Queue.Receive", req, resp)
+func (i impl14) Old(_ context.Context, req *p7.Note, resp *p7.Note) error {
+	return i.seen.answer("doc_comments.Notes.Old", req, resp)
 }
 
-func (i impl14) Length(_ context.Context, req *p7.LengthRequest, resp *p7.LengthResponse) error {
-	return i.seen.answer("queue.v1.Queue.Length", req, resp)
+func (i impl14) Put(_ context.Context, req *p7.Note, resp *p7.Note) error {
+	return i.seen.answer("doc_comments.Notes.Put", req, resp)
+}
+
+func (i impl14) Block(_ context.Context, req *p7.Note, resp *p7.Note) error {
+	return i.seen.answer("doc_comments.Notes.Block", req, resp)
+}
+
+func (i impl14) Odd(_ context.Context, req *p7.Note, resp *p7.Note) error {
+	return i.seen.answer("doc_comments.Notes.Odd", req, resp)
+}
+
+func (i impl14) Middle(_ context.Context, req *p7.Note, resp *p7.Note) error {
+	return i.seen.answer("doc_comments.Notes.Middle", req, resp)
 }
 
 type impl15 struct{ seen Seen }
 
-func (i impl15) Edit(_ context.Context, req *p8.EditRequest, resp *p8.EditResponse) error {
-	return i.seen.answer("edition2023.Editor.Edit", req, resp)
+func (i impl15) Send(_ context.Context, req *p8.SendRequest, resp *p8.SendResponse) error {
+	return i.seen.answer("queue.v1.Queue.Send", req, resp)
+}
+
+func (i impl15) Receive(_ context.Context, req *p8.ReceiveRequest, resp *p8.ReceiveResponse) error {
+	return i.seen.answer("queue.v1.Queue.Receive", req, resp)
+}
+
+func (i impl15) Length(_ context.Context, req *p8.LengthRequest, resp *p8.LengthResponse) error {
+	return i.seen.answer("queue.v1.Queue.Length", req, resp)
 }
 
 type impl16 struct{ seen Seen }
 
 func (i impl16) Edit(_ context.Context, req *p9.EditRequest, resp *p9.EditResponse) error {
-	return i.seen.answer("edition2024.Editor.Edit", req, resp)
+	return i.seen.answer("edition2023.Editor.Edit", req, resp)
 }
 
 type impl17 struct{ seen Seen }
 
-func (i impl17) Happens(_ context.Context, req *p10.HappensRequest, resp *p10.HappensResponse) error {
-	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
+func (i impl17) Edit(_ context.Context, req *p10.EditRequest, resp *p10.EditResponse) error {
+	return i.seen.answer("edition2024.Editor.Edit", req, resp)
 }
 
 type impl18 struct{ seen Seen }
 
-type impl19 struct{ seen Seen }
-
-func (i impl19) Call(_ context.Context, req *p11.Word, resp *p11.Word) error {
-	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
+func (i impl18) Happens(_ context.Context, req *p11.HappensRequest, resp *p11.HappensResponse) error {
+	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
 }
+
+type impl19 struct{ seen Seen }
 
 type impl20 struct{ seen Seen }
 
 func (i impl20) Call(_ context.Context, req *p12.Word, resp *p12.Word) error {
-	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
+	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
 }
 
 type impl21 struct{ seen Seen }
 
 func (i impl21) Call(_ context.Context, req *p13.Word, resp *p13.Word) error {
-	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
+	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
 }
 
 type impl22 struct{ seen Seen }
 
 func (i impl22) Call(_ context.Context, req *p14.Word, resp *p14.Word) error {
-	return i.seen.answer("file_names.space.Svc.Call", req, resp)
+	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
 }
 
 type impl23 struct{ seen Seen }
 
-func (i impl23) Versions(_ context.Context, req *p15.In, resp *p16.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
-}
-
-func (i impl23) Locals(_ context.Context, req *p17.In, resp *p18.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
-}
-
-func (i impl23) Packages(_ context.Context, req *p17.In, resp *p19.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
+func (i impl23) Call(_ context.Context, req *p15.Word, resp *p15.Word) error {
+	return i.seen.answer("file_names.space.Svc.Call", req, resp)
 }
 
 type impl24 struct{ seen Seen }
 
-func (i impl24) Go(_ context.Context, req *p20.Thing, resp *p20.Thing) error {
-	return i.seen.answer("go_package_name.Named.Go", req, resp)
+func (i impl24) Versions(_ context.Context, req *p16.In, resp *p17.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
+}
+
+func (i impl24) Locals(_ context.Context, req *p18.In, resp *p19.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
+}
+
+func (i impl24) Packages(_ context.Context, req *p18.In, resp *p20.Out) error {
+	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
 }
 
 type impl25 struct{ seen Seen }
 
-func (i impl25) Call(_ context.Context, req *p21.Word, resp *p21.Word) error {
-	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
+func (i impl25) Go(_ context.Context, req *p21.Thing, resp *p21.Thing) error {
+	return i.seen.answer("go_package_name.Named.Go", req, resp)
 }
 
 type impl26 struct{ seen Seen }
 
 func (i impl26) Call(_ context.Context, req *p22.Word, resp *p22.Word) error {
-	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
 }
 
 type impl27 struct{ seen Seen }
 
 func (i impl27) Call(_ context.Context, req *p23.Word, resp *p23.Word) error {
-	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
 }
 
 type impl28 struct{ seen Seen }
 
 func (i impl28) Call(_ context.Context, req *p24.Word, resp *p24.Word) error {
-	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
 }
 
 type impl29 struct{ seen Seen }
 
 func (i impl29) Call(_ context.Context, req *p25.Word, resp *p25.Word) error {
-	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
 }
 
 type impl30 struct{ seen Seen }
 
 func (i impl30) Call(_ context.Context, req *p26.Word, resp *p26.Word) error {
-	return i.seen.answer("go_package_names.nd.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
 }
 
 type impl31 struct{ seen Seen }
 
 func (i impl31) Call(_ context.Context, req *p27.Word, resp *p27.Word) error {
-	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nd.Svc.Call", req, resp)
 }
 
 type impl32 struct{ seen Seen }
 
 func (i impl32) Call(_ context.Context, req *p28.Word, resp *p28.Word) error {
-	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
 }
 
 type impl33 struct{ seen Seen }
 
 func (i impl33) Call(_ context.Context, req *p29.Word, resp *p29.Word) error {
-	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
 }
 
 type impl34 struct{ seen Seen }
 
 func (i impl34) Call(_ context.Context, req *p30.Word, resp *p30.Word) error {
-	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
 }
 
 type impl35 struct{ seen Seen }
 
 func (i impl35) Call(_ context.Context, req *p31.Word, resp *p31.Word) error {
-	return i.seen.answer("go_package_names.nfuture.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
 }
 
 type impl36 struct{ seen Seen }
 
 func (i impl36) Call(_ context.Context, req *p32.Word, resp *p32.Word) error {
-	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nfuture.Svc.Call", req, resp)
 }
 
 type impl37 struct{ seen Seen }
 
 func (i impl37) Call(_ context.Context, req *p33.Word, resp *p33.Word) error {
-	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
 }
 
 type impl38 struct{ seen Seen }
 
 func (i impl38) Call(_ context.Context, req *p34.Word, resp *p34.Word) error {
-	return i.seen.answer("go_package_names.nkernel.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
 }
 
 type impl39 struct{ seen Seen }
 
 func (i impl39) Call(_ context.Context, req *p35.Word, resp *p35.Word) error {
-	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nkernel.Svc.Call", req, resp)
 }
 
 type impl40 struct{ seen Seen }
 
 func (i impl40) Call(_ context.Context, req *p36.Word, resp *p36.Word) error {
-	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
 }
 
 type impl41 struct{ seen Seen }
 
 func (i impl41) Call(_ context.Context, req *p37.Word, resp *p37.Word) error {
-	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
 }
 
 type impl42 struct{ seen Seen }
 
 func (i impl42) Call(_ context.Context, req *p38.Word, resp *p38.Word) error {
-	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
 }
 
 type impl43 struct{ seen Seen }
 
 func (i impl43) Call(_ context.Context, req *p39.Word, resp *p39.Word) error {
-	return i.seen.answer("go_package_names.nremote.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
 }
 
 type impl44 struct{ seen Seen }
 
 func (i impl44) Call(_ context.Context, req *p40.Word, resp *p40.Word) error {
-	return i.seen.answer("go_package_names.nrequires.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nremote.Svc.Call", req, resp)
 }
 
 type impl45 struct{ seen Seen }
 
 func (i impl45) Call(_ context.Context, req *p41.Word, resp *p41.Word) error {
-	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nrequires.Svc.Call", req, resp)
 }
 
 type impl46 struct{ seen Seen }
 
 func (i impl46) Call(_ context.Context, req *p42.Word, resp *p42.Word) error {
-	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
 }
 
 type impl47 struct{ seen Seen }
 
 func (i impl47) Call(_ context.Context, req *p43.Word, resp *p43.Word) error {
-	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
+	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
 }
 
 type impl48 struct{ seen Seen }
 
-func (i impl48) Now(_ context.Context, req *p44.NowRequest, resp *p44.NowResponse) error {
-	return i.seen.answer("grown.Clock.Now", req, resp)
-}
-
-func (i impl48) Alarm(_ context.Context, req *p45.Timestamp, resp *p44.NowResponse) error {
-	return i.seen.answer("grown.Clock.Alarm", req, resp)
+func (i impl48) Call(_ context.Context, req *p44.Word, resp *p44.Word) error {
+	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
 }
 
 type impl49 struct{ seen Seen }
 
-func (i impl49) Today(_ context.Context, req *p44.NowRequest, resp *p44.NowResponse) error {
-	return i.seen.answer("grown.Calendar.Today", req, resp)
+func (i impl49) Now(_ context.Context, req *p45.NowRequest, resp *p45.NowResponse) error {
+	return i.seen.answer("grown.Clock.Now", req, resp)
+}
+
+func (i impl49) Alarm(_ context.Context, req *p46.Timestamp, resp *p45.NowResponse) error {
+	return i.seen.answer("grown.Clock.Alarm", req, resp)
 }
 
 type impl50 struct{ seen Seen }
 
-func (i impl50) Call(_ context.Context, req *p46.Word, resp *p46.Word) error {
-	return i.seen.answer("header.Svc.Call", req, resp)
+func (i impl50) Today(_ context.Context, req *p45.NowRequest, resp *p45.NowResponse) error {
+	return i.seen.answer("grown.Calendar.Today", req, resp)
 }
 
 type impl51 struct{ seen Seen }
 
-func (i impl51) Send(_ context.Context, req *p47.SendRequest, resp *p47.SendResponse) error {
-	return i.seen.answer("ids.Queue.Send", req, resp)
+func (i impl51) Call(_ context.Context, req *p47.Word, resp *p47.Word) error {
+	return i.seen.answer("header.Svc.Call", req, resp)
 }
 
 type impl52 struct{ seen Seen }
 
-func (i impl52) Find(_ context.Context, req *p48.FindRequest, resp *p48.FindResponse) error {
-	return i.seen.answer("import_path.Finder.Find", req, resp)
+func (i impl52) Send(_ context.Context, req *p48.SendRequest, resp *p48.SendResponse) error {
+	return i.seen.answer("ids.Queue.Send", req, resp)
 }
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) BarBaz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
-	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
+func (i impl53) Find(_ context.Context, req *p49.FindRequest, resp *p49.FindResponse) error {
+	return i.seen.answer("import_path.Finder.Find", req, resp)
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) Baz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
-	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
+func (i impl54) BarBaz(_ context.Context, req *p50.FooBar, resp *p50.FooBar) error {
+	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) Baz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
-	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
+func (i impl55) Baz(_ context.Context, req *p50.FooBar, resp *p50.FooBar) error {
+	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) BarBaz(_ context.Context, req *p49.FooBar, resp *p49.FooBar) error {
-	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
+func (i impl56) Baz(_ context.Context, req *p50.FooBar, resp *p50.FooBar) error {
+	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
 }
 
 type impl57 struct{ seen Seen }
 
-func (i impl57) SayHello(_ context.Context, req *p50.HelloRequest, resp *p50.HelloResponse) error {
-	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
+func (i impl57) BarBaz(_ context.Context, req *p50.FooBar, resp *p50.FooBar) error {
+	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) Count(_ context.Context, req *p50.HelloRequest, resp *p50.HelloResponse) error {
-	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
+func (i impl58) SayHello(_ context.Context, req *p51.HelloRequest, resp *p51.HelloResponse) error {
+	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) Weigh(_ context.Context, req *p51.WeighRequest, resp *p52.Mass) error {
-	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
+func (i impl59) Count(_ context.Context, req *p51.HelloRequest, resp *p51.HelloResponse) error {
+	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Bar(_ context.Context, req *p53.BarRequest, resp *p53.BarResponse) error {
-	return i.seen.answer("m_override.Foo.Bar", req, resp)
+func (i impl60) Weigh(_ context.Context, req *p52.WeighRequest, resp *p53.Mass) error {
+	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Do(_ context.Context, req *p54.Request, resp *p54.Response) error {
-	return i.seen.answer("many_packages.a.A.Do", req, resp)
+func (i impl61) Bar(_ context.Context, req *p54.BarRequest, resp *p54.BarResponse) error {
+	return i.seen.answer("m_override.Foo.Bar", req, resp)
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Do(_ context.Context, req *p54.Request, resp *p55.Response) error {
-	return i.seen.answer("many_packages.b.B.Do", req, resp)
+func (i impl62) Do(_ context.Context, req *p55.Request, resp *p55.Response) error {
+	return i.seen.answer("many_packages.a.A.Do", req, resp)
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Clients(_ context.Context, req *p56.GreeterClient, resp *p56.GreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Clients", req, resp)
-}
-
-func (i impl63) Plugins(_ context.Context, req *p56.GreeterPlugin, resp *p56.UnimplementedGreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
-}
-
-func (i impl63) Joined(_ context.Context, req *p56.GreeterClients, resp *p56.RegisterGreeter) error {
-	return i.seen.answer("message_names.Greeter.Joined", req, resp)
-}
-
-func (i impl63) Predeclared(_ context.Context, req *p56.Error, resp *p56.String_) error {
-	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
-}
-
-func (i impl63) Packages(_ context.Context, req *p56.Context, resp *p56.Any) error {
-	return i.seen.answer("message_names.Greeter.Packages", req, resp)
+func (i impl63) Do(_ context.Context, req *p55.Request, resp *p56.Response) error {
+	return i.seen.answer("many_packages.b.B.Do", req, resp)
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Import(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Import", req, resp)
+func (i impl64) Clients(_ context.Context, req *p57.GreeterClient, resp *p57.GreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Clients", req, resp)
 }
 
-func (i impl64) Type(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Type", req, resp)
+func (i impl64) Plugins(_ context.Context, req *p57.GreeterPlugin, resp *p57.UnimplementedGreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
 }
 
-func (i impl64) Range(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Range", req, resp)
+func (i impl64) Joined(_ context.Context, req *p57.GreeterClients, resp *p57.RegisterGreeter) error {
+	return i.seen.answer("message_names.Greeter.Joined", req, resp)
 }
 
-func (i impl64) Func(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Func", req, resp)
+func (i impl64) Predeclared(_ context.Context, req *p57.Error, resp *p57.String_) error {
+	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
 }
 
-func (i impl64) Go(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Go", req, resp)
-}
-
-func (i impl64) Select(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Select", req, resp)
-}
-
-func (i impl64) Close(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Close", req, resp)
-}
-
-func (i impl64) Ready(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Ready", req, resp)
-}
-
-func (i impl64) Init(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Init", req, resp)
-}
-
-func (i impl64) String(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.String", req, resp)
-}
-
-func (i impl64) Error(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Error", req, resp)
-}
-
-func (i impl64) Context(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Context", req, resp)
-}
-
-func (i impl64) Module(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Module", req, resp)
-}
-
-func (i impl64) Call(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Call", req, resp)
-}
-
-func (i impl64) Impl(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Impl", req, resp)
-}
-
-func (i impl64) New(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.New", req, resp)
-}
-
-func (i impl64) Register(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Register", req, resp)
-}
-
-func (i impl64) Delete(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Delete", req, resp)
-}
-
-func (i impl64) Panic(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Panic", req, resp)
-}
-
-func (i impl64) Recover(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Recover", req, resp)
-}
-
-func (i impl64) Complex(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Complex", req, resp)
-}
-
-func (i impl64) Append(_ context.Context, req *p57.Word, resp *p57.Word) error {
-	return i.seen.answer("method_names.Words.Append", req, resp)
+func (i impl64) Packages(_ context.Context, req *p57.Context, resp *p57.Any) error {
+	return i.seen.answer("message_names.Greeter.Packages", req, resp)
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Nothing(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.Nothing", req, resp)
+func (i impl65) Import(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Import", req, resp)
 }
 
-func (i impl65) Look(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.Look", req, resp)
+func (i impl65) Type(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Type", req, resp)
 }
 
-func (i impl65) Put(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.Put", req, resp)
+func (i impl65) Range(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Range", req, resp)
 }
 
-func (i impl65) Unknown(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.Unknown", req, resp)
+func (i impl65) Func(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Func", req, resp)
 }
 
-func (i impl65) Old(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.Old", req, resp)
+func (i impl65) Go(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Go", req, resp)
 }
 
-func (i impl65) Wait(_ context.Context, req *p58.Plain, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.Wait", req, resp)
+func (i impl65) Select(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Select", req, resp)
 }
 
-func (i impl65) RedactedRequest(_ context.Context, req *p58.Secret, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+func (i impl65) Close(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Close", req, resp)
 }
 
-func (i impl65) RedactedResponse(_ context.Context, req *p58.Plain, resp *p58.Deep) error {
-	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+func (i impl65) Ready(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Ready", req, resp)
 }
 
-func (i impl65) RedactedInLoop(_ context.Context, req *p58.LoopA, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+func (i impl65) Init(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Init", req, resp)
 }
 
-func (i impl65) RedactedInMap(_ context.Context, req *p58.InMap, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+func (i impl65) String(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.String", req, resp)
 }
 
-func (i impl65) RedactedInOneof(_ context.Context, req *p58.InOneof, resp *p58.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+func (i impl65) Error(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Error", req, resp)
 }
 
-func (i impl65) NotRedacted(_ context.Context, req *p58.Harmless, resp *p59.Empty) error {
-	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+func (i impl65) Context(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Context", req, resp)
 }
 
-func (i impl65) Everything(_ context.Context, req *p58.Secret, resp *p58.LoopB) error {
-	return i.seen.answer("method_table.Table.Everything", req, resp)
+func (i impl65) Module(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Module", req, resp)
+}
+
+func (i impl65) Call(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Call", req, resp)
+}
+
+func (i impl65) Impl(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Impl", req, resp)
+}
+
+func (i impl65) New(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.New", req, resp)
+}
+
+func (i impl65) Register(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Register", req, resp)
+}
+
+func (i impl65) Delete(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Delete", req, resp)
+}
+
+func (i impl65) Panic(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Panic", req, resp)
+}
+
+func (i impl65) Recover(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Recover", req, resp)
+}
+
+func (i impl65) Complex(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Complex", req, resp)
+}
+
+func (i impl65) Append(_ context.Context, req *p58.Word, resp *p58.Word) error {
+	return i.seen.answer("method_names.Words.Append", req, resp)
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Put(_ context.Context, req *p60.Thing, resp *p60.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl66) Nothing(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.Nothing", req, resp)
+}
+
+func (i impl66) Look(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.Look", req, resp)
+}
+
+func (i impl66) Put(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.Put", req, resp)
+}
+
+func (i impl66) Unknown(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.Unknown", req, resp)
+}
+
+func (i impl66) Old(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.Old", req, resp)
+}
+
+func (i impl66) Wait(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.Wait", req, resp)
+}
+
+func (i impl66) RedactedRequest(_ context.Context, req *p59.Secret, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+}
+
+func (i impl66) RedactedResponse(_ context.Context, req *p59.Plain, resp *p59.Deep) error {
+	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+}
+
+func (i impl66) RedactedInLoop(_ context.Context, req *p59.LoopA, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+}
+
+func (i impl66) RedactedInMap(_ context.Context, req *p59.InMap, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+}
+
+func (i impl66) RedactedInOneof(_ context.Context, req *p59.InOneof, resp *p59.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+}
+
+func (i impl66) NotRedacted(_ context.Context, req *p59.Harmless, resp *p60.Empty) error {
+	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+}
+
+func (i impl66) Everything(_ context.Context, req *p59.Secret, resp *p59.LoopB) error {
+	return i.seen.answer("method_table.Table.Everything", req, resp)
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
-	return i.seen.answer("native.Disk.Read", req, resp)
+func (i impl67) Put(_ context.Context, req *p61.Thing, resp *p61.Place) error {
+	return i.seen.answer("module.Box.Put", req, resp)
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
-	return i.seen.answer("native.Drive.Read", req, resp)
+func (i impl68) Read(_ context.Context, req *p62.Block, resp *p62.Block) error {
+	return i.seen.answer("native.Disk.Read", req, resp)
 }
 
 type impl69 struct{ seen Seen }
 
-type impl70 struct{ seen Seen }
-
-func (i impl70) Read(_ context.Context, req *p61.Block, resp *p61.Block) error {
-	return i.seen.answer("native.ServeDisk.Read", req, resp)
+func (i impl69) Read(_ context.Context, req *p62.Block, resp *p62.Block) error {
+	return i.seen.answer("native.Drive.Read", req, resp)
 }
+
+type impl70 struct{ seen Seen }
 
 type impl71 struct{ seen Seen }
 
-func (i impl71) Lay(_ context.Context, req *p62.Outer_Inner, resp *p62.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl71) Read(_ context.Context, req *p62.Block, resp *p62.Block) error {
+	return i.seen.answer("native.ServeDisk.Read", req, resp)
 }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Call(_ context.Context, req *p63.NoPackageRequest, resp *p63.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl72) Lay(_ context.Context, req *p63.Outer_Inner, resp *p63.Outer_Inner_Innermost) error {
+	return i.seen.answer("nested.Nest.Lay", req, resp)
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Call(_ context.Context, req *p64.Word, resp *p64.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl73) Call(_ context.Context, req *p64.NoPackageRequest, resp *p64.NoPackageResponse) error {
+	return i.seen.answer("NoPackageService.Call", req, resp)
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Open(_ context.Context, req *p65.Combination, resp *p65.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl74) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
+	return i.seen.answer("no_source_info.Bare.Call", req, resp)
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Slow(_ context.Context, req *p66.Word, resp *p66.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
-}
-
-func (i impl75) Slower(_ context.Context, req *p66.Word, resp *p66.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
-}
-
-func (i impl75) Quick(_ context.Context, req *p66.Word, resp *p66.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
-}
-
-func (i impl75) Renamed(_ context.Context, req *p66.Word, resp *p66.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
-}
-
-func (i impl75) Plain(_ context.Context, req *p66.Word, resp *p66.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl75) Open(_ context.Context, req *p66.Combination, resp *p66.Content) error {
+	return i.seen.answer("opaque.Safe.Open", req, resp)
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Call(_ context.Context, req *p67.Request, resp *p67.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl76) Slow(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("options.Tuned.Slow", req, resp)
+}
+
+func (i impl76) Slower(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("options.Tuned.Slower", req, resp)
+}
+
+func (i impl76) Quick(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("options.Tuned.Quick", req, resp)
+}
+
+func (i impl76) Renamed(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("options.Tuned.Renamed", req, resp)
+}
+
+func (i impl76) Plain(_ context.Context, req *p67.Word, resp *p67.Word) error {
+	return i.seen.answer("options.Tuned.Plain", req, resp)
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Call(_ context.Context, req *p68.OldRequest, resp *p68.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
+func (i impl77) Call(_ context.Context, req *p68.Request, resp *p68.Request) error {
+	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Get(_ context.Context, req *p69.Query, resp *p69.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl78) Call(_ context.Context, req *p69.OldRequest, resp *p69.OldResponse) error {
+	return i.seen.answer("proto2_case.Old.Call", req, resp)
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Enter(_ context.Context, req *p70.Home, resp *p70.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
+func (i impl79) Get(_ context.Context, req *p70.Query, resp *p70.Answer) error {
+	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Call(_ context.Context, req *p71.Request, resp *p71.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl80) Enter(_ context.Context, req *p71.Home, resp *p71.Home) error {
+	return i.seen.answer("public_import.Guest.Enter", req, resp)
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Turn(_ context.Context, req *p72.Degrees, resp *p72.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl81) Call(_ context.Context, req *p72.Request, resp *p72.Response) error {
+	return i.seen.answer("rootfile.Root.Call", req, resp)
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Turn(_ context.Context, req *p72.Degrees, resp *p72.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl82) Turn(_ context.Context, req *p73.Degrees, resp *p73.Degrees) error {
+	return i.seen.answer("same_method.Left.Turn", req, resp)
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl83) Turn(_ context.Context, req *p73.Degrees, resp *p73.Degrees) error {
+	return i.seen.answer("same_method.Right.Turn", req, resp)
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Plant(_ context.Context, req *p74.Tree, resp *p74.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl84) Call(_ context.Context, req *p74.Request, resp *p74.Response) error {
+	return i.seen.answer("same_package.Same.Call", req, resp)
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl85) Plant(_ context.Context, req *p75.Tree, resp *p75.Tree) error {
+	return i.seen.answer("same_type.Forest.Plant", req, resp)
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl86) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Type.Call", req, resp)
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl87) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Interface.Call", req, resp)
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl88) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Map.Call", req, resp)
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl89) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.A.Call", req, resp)
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl90) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Ctx.Call", req, resp)
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl91) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Req.Call", req, resp)
 }
 
 type impl92 struct{ seen Seen }
 
-func (i impl92) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl92) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Resp.Call", req, resp)
 }
 
 type impl93 struct{ seen Seen }
 
-func (i impl93) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl93) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Err.Call", req, resp)
 }
 
 type impl94 struct{ seen Seen }
 
-func (i impl94) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl94) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Impl.Call", req, resp)
 }
 
 type impl95 struct{ seen Seen }
 
-func (i impl95) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl95) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Client.Call", req, resp)
 }
 
 type impl96 struct{ seen Seen }
 
-func (i impl96) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl96) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Error.Call", req, resp)
 }
 
 type impl97 struct{ seen Seen }
 
-func (i impl97) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl97) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Context.Call", req, resp)
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Call(_ context.Context, req *p75.Word, resp *p75.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl98) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Engine.Call", req, resp)
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Get(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
-}
-
-func (i impl99) Purge(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl99) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
+	return i.seen.answer("service_names.Names.Call", req, resp)
 }
 
 type impl100 struct{ seen Seen }
 
-func (i impl100) Boot(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+func (i impl100) Get(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
+	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
 }
 
-func (i impl100) UnimplementedLinuxImpl(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl100) Purge(_ context.Context, req *p60.Empty, resp *p60.Empty) error {
+	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
 }
 
 type impl101 struct{ seen Seen }
 
-func (i impl101) Describe(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
-	return i.seen.answer("skeleton.Catalog.Describe", req, resp)
+func (i impl101) Boot(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+}
+
+func (i impl101) UnimplementedLinuxImpl(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
 }
 
 type impl102 struct{ seen Seen }
 
-func (i impl102) Init(_ context.Context, req *p76.GetRequest, resp *p76.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl102) Describe(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
+	return i.seen.answer("skeleton.Catalog.Describe", req, resp)
 }
 
 type impl103 struct{ seen Seen }
 
-func (i impl103) Greet(_ context.Context, req *p77.GreetRequest, resp *p77.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl103) Init(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
 }
 
 type impl104 struct{ seen Seen }
 
-func (i impl104) Once(_ context.Context, req *p78.Word, resp *p78.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl104) Greet(_ context.Context, req *p78.GreetRequest, resp *p78.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
 }
 
 type impl105 struct{ seen Seen }
 
-type impl106 struct{ seen Seen }
-
-func (i impl106) Call(_ context.Context, req *p79.OneRequest, resp *p79.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl105) Once(_ context.Context, req *p79.Word, resp *p79.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
 }
+
+type impl106 struct{ seen Seen }
 
 type impl107 struct{ seen Seen }
 
-func (i impl107) Call(_ context.Context, req *p79.OneResponse, resp *p79.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl107) Call(_ context.Context, req *p80.OneRequest, resp *p80.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
 }
 
 type impl108 struct{ seen Seen }
 
-func (i impl108) Call(_ context.Context, req *p80.Request, resp *p80.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl108) Call(_ context.Context, req *p80.OneResponse, resp *p80.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
 }
 
 type impl109 struct{ seen Seen }
 
 func (i impl109) Call(_ context.Context, req *p81.Request, resp *p81.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
 }
 
 type impl110 struct{ seen Seen }
 
-func (i impl110) Call(_ context.Context, req *p82.Word, resp *p82.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl110) Call(_ context.Context, req *p82.Request, resp *p82.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
 }
 
 type impl111 struct{ seen Seen }
 
-func (i impl111) Empty(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
-}
-
-func (i impl111) Any(_ context.Context, req *p83.Any, resp *p45.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl111) Mask(_ context.Context, req *p84.FieldMask, resp *p85.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl111) Wrapper(_ context.Context, req *p86.StringValue, resp *p86.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl111) Call(_ context.Context, req *p83.Word, resp *p83.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
 }
 
 type impl112 struct{ seen Seen }
 
-func (i impl112) Ping(_ context.Context, req *p59.Empty, resp *p59.Empty) error {
+func (i impl112) Empty(_ context.Context, req *p60.Empty, resp *p60.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl112) Any(_ context.Context, req *p84.Any, resp *p46.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl112) Mask(_ context.Context, req *p85.FieldMask, resp *p86.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl112) Wrapper(_ context.Context, req *p87.StringValue, resp *p87.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl113 struct{ seen Seen }
+
+func (i impl113) Ping(_ context.Context, req *p60.Empty, resp *p60.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl112) Wrap(_ context.Context, req *p59.Empty, resp *p87.Wrapped) error {
+func (i impl113) Wrap(_ context.Context, req *p60.Empty, resp *p88.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
@@ -1161,6 +1189,12 @@ var Methods = []string{
 	"deprecated.Whole.Call",
 	"directives.Run.Call",
 	"directives.Run.Block",
+	"doc_comments.Notes.Get",
+	"doc_comments.Notes.Old",
+	"doc_comments.Notes.Put",
+	"doc_comments.Notes.Block",
+	"doc_comments.Notes.Odd",
+	"doc_comments.Notes.Middle",
 	"queue.v1.Queue.Send",
 	"queue.v1.Queue.Receive",
 	"queue.v1.Queue.Length",
@@ -1337,6 +1371,12 @@ var Served = []string{
 	"deprecated.Whole.Call",
 	"directives.Run.Call",
 	"directives.Run.Block",
+	"doc_comments.Notes.Get",
+	"doc_comments.Notes.Old",
+	"doc_comments.Notes.Put",
+	"doc_comments.Notes.Block",
+	"doc_comments.Notes.Odd",
+	"doc_comments.Notes.Middle",
 	"queue.v1.Queue.Send",
 	"queue.v1.Queue.Receive",
 	"queue.v1.Queue.Length",
@@ -1488,472 +1528,485 @@ var Served = []string{
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen, opts ...pluginsdk.ServiceOption) error {
 	return errors.Join(
-		p88.RegisterMail(ctx, e, impl0{seen}, opts...),
-		p89.RegisterOdd(ctx, e, impl1{seen}, opts...),
-		p90.RegisterTalk(ctx, e, impl2{seen}, opts...),
-		p91.RegisterSvc(ctx, e, impl3{seen}, opts...),
-		p92.RegisterSvc(ctx, e, impl4{seen}, opts...),
-		p93.RegisterSvc(ctx, e, impl5{seen}, opts...),
-		p94.RegisterSvc(ctx, e, impl6{seen}, opts...),
-		p95.RegisterSvc(ctx, e, impl7{seen}, opts...),
-		p96.RegisterSvc(ctx, e, impl8{seen}, opts...),
-		p97.RegisterDeep(ctx, e, impl9{seen}, opts...),
-		p98.RegisterFresh(ctx, e, impl10{seen}, opts...),
-		p98.RegisterStale(ctx, e, impl11{seen}, opts...),
-		p98.RegisterWhole(ctx, e, impl12{seen}, opts...),
-		p99.RegisterRun(ctx, e, impl13{seen}, opts...),
-		p100.RegisterQueue(ctx, e, impl14{seen}, opts...),
-		p101.RegisterEditor(ctx, e, impl15{seen}, opts...),
-		p102.RegisterEditor(ctx, e, impl16{seen}, opts...),
-		p103.RegisterNothing(ctx, e, impl17{seen}, opts...),
-		p104.RegisterIdle(ctx, e, impl18{seen}, opts...),
-		p105.RegisterSvc(ctx, e, impl19{seen}, opts...),
-		p106.RegisterSvc(ctx, e, impl20{seen}, opts...),
-		p107.RegisterSvc(ctx, e, impl21{seen}, opts...),
-		p108.RegisterSvc(ctx, e, impl22{seen}, opts...),
-		p109.RegisterCaller(ctx, e, impl23{seen}, opts...),
-		p110.RegisterNamed(ctx, e, impl24{seen}, opts...),
-		p111.RegisterSvc(ctx, e, impl25{seen}, opts...),
-		p112.RegisterSvc(ctx, e, impl26{seen}, opts...),
-		p113.RegisterSvc(ctx, e, impl27{seen}, opts...),
-		p114.RegisterSvc(ctx, e, impl28{seen}, opts...),
-		p115.RegisterSvc(ctx, e, impl29{seen}, opts...),
-		p116.RegisterSvc(ctx, e, impl30{seen}, opts...),
-		p117.RegisterSvc(ctx, e, impl31{seen}, opts...),
-		p118.RegisterSvc(ctx, e, impl32{seen}, opts...),
-		p119.RegisterSvc(ctx, e, impl33{seen}, opts...),
-		p120.RegisterSvc(ctx, e, impl34{seen}, opts...),
-		p121.RegisterSvc(ctx, e, impl35{seen}, opts...),
-		p122.RegisterSvc(ctx, e, impl36{seen}, opts...),
-		p123.RegisterSvc(ctx, e, impl37{seen}, opts...),
-		p124.RegisterSvc(ctx, e, impl38{seen}, opts...),
-		p125.RegisterSvc(ctx, e, impl39{seen}, opts...),
-		p126.RegisterSvc(ctx, e, impl40{seen}, opts...),
-		p127.RegisterSvc(ctx, e, impl41{seen}, opts...),
-		p128.RegisterSvc(ctx, e, impl42{seen}, opts...),
-		p129.RegisterSvc(ctx, e, impl43{seen}, opts...),
-		p130.RegisterSvc(ctx, e, impl44{seen}, opts...),
-		p131.RegisterSvc(ctx, e, impl45{seen}, opts...),
-		p132.RegisterSvc(ctx, e, impl46{seen}, opts...),
-		p133.RegisterSvc(ctx, e, impl47{seen}, opts...),
-		p134.RegisterClock(ctx, e, impl48{seen}, opts...),
-		p134.RegisterCalendar(ctx, e, impl49{seen}, opts...),
-		p135.RegisterSvc(ctx, e, impl50{seen}, opts...),
-		p136.RegisterQueue(ctx, e, impl51{seen}, opts...),
-		p137.RegisterFinder(ctx, e, impl52{seen}, opts...),
-		p138.RegisterFoo(ctx, e, impl53{seen}, opts...),
-		p138.RegisterFooBar3(ctx, e, impl54{seen}, opts...),
-		p138.RegisterFoo_BarBaz(ctx, e, impl55{seen}, opts...),
-		p138.RegisterLocalFoo(ctx, e, impl56{seen}, opts...),
-		p139.RegisterGreeter(ctx, e, impl57{seen}, opts...),
-		p139.RegisterWordCounterV2(ctx, e, impl58{seen}, opts...),
-		p140.RegisterScale(ctx, e, impl59{seen}, opts...),
-		p141.RegisterFoo(ctx, e, impl60{seen}, opts...),
-		p142.RegisterA(ctx, e, impl61{seen}, opts...),
-		p143.RegisterB(ctx, e, impl62{seen}, opts...),
-		p144.RegisterGreeter(ctx, e, impl63{seen}, opts...),
-		p145.RegisterWords(ctx, e, impl64{seen}, opts...),
-		p146.RegisterTable(ctx, e, impl65{seen}, opts...),
-		p147.RegisterBox(ctx, e, impl66{seen}, opts...),
-		p148.RegisterDisk(ctx, e, impl67{seen}, opts...),
-		p148.RegisterDrive(ctx, e, impl68{seen}, opts...),
-		p148.RegisterDiskServer(ctx, e, impl69{seen}, opts...),
-		p148.RegisterServeDisk(ctx, e, impl70{seen}, opts...),
-		p149.RegisterNest(ctx, e, impl71{seen}, opts...),
-		p150.RegisterNoPackageService(ctx, e, impl72{seen}, opts...),
-		p151.RegisterBare(ctx, e, impl73{seen}, opts...),
-		p152.RegisterSafe(ctx, e, impl74{seen}, opts...),
-		p153.RegisterTuned(ctx, e, impl75{seen}, opts...),
-		p154.RegisterSuffix(ctx, e, impl76{seen}, opts...),
-		p155.RegisterOld(ctx, e, impl77{seen}, opts...),
-		p156.RegisterMaybe(ctx, e, impl78{seen}, opts...),
-		p157.RegisterGuest(ctx, e, impl79{seen}, opts...),
-		p158.RegisterRoot(ctx, e, impl80{seen}, opts...),
-		p159.RegisterLeft(ctx, e, impl81{seen}, opts...),
-		p159.RegisterRight(ctx, e, impl82{seen}, opts...),
-		p73.RegisterSame(ctx, e, impl83{seen}, opts...),
-		p160.RegisterForest(ctx, e, impl84{seen}, opts...),
-		p161.RegisterType(ctx, e, impl85{seen}, opts...),
-		p161.RegisterInterface(ctx, e, impl86{seen}, opts...),
-		p161.RegisterMap(ctx, e, impl87{seen}, opts...),
-		p161.RegisterA(ctx, e, impl88{seen}, opts...),
-		p161.RegisterCtx(ctx, e, impl89{seen}, opts...),
-		p161.RegisterReq(ctx, e, impl90{seen}, opts...),
-		p161.RegisterResp(ctx, e, impl91{seen}, opts...),
-		p161.RegisterErr(ctx, e, impl92{seen}, opts...),
-		p161.RegisterImpl(ctx, e, impl93{seen}, opts...),
-		p161.RegisterClient(ctx, e, impl94{seen}, opts...),
-		p161.RegisterError(ctx, e, impl95{seen}, opts...),
-		p161.RegisterContext(ctx, e, impl96{seen}, opts...),
-		p161.RegisterEngine(ctx, e, impl97{seen}, opts...),
-		p161.RegisterNames(ctx, e, impl98{seen}, opts...),
-		p162.RegisterHTTPFiles(ctx, e, impl99{seen}, opts...),
-		p162.RegisterLinux(ctx, e, impl100{seen}, opts...),
-		p162.RegisterCatalog(ctx, e, impl101{seen}, opts...),
-		p162.RegisterTest(ctx, e, impl102{seen}, opts...),
-		p163.RegisterGreeter(ctx, e, impl103{seen}, opts...),
-		p164.RegisterSome(ctx, e, impl104{seen}, opts...),
-		p164.RegisterAll(ctx, e, impl105{seen}, opts...),
-		p165.RegisterOne(ctx, e, impl106{seen}, opts...),
-		p165.RegisterTwo(ctx, e, impl107{seen}, opts...),
-		p166.RegisterX(ctx, e, impl108{seen}, opts...),
-		p167.RegisterX(ctx, e, impl109{seen}, opts...),
-		p168.RegisterOwned(ctx, e, impl110{seen}, opts...),
-		p169.RegisterWell(ctx, e, impl111{seen}, opts...),
-		p170.RegisterPing(ctx, e, impl112{seen}, opts...),
+		p89.RegisterMail(ctx, e, impl0{seen}, opts...),
+		p90.RegisterOdd(ctx, e, impl1{seen}, opts...),
+		p91.RegisterTalk(ctx, e, impl2{seen}, opts...),
+		p92.RegisterSvc(ctx, e, impl3{seen}, opts...),
+		p93.RegisterSvc(ctx, e, impl4{seen}, opts...),
+		p94.RegisterSvc(ctx, e, impl5{seen}, opts...),
+		p95.RegisterSvc(ctx, e, impl6{seen}, opts...),
+		p96.RegisterSvc(ctx, e, impl7{seen}, opts...),
+		p97.RegisterSvc(ctx, e, impl8{seen}, opts...),
+		p98.RegisterDeep(ctx, e, impl9{seen}, opts...),
+		p99.RegisterFresh(ctx, e, impl10{seen}, opts...),
+		p99.RegisterStale(ctx, e, impl11{seen}, opts...),
+		p99.RegisterWhole(ctx, e, impl12{seen}, opts...),
+		p100.RegisterRun(ctx, e, impl13{seen}, opts...),
+		p101.RegisterNotes(ctx, e, impl14{seen}, opts...),
+		p102.RegisterQueue(ctx, e, impl15{seen}, opts...),
+		p103.RegisterEditor(ctx, e, impl16{seen}, opts...),
+		p104.RegisterEditor(ctx, e, impl17{seen}, opts...),
+		p105.RegisterNothing(ctx, e, impl18{seen}, opts...),
+		p106.RegisterIdle(ctx, e, impl19{seen}, opts...),
+		p107.RegisterSvc(ctx, e, impl20{seen}, opts...),
+		p108.RegisterSvc(ctx, e, impl21{seen}, opts...),
+		p109.RegisterSvc(ctx, e, impl22{seen}, opts...),
+		p110.RegisterSvc(ctx, e, impl23{seen}, opts...),
+		p111.RegisterCaller(ctx, e, impl24{seen}, opts...),
+		p112.RegisterNamed(ctx, e, impl25{seen}, opts...),
+		p113.RegisterSvc(ctx, e, impl26{seen}, opts...),
+		p114.RegisterSvc(ctx, e, impl27{seen}, opts...),
+		p115.RegisterSvc(ctx, e, impl28{seen}, opts...),
+		p116.RegisterSvc(ctx, e, impl29{seen}, opts...),
+		p117.RegisterSvc(ctx, e, impl30{seen}, opts...),
+		p118.RegisterSvc(ctx, e, impl31{seen}, opts...),
+		p119.RegisterSvc(ctx, e, impl32{seen}, opts...),
+		p120.RegisterSvc(ctx, e, impl33{seen}, opts...),
+		p121.RegisterSvc(ctx, e, impl34{seen}, opts...),
+		p122.RegisterSvc(ctx, e, impl35{seen}, opts...),
+		p123.RegisterSvc(ctx, e, impl36{seen}, opts...),
+		p124.RegisterSvc(ctx, e, impl37{seen}, opts...),
+		p125.RegisterSvc(ctx, e, impl38{seen}, opts...),
+		p126.RegisterSvc(ctx, e, impl39{seen}, opts...),
+		p127.RegisterSvc(ctx, e, impl40{seen}, opts...),
+		p128.RegisterSvc(ctx, e, impl41{seen}, opts...),
+		p129.RegisterSvc(ctx, e, impl42{seen}, opts...),
+		p130.RegisterSvc(ctx, e, impl43{seen}, opts...),
+		p131.RegisterSvc(ctx, e, impl44{seen}, opts...),
+		p132.RegisterSvc(ctx, e, impl45{seen}, opts...),
+		p133.RegisterSvc(ctx, e, impl46{seen}, opts...),
+		p134.RegisterSvc(ctx, e, impl47{seen}, opts...),
+		p135.RegisterSvc(ctx, e, impl48{seen}, opts...),
+		p136.RegisterClock(ctx, e, impl49{seen}, opts...),
+		p136.RegisterCalendar(ctx, e, impl50{seen}, opts...),
+		p137.RegisterSvc(ctx, e, impl51{seen}, opts...),
+		p138.RegisterQueue(ctx, e, impl52{seen}, opts...),
+		p139.RegisterFinder(ctx, e, impl53{seen}, opts...),
+		p140.RegisterFoo(ctx, e, impl54{seen}, opts...),
+		p140.RegisterFooBar3(ctx, e, impl55{seen}, opts...),
+		p140.RegisterFoo_BarBaz(ctx, e, impl56{seen}, opts...),
+		p140.RegisterLocalFoo(ctx, e, impl57{seen}, opts...),
+		p141.RegisterGreeter(ctx, e, impl58{seen}, opts...),
+		p141.RegisterWordCounterV2(ctx, e, impl59{seen}, opts...),
+		p142.RegisterScale(ctx, e, impl60{seen}, opts...),
+		p143.RegisterFoo(ctx, e, impl61{seen}, opts...),
+		p144.RegisterA(ctx, e, impl62{seen}, opts...),
+		p145.RegisterB(ctx, e, impl63{seen}, opts...),
+		p146.RegisterGreeter(ctx, e, impl64{seen}, opts...),
+		p147.RegisterWords(ctx, e, impl65{seen}, opts...),
+		p148.RegisterTable(ctx, e, impl66{seen}, opts...),
+		p149.RegisterBox(ctx, e, impl67{seen}, opts...),
+		p150.RegisterDisk(ctx, e, impl68{seen}, opts...),
+		p150.RegisterDrive(ctx, e, impl69{seen}, opts...),
+		p150.RegisterDiskServer(ctx, e, impl70{seen}, opts...),
+		p150.RegisterServeDisk(ctx, e, impl71{seen}, opts...),
+		p151.RegisterNest(ctx, e, impl72{seen}, opts...),
+		p152.RegisterNoPackageService(ctx, e, impl73{seen}, opts...),
+		p153.RegisterBare(ctx, e, impl74{seen}, opts...),
+		p154.RegisterSafe(ctx, e, impl75{seen}, opts...),
+		p155.RegisterTuned(ctx, e, impl76{seen}, opts...),
+		p156.RegisterSuffix(ctx, e, impl77{seen}, opts...),
+		p157.RegisterOld(ctx, e, impl78{seen}, opts...),
+		p158.RegisterMaybe(ctx, e, impl79{seen}, opts...),
+		p159.RegisterGuest(ctx, e, impl80{seen}, opts...),
+		p160.RegisterRoot(ctx, e, impl81{seen}, opts...),
+		p161.RegisterLeft(ctx, e, impl82{seen}, opts...),
+		p161.RegisterRight(ctx, e, impl83{seen}, opts...),
+		p74.RegisterSame(ctx, e, impl84{seen}, opts...),
+		p162.RegisterForest(ctx, e, impl85{seen}, opts...),
+		p163.RegisterType(ctx, e, impl86{seen}, opts...),
+		p163.RegisterInterface(ctx, e, impl87{seen}, opts...),
+		p163.RegisterMap(ctx, e, impl88{seen}, opts...),
+		p163.RegisterA(ctx, e, impl89{seen}, opts...),
+		p163.RegisterCtx(ctx, e, impl90{seen}, opts...),
+		p163.RegisterReq(ctx, e, impl91{seen}, opts...),
+		p163.RegisterResp(ctx, e, impl92{seen}, opts...),
+		p163.RegisterErr(ctx, e, impl93{seen}, opts...),
+		p163.RegisterImpl(ctx, e, impl94{seen}, opts...),
+		p163.RegisterClient(ctx, e, impl95{seen}, opts...),
+		p163.RegisterError(ctx, e, impl96{seen}, opts...),
+		p163.RegisterContext(ctx, e, impl97{seen}, opts...),
+		p163.RegisterEngine(ctx, e, impl98{seen}, opts...),
+		p163.RegisterNames(ctx, e, impl99{seen}, opts...),
+		p164.RegisterHTTPFiles(ctx, e, impl100{seen}, opts...),
+		p164.RegisterLinux(ctx, e, impl101{seen}, opts...),
+		p164.RegisterCatalog(ctx, e, impl102{seen}, opts...),
+		p164.RegisterTest(ctx, e, impl103{seen}, opts...),
+		p165.RegisterGreeter(ctx, e, impl104{seen}, opts...),
+		p166.RegisterSome(ctx, e, impl105{seen}, opts...),
+		p166.RegisterAll(ctx, e, impl106{seen}, opts...),
+		p167.RegisterOne(ctx, e, impl107{seen}, opts...),
+		p167.RegisterTwo(ctx, e, impl108{seen}, opts...),
+		p168.RegisterX(ctx, e, impl109{seen}, opts...),
+		p169.RegisterX(ctx, e, impl110{seen}, opts...),
+		p170.RegisterOwned(ctx, e, impl111{seen}, opts...),
+		p171.RegisterWell(ctx, e, impl112{seen}, opts...),
+		p172.RegisterPing(ctx, e, impl113{seen}, opts...),
 	)
 }
 
 // CallLocal calls every method through its local client, and its twin.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p88.NewLocalMailClient(impl0{seen}).Send, p88.NewLocalMailClient(impl0{seen}).SendAsync__, p88.NewLocalMailClient(impl0{seen}).SendInto_, new(p0.Letter)),
-		check(ctx, p88.NewLocalMailClient(impl0{seen}).SendAsync, p88.NewLocalMailClient(impl0{seen}).SendAsyncAsync, p88.NewLocalMailClient(impl0{seen}).SendAsyncInto, new(p0.Letter)),
-		check(ctx, p88.NewLocalMailClient(impl0{seen}).SendAsync_, p88.NewLocalMailClient(impl0{seen}).SendAsync_Async, p88.NewLocalMailClient(impl0{seen}).SendAsync_Into, new(p0.Letter)),
-		check(ctx, p88.NewLocalMailClient(impl0{seen}).SendInto, p88.NewLocalMailClient(impl0{seen}).SendIntoAsync, p88.NewLocalMailClient(impl0{seen}).SendIntoInto, new(p0.Letter)),
-		check(ctx, p88.NewLocalMailClient(impl0{seen}).Receive, p88.NewLocalMailClient(impl0{seen}).ReceiveAsync, p88.NewLocalMailClient(impl0{seen}).ReceiveInto, new(p0.Letter)),
-		check(ctx, p89.NewLocalOddClient(impl1{seen}).Call, p89.NewLocalOddClient(impl1{seen}).CallAsync, p89.NewLocalOddClient(impl1{seen}).CallInto, new(p1.Word)),
-		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Say, p90.NewLocalTalkClient(impl2{seen}).SayAsync, p90.NewLocalTalkClient(impl2{seen}).SayInto, new(p2.Word)),
-		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Whisper, p90.NewLocalTalkClient(impl2{seen}).WhisperAsync, p90.NewLocalTalkClient(impl2{seen}).WhisperInto, new(p2.Word)),
-		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Shout, p90.NewLocalTalkClient(impl2{seen}).ShoutAsync, p90.NewLocalTalkClient(impl2{seen}).ShoutInto, new(p2.Word)),
-		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Mumble, p90.NewLocalTalkClient(impl2{seen}).MumbleAsync, p90.NewLocalTalkClient(impl2{seen}).MumbleInto, new(p2.Word)),
-		check(ctx, p90.NewLocalTalkClient(impl2{seen}).Speak, p90.NewLocalTalkClient(impl2{seen}).SpeakAsync, p90.NewLocalTalkClient(impl2{seen}).SpeakInto, new(p2.Word)),
-		check(ctx, p91.NewLocalSvcClient(impl3{seen}).Call, p91.NewLocalSvcClient(impl3{seen}).CallAsync, p91.NewLocalSvcClient(impl3{seen}).CallInto, new(p3.Word)),
-		check(ctx, p92.NewLocalSvcClient(impl4{seen}).Call, p92.NewLocalSvcClient(impl4{seen}).CallAsync, p92.NewLocalSvcClient(impl4{seen}).CallInto, new(p3.Word)),
-		check(ctx, p93.NewLocalSvcClient(impl5{seen}).Call, p93.NewLocalSvcClient(impl5{seen}).CallAsync, p93.NewLocalSvcClient(impl5{seen}).CallInto, new(p3.Word)),
-		check(ctx, p94.NewLocalSvcClient(impl6{seen}).Call, p94.NewLocalSvcClient(impl6{seen}).CallAsync, p94.NewLocalSvcClient(impl6{seen}).CallInto, new(p3.Word)),
-		check(ctx, p95.NewLocalSvcClient(impl7{seen}).Call, p95.NewLocalSvcClient(impl7{seen}).CallAsync, p95.NewLocalSvcClient(impl7{seen}).CallInto, new(p3.Word)),
-		check(ctx, p96.NewLocalSvcClient(impl8{seen}).Call, p96.NewLocalSvcClient(impl8{seen}).CallAsync, p96.NewLocalSvcClient(impl8{seen}).CallInto, new(p3.Word)),
-		check(ctx, p97.NewLocalDeepClient(impl9{seen}).Dive, p97.NewLocalDeepClient(impl9{seen}).DiveAsync, p97.NewLocalDeepClient(impl9{seen}).DiveInto, new(p4.DiveRequest)),
-		check(ctx, p98.NewLocalFreshClient(impl10{seen}).Keep, p98.NewLocalFreshClient(impl10{seen}).KeepAsync, p98.NewLocalFreshClient(impl10{seen}).KeepInto, new(p5.Word)),
-		check(ctx, p98.NewLocalFreshClient(impl10{seen}).Drop, p98.NewLocalFreshClient(impl10{seen}).DropAsync, p98.NewLocalFreshClient(impl10{seen}).DropInto, new(p5.Word)),
-		check(ctx, p98.NewLocalStaleClient(impl11{seen}).Call, p98.NewLocalStaleClient(impl11{seen}).CallAsync, p98.NewLocalStaleClient(impl11{seen}).CallInto, new(p5.Word)),
-		check(ctx, p98.NewLocalWholeClient(impl12{seen}).Call, p98.NewLocalWholeClient(impl12{seen}).CallAsync, p98.NewLocalWholeClient(impl12{seen}).CallInto, new(p5.Word)),
-		check(ctx, p99.NewLocalRunClient(impl13{seen}).Call, p99.NewLocalRunClient(impl13{seen}).CallAsync, p99.NewLocalRunClient(impl13{seen}).CallInto, new(p6.Word)),
-		check(ctx, p99.NewLocalRunClient(impl13{seen}).Block, p99.NewLocalRunClient(impl13{seen}).BlockAsync, p99.NewLocalRunClient(impl13{seen}).BlockInto, new(p6.Word)),
-		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Send, p100.NewLocalQueueClient(impl14{seen}).SendAsync, p100.NewLocalQueueClient(impl14{seen}).SendInto, new(p7.SendRequest)),
-		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Receive, p100.NewLocalQueueClient(impl14{seen}).ReceiveAsync, p100.NewLocalQueueClient(impl14{seen}).ReceiveInto, new(p7.ReceiveRequest)),
-		check(ctx, p100.NewLocalQueueClient(impl14{seen}).Length, p100.NewLocalQueueClient(impl14{seen}).LengthAsync, p100.NewLocalQueueClient(impl14{seen}).LengthInto, new(p7.LengthRequest)),
-		check(ctx, p101.NewLocalEditorClient(impl15{seen}).Edit, p101.NewLocalEditorClient(impl15{seen}).EditAsync, p101.NewLocalEditorClient(impl15{seen}).EditInto, new(p8.EditRequest)),
-		check(ctx, p102.NewLocalEditorClient(impl16{seen}).Edit, p102.NewLocalEditorClient(impl16{seen}).EditAsync, p102.NewLocalEditorClient(impl16{seen}).EditInto, new(p9.EditRequest)),
-		check(ctx, p103.NewLocalNothingClient(impl17{seen}).Happens, p103.NewLocalNothingClient(impl17{seen}).HappensAsync, p103.NewLocalNothingClient(impl17{seen}).HappensInto, new(p10.HappensRequest)),
-		check(ctx, p105.NewLocalSvcClient(impl19{seen}).Call, p105.NewLocalSvcClient(impl19{seen}).CallAsync, p105.NewLocalSvcClient(impl19{seen}).CallInto, new(p11.Word)),
-		check(ctx, p106.NewLocalSvcClient(impl20{seen}).Call, p106.NewLocalSvcClient(impl20{seen}).CallAsync, p106.NewLocalSvcClient(impl20{seen}).CallInto, new(p12.Word)),
-		check(ctx, p107.NewLocalSvcClient(impl21{seen}).Call, p107.NewLocalSvcClient(impl21{seen}).CallAsync, p107.NewLocalSvcClient(impl21{seen}).CallInto, new(p13.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl22{seen}).Call, p108.NewLocalSvcClient(impl22{seen}).CallAsync, p108.NewLocalSvcClient(impl22{seen}).CallInto, new(p14.Word)),
-		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Versions, p109.NewLocalCallerClient(impl23{seen}).VersionsAsync, p109.NewLocalCallerClient(impl23{seen}).VersionsInto, new(p15.In)),
-		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Locals, p109.NewLocalCallerClient(impl23{seen}).LocalsAsync, p109.NewLocalCallerClient(impl23{seen}).LocalsInto, new(p17.In)),
-		check(ctx, p109.NewLocalCallerClient(impl23{seen}).Packages, p109.NewLocalCallerClient(impl23{seen}).PackagesAsync, p109.NewLocalCallerClient(impl23{seen}).PackagesInto, new(p17.In)),
-		check(ctx, p110.NewLocalNamedClient(impl24{seen}).Go, p110.NewLocalNamedClient(impl24{seen}).GoAsync, p110.NewLocalNamedClient(impl24{seen}).GoInto, new(p20.Thing)),
-		check(ctx, p111.NewLocalSvcClient(impl25{seen}).Call, p111.NewLocalSvcClient(impl25{seen}).CallAsync, p111.NewLocalSvcClient(impl25{seen}).CallInto, new(p21.Word)),
-		check(ctx, p112.NewLocalSvcClient(impl26{seen}).Call, p112.NewLocalSvcClient(impl26{seen}).CallAsync, p112.NewLocalSvcClient(impl26{seen}).CallInto, new(p22.Word)),
-		check(ctx, p113.NewLocalSvcClient(impl27{seen}).Call, p113.NewLocalSvcClient(impl27{seen}).CallAsync, p113.NewLocalSvcClient(impl27{seen}).CallInto, new(p23.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl28{seen}).Call, p114.NewLocalSvcClient(impl28{seen}).CallAsync, p114.NewLocalSvcClient(impl28{seen}).CallInto, new(p24.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl29{seen}).Call, p115.NewLocalSvcClient(impl29{seen}).CallAsync, p115.NewLocalSvcClient(impl29{seen}).CallInto, new(p25.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl30{seen}).Call, p116.NewLocalSvcClient(impl30{seen}).CallAsync, p116.NewLocalSvcClient(impl30{seen}).CallInto, new(p26.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl31{seen}).Call, p117.NewLocalSvcClient(impl31{seen}).CallAsync, p117.NewLocalSvcClient(impl31{seen}).CallInto, new(p27.Word)),
-		check(ctx, p118.NewLocalSvcClient(impl32{seen}).Call, p118.NewLocalSvcClient(impl32{seen}).CallAsync, p118.NewLocalSvcClient(impl32{seen}).CallInto, new(p28.Word)),
-		check(ctx, p119.NewLocalSvcClient(impl33{seen}).Call, p119.NewLocalSvcClient(impl33{seen}).CallAsync, p119.NewLocalSvcClient(impl33{seen}).CallInto, new(p29.Word)),
-		check(ctx, p120.NewLocalSvcClient(impl34{seen}).Call, p120.NewLocalSvcClient(impl34{seen}).CallAsync, p120.NewLocalSvcClient(impl34{seen}).CallInto, new(p30.Word)),
-		check(ctx, p121.NewLocalSvcClient(impl35{seen}).Call, p121.NewLocalSvcClient(impl35{seen}).CallAsync, p121.NewLocalSvcClient(impl35{seen}).CallInto, new(p31.Word)),
-		check(ctx, p122.NewLocalSvcClient(impl36{seen}).Call, p122.NewLocalSvcClient(impl36{seen}).CallAsync, p122.NewLocalSvcClient(impl36{seen}).CallInto, new(p32.Word)),
-		check(ctx, p123.NewLocalSvcClient(impl37{seen}).Call, p123.NewLocalSvcClient(impl37{seen}).CallAsync, p123.NewLocalSvcClient(impl37{seen}).CallInto, new(p33.Word)),
-		check(ctx, p124.NewLocalSvcClient(impl38{seen}).Call, p124.NewLocalSvcClient(impl38{seen}).CallAsync, p124.NewLocalSvcClient(impl38{seen}).CallInto, new(p34.Word)),
-		check(ctx, p125.NewLocalSvcClient(impl39{seen}).Call, p125.NewLocalSvcClient(impl39{seen}).CallAsync, p125.NewLocalSvcClient(impl39{seen}).CallInto, new(p35.Word)),
-		check(ctx, p126.NewLocalSvcClient(impl40{seen}).Call, p126.NewLocalSvcClient(impl40{seen}).CallAsync, p126.NewLocalSvcClient(impl40{seen}).CallInto, new(p36.Word)),
-		check(ctx, p127.NewLocalSvcClient(impl41{seen}).Call, p127.NewLocalSvcClient(impl41{seen}).CallAsync, p127.NewLocalSvcClient(impl41{seen}).CallInto, new(p37.Word)),
-		check(ctx, p128.NewLocalSvcClient(impl42{seen}).Call, p128.NewLocalSvcClient(impl42{seen}).CallAsync, p128.NewLocalSvcClient(impl42{seen}).CallInto, new(p38.Word)),
-		check(ctx, p129.NewLocalSvcClient(impl43{seen}).Call, p129.NewLocalSvcClient(impl43{seen}).CallAsync, p129.NewLocalSvcClient(impl43{seen}).CallInto, new(p39.Word)),
-		check(ctx, p130.NewLocalSvcClient(impl44{seen}).Call, p130.NewLocalSvcClient(impl44{seen}).CallAsync, p130.NewLocalSvcClient(impl44{seen}).CallInto, new(p40.Word)),
-		check(ctx, p131.NewLocalSvcClient(impl45{seen}).Call, p131.NewLocalSvcClient(impl45{seen}).CallAsync, p131.NewLocalSvcClient(impl45{seen}).CallInto, new(p41.Word)),
-		check(ctx, p132.NewLocalSvcClient(impl46{seen}).Call, p132.NewLocalSvcClient(impl46{seen}).CallAsync, p132.NewLocalSvcClient(impl46{seen}).CallInto, new(p42.Word)),
-		check(ctx, p133.NewLocalSvcClient(impl47{seen}).Call, p133.NewLocalSvcClient(impl47{seen}).CallAsync, p133.NewLocalSvcClient(impl47{seen}).CallInto, new(p43.Word)),
-		check(ctx, p134.NewLocalClockClient(impl48{seen}).Now, p134.NewLocalClockClient(impl48{seen}).NowAsync, p134.NewLocalClockClient(impl48{seen}).NowInto, new(p44.NowRequest)),
-		check(ctx, p134.NewLocalClockClient(impl48{seen}).Alarm, p134.NewLocalClockClient(impl48{seen}).AlarmAsync, p134.NewLocalClockClient(impl48{seen}).AlarmInto, new(p45.Timestamp)),
-		check(ctx, p134.NewLocalCalendarClient(impl49{seen}).Today, p134.NewLocalCalendarClient(impl49{seen}).TodayAsync, p134.NewLocalCalendarClient(impl49{seen}).TodayInto, new(p44.NowRequest)),
-		check(ctx, p135.NewLocalSvcClient(impl50{seen}).Call, p135.NewLocalSvcClient(impl50{seen}).CallAsync, p135.NewLocalSvcClient(impl50{seen}).CallInto, new(p46.Word)),
-		check(ctx, p136.NewLocalQueueClient(impl51{seen}).Send, p136.NewLocalQueueClient(impl51{seen}).SendAsync, p136.NewLocalQueueClient(impl51{seen}).SendInto, new(p47.SendRequest)),
-		check(ctx, p137.NewLocalFinderClient(impl52{seen}).Find, p137.NewLocalFinderClient(impl52{seen}).FindAsync, p137.NewLocalFinderClient(impl52{seen}).FindInto, new(p48.FindRequest)),
-		check(ctx, p138.NewLocalFooClient(impl53{seen}).BarBaz, p138.NewLocalFooClient(impl53{seen}).BarBazAsync, p138.NewLocalFooClient(impl53{seen}).BarBazInto, new(p49.FooBar)),
-		check(ctx, p138.NewLocalFooBar3Client(impl54{seen}).Baz, p138.NewLocalFooBar3Client(impl54{seen}).BazAsync, p138.NewLocalFooBar3Client(impl54{seen}).BazInto, new(p49.FooBar)),
-		check(ctx, p138.NewLocalFoo_BarBazClient(impl55{seen}).Baz, p138.NewLocalFoo_BarBazClient(impl55{seen}).BazAsync, p138.NewLocalFoo_BarBazClient(impl55{seen}).BazInto, new(p49.FooBar)),
-		check(ctx, p138.NewLocalLocalFooClient(impl56{seen}).BarBaz, p138.NewLocalLocalFooClient(impl56{seen}).BarBazAsync, p138.NewLocalLocalFooClient(impl56{seen}).BarBazInto, new(p49.FooBar)),
-		check(ctx, p139.NewLocalGreeterClient(impl57{seen}).SayHello, p139.NewLocalGreeterClient(impl57{seen}).SayHelloAsync, p139.NewLocalGreeterClient(impl57{seen}).SayHelloInto, new(p50.HelloRequest)),
-		check(ctx, p139.NewLocalWordCounterV2Client(impl58{seen}).Count, p139.NewLocalWordCounterV2Client(impl58{seen}).CountAsync, p139.NewLocalWordCounterV2Client(impl58{seen}).CountInto, new(p50.HelloRequest)),
-		check(ctx, p140.NewLocalScaleClient(impl59{seen}).Weigh, p140.NewLocalScaleClient(impl59{seen}).WeighAsync, p140.NewLocalScaleClient(impl59{seen}).WeighInto, new(p51.WeighRequest)),
-		check(ctx, p141.NewLocalFooClient(impl60{seen}).Bar, p141.NewLocalFooClient(impl60{seen}).BarAsync, p141.NewLocalFooClient(impl60{seen}).BarInto, new(p53.BarRequest)),
-		check(ctx, p142.NewLocalAClient(impl61{seen}).Do, p142.NewLocalAClient(impl61{seen}).DoAsync, p142.NewLocalAClient(impl61{seen}).DoInto, new(p54.Request)),
-		check(ctx, p143.NewLocalBClient(impl62{seen}).Do, p143.NewLocalBClient(impl62{seen}).DoAsync, p143.NewLocalBClient(impl62{seen}).DoInto, new(p54.Request)),
-		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Clients, p144.NewLocalGreeterClient(impl63{seen}).ClientsAsync, p144.NewLocalGreeterClient(impl63{seen}).ClientsInto, new(p56.GreeterClient)),
-		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Plugins, p144.NewLocalGreeterClient(impl63{seen}).PluginsAsync, p144.NewLocalGreeterClient(impl63{seen}).PluginsInto, new(p56.GreeterPlugin)),
-		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Joined, p144.NewLocalGreeterClient(impl63{seen}).JoinedAsync, p144.NewLocalGreeterClient(impl63{seen}).JoinedInto, new(p56.GreeterClients)),
-		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Predeclared, p144.NewLocalGreeterClient(impl63{seen}).PredeclaredAsync, p144.NewLocalGreeterClient(impl63{seen}).PredeclaredInto, new(p56.Error)),
-		check(ctx, p144.NewLocalGreeterClient(impl63{seen}).Packages, p144.NewLocalGreeterClient(impl63{seen}).PackagesAsync, p144.NewLocalGreeterClient(impl63{seen}).PackagesInto, new(p56.Context)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Import, p145.NewLocalWordsClient(impl64{seen}).ImportAsync, p145.NewLocalWordsClient(impl64{seen}).ImportInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Type, p145.NewLocalWordsClient(impl64{seen}).TypeAsync, p145.NewLocalWordsClient(impl64{seen}).TypeInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Range, p145.NewLocalWordsClient(impl64{seen}).RangeAsync, p145.NewLocalWordsClient(impl64{seen}).RangeInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Func, p145.NewLocalWordsClient(impl64{seen}).FuncAsync, p145.NewLocalWordsClient(impl64{seen}).FuncInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Go, p145.NewLocalWordsClient(impl64{seen}).GoAsync, p145.NewLocalWordsClient(impl64{seen}).GoInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Select, p145.NewLocalWordsClient(impl64{seen}).SelectAsync, p145.NewLocalWordsClient(impl64{seen}).SelectInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Close, p145.NewLocalWordsClient(impl64{seen}).CloseAsync, p145.NewLocalWordsClient(impl64{seen}).CloseInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Ready, p145.NewLocalWordsClient(impl64{seen}).ReadyAsync, p145.NewLocalWordsClient(impl64{seen}).ReadyInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Init, p145.NewLocalWordsClient(impl64{seen}).InitAsync, p145.NewLocalWordsClient(impl64{seen}).InitInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).String, p145.NewLocalWordsClient(impl64{seen}).StringAsync, p145.NewLocalWordsClient(impl64{seen}).StringInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Error, p145.NewLocalWordsClient(impl64{seen}).ErrorAsync, p145.NewLocalWordsClient(impl64{seen}).ErrorInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Context, p145.NewLocalWordsClient(impl64{seen}).ContextAsync, p145.NewLocalWordsClient(impl64{seen}).ContextInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Module, p145.NewLocalWordsClient(impl64{seen}).ModuleAsync, p145.NewLocalWordsClient(impl64{seen}).ModuleInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Call, p145.NewLocalWordsClient(impl64{seen}).CallAsync, p145.NewLocalWordsClient(impl64{seen}).CallInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Impl, p145.NewLocalWordsClient(impl64{seen}).ImplAsync, p145.NewLocalWordsClient(impl64{seen}).ImplInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).New, p145.NewLocalWordsClient(impl64{seen}).NewAsync, p145.NewLocalWordsClient(impl64{seen}).NewInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Register, p145.NewLocalWordsClient(impl64{seen}).RegisterAsync, p145.NewLocalWordsClient(impl64{seen}).RegisterInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Delete, p145.NewLocalWordsClient(impl64{seen}).DeleteAsync, p145.NewLocalWordsClient(impl64{seen}).DeleteInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Panic, p145.NewLocalWordsClient(impl64{seen}).PanicAsync, p145.NewLocalWordsClient(impl64{seen}).PanicInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Recover, p145.NewLocalWordsClient(impl64{seen}).RecoverAsync, p145.NewLocalWordsClient(impl64{seen}).RecoverInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Complex, p145.NewLocalWordsClient(impl64{seen}).ComplexAsync, p145.NewLocalWordsClient(impl64{seen}).ComplexInto, new(p57.Word)),
-		check(ctx, p145.NewLocalWordsClient(impl64{seen}).Append, p145.NewLocalWordsClient(impl64{seen}).AppendAsync, p145.NewLocalWordsClient(impl64{seen}).AppendInto, new(p57.Word)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).Nothing, p146.NewLocalTableClient(impl65{seen}).NothingAsync, p146.NewLocalTableClient(impl65{seen}).NothingInto, new(p58.Plain)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).Look, p146.NewLocalTableClient(impl65{seen}).LookAsync, p146.NewLocalTableClient(impl65{seen}).LookInto, new(p58.Plain)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).Put, p146.NewLocalTableClient(impl65{seen}).PutAsync, p146.NewLocalTableClient(impl65{seen}).PutInto, new(p58.Plain)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).Unknown, p146.NewLocalTableClient(impl65{seen}).UnknownAsync, p146.NewLocalTableClient(impl65{seen}).UnknownInto, new(p58.Plain)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).Old, p146.NewLocalTableClient(impl65{seen}).OldAsync, p146.NewLocalTableClient(impl65{seen}).OldInto, new(p58.Plain)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).Wait, p146.NewLocalTableClient(impl65{seen}).WaitAsync, p146.NewLocalTableClient(impl65{seen}).WaitInto, new(p58.Plain)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedRequest, p146.NewLocalTableClient(impl65{seen}).RedactedRequestAsync, p146.NewLocalTableClient(impl65{seen}).RedactedRequestInto, new(p58.Secret)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedResponse, p146.NewLocalTableClient(impl65{seen}).RedactedResponseAsync, p146.NewLocalTableClient(impl65{seen}).RedactedResponseInto, new(p58.Plain)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInLoop, p146.NewLocalTableClient(impl65{seen}).RedactedInLoopAsync, p146.NewLocalTableClient(impl65{seen}).RedactedInLoopInto, new(p58.LoopA)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInMap, p146.NewLocalTableClient(impl65{seen}).RedactedInMapAsync, p146.NewLocalTableClient(impl65{seen}).RedactedInMapInto, new(p58.InMap)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).RedactedInOneof, p146.NewLocalTableClient(impl65{seen}).RedactedInOneofAsync, p146.NewLocalTableClient(impl65{seen}).RedactedInOneofInto, new(p58.InOneof)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).NotRedacted, p146.NewLocalTableClient(impl65{seen}).NotRedactedAsync, p146.NewLocalTableClient(impl65{seen}).NotRedactedInto, new(p58.Harmless)),
-		check(ctx, p146.NewLocalTableClient(impl65{seen}).Everything, p146.NewLocalTableClient(impl65{seen}).EverythingAsync, p146.NewLocalTableClient(impl65{seen}).EverythingInto, new(p58.Secret)),
-		check(ctx, p147.NewLocalBoxClient(impl66{seen}).Put, p147.NewLocalBoxClient(impl66{seen}).PutAsync, p147.NewLocalBoxClient(impl66{seen}).PutInto, new(p60.Thing)),
-		check(ctx, p148.NewLocalDiskClient(impl67{seen}).Read, p148.NewLocalDiskClient(impl67{seen}).ReadAsync, p148.NewLocalDiskClient(impl67{seen}).ReadInto, new(p61.Block)),
-		check(ctx, p148.NewLocalDriveClient(impl68{seen}).Read, p148.NewLocalDriveClient(impl68{seen}).ReadAsync, p148.NewLocalDriveClient(impl68{seen}).ReadInto, new(p61.Block)),
-		check(ctx, p148.NewLocalServeDiskClient(impl70{seen}).Read, p148.NewLocalServeDiskClient(impl70{seen}).ReadAsync, p148.NewLocalServeDiskClient(impl70{seen}).ReadInto, new(p61.Block)),
-		check(ctx, p149.NewLocalNestClient(impl71{seen}).Lay, p149.NewLocalNestClient(impl71{seen}).LayAsync, p149.NewLocalNestClient(impl71{seen}).LayInto, new(p62.Outer_Inner)),
-		check(ctx, p150.NewLocalNoPackageServiceClient(impl72{seen}).Call, p150.NewLocalNoPackageServiceClient(impl72{seen}).CallAsync, p150.NewLocalNoPackageServiceClient(impl72{seen}).CallInto, new(p63.NoPackageRequest)),
-		check(ctx, p151.NewLocalBareClient(impl73{seen}).Call, p151.NewLocalBareClient(impl73{seen}).CallAsync, p151.NewLocalBareClient(impl73{seen}).CallInto, new(p64.Word)),
-		check(ctx, p152.NewLocalSafeClient(impl74{seen}).Open, p152.NewLocalSafeClient(impl74{seen}).OpenAsync, p152.NewLocalSafeClient(impl74{seen}).OpenInto, new(p65.Combination)),
-		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Slow, p153.NewLocalTunedClient(impl75{seen}).SlowAsync, p153.NewLocalTunedClient(impl75{seen}).SlowInto, new(p66.Word)),
-		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Slower, p153.NewLocalTunedClient(impl75{seen}).SlowerAsync, p153.NewLocalTunedClient(impl75{seen}).SlowerInto, new(p66.Word)),
-		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Quick, p153.NewLocalTunedClient(impl75{seen}).QuickAsync, p153.NewLocalTunedClient(impl75{seen}).QuickInto, new(p66.Word)),
-		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Renamed, p153.NewLocalTunedClient(impl75{seen}).RenamedAsync, p153.NewLocalTunedClient(impl75{seen}).RenamedInto, new(p66.Word)),
-		check(ctx, p153.NewLocalTunedClient(impl75{seen}).Plain, p153.NewLocalTunedClient(impl75{seen}).PlainAsync, p153.NewLocalTunedClient(impl75{seen}).PlainInto, new(p66.Word)),
-		check(ctx, p154.NewLocalSuffixClient(impl76{seen}).Call, p154.NewLocalSuffixClient(impl76{seen}).CallAsync, p154.NewLocalSuffixClient(impl76{seen}).CallInto, new(p67.Request)),
-		check(ctx, p155.NewLocalOldClient(impl77{seen}).Call, p155.NewLocalOldClient(impl77{seen}).CallAsync, p155.NewLocalOldClient(impl77{seen}).CallInto, new(p68.OldRequest)),
-		check(ctx, p156.NewLocalMaybeClient(impl78{seen}).Get, p156.NewLocalMaybeClient(impl78{seen}).GetAsync, p156.NewLocalMaybeClient(impl78{seen}).GetInto, new(p69.Query)),
-		check(ctx, p157.NewLocalGuestClient(impl79{seen}).Enter, p157.NewLocalGuestClient(impl79{seen}).EnterAsync, p157.NewLocalGuestClient(impl79{seen}).EnterInto, new(p70.Home)),
-		check(ctx, p158.NewLocalRootClient(impl80{seen}).Call, p158.NewLocalRootClient(impl80{seen}).CallAsync, p158.NewLocalRootClient(impl80{seen}).CallInto, new(p71.Request)),
-		check(ctx, p159.NewLocalLeftClient(impl81{seen}).Turn, p159.NewLocalLeftClient(impl81{seen}).TurnAsync, p159.NewLocalLeftClient(impl81{seen}).TurnInto, new(p72.Degrees)),
-		check(ctx, p159.NewLocalRightClient(impl82{seen}).Turn, p159.NewLocalRightClient(impl82{seen}).TurnAsync, p159.NewLocalRightClient(impl82{seen}).TurnInto, new(p72.Degrees)),
-		check(ctx, p73.NewLocalSameClient(impl83{seen}).Call, p73.NewLocalSameClient(impl83{seen}).CallAsync, p73.NewLocalSameClient(impl83{seen}).CallInto, new(p73.Request)),
-		check(ctx, p160.NewLocalForestClient(impl84{seen}).Plant, p160.NewLocalForestClient(impl84{seen}).PlantAsync, p160.NewLocalForestClient(impl84{seen}).PlantInto, new(p74.Tree)),
-		check(ctx, p161.NewLocalTypeClient(impl85{seen}).Call, p161.NewLocalTypeClient(impl85{seen}).CallAsync, p161.NewLocalTypeClient(impl85{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalInterfaceClient(impl86{seen}).Call, p161.NewLocalInterfaceClient(impl86{seen}).CallAsync, p161.NewLocalInterfaceClient(impl86{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalMapClient(impl87{seen}).Call, p161.NewLocalMapClient(impl87{seen}).CallAsync, p161.NewLocalMapClient(impl87{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalAClient(impl88{seen}).Call, p161.NewLocalAClient(impl88{seen}).CallAsync, p161.NewLocalAClient(impl88{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalCtxClient(impl89{seen}).Call, p161.NewLocalCtxClient(impl89{seen}).CallAsync, p161.NewLocalCtxClient(impl89{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalReqClient(impl90{seen}).Call, p161.NewLocalReqClient(impl90{seen}).CallAsync, p161.NewLocalReqClient(impl90{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalRespClient(impl91{seen}).Call, p161.NewLocalRespClient(impl91{seen}).CallAsync, p161.NewLocalRespClient(impl91{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalErrClient(impl92{seen}).Call, p161.NewLocalErrClient(impl92{seen}).CallAsync, p161.NewLocalErrClient(impl92{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalImplClient(impl93{seen}).Call, p161.NewLocalImplClient(impl93{seen}).CallAsync, p161.NewLocalImplClient(impl93{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalClientClient(impl94{seen}).Call, p161.NewLocalClientClient(impl94{seen}).CallAsync, p161.NewLocalClientClient(impl94{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalErrorClient(impl95{seen}).Call, p161.NewLocalErrorClient(impl95{seen}).CallAsync, p161.NewLocalErrorClient(impl95{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalContextClient(impl96{seen}).Call, p161.NewLocalContextClient(impl96{seen}).CallAsync, p161.NewLocalContextClient(impl96{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalEngineClient(impl97{seen}).Call, p161.NewLocalEngineClient(impl97{seen}).CallAsync, p161.NewLocalEngineClient(impl97{seen}).CallInto, new(p75.Word)),
-		check(ctx, p161.NewLocalNamesClient(impl98{seen}).Call, p161.NewLocalNamesClient(impl98{seen}).CallAsync, p161.NewLocalNamesClient(impl98{seen}).CallInto, new(p75.Word)),
-		check(ctx, p162.NewLocalHTTPFilesClient(impl99{seen}).Get, p162.NewLocalHTTPFilesClient(impl99{seen}).GetAsync, p162.NewLocalHTTPFilesClient(impl99{seen}).GetInto, new(p76.GetRequest)),
-		check(ctx, p162.NewLocalHTTPFilesClient(impl99{seen}).Purge, p162.NewLocalHTTPFilesClient(impl99{seen}).PurgeAsync, p162.NewLocalHTTPFilesClient(impl99{seen}).PurgeInto, new(p59.Empty)),
-		check(ctx, p162.NewLocalLinuxClient(impl100{seen}).Boot, p162.NewLocalLinuxClient(impl100{seen}).BootAsync, p162.NewLocalLinuxClient(impl100{seen}).BootInto, new(p76.GetRequest)),
-		check(ctx, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImpl, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImplAsync, p162.NewLocalLinuxClient(impl100{seen}).UnimplementedLinuxImplInto, new(p76.GetRequest)),
-		check(ctx, p162.NewLocalCatalogClient(impl101{seen}).Describe, p162.NewLocalCatalogClient(impl101{seen}).DescribeAsync, p162.NewLocalCatalogClient(impl101{seen}).DescribeInto, new(p76.GetRequest)),
-		check(ctx, p162.NewLocalTestClient(impl102{seen}).Init, p162.NewLocalTestClient(impl102{seen}).InitAsync, p162.NewLocalTestClient(impl102{seen}).InitInto, new(p76.GetRequest)),
-		check(ctx, p163.NewLocalGreeterClient(impl103{seen}).Greet, p163.NewLocalGreeterClient(impl103{seen}).GreetAsync, p163.NewLocalGreeterClient(impl103{seen}).GreetInto, new(p77.GreetRequest)),
-		check(ctx, p164.NewLocalSomeClient(impl104{seen}).Once, p164.NewLocalSomeClient(impl104{seen}).OnceAsync, p164.NewLocalSomeClient(impl104{seen}).OnceInto, new(p78.Word)),
-		check(ctx, p165.NewLocalOneClient(impl106{seen}).Call, p165.NewLocalOneClient(impl106{seen}).CallAsync, p165.NewLocalOneClient(impl106{seen}).CallInto, new(p79.OneRequest)),
-		check(ctx, p165.NewLocalTwoClient(impl107{seen}).Call, p165.NewLocalTwoClient(impl107{seen}).CallAsync, p165.NewLocalTwoClient(impl107{seen}).CallInto, new(p79.OneResponse)),
-		check(ctx, p166.NewLocalXClient(impl108{seen}).Call, p166.NewLocalXClient(impl108{seen}).CallAsync, p166.NewLocalXClient(impl108{seen}).CallInto, new(p80.Request)),
-		check(ctx, p167.NewLocalXClient(impl109{seen}).Call, p167.NewLocalXClient(impl109{seen}).CallAsync, p167.NewLocalXClient(impl109{seen}).CallInto, new(p81.Request)),
-		check(ctx, p168.NewLocalOwnedClient(impl110{seen}).Call, p168.NewLocalOwnedClient(impl110{seen}).CallAsync, p168.NewLocalOwnedClient(impl110{seen}).CallInto, new(p82.Word)),
-		check(ctx, p169.NewLocalWellClient(impl111{seen}).Empty, p169.NewLocalWellClient(impl111{seen}).EmptyAsync, p169.NewLocalWellClient(impl111{seen}).EmptyInto, new(p59.Empty)),
-		check(ctx, p169.NewLocalWellClient(impl111{seen}).Any, p169.NewLocalWellClient(impl111{seen}).AnyAsync, p169.NewLocalWellClient(impl111{seen}).AnyInto, new(p83.Any)),
-		check(ctx, p169.NewLocalWellClient(impl111{seen}).Mask, p169.NewLocalWellClient(impl111{seen}).MaskAsync, p169.NewLocalWellClient(impl111{seen}).MaskInto, new(p84.FieldMask)),
-		check(ctx, p169.NewLocalWellClient(impl111{seen}).Wrapper, p169.NewLocalWellClient(impl111{seen}).WrapperAsync, p169.NewLocalWellClient(impl111{seen}).WrapperInto, new(p86.StringValue)),
-		check(ctx, p170.NewLocalPingClient(impl112{seen}).Ping, p170.NewLocalPingClient(impl112{seen}).PingAsync, p170.NewLocalPingClient(impl112{seen}).PingInto, new(p59.Empty)),
-		check(ctx, p170.NewLocalPingClient(impl112{seen}).Wrap, p170.NewLocalPingClient(impl112{seen}).WrapAsync, p170.NewLocalPingClient(impl112{seen}).WrapInto, new(p59.Empty)),
+		check(ctx, p89.NewLocalMailClient(impl0{seen}).Send, p89.NewLocalMailClient(impl0{seen}).SendAsync__, p89.NewLocalMailClient(impl0{seen}).SendInto_, new(p0.Letter)),
+		check(ctx, p89.NewLocalMailClient(impl0{seen}).SendAsync, p89.NewLocalMailClient(impl0{seen}).SendAsyncAsync, p89.NewLocalMailClient(impl0{seen}).SendAsyncInto, new(p0.Letter)),
+		check(ctx, p89.NewLocalMailClient(impl0{seen}).SendAsync_, p89.NewLocalMailClient(impl0{seen}).SendAsync_Async, p89.NewLocalMailClient(impl0{seen}).SendAsync_Into, new(p0.Letter)),
+		check(ctx, p89.NewLocalMailClient(impl0{seen}).SendInto, p89.NewLocalMailClient(impl0{seen}).SendIntoAsync, p89.NewLocalMailClient(impl0{seen}).SendIntoInto, new(p0.Letter)),
+		check(ctx, p89.NewLocalMailClient(impl0{seen}).Receive, p89.NewLocalMailClient(impl0{seen}).ReceiveAsync, p89.NewLocalMailClient(impl0{seen}).ReceiveInto, new(p0.Letter)),
+		check(ctx, p90.NewLocalOddClient(impl1{seen}).Call, p90.NewLocalOddClient(impl1{seen}).CallAsync, p90.NewLocalOddClient(impl1{seen}).CallInto, new(p1.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Say, p91.NewLocalTalkClient(impl2{seen}).SayAsync, p91.NewLocalTalkClient(impl2{seen}).SayInto, new(p2.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Whisper, p91.NewLocalTalkClient(impl2{seen}).WhisperAsync, p91.NewLocalTalkClient(impl2{seen}).WhisperInto, new(p2.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Shout, p91.NewLocalTalkClient(impl2{seen}).ShoutAsync, p91.NewLocalTalkClient(impl2{seen}).ShoutInto, new(p2.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Mumble, p91.NewLocalTalkClient(impl2{seen}).MumbleAsync, p91.NewLocalTalkClient(impl2{seen}).MumbleInto, new(p2.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Speak, p91.NewLocalTalkClient(impl2{seen}).SpeakAsync, p91.NewLocalTalkClient(impl2{seen}).SpeakInto, new(p2.Word)),
+		check(ctx, p92.NewLocalSvcClient(impl3{seen}).Call, p92.NewLocalSvcClient(impl3{seen}).CallAsync, p92.NewLocalSvcClient(impl3{seen}).CallInto, new(p3.Word)),
+		check(ctx, p93.NewLocalSvcClient(impl4{seen}).Call, p93.NewLocalSvcClient(impl4{seen}).CallAsync, p93.NewLocalSvcClient(impl4{seen}).CallInto, new(p3.Word)),
+		check(ctx, p94.NewLocalSvcClient(impl5{seen}).Call, p94.NewLocalSvcClient(impl5{seen}).CallAsync, p94.NewLocalSvcClient(impl5{seen}).CallInto, new(p3.Word)),
+		check(ctx, p95.NewLocalSvcClient(impl6{seen}).Call, p95.NewLocalSvcClient(impl6{seen}).CallAsync, p95.NewLocalSvcClient(impl6{seen}).CallInto, new(p3.Word)),
+		check(ctx, p96.NewLocalSvcClient(impl7{seen}).Call, p96.NewLocalSvcClient(impl7{seen}).CallAsync, p96.NewLocalSvcClient(impl7{seen}).CallInto, new(p3.Word)),
+		check(ctx, p97.NewLocalSvcClient(impl8{seen}).Call, p97.NewLocalSvcClient(impl8{seen}).CallAsync, p97.NewLocalSvcClient(impl8{seen}).CallInto, new(p3.Word)),
+		check(ctx, p98.NewLocalDeepClient(impl9{seen}).Dive, p98.NewLocalDeepClient(impl9{seen}).DiveAsync, p98.NewLocalDeepClient(impl9{seen}).DiveInto, new(p4.DiveRequest)),
+		check(ctx, p99.NewLocalFreshClient(impl10{seen}).Keep, p99.NewLocalFreshClient(impl10{seen}).KeepAsync, p99.NewLocalFreshClient(impl10{seen}).KeepInto, new(p5.Word)),
+		check(ctx, p99.NewLocalFreshClient(impl10{seen}).Drop, p99.NewLocalFreshClient(impl10{seen}).DropAsync, p99.NewLocalFreshClient(impl10{seen}).DropInto, new(p5.Word)),
+		check(ctx, p99.NewLocalStaleClient(impl11{seen}).Call, p99.NewLocalStaleClient(impl11{seen}).CallAsync, p99.NewLocalStaleClient(impl11{seen}).CallInto, new(p5.Word)),
+		check(ctx, p99.NewLocalWholeClient(impl12{seen}).Call, p99.NewLocalWholeClient(impl12{seen}).CallAsync, p99.NewLocalWholeClient(impl12{seen}).CallInto, new(p5.Word)),
+		check(ctx, p100.NewLocalRunClient(impl13{seen}).Call, p100.NewLocalRunClient(impl13{seen}).CallAsync, p100.NewLocalRunClient(impl13{seen}).CallInto, new(p6.Word)),
+		check(ctx, p100.NewLocalRunClient(impl13{seen}).Block, p100.NewLocalRunClient(impl13{seen}).BlockAsync, p100.NewLocalRunClient(impl13{seen}).BlockInto, new(p6.Word)),
+		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Get, p101.NewLocalNotesClient(impl14{seen}).GetAsync, p101.NewLocalNotesClient(impl14{seen}).GetInto, new(p7.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Old, p101.NewLocalNotesClient(impl14{seen}).OldAsync, p101.NewLocalNotesClient(impl14{seen}).OldInto, new(p7.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Put, p101.NewLocalNotesClient(impl14{seen}).PutAsync, p101.NewLocalNotesClient(impl14{seen}).PutInto, new(p7.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Block, p101.NewLocalNotesClient(impl14{seen}).BlockAsync, p101.NewLocalNotesClient(impl14{seen}).BlockInto, new(p7.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Odd, p101.NewLocalNotesClient(impl14{seen}).OddAsync, p101.NewLocalNotesClient(impl14{seen}).OddInto, new(p7.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Middle, p101.NewLocalNotesClient(impl14{seen}).MiddleAsync, p101.NewLocalNotesClient(impl14{seen}).MiddleInto, new(p7.Note)),
+		check(ctx, p102.NewLocalQueueClient(impl15{seen}).Send, p102.NewLocalQueueClient(impl15{seen}).SendAsync, p102.NewLocalQueueClient(impl15{seen}).SendInto, new(p8.SendRequest)),
+		check(ctx, p102.NewLocalQueueClient(impl15{seen}).Receive, p102.NewLocalQueueClient(impl15{seen}).ReceiveAsync, p102.NewLocalQueueClient(impl15{seen}).ReceiveInto, new(p8.ReceiveRequest)),
+		check(ctx, p102.NewLocalQueueClient(impl15{seen}).Length, p102.NewLocalQueueClient(impl15{seen}).LengthAsync, p102.NewLocalQueueClient(impl15{seen}).LengthInto, new(p8.LengthRequest)),
+		check(ctx, p103.NewLocalEditorClient(impl16{seen}).Edit, p103.NewLocalEditorClient(impl16{seen}).EditAsync, p103.NewLocalEditorClient(impl16{seen}).EditInto, new(p9.EditRequest)),
+		check(ctx, p104.NewLocalEditorClient(impl17{seen}).Edit, p104.NewLocalEditorClient(impl17{seen}).EditAsync, p104.NewLocalEditorClient(impl17{seen}).EditInto, new(p10.EditRequest)),
+		check(ctx, p105.NewLocalNothingClient(impl18{seen}).Happens, p105.NewLocalNothingClient(impl18{seen}).HappensAsync, p105.NewLocalNothingClient(impl18{seen}).HappensInto, new(p11.HappensRequest)),
+		check(ctx, p107.NewLocalSvcClient(impl20{seen}).Call, p107.NewLocalSvcClient(impl20{seen}).CallAsync, p107.NewLocalSvcClient(impl20{seen}).CallInto, new(p12.Word)),
+		check(ctx, p108.NewLocalSvcClient(impl21{seen}).Call, p108.NewLocalSvcClient(impl21{seen}).CallAsync, p108.NewLocalSvcClient(impl21{seen}).CallInto, new(p13.Word)),
+		check(ctx, p109.NewLocalSvcClient(impl22{seen}).Call, p109.NewLocalSvcClient(impl22{seen}).CallAsync, p109.NewLocalSvcClient(impl22{seen}).CallInto, new(p14.Word)),
+		check(ctx, p110.NewLocalSvcClient(impl23{seen}).Call, p110.NewLocalSvcClient(impl23{seen}).CallAsync, p110.NewLocalSvcClient(impl23{seen}).CallInto, new(p15.Word)),
+		check(ctx, p111.NewLocalCallerClient(impl24{seen}).Versions, p111.NewLocalCallerClient(impl24{seen}).VersionsAsync, p111.NewLocalCallerClient(impl24{seen}).VersionsInto, new(p16.In)),
+		check(ctx, p111.NewLocalCallerClient(impl24{seen}).Locals, p111.NewLocalCallerClient(impl24{seen}).LocalsAsync, p111.NewLocalCallerClient(impl24{seen}).LocalsInto, new(p18.In)),
+		check(ctx, p111.NewLocalCallerClient(impl24{seen}).Packages, p111.NewLocalCallerClient(impl24{seen}).PackagesAsync, p111.NewLocalCallerClient(impl24{seen}).PackagesInto, new(p18.In)),
+		check(ctx, p112.NewLocalNamedClient(impl25{seen}).Go, p112.NewLocalNamedClient(impl25{seen}).GoAsync, p112.NewLocalNamedClient(impl25{seen}).GoInto, new(p21.Thing)),
+		check(ctx, p113.NewLocalSvcClient(impl26{seen}).Call, p113.NewLocalSvcClient(impl26{seen}).CallAsync, p113.NewLocalSvcClient(impl26{seen}).CallInto, new(p22.Word)),
+		check(ctx, p114.NewLocalSvcClient(impl27{seen}).Call, p114.NewLocalSvcClient(impl27{seen}).CallAsync, p114.NewLocalSvcClient(impl27{seen}).CallInto, new(p23.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl28{seen}).Call, p115.NewLocalSvcClient(impl28{seen}).CallAsync, p115.NewLocalSvcClient(impl28{seen}).CallInto, new(p24.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl29{seen}).Call, p116.NewLocalSvcClient(impl29{seen}).CallAsync, p116.NewLocalSvcClient(impl29{seen}).CallInto, new(p25.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl30{seen}).Call, p117.NewLocalSvcClient(impl30{seen}).CallAsync, p117.NewLocalSvcClient(impl30{seen}).CallInto, new(p26.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl31{seen}).Call, p118.NewLocalSvcClient(impl31{seen}).CallAsync, p118.NewLocalSvcClient(impl31{seen}).CallInto, new(p27.Word)),
+		check(ctx, p119.NewLocalSvcClient(impl32{seen}).Call, p119.NewLocalSvcClient(impl32{seen}).CallAsync, p119.NewLocalSvcClient(impl32{seen}).CallInto, new(p28.Word)),
+		check(ctx, p120.NewLocalSvcClient(impl33{seen}).Call, p120.NewLocalSvcClient(impl33{seen}).CallAsync, p120.NewLocalSvcClient(impl33{seen}).CallInto, new(p29.Word)),
+		check(ctx, p121.NewLocalSvcClient(impl34{seen}).Call, p121.NewLocalSvcClient(impl34{seen}).CallAsync, p121.NewLocalSvcClient(impl34{seen}).CallInto, new(p30.Word)),
+		check(ctx, p122.NewLocalSvcClient(impl35{seen}).Call, p122.NewLocalSvcClient(impl35{seen}).CallAsync, p122.NewLocalSvcClient(impl35{seen}).CallInto, new(p31.Word)),
+		check(ctx, p123.NewLocalSvcClient(impl36{seen}).Call, p123.NewLocalSvcClient(impl36{seen}).CallAsync, p123.NewLocalSvcClient(impl36{seen}).CallInto, new(p32.Word)),
+		check(ctx, p124.NewLocalSvcClient(impl37{seen}).Call, p124.NewLocalSvcClient(impl37{seen}).CallAsync, p124.NewLocalSvcClient(impl37{seen}).CallInto, new(p33.Word)),
+		check(ctx, p125.NewLocalSvcClient(impl38{seen}).Call, p125.NewLocalSvcClient(impl38{seen}).CallAsync, p125.NewLocalSvcClient(impl38{seen}).CallInto, new(p34.Word)),
+		check(ctx, p126.NewLocalSvcClient(impl39{seen}).Call, p126.NewLocalSvcClient(impl39{seen}).CallAsync, p126.NewLocalSvcClient(impl39{seen}).CallInto, new(p35.Word)),
+		check(ctx, p127.NewLocalSvcClient(impl40{seen}).Call, p127.NewLocalSvcClient(impl40{seen}).CallAsync, p127.NewLocalSvcClient(impl40{seen}).CallInto, new(p36.Word)),
+		check(ctx, p128.NewLocalSvcClient(impl41{seen}).Call, p128.NewLocalSvcClient(impl41{seen}).CallAsync, p128.NewLocalSvcClient(impl41{seen}).CallInto, new(p37.Word)),
+		check(ctx, p129.NewLocalSvcClient(impl42{seen}).Call, p129.NewLocalSvcClient(impl42{seen}).CallAsync, p129.NewLocalSvcClient(impl42{seen}).CallInto, new(p38.Word)),
+		check(ctx, p130.NewLocalSvcClient(impl43{seen}).Call, p130.NewLocalSvcClient(impl43{seen}).CallAsync, p130.NewLocalSvcClient(impl43{seen}).CallInto, new(p39.Word)),
+		check(ctx, p131.NewLocalSvcClient(impl44{seen}).Call, p131.NewLocalSvcClient(impl44{seen}).CallAsync, p131.NewLocalSvcClient(impl44{seen}).CallInto, new(p40.Word)),
+		check(ctx, p132.NewLocalSvcClient(impl45{seen}).Call, p132.NewLocalSvcClient(impl45{seen}).CallAsync, p132.NewLocalSvcClient(impl45{seen}).CallInto, new(p41.Word)),
+		check(ctx, p133.NewLocalSvcClient(impl46{seen}).Call, p133.NewLocalSvcClient(impl46{seen}).CallAsync, p133.NewLocalSvcClient(impl46{seen}).CallInto, new(p42.Word)),
+		check(ctx, p134.NewLocalSvcClient(impl47{seen}).Call, p134.NewLocalSvcClient(impl47{seen}).CallAsync, p134.NewLocalSvcClient(impl47{seen}).CallInto, new(p43.Word)),
+		check(ctx, p135.NewLocalSvcClient(impl48{seen}).Call, p135.NewLocalSvcClient(impl48{seen}).CallAsync, p135.NewLocalSvcClient(impl48{seen}).CallInto, new(p44.Word)),
+		check(ctx, p136.NewLocalClockClient(impl49{seen}).Now, p136.NewLocalClockClient(impl49{seen}).NowAsync, p136.NewLocalClockClient(impl49{seen}).NowInto, new(p45.NowRequest)),
+		check(ctx, p136.NewLocalClockClient(impl49{seen}).Alarm, p136.NewLocalClockClient(impl49{seen}).AlarmAsync, p136.NewLocalClockClient(impl49{seen}).AlarmInto, new(p46.Timestamp)),
+		check(ctx, p136.NewLocalCalendarClient(impl50{seen}).Today, p136.NewLocalCalendarClient(impl50{seen}).TodayAsync, p136.NewLocalCalendarClient(impl50{seen}).TodayInto, new(p45.NowRequest)),
+		check(ctx, p137.NewLocalSvcClient(impl51{seen}).Call, p137.NewLocalSvcClient(impl51{seen}).CallAsync, p137.NewLocalSvcClient(impl51{seen}).CallInto, new(p47.Word)),
+		check(ctx, p138.NewLocalQueueClient(impl52{seen}).Send, p138.NewLocalQueueClient(impl52{seen}).SendAsync, p138.NewLocalQueueClient(impl52{seen}).SendInto, new(p48.SendRequest)),
+		check(ctx, p139.NewLocalFinderClient(impl53{seen}).Find, p139.NewLocalFinderClient(impl53{seen}).FindAsync, p139.NewLocalFinderClient(impl53{seen}).FindInto, new(p49.FindRequest)),
+		check(ctx, p140.NewLocalFooClient(impl54{seen}).BarBaz, p140.NewLocalFooClient(impl54{seen}).BarBazAsync, p140.NewLocalFooClient(impl54{seen}).BarBazInto, new(p50.FooBar)),
+		check(ctx, p140.NewLocalFooBar3Client(impl55{seen}).Baz, p140.NewLocalFooBar3Client(impl55{seen}).BazAsync, p140.NewLocalFooBar3Client(impl55{seen}).BazInto, new(p50.FooBar)),
+		check(ctx, p140.NewLocalFoo_BarBazClient(impl56{seen}).Baz, p140.NewLocalFoo_BarBazClient(impl56{seen}).BazAsync, p140.NewLocalFoo_BarBazClient(impl56{seen}).BazInto, new(p50.FooBar)),
+		check(ctx, p140.NewLocalLocalFooClient(impl57{seen}).BarBaz, p140.NewLocalLocalFooClient(impl57{seen}).BarBazAsync, p140.NewLocalLocalFooClient(impl57{seen}).BarBazInto, new(p50.FooBar)),
+		check(ctx, p141.NewLocalGreeterClient(impl58{seen}).SayHello, p141.NewLocalGreeterClient(impl58{seen}).SayHelloAsync, p141.NewLocalGreeterClient(impl58{seen}).SayHelloInto, new(p51.HelloRequest)),
+		check(ctx, p141.NewLocalWordCounterV2Client(impl59{seen}).Count, p141.NewLocalWordCounterV2Client(impl59{seen}).CountAsync, p141.NewLocalWordCounterV2Client(impl59{seen}).CountInto, new(p51.HelloRequest)),
+		check(ctx, p142.NewLocalScaleClient(impl60{seen}).Weigh, p142.NewLocalScaleClient(impl60{seen}).WeighAsync, p142.NewLocalScaleClient(impl60{seen}).WeighInto, new(p52.WeighRequest)),
+		check(ctx, p143.NewLocalFooClient(impl61{seen}).Bar, p143.NewLocalFooClient(impl61{seen}).BarAsync, p143.NewLocalFooClient(impl61{seen}).BarInto, new(p54.BarRequest)),
+		check(ctx, p144.NewLocalAClient(impl62{seen}).Do, p144.NewLocalAClient(impl62{seen}).DoAsync, p144.NewLocalAClient(impl62{seen}).DoInto, new(p55.Request)),
+		check(ctx, p145.NewLocalBClient(impl63{seen}).Do, p145.NewLocalBClient(impl63{seen}).DoAsync, p145.NewLocalBClient(impl63{seen}).DoInto, new(p55.Request)),
+		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Clients, p146.NewLocalGreeterClient(impl64{seen}).ClientsAsync, p146.NewLocalGreeterClient(impl64{seen}).ClientsInto, new(p57.GreeterClient)),
+		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Plugins, p146.NewLocalGreeterClient(impl64{seen}).PluginsAsync, p146.NewLocalGreeterClient(impl64{seen}).PluginsInto, new(p57.GreeterPlugin)),
+		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Joined, p146.NewLocalGreeterClient(impl64{seen}).JoinedAsync, p146.NewLocalGreeterClient(impl64{seen}).JoinedInto, new(p57.GreeterClients)),
+		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Predeclared, p146.NewLocalGreeterClient(impl64{seen}).PredeclaredAsync, p146.NewLocalGreeterClient(impl64{seen}).PredeclaredInto, new(p57.Error)),
+		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Packages, p146.NewLocalGreeterClient(impl64{seen}).PackagesAsync, p146.NewLocalGreeterClient(impl64{seen}).PackagesInto, new(p57.Context)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Import, p147.NewLocalWordsClient(impl65{seen}).ImportAsync, p147.NewLocalWordsClient(impl65{seen}).ImportInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Type, p147.NewLocalWordsClient(impl65{seen}).TypeAsync, p147.NewLocalWordsClient(impl65{seen}).TypeInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Range, p147.NewLocalWordsClient(impl65{seen}).RangeAsync, p147.NewLocalWordsClient(impl65{seen}).RangeInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Func, p147.NewLocalWordsClient(impl65{seen}).FuncAsync, p147.NewLocalWordsClient(impl65{seen}).FuncInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Go, p147.NewLocalWordsClient(impl65{seen}).GoAsync, p147.NewLocalWordsClient(impl65{seen}).GoInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Select, p147.NewLocalWordsClient(impl65{seen}).SelectAsync, p147.NewLocalWordsClient(impl65{seen}).SelectInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Close, p147.NewLocalWordsClient(impl65{seen}).CloseAsync, p147.NewLocalWordsClient(impl65{seen}).CloseInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Ready, p147.NewLocalWordsClient(impl65{seen}).ReadyAsync, p147.NewLocalWordsClient(impl65{seen}).ReadyInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Init, p147.NewLocalWordsClient(impl65{seen}).InitAsync, p147.NewLocalWordsClient(impl65{seen}).InitInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).String, p147.NewLocalWordsClient(impl65{seen}).StringAsync, p147.NewLocalWordsClient(impl65{seen}).StringInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Error, p147.NewLocalWordsClient(impl65{seen}).ErrorAsync, p147.NewLocalWordsClient(impl65{seen}).ErrorInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Context, p147.NewLocalWordsClient(impl65{seen}).ContextAsync, p147.NewLocalWordsClient(impl65{seen}).ContextInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Module, p147.NewLocalWordsClient(impl65{seen}).ModuleAsync, p147.NewLocalWordsClient(impl65{seen}).ModuleInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Call, p147.NewLocalWordsClient(impl65{seen}).CallAsync, p147.NewLocalWordsClient(impl65{seen}).CallInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Impl, p147.NewLocalWordsClient(impl65{seen}).ImplAsync, p147.NewLocalWordsClient(impl65{seen}).ImplInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).New, p147.NewLocalWordsClient(impl65{seen}).NewAsync, p147.NewLocalWordsClient(impl65{seen}).NewInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Register, p147.NewLocalWordsClient(impl65{seen}).RegisterAsync, p147.NewLocalWordsClient(impl65{seen}).RegisterInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Delete, p147.NewLocalWordsClient(impl65{seen}).DeleteAsync, p147.NewLocalWordsClient(impl65{seen}).DeleteInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Panic, p147.NewLocalWordsClient(impl65{seen}).PanicAsync, p147.NewLocalWordsClient(impl65{seen}).PanicInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Recover, p147.NewLocalWordsClient(impl65{seen}).RecoverAsync, p147.NewLocalWordsClient(impl65{seen}).RecoverInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Complex, p147.NewLocalWordsClient(impl65{seen}).ComplexAsync, p147.NewLocalWordsClient(impl65{seen}).ComplexInto, new(p58.Word)),
+		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Append, p147.NewLocalWordsClient(impl65{seen}).AppendAsync, p147.NewLocalWordsClient(impl65{seen}).AppendInto, new(p58.Word)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).Nothing, p148.NewLocalTableClient(impl66{seen}).NothingAsync, p148.NewLocalTableClient(impl66{seen}).NothingInto, new(p59.Plain)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).Look, p148.NewLocalTableClient(impl66{seen}).LookAsync, p148.NewLocalTableClient(impl66{seen}).LookInto, new(p59.Plain)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).Put, p148.NewLocalTableClient(impl66{seen}).PutAsync, p148.NewLocalTableClient(impl66{seen}).PutInto, new(p59.Plain)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).Unknown, p148.NewLocalTableClient(impl66{seen}).UnknownAsync, p148.NewLocalTableClient(impl66{seen}).UnknownInto, new(p59.Plain)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).Old, p148.NewLocalTableClient(impl66{seen}).OldAsync, p148.NewLocalTableClient(impl66{seen}).OldInto, new(p59.Plain)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).Wait, p148.NewLocalTableClient(impl66{seen}).WaitAsync, p148.NewLocalTableClient(impl66{seen}).WaitInto, new(p59.Plain)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedRequest, p148.NewLocalTableClient(impl66{seen}).RedactedRequestAsync, p148.NewLocalTableClient(impl66{seen}).RedactedRequestInto, new(p59.Secret)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedResponse, p148.NewLocalTableClient(impl66{seen}).RedactedResponseAsync, p148.NewLocalTableClient(impl66{seen}).RedactedResponseInto, new(p59.Plain)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedInLoop, p148.NewLocalTableClient(impl66{seen}).RedactedInLoopAsync, p148.NewLocalTableClient(impl66{seen}).RedactedInLoopInto, new(p59.LoopA)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedInMap, p148.NewLocalTableClient(impl66{seen}).RedactedInMapAsync, p148.NewLocalTableClient(impl66{seen}).RedactedInMapInto, new(p59.InMap)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedInOneof, p148.NewLocalTableClient(impl66{seen}).RedactedInOneofAsync, p148.NewLocalTableClient(impl66{seen}).RedactedInOneofInto, new(p59.InOneof)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).NotRedacted, p148.NewLocalTableClient(impl66{seen}).NotRedactedAsync, p148.NewLocalTableClient(impl66{seen}).NotRedactedInto, new(p59.Harmless)),
+		check(ctx, p148.NewLocalTableClient(impl66{seen}).Everything, p148.NewLocalTableClient(impl66{seen}).EverythingAsync, p148.NewLocalTableClient(impl66{seen}).EverythingInto, new(p59.Secret)),
+		check(ctx, p149.NewLocalBoxClient(impl67{seen}).Put, p149.NewLocalBoxClient(impl67{seen}).PutAsync, p149.NewLocalBoxClient(impl67{seen}).PutInto, new(p61.Thing)),
+		check(ctx, p150.NewLocalDiskClient(impl68{seen}).Read, p150.NewLocalDiskClient(impl68{seen}).ReadAsync, p150.NewLocalDiskClient(impl68{seen}).ReadInto, new(p62.Block)),
+		check(ctx, p150.NewLocalDriveClient(impl69{seen}).Read, p150.NewLocalDriveClient(impl69{seen}).ReadAsync, p150.NewLocalDriveClient(impl69{seen}).ReadInto, new(p62.Block)),
+		check(ctx, p150.NewLocalServeDiskClient(impl71{seen}).Read, p150.NewLocalServeDiskClient(impl71{seen}).ReadAsync, p150.NewLocalServeDiskClient(impl71{seen}).ReadInto, new(p62.Block)),
+		check(ctx, p151.NewLocalNestClient(impl72{seen}).Lay, p151.NewLocalNestClient(impl72{seen}).LayAsync, p151.NewLocalNestClient(impl72{seen}).LayInto, new(p63.Outer_Inner)),
+		check(ctx, p152.NewLocalNoPackageServiceClient(impl73{seen}).Call, p152.NewLocalNoPackageServiceClient(impl73{seen}).CallAsync, p152.NewLocalNoPackageServiceClient(impl73{seen}).CallInto, new(p64.NoPackageRequest)),
+		check(ctx, p153.NewLocalBareClient(impl74{seen}).Call, p153.NewLocalBareClient(impl74{seen}).CallAsync, p153.NewLocalBareClient(impl74{seen}).CallInto, new(p65.Word)),
+		check(ctx, p154.NewLocalSafeClient(impl75{seen}).Open, p154.NewLocalSafeClient(impl75{seen}).OpenAsync, p154.NewLocalSafeClient(impl75{seen}).OpenInto, new(p66.Combination)),
+		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Slow, p155.NewLocalTunedClient(impl76{seen}).SlowAsync, p155.NewLocalTunedClient(impl76{seen}).SlowInto, new(p67.Word)),
+		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Slower, p155.NewLocalTunedClient(impl76{seen}).SlowerAsync, p155.NewLocalTunedClient(impl76{seen}).SlowerInto, new(p67.Word)),
+		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Quick, p155.NewLocalTunedClient(impl76{seen}).QuickAsync, p155.NewLocalTunedClient(impl76{seen}).QuickInto, new(p67.Word)),
+		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Renamed, p155.NewLocalTunedClient(impl76{seen}).RenamedAsync, p155.NewLocalTunedClient(impl76{seen}).RenamedInto, new(p67.Word)),
+		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Plain, p155.NewLocalTunedClient(impl76{seen}).PlainAsync, p155.NewLocalTunedClient(impl76{seen}).PlainInto, new(p67.Word)),
+		check(ctx, p156.NewLocalSuffixClient(impl77{seen}).Call, p156.NewLocalSuffixClient(impl77{seen}).CallAsync, p156.NewLocalSuffixClient(impl77{seen}).CallInto, new(p68.Request)),
+		check(ctx, p157.NewLocalOldClient(impl78{seen}).Call, p157.NewLocalOldClient(impl78{seen}).CallAsync, p157.NewLocalOldClient(impl78{seen}).CallInto, new(p69.OldRequest)),
+		check(ctx, p158.NewLocalMaybeClient(impl79{seen}).Get, p158.NewLocalMaybeClient(impl79{seen}).GetAsync, p158.NewLocalMaybeClient(impl79{seen}).GetInto, new(p70.Query)),
+		check(ctx, p159.NewLocalGuestClient(impl80{seen}).Enter, p159.NewLocalGuestClient(impl80{seen}).EnterAsync, p159.NewLocalGuestClient(impl80{seen}).EnterInto, new(p71.Home)),
+		check(ctx, p160.NewLocalRootClient(impl81{seen}).Call, p160.NewLocalRootClient(impl81{seen}).CallAsync, p160.NewLocalRootClient(impl81{seen}).CallInto, new(p72.Request)),
+		check(ctx, p161.NewLocalLeftClient(impl82{seen}).Turn, p161.NewLocalLeftClient(impl82{seen}).TurnAsync, p161.NewLocalLeftClient(impl82{seen}).TurnInto, new(p73.Degrees)),
+		check(ctx, p161.NewLocalRightClient(impl83{seen}).Turn, p161.NewLocalRightClient(impl83{seen}).TurnAsync, p161.NewLocalRightClient(impl83{seen}).TurnInto, new(p73.Degrees)),
+		check(ctx, p74.NewLocalSameClient(impl84{seen}).Call, p74.NewLocalSameClient(impl84{seen}).CallAsync, p74.NewLocalSameClient(impl84{seen}).CallInto, new(p74.Request)),
+		check(ctx, p162.NewLocalForestClient(impl85{seen}).Plant, p162.NewLocalForestClient(impl85{seen}).PlantAsync, p162.NewLocalForestClient(impl85{seen}).PlantInto, new(p75.Tree)),
+		check(ctx, p163.NewLocalTypeClient(impl86{seen}).Call, p163.NewLocalTypeClient(impl86{seen}).CallAsync, p163.NewLocalTypeClient(impl86{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalInterfaceClient(impl87{seen}).Call, p163.NewLocalInterfaceClient(impl87{seen}).CallAsync, p163.NewLocalInterfaceClient(impl87{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalMapClient(impl88{seen}).Call, p163.NewLocalMapClient(impl88{seen}).CallAsync, p163.NewLocalMapClient(impl88{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalAClient(impl89{seen}).Call, p163.NewLocalAClient(impl89{seen}).CallAsync, p163.NewLocalAClient(impl89{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalCtxClient(impl90{seen}).Call, p163.NewLocalCtxClient(impl90{seen}).CallAsync, p163.NewLocalCtxClient(impl90{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalReqClient(impl91{seen}).Call, p163.NewLocalReqClient(impl91{seen}).CallAsync, p163.NewLocalReqClient(impl91{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalRespClient(impl92{seen}).Call, p163.NewLocalRespClient(impl92{seen}).CallAsync, p163.NewLocalRespClient(impl92{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalErrClient(impl93{seen}).Call, p163.NewLocalErrClient(impl93{seen}).CallAsync, p163.NewLocalErrClient(impl93{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalImplClient(impl94{seen}).Call, p163.NewLocalImplClient(impl94{seen}).CallAsync, p163.NewLocalImplClient(impl94{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalClientClient(impl95{seen}).Call, p163.NewLocalClientClient(impl95{seen}).CallAsync, p163.NewLocalClientClient(impl95{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalErrorClient(impl96{seen}).Call, p163.NewLocalErrorClient(impl96{seen}).CallAsync, p163.NewLocalErrorClient(impl96{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalContextClient(impl97{seen}).Call, p163.NewLocalContextClient(impl97{seen}).CallAsync, p163.NewLocalContextClient(impl97{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalEngineClient(impl98{seen}).Call, p163.NewLocalEngineClient(impl98{seen}).CallAsync, p163.NewLocalEngineClient(impl98{seen}).CallInto, new(p76.Word)),
+		check(ctx, p163.NewLocalNamesClient(impl99{seen}).Call, p163.NewLocalNamesClient(impl99{seen}).CallAsync, p163.NewLocalNamesClient(impl99{seen}).CallInto, new(p76.Word)),
+		check(ctx, p164.NewLocalHTTPFilesClient(impl100{seen}).Get, p164.NewLocalHTTPFilesClient(impl100{seen}).GetAsync, p164.NewLocalHTTPFilesClient(impl100{seen}).GetInto, new(p77.GetRequest)),
+		check(ctx, p164.NewLocalHTTPFilesClient(impl100{seen}).Purge, p164.NewLocalHTTPFilesClient(impl100{seen}).PurgeAsync, p164.NewLocalHTTPFilesClient(impl100{seen}).PurgeInto, new(p60.Empty)),
+		check(ctx, p164.NewLocalLinuxClient(impl101{seen}).Boot, p164.NewLocalLinuxClient(impl101{seen}).BootAsync, p164.NewLocalLinuxClient(impl101{seen}).BootInto, new(p77.GetRequest)),
+		check(ctx, p164.NewLocalLinuxClient(impl101{seen}).UnimplementedLinuxImpl, p164.NewLocalLinuxClient(impl101{seen}).UnimplementedLinuxImplAsync, p164.NewLocalLinuxClient(impl101{seen}).UnimplementedLinuxImplInto, new(p77.GetRequest)),
+		check(ctx, p164.NewLocalCatalogClient(impl102{seen}).Describe, p164.NewLocalCatalogClient(impl102{seen}).DescribeAsync, p164.NewLocalCatalogClient(impl102{seen}).DescribeInto, new(p77.GetRequest)),
+		check(ctx, p164.NewLocalTestClient(impl103{seen}).Init, p164.NewLocalTestClient(impl103{seen}).InitAsync, p164.NewLocalTestClient(impl103{seen}).InitInto, new(p77.GetRequest)),
+		check(ctx, p165.NewLocalGreeterClient(impl104{seen}).Greet, p165.NewLocalGreeterClient(impl104{seen}).GreetAsync, p165.NewLocalGreeterClient(impl104{seen}).GreetInto, new(p78.GreetRequest)),
+		check(ctx, p166.NewLocalSomeClient(impl105{seen}).Once, p166.NewLocalSomeClient(impl105{seen}).OnceAsync, p166.NewLocalSomeClient(impl105{seen}).OnceInto, new(p79.Word)),
+		check(ctx, p167.NewLocalOneClient(impl107{seen}).Call, p167.NewLocalOneClient(impl107{seen}).CallAsync, p167.NewLocalOneClient(impl107{seen}).CallInto, new(p80.OneRequest)),
+		check(ctx, p167.NewLocalTwoClient(impl108{seen}).Call, p167.NewLocalTwoClient(impl108{seen}).CallAsync, p167.NewLocalTwoClient(impl108{seen}).CallInto, new(p80.OneResponse)),
+		check(ctx, p168.NewLocalXClient(impl109{seen}).Call, p168.NewLocalXClient(impl109{seen}).CallAsync, p168.NewLocalXClient(impl109{seen}).CallInto, new(p81.Request)),
+		check(ctx, p169.NewLocalXClient(impl110{seen}).Call, p169.NewLocalXClient(impl110{seen}).CallAsync, p169.NewLocalXClient(impl110{seen}).CallInto, new(p82.Request)),
+		check(ctx, p170.NewLocalOwnedClient(impl111{seen}).Call, p170.NewLocalOwnedClient(impl111{seen}).CallAsync, p170.NewLocalOwnedClient(impl111{seen}).CallInto, new(p83.Word)),
+		check(ctx, p171.NewLocalWellClient(impl112{seen}).Empty, p171.NewLocalWellClient(impl112{seen}).EmptyAsync, p171.NewLocalWellClient(impl112{seen}).EmptyInto, new(p60.Empty)),
+		check(ctx, p171.NewLocalWellClient(impl112{seen}).Any, p171.NewLocalWellClient(impl112{seen}).AnyAsync, p171.NewLocalWellClient(impl112{seen}).AnyInto, new(p84.Any)),
+		check(ctx, p171.NewLocalWellClient(impl112{seen}).Mask, p171.NewLocalWellClient(impl112{seen}).MaskAsync, p171.NewLocalWellClient(impl112{seen}).MaskInto, new(p85.FieldMask)),
+		check(ctx, p171.NewLocalWellClient(impl112{seen}).Wrapper, p171.NewLocalWellClient(impl112{seen}).WrapperAsync, p171.NewLocalWellClient(impl112{seen}).WrapperInto, new(p87.StringValue)),
+		check(ctx, p172.NewLocalPingClient(impl113{seen}).Ping, p172.NewLocalPingClient(impl113{seen}).PingAsync, p172.NewLocalPingClient(impl113{seen}).PingInto, new(p60.Empty)),
+		check(ctx, p172.NewLocalPingClient(impl113{seen}).Wrap, p172.NewLocalPingClient(impl113{seen}).WrapAsync, p172.NewLocalPingClient(impl113{seen}).WrapInto, new(p60.Empty)),
 	)
 }
 
 // CallGuests calls every method that guests may serve, and its twin.
 func CallGuests(ctx context.Context, d pluginsdk.Dispatcher) error {
 	return errors.Join(
-		check(ctx, p88.NewMailHostClient(d).Send, p88.NewMailHostClient(d).SendAsync__, p88.NewMailHostClient(d).SendInto_, new(p0.Letter)),
-		check(ctx, p88.NewMailHostClient(d).SendAsync, p88.NewMailHostClient(d).SendAsyncAsync, p88.NewMailHostClient(d).SendAsyncInto, new(p0.Letter)),
-		check(ctx, p88.NewMailHostClient(d).SendAsync_, p88.NewMailHostClient(d).SendAsync_Async, p88.NewMailHostClient(d).SendAsync_Into, new(p0.Letter)),
-		check(ctx, p88.NewMailHostClient(d).SendInto, p88.NewMailHostClient(d).SendIntoAsync, p88.NewMailHostClient(d).SendIntoInto, new(p0.Letter)),
-		check(ctx, p88.NewMailHostClient(d).Receive, p88.NewMailHostClient(d).ReceiveAsync, p88.NewMailHostClient(d).ReceiveInto, new(p0.Letter)),
-		check(ctx, p89.NewOddHostClient(d).Call, p89.NewOddHostClient(d).CallAsync, p89.NewOddHostClient(d).CallInto, new(p1.Word)),
-		check(ctx, p90.NewTalkHostClient(d).Say, p90.NewTalkHostClient(d).SayAsync, p90.NewTalkHostClient(d).SayInto, new(p2.Word)),
-		check(ctx, p90.NewTalkHostClient(d).Whisper, p90.NewTalkHostClient(d).WhisperAsync, p90.NewTalkHostClient(d).WhisperInto, new(p2.Word)),
-		check(ctx, p90.NewTalkHostClient(d).Shout, p90.NewTalkHostClient(d).ShoutAsync, p90.NewTalkHostClient(d).ShoutInto, new(p2.Word)),
-		check(ctx, p90.NewTalkHostClient(d).Mumble, p90.NewTalkHostClient(d).MumbleAsync, p90.NewTalkHostClient(d).MumbleInto, new(p2.Word)),
-		check(ctx, p90.NewTalkHostClient(d).Speak, p90.NewTalkHostClient(d).SpeakAsync, p90.NewTalkHostClient(d).SpeakInto, new(p2.Word)),
-		check(ctx, p91.NewSvcHostClient(d).Call, p91.NewSvcHostClient(d).CallAsync, p91.NewSvcHostClient(d).CallInto, new(p3.Word)),
+		check(ctx, p89.NewMailHostClient(d).Send, p89.NewMailHostClient(d).SendAsync__, p89.NewMailHostClient(d).SendInto_, new(p0.Letter)),
+		check(ctx, p89.NewMailHostClient(d).SendAsync, p89.NewMailHostClient(d).SendAsyncAsync, p89.NewMailHostClient(d).SendAsyncInto, new(p0.Letter)),
+		check(ctx, p89.NewMailHostClient(d).SendAsync_, p89.NewMailHostClient(d).SendAsync_Async, p89.NewMailHostClient(d).SendAsync_Into, new(p0.Letter)),
+		check(ctx, p89.NewMailHostClient(d).SendInto, p89.NewMailHostClient(d).SendIntoAsync, p89.NewMailHostClient(d).SendIntoInto, new(p0.Letter)),
+		check(ctx, p89.NewMailHostClient(d).Receive, p89.NewMailHostClient(d).ReceiveAsync, p89.NewMailHostClient(d).ReceiveInto, new(p0.Letter)),
+		check(ctx, p90.NewOddHostClient(d).Call, p90.NewOddHostClient(d).CallAsync, p90.NewOddHostClient(d).CallInto, new(p1.Word)),
+		check(ctx, p91.NewTalkHostClient(d).Say, p91.NewTalkHostClient(d).SayAsync, p91.NewTalkHostClient(d).SayInto, new(p2.Word)),
+		check(ctx, p91.NewTalkHostClient(d).Whisper, p91.NewTalkHostClient(d).WhisperAsync, p91.NewTalkHostClient(d).WhisperInto, new(p2.Word)),
+		check(ctx, p91.NewTalkHostClient(d).Shout, p91.NewTalkHostClient(d).ShoutAsync, p91.NewTalkHostClient(d).ShoutInto, new(p2.Word)),
+		check(ctx, p91.NewTalkHostClient(d).Mumble, p91.NewTalkHostClient(d).MumbleAsync, p91.NewTalkHostClient(d).MumbleInto, new(p2.Word)),
+		check(ctx, p91.NewTalkHostClient(d).Speak, p91.NewTalkHostClient(d).SpeakAsync, p91.NewTalkHostClient(d).SpeakInto, new(p2.Word)),
 		check(ctx, p92.NewSvcHostClient(d).Call, p92.NewSvcHostClient(d).CallAsync, p92.NewSvcHostClient(d).CallInto, new(p3.Word)),
 		check(ctx, p93.NewSvcHostClient(d).Call, p93.NewSvcHostClient(d).CallAsync, p93.NewSvcHostClient(d).CallInto, new(p3.Word)),
 		check(ctx, p94.NewSvcHostClient(d).Call, p94.NewSvcHostClient(d).CallAsync, p94.NewSvcHostClient(d).CallInto, new(p3.Word)),
 		check(ctx, p95.NewSvcHostClient(d).Call, p95.NewSvcHostClient(d).CallAsync, p95.NewSvcHostClient(d).CallInto, new(p3.Word)),
 		check(ctx, p96.NewSvcHostClient(d).Call, p96.NewSvcHostClient(d).CallAsync, p96.NewSvcHostClient(d).CallInto, new(p3.Word)),
-		check(ctx, p97.NewDeepHostClient(d).Dive, p97.NewDeepHostClient(d).DiveAsync, p97.NewDeepHostClient(d).DiveInto, new(p4.DiveRequest)),
-		check(ctx, p98.NewFreshHostClient(d).Keep, p98.NewFreshHostClient(d).KeepAsync, p98.NewFreshHostClient(d).KeepInto, new(p5.Word)),
-		check(ctx, p98.NewFreshHostClient(d).Drop, p98.NewFreshHostClient(d).DropAsync, p98.NewFreshHostClient(d).DropInto, new(p5.Word)),
-		check(ctx, p98.NewStaleHostClient(d).Call, p98.NewStaleHostClient(d).CallAsync, p98.NewStaleHostClient(d).CallInto, new(p5.Word)),
-		check(ctx, p98.NewWholeHostClient(d).Call, p98.NewWholeHostClient(d).CallAsync, p98.NewWholeHostClient(d).CallInto, new(p5.Word)),
-		check(ctx, p99.NewRunHostClient(d).Call, p99.NewRunHostClient(d).CallAsync, p99.NewRunHostClient(d).CallInto, new(p6.Word)),
-		check(ctx, p99.NewRunHostClient(d).Block, p99.NewRunHostClient(d).BlockAsync, p99.NewRunHostClient(d).BlockInto, new(p6.Word)),
-		check(ctx, p100.NewQueueHostClient(d).Send, p100.NewQueueHostClient(d).SendAsync, p100.NewQueueHostClient(d).SendInto, new(p7.SendRequest)),
-		check(ctx, p100.NewQueueHostClient(d).Receive, p100.NewQueueHostClient(d).ReceiveAsync, p100.NewQueueHostClient(d).ReceiveInto, new(p7.ReceiveRequest)),
-		check(ctx, p100.NewQueueHostClient(d).Length, p100.NewQueueHostClient(d).LengthAsync, p100.NewQueueHostClient(d).LengthInto, new(p7.LengthRequest)),
-		check(ctx, p101.NewEditorHostClient(d).Edit, p101.NewEditorHostClient(d).EditAsync, p101.NewEditorHostClient(d).EditInto, new(p8.EditRequest)),
-		check(ctx, p102.NewEditorHostClient(d).Edit, p102.NewEditorHostClient(d).EditAsync, p102.NewEditorHostClient(d).EditInto, new(p9.EditRequest)),
-		check(ctx, p103.NewNothingHostClient(d).Happens, p103.NewNothingHostClient(d).HappensAsync, p103.NewNothingHostClient(d).HappensInto, new(p10.HappensRequest)),
-		check(ctx, p105.NewSvcHostClient(d).Call, p105.NewSvcHostClient(d).CallAsync, p105.NewSvcHostClient(d).CallInto, new(p11.Word)),
-		check(ctx, p106.NewSvcHostClient(d).Call, p106.NewSvcHostClient(d).CallAsync, p106.NewSvcHostClient(d).CallInto, new(p12.Word)),
-		check(ctx, p107.NewSvcHostClient(d).Call, p107.NewSvcHostClient(d).CallAsync, p107.NewSvcHostClient(d).CallInto, new(p13.Word)),
-		check(ctx, p108.NewSvcHostClient(d).Call, p108.NewSvcHostClient(d).CallAsync, p108.NewSvcHostClient(d).CallInto, new(p14.Word)),
-		check(ctx, p109.NewCallerHostClient(d).Versions, p109.NewCallerHostClient(d).VersionsAsync, p109.NewCallerHostClient(d).VersionsInto, new(p15.In)),
-		check(ctx, p109.NewCallerHostClient(d).Locals, p109.NewCallerHostClient(d).LocalsAsync, p109.NewCallerHostClient(d).LocalsInto, new(p17.In)),
-		check(ctx, p109.NewCallerHostClient(d).Packages, p109.NewCallerHostClient(d).PackagesAsync, p109.NewCallerHostClient(d).PackagesInto, new(p17.In)),
-		check(ctx, p110.NewNamedHostClient(d).Go, p110.NewNamedHostClient(d).GoAsync, p110.NewNamedHostClient(d).GoInto, new(p20.Thing)),
-		check(ctx, p111.NewSvcHostClient(d).Call, p111.NewSvcHostClient(d).CallAsync, p111.NewSvcHostClient(d).CallInto, new(p21.Word)),
-		check(ctx, p112.NewSvcHostClient(d).Call, p112.NewSvcHostClient(d).CallAsync, p112.NewSvcHostClient(d).CallInto, new(p22.Word)),
-		check(ctx, p113.NewSvcHostClient(d).Call, p113.NewSvcHostClient(d).CallAsync, p113.NewSvcHostClient(d).CallInto, new(p23.Word)),
-		check(ctx, p114.NewSvcHostClient(d).Call, p114.NewSvcHostClient(d).CallAsync, p114.NewSvcHostClient(d).CallInto, new(p24.Word)),
-		check(ctx, p115.NewSvcHostClient(d).Call, p115.NewSvcHostClient(d).CallAsync, p115.NewSvcHostClient(d).CallInto, new(p25.Word)),
-		check(ctx, p116.NewSvcHostClient(d).Call, p116.NewSvcHostClient(d).CallAsync, p116.NewSvcHostClient(d).CallInto, new(p26.Word)),
-		check(ctx, p117.NewSvcHostClient(d).Call, p117.NewSvcHostClient(d).CallAsync, p117.NewSvcHostClient(d).CallInto, new(p27.Word)),
-		check(ctx, p118.NewSvcHostClient(d).Call, p118.NewSvcHostClient(d).CallAsync, p118.NewSvcHostClient(d).CallInto, new(p28.Word)),
-		check(ctx, p119.NewSvcHostClient(d).Call, p119.NewSvcHostClient(d).CallAsync, p119.NewSvcHostClient(d).CallInto, new(p29.Word)),
-		check(ctx, p120.NewSvcHostClient(d).Call, p120.NewSvcHostClient(d).CallAsync, p120.NewSvcHostClient(d).CallInto, new(p30.Word)),
-		check(ctx, p121.NewSvcHostClient(d).Call, p121.NewSvcHostClient(d).CallAsync, p121.NewSvcHostClient(d).CallInto, new(p31.Word)),
-		check(ctx, p122.NewSvcHostClient(d).Call, p122.NewSvcHostClient(d).CallAsync, p122.NewSvcHostClient(d).CallInto, new(p32.Word)),
-		check(ctx, p123.NewSvcHostClient(d).Call, p123.NewSvcHostClient(d).CallAsync, p123.NewSvcHostClient(d).CallInto, new(p33.Word)),
-		check(ctx, p124.NewSvcHostClient(d).Call, p124.NewSvcHostClient(d).CallAsync, p124.NewSvcHostClient(d).CallInto, new(p34.Word)),
-		check(ctx, p125.NewSvcHostClient(d).Call, p125.NewSvcHostClient(d).CallAsync, p125.NewSvcHostClient(d).CallInto, new(p35.Word)),
-		check(ctx, p126.NewSvcHostClient(d).Call, p126.NewSvcHostClient(d).CallAsync, p126.NewSvcHostClient(d).CallInto, new(p36.Word)),
-		check(ctx, p127.NewSvcHostClient(d).Call, p127.NewSvcHostClient(d).CallAsync, p127.NewSvcHostClient(d).CallInto, new(p37.Word)),
-		check(ctx, p128.NewSvcHostClient(d).Call, p128.NewSvcHostClient(d).CallAsync, p128.NewSvcHostClient(d).CallInto, new(p38.Word)),
-		check(ctx, p129.NewSvcHostClient(d).Call, p129.NewSvcHostClient(d).CallAsync, p129.NewSvcHostClient(d).CallInto, new(p39.Word)),
-		check(ctx, p130.NewSvcHostClient(d).Call, p130.NewSvcHostClient(d).CallAsync, p130.NewSvcHostClient(d).CallInto, new(p40.Word)),
-		check(ctx, p131.NewSvcHostClient(d).Call, p131.NewSvcHostClient(d).CallAsync, p131.NewSvcHostClient(d).CallInto, new(p41.Word)),
-		check(ctx, p132.NewSvcHostClient(d).Call, p132.NewSvcHostClient(d).CallAsync, p132.NewSvcHostClient(d).CallInto, new(p42.Word)),
-		check(ctx, p133.NewSvcHostClient(d).Call, p133.NewSvcHostClient(d).CallAsync, p133.NewSvcHostClient(d).CallInto, new(p43.Word)),
-		check(ctx, p134.NewClockHostClient(d).Now, p134.NewClockHostClient(d).NowAsync, p134.NewClockHostClient(d).NowInto, new(p44.NowRequest)),
-		check(ctx, p134.NewClockHostClient(d).Alarm, p134.NewClockHostClient(d).AlarmAsync, p134.NewClockHostClient(d).AlarmInto, new(p45.Timestamp)),
-		check(ctx, p134.NewCalendarHostClient(d).Today, p134.NewCalendarHostClient(d).TodayAsync, p134.NewCalendarHostClient(d).TodayInto, new(p44.NowRequest)),
-		check(ctx, p135.NewSvcHostClient(d).Call, p135.NewSvcHostClient(d).CallAsync, p135.NewSvcHostClient(d).CallInto, new(p46.Word)),
-		check(ctx, p136.NewQueueHostClient(d).Send, p136.NewQueueHostClient(d).SendAsync, p136.NewQueueHostClient(d).SendInto, new(p47.SendRequest)),
-		check(ctx, p137.NewFinderHostClient(d).Find, p137.NewFinderHostClient(d).FindAsync, p137.NewFinderHostClient(d).FindInto, new(p48.FindRequest)),
-		check(ctx, p138.NewFooHostClient(d).BarBaz, p138.NewFooHostClient(d).BarBazAsync, p138.NewFooHostClient(d).BarBazInto, new(p49.FooBar)),
-		check(ctx, p138.NewFooBar3HostClient(d).Baz, p138.NewFooBar3HostClient(d).BazAsync, p138.NewFooBar3HostClient(d).BazInto, new(p49.FooBar)),
-		check(ctx, p138.NewFoo_BarBazHostClient(d).Baz, p138.NewFoo_BarBazHostClient(d).BazAsync, p138.NewFoo_BarBazHostClient(d).BazInto, new(p49.FooBar)),
-		check(ctx, p138.NewLocalFooHostClient(d).BarBaz, p138.NewLocalFooHostClient(d).BarBazAsync, p138.NewLocalFooHostClient(d).BarBazInto, new(p49.FooBar)),
-		check(ctx, p139.NewGreeterHostClient(d).SayHello, p139.NewGreeterHostClient(d).SayHelloAsync, p139.NewGreeterHostClient(d).SayHelloInto, new(p50.HelloRequest)),
-		check(ctx, p139.NewWordCounterV2HostClient(d).Count, p139.NewWordCounterV2HostClient(d).CountAsync, p139.NewWordCounterV2HostClient(d).CountInto, new(p50.HelloRequest)),
-		check(ctx, p140.NewScaleHostClient(d).Weigh, p140.NewScaleHostClient(d).WeighAsync, p140.NewScaleHostClient(d).WeighInto, new(p51.WeighRequest)),
-		check(ctx, p141.NewFooHostClient(d).Bar, p141.NewFooHostClient(d).BarAsync, p141.NewFooHostClient(d).BarInto, new(p53.BarRequest)),
-		check(ctx, p142.NewAHostClient(d).Do, p142.NewAHostClient(d).DoAsync, p142.NewAHostClient(d).DoInto, new(p54.Request)),
-		check(ctx, p143.NewBHostClient(d).Do, p143.NewBHostClient(d).DoAsync, p143.NewBHostClient(d).DoInto, new(p54.Request)),
-		check(ctx, p144.NewGreeterHostClient(d).Clients, p144.NewGreeterHostClient(d).ClientsAsync, p144.NewGreeterHostClient(d).ClientsInto, new(p56.GreeterClient)),
-		check(ctx, p144.NewGreeterHostClient(d).Plugins, p144.NewGreeterHostClient(d).PluginsAsync, p144.NewGreeterHostClient(d).PluginsInto, new(p56.GreeterPlugin)),
-		check(ctx, p144.NewGreeterHostClient(d).Joined, p144.NewGreeterHostClient(d).JoinedAsync, p144.NewGreeterHostClient(d).JoinedInto, new(p56.GreeterClients)),
-		check(ctx, p144.NewGreeterHostClient(d).Predeclared, p144.NewGreeterHostClient(d).PredeclaredAsync, p144.NewGreeterHostClient(d).PredeclaredInto, new(p56.Error)),
-		check(ctx, p144.NewGreeterHostClient(d).Packages, p144.NewGreeterHostClient(d).PackagesAsync, p144.NewGreeterHostClient(d).PackagesInto, new(p56.Context)),
-		check(ctx, p145.NewWordsHostClient(d).Import, p145.NewWordsHostClient(d).ImportAsync, p145.NewWordsHostClient(d).ImportInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Type, p145.NewWordsHostClient(d).TypeAsync, p145.NewWordsHostClient(d).TypeInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Range, p145.NewWordsHostClient(d).RangeAsync, p145.NewWordsHostClient(d).RangeInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Func, p145.NewWordsHostClient(d).FuncAsync, p145.NewWordsHostClient(d).FuncInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Go, p145.NewWordsHostClient(d).GoAsync, p145.NewWordsHostClient(d).GoInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Select, p145.NewWordsHostClient(d).SelectAsync, p145.NewWordsHostClient(d).SelectInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Close, p145.NewWordsHostClient(d).CloseAsync, p145.NewWordsHostClient(d).CloseInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Ready, p145.NewWordsHostClient(d).ReadyAsync, p145.NewWordsHostClient(d).ReadyInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Init, p145.NewWordsHostClient(d).InitAsync, p145.NewWordsHostClient(d).InitInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).String, p145.NewWordsHostClient(d).StringAsync, p145.NewWordsHostClient(d).StringInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Error, p145.NewWordsHostClient(d).ErrorAsync, p145.NewWordsHostClient(d).ErrorInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Context, p145.NewWordsHostClient(d).ContextAsync, p145.NewWordsHostClient(d).ContextInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Module, p145.NewWordsHostClient(d).ModuleAsync, p145.NewWordsHostClient(d).ModuleInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Call, p145.NewWordsHostClient(d).CallAsync, p145.NewWordsHostClient(d).CallInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Impl, p145.NewWordsHostClient(d).ImplAsync, p145.NewWordsHostClient(d).ImplInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).New, p145.NewWordsHostClient(d).NewAsync, p145.NewWordsHostClient(d).NewInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Register, p145.NewWordsHostClient(d).RegisterAsync, p145.NewWordsHostClient(d).RegisterInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Delete, p145.NewWordsHostClient(d).DeleteAsync, p145.NewWordsHostClient(d).DeleteInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Panic, p145.NewWordsHostClient(d).PanicAsync, p145.NewWordsHostClient(d).PanicInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Recover, p145.NewWordsHostClient(d).RecoverAsync, p145.NewWordsHostClient(d).RecoverInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Complex, p145.NewWordsHostClient(d).ComplexAsync, p145.NewWordsHostClient(d).ComplexInto, new(p57.Word)),
-		check(ctx, p145.NewWordsHostClient(d).Append, p145.NewWordsHostClient(d).AppendAsync, p145.NewWordsHostClient(d).AppendInto, new(p57.Word)),
-		check(ctx, p146.NewTableHostClient(d).Nothing, p146.NewTableHostClient(d).NothingAsync, p146.NewTableHostClient(d).NothingInto, new(p58.Plain)),
-		check(ctx, p146.NewTableHostClient(d).Look, p146.NewTableHostClient(d).LookAsync, p146.NewTableHostClient(d).LookInto, new(p58.Plain)),
-		check(ctx, p146.NewTableHostClient(d).Put, p146.NewTableHostClient(d).PutAsync, p146.NewTableHostClient(d).PutInto, new(p58.Plain)),
-		check(ctx, p146.NewTableHostClient(d).Unknown, p146.NewTableHostClient(d).UnknownAsync, p146.NewTableHostClient(d).UnknownInto, new(p58.Plain)),
-		check(ctx, p146.NewTableHostClient(d).Old, p146.NewTableHostClient(d).OldAsync, p146.NewTableHostClient(d).OldInto, new(p58.Plain)),
-		check(ctx, p146.NewTableHostClient(d).Wait, p146.NewTableHostClient(d).WaitAsync, p146.NewTableHostClient(d).WaitInto, new(p58.Plain)),
-		check(ctx, p146.NewTableHostClient(d).RedactedRequest, p146.NewTableHostClient(d).RedactedRequestAsync, p146.NewTableHostClient(d).RedactedRequestInto, new(p58.Secret)),
-		check(ctx, p146.NewTableHostClient(d).RedactedResponse, p146.NewTableHostClient(d).RedactedResponseAsync, p146.NewTableHostClient(d).RedactedResponseInto, new(p58.Plain)),
-		check(ctx, p146.NewTableHostClient(d).RedactedInLoop, p146.NewTableHostClient(d).RedactedInLoopAsync, p146.NewTableHostClient(d).RedactedInLoopInto, new(p58.LoopA)),
-		check(ctx, p146.NewTableHostClient(d).RedactedInMap, p146.NewTableHostClient(d).RedactedInMapAsync, p146.NewTableHostClient(d).RedactedInMapInto, new(p58.InMap)),
-		check(ctx, p146.NewTableHostClient(d).RedactedInOneof, p146.NewTableHostClient(d).RedactedInOneofAsync, p146.NewTableHostClient(d).RedactedInOneofInto, new(p58.InOneof)),
-		check(ctx, p146.NewTableHostClient(d).NotRedacted, p146.NewTableHostClient(d).NotRedactedAsync, p146.NewTableHostClient(d).NotRedactedInto, new(p58.Harmless)),
-		check(ctx, p146.NewTableHostClient(d).Everything, p146.NewTableHostClient(d).EverythingAsync, p146.NewTableHostClient(d).EverythingInto, new(p58.Secret)),
-		check(ctx, p147.NewBoxHostClient(d).Put, p147.NewBoxHostClient(d).PutAsync, p147.NewBoxHostClient(d).PutInto, new(p60.Thing)),
-		check(ctx, p148.NewServeDiskHostClient(d).Read, p148.NewServeDiskHostClient(d).ReadAsync, p148.NewServeDiskHostClient(d).ReadInto, new(p61.Block)),
-		check(ctx, p149.NewNestHostClient(d).Lay, p149.NewNestHostClient(d).LayAsync, p149.NewNestHostClient(d).LayInto, new(p62.Outer_Inner)),
-		check(ctx, p150.NewNoPackageServiceHostClient(d).Call, p150.NewNoPackageServiceHostClient(d).CallAsync, p150.NewNoPackageServiceHostClient(d).CallInto, new(p63.NoPackageRequest)),
-		check(ctx, p151.NewBareHostClient(d).Call, p151.NewBareHostClient(d).CallAsync, p151.NewBareHostClient(d).CallInto, new(p64.Word)),
-		check(ctx, p152.NewSafeHostClient(d).Open, p152.NewSafeHostClient(d).OpenAsync, p152.NewSafeHostClient(d).OpenInto, new(p65.Combination)),
-		check(ctx, p153.NewTunedHostClient(d).Slow, p153.NewTunedHostClient(d).SlowAsync, p153.NewTunedHostClient(d).SlowInto, new(p66.Word)),
-		check(ctx, p153.NewTunedHostClient(d).Slower, p153.NewTunedHostClient(d).SlowerAsync, p153.NewTunedHostClient(d).SlowerInto, new(p66.Word)),
-		check(ctx, p153.NewTunedHostClient(d).Quick, p153.NewTunedHostClient(d).QuickAsync, p153.NewTunedHostClient(d).QuickInto, new(p66.Word)),
-		check(ctx, p153.NewTunedHostClient(d).Renamed, p153.NewTunedHostClient(d).RenamedAsync, p153.NewTunedHostClient(d).RenamedInto, new(p66.Word)),
-		check(ctx, p153.NewTunedHostClient(d).Plain, p153.NewTunedHostClient(d).PlainAsync, p153.NewTunedHostClient(d).PlainInto, new(p66.Word)),
-		check(ctx, p154.NewSuffixHostClient(d).Call, p154.NewSuffixHostClient(d).CallAsync, p154.NewSuffixHostClient(d).CallInto, new(p67.Request)),
-		check(ctx, p155.NewOldHostClient(d).Call, p155.NewOldHostClient(d).CallAsync, p155.NewOldHostClient(d).CallInto, new(p68.OldRequest)),
-		check(ctx, p156.NewMaybeHostClient(d).Get, p156.NewMaybeHostClient(d).GetAsync, p156.NewMaybeHostClient(d).GetInto, new(p69.Query)),
-		check(ctx, p157.NewGuestHostClient(d).Enter, p157.NewGuestHostClient(d).EnterAsync, p157.NewGuestHostClient(d).EnterInto, new(p70.Home)),
-		check(ctx, p158.NewRootHostClient(d).Call, p158.NewRootHostClient(d).CallAsync, p158.NewRootHostClient(d).CallInto, new(p71.Request)),
-		check(ctx, p159.NewLeftHostClient(d).Turn, p159.NewLeftHostClient(d).TurnAsync, p159.NewLeftHostClient(d).TurnInto, new(p72.Degrees)),
-		check(ctx, p159.NewRightHostClient(d).Turn, p159.NewRightHostClient(d).TurnAsync, p159.NewRightHostClient(d).TurnInto, new(p72.Degrees)),
-		check(ctx, p73.NewSameHostClient(d).Call, p73.NewSameHostClient(d).CallAsync, p73.NewSameHostClient(d).CallInto, new(p73.Request)),
-		check(ctx, p160.NewForestHostClient(d).Plant, p160.NewForestHostClient(d).PlantAsync, p160.NewForestHostClient(d).PlantInto, new(p74.Tree)),
-		check(ctx, p161.NewTypeHostClient(d).Call, p161.NewTypeHostClient(d).CallAsync, p161.NewTypeHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewInterfaceHostClient(d).Call, p161.NewInterfaceHostClient(d).CallAsync, p161.NewInterfaceHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewMapHostClient(d).Call, p161.NewMapHostClient(d).CallAsync, p161.NewMapHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewAHostClient(d).Call, p161.NewAHostClient(d).CallAsync, p161.NewAHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewCtxHostClient(d).Call, p161.NewCtxHostClient(d).CallAsync, p161.NewCtxHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewReqHostClient(d).Call, p161.NewReqHostClient(d).CallAsync, p161.NewReqHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewRespHostClient(d).Call, p161.NewRespHostClient(d).CallAsync, p161.NewRespHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewErrHostClient(d).Call, p161.NewErrHostClient(d).CallAsync, p161.NewErrHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewImplHostClient(d).Call, p161.NewImplHostClient(d).CallAsync, p161.NewImplHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewClientHostClient(d).Call, p161.NewClientHostClient(d).CallAsync, p161.NewClientHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewErrorHostClient(d).Call, p161.NewErrorHostClient(d).CallAsync, p161.NewErrorHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewContextHostClient(d).Call, p161.NewContextHostClient(d).CallAsync, p161.NewContextHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewEngineHostClient(d).Call, p161.NewEngineHostClient(d).CallAsync, p161.NewEngineHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p161.NewNamesHostClient(d).Call, p161.NewNamesHostClient(d).CallAsync, p161.NewNamesHostClient(d).CallInto, new(p75.Word)),
-		check(ctx, p162.NewHTTPFilesHostClient(d).Get, p162.NewHTTPFilesHostClient(d).GetAsync, p162.NewHTTPFilesHostClient(d).GetInto, new(p76.GetRequest)),
-		check(ctx, p162.NewHTTPFilesHostClient(d).Purge, p162.NewHTTPFilesHostClient(d).PurgeAsync, p162.NewHTTPFilesHostClient(d).PurgeInto, new(p59.Empty)),
-		check(ctx, p162.NewLinuxHostClient(d).Boot, p162.NewLinuxHostClient(d).BootAsync, p162.NewLinuxHostClient(d).BootInto, new(p76.GetRequest)),
-		check(ctx, p162.NewLinuxHostClient(d).UnimplementedLinuxImpl, p162.NewLinuxHostClient(d).UnimplementedLinuxImplAsync, p162.NewLinuxHostClient(d).UnimplementedLinuxImplInto, new(p76.GetRequest)),
-		check(ctx, p162.NewCatalogHostClient(d).Describe, p162.NewCatalogHostClient(d).DescribeAsync, p162.NewCatalogHostClient(d).DescribeInto, new(p76.GetRequest)),
-		check(ctx, p162.NewTestHostClient(d).Init, p162.NewTestHostClient(d).InitAsync, p162.NewTestHostClient(d).InitInto, new(p76.GetRequest)),
-		check(ctx, p163.NewGreeterHostClient(d).Greet, p163.NewGreeterHostClient(d).GreetAsync, p163.NewGreeterHostClient(d).GreetInto, new(p77.GreetRequest)),
-		check(ctx, p164.NewSomeHostClient(d).Once, p164.NewSomeHostClient(d).OnceAsync, p164.NewSomeHostClient(d).OnceInto, new(p78.Word)),
-		check(ctx, p165.NewOneHostClient(d).Call, p165.NewOneHostClient(d).CallAsync, p165.NewOneHostClient(d).CallInto, new(p79.OneRequest)),
-		check(ctx, p165.NewTwoHostClient(d).Call, p165.NewTwoHostClient(d).CallAsync, p165.NewTwoHostClient(d).CallInto, new(p79.OneResponse)),
-		check(ctx, p166.NewXHostClient(d).Call, p166.NewXHostClient(d).CallAsync, p166.NewXHostClient(d).CallInto, new(p80.Request)),
-		check(ctx, p167.NewXHostClient(d).Call, p167.NewXHostClient(d).CallAsync, p167.NewXHostClient(d).CallInto, new(p81.Request)),
-		check(ctx, p168.NewOwnedHostClient(d).Call, p168.NewOwnedHostClient(d).CallAsync, p168.NewOwnedHostClient(d).CallInto, new(p82.Word)),
-		check(ctx, p169.NewWellHostClient(d).Empty, p169.NewWellHostClient(d).EmptyAsync, p169.NewWellHostClient(d).EmptyInto, new(p59.Empty)),
-		check(ctx, p169.NewWellHostClient(d).Any, p169.NewWellHostClient(d).AnyAsync, p169.NewWellHostClient(d).AnyInto, new(p83.Any)),
-		check(ctx, p169.NewWellHostClient(d).Mask, p169.NewWellHostClient(d).MaskAsync, p169.NewWellHostClient(d).MaskInto, new(p84.FieldMask)),
-		check(ctx, p169.NewWellHostClient(d).Wrapper, p169.NewWellHostClient(d).WrapperAsync, p169.NewWellHostClient(d).WrapperInto, new(p86.StringValue)),
-		check(ctx, p170.NewPingHostClient(d).Ping, p170.NewPingHostClient(d).PingAsync, p170.NewPingHostClient(d).PingInto, new(p59.Empty)),
-		check(ctx, p170.NewPingHostClient(d).Wrap, p170.NewPingHostClient(d).WrapAsync, p170.NewPingHostClient(d).WrapInto, new(p59.Empty)),
+		check(ctx, p97.NewSvcHostClient(d).Call, p97.NewSvcHostClient(d).CallAsync, p97.NewSvcHostClient(d).CallInto, new(p3.Word)),
+		check(ctx, p98.NewDeepHostClient(d).Dive, p98.NewDeepHostClient(d).DiveAsync, p98.NewDeepHostClient(d).DiveInto, new(p4.DiveRequest)),
+		check(ctx, p99.NewFreshHostClient(d).Keep, p99.NewFreshHostClient(d).KeepAsync, p99.NewFreshHostClient(d).KeepInto, new(p5.Word)),
+		check(ctx, p99.NewFreshHostClient(d).Drop, p99.NewFreshHostClient(d).DropAsync, p99.NewFreshHostClient(d).DropInto, new(p5.Word)),
+		check(ctx, p99.NewStaleHostClient(d).Call, p99.NewStaleHostClient(d).CallAsync, p99.NewStaleHostClient(d).CallInto, new(p5.Word)),
+		check(ctx, p99.NewWholeHostClient(d).Call, p99.NewWholeHostClient(d).CallAsync, p99.NewWholeHostClient(d).CallInto, new(p5.Word)),
+		check(ctx, p100.NewRunHostClient(d).Call, p100.NewRunHostClient(d).CallAsync, p100.NewRunHostClient(d).CallInto, new(p6.Word)),
+		check(ctx, p100.NewRunHostClient(d).Block, p100.NewRunHostClient(d).BlockAsync, p100.NewRunHostClient(d).BlockInto, new(p6.Word)),
+		check(ctx, p101.NewNotesHostClient(d).Get, p101.NewNotesHostClient(d).GetAsync, p101.NewNotesHostClient(d).GetInto, new(p7.Note)),
+		check(ctx, p101.NewNotesHostClient(d).Old, p101.NewNotesHostClient(d).OldAsync, p101.NewNotesHostClient(d).OldInto, new(p7.Note)),
+		check(ctx, p101.NewNotesHostClient(d).Put, p101.NewNotesHostClient(d).PutAsync, p101.NewNotesHostClient(d).PutInto, new(p7.Note)),
+		check(ctx, p101.NewNotesHostClient(d).Block, p101.NewNotesHostClient(d).BlockAsync, p101.NewNotesHostClient(d).BlockInto, new(p7.Note)),
+		check(ctx, p101.NewNotesHostClient(d).Odd, p101.NewNotesHostClient(d).OddAsync, p101.NewNotesHostClient(d).OddInto, new(p7.Note)),
+		check(ctx, p101.NewNotesHostClient(d).Middle, p101.NewNotesHostClient(d).MiddleAsync, p101.NewNotesHostClient(d).MiddleInto, new(p7.Note)),
+		check(ctx, p102.NewQueueHostClient(d).Send, p102.NewQueueHostClient(d).SendAsync, p102.NewQueueHostClient(d).SendInto, new(p8.SendRequest)),
+		check(ctx, p102.NewQueueHostClient(d).Receive, p102.NewQueueHostClient(d).ReceiveAsync, p102.NewQueueHostClient(d).ReceiveInto, new(p8.ReceiveRequest)),
+		check(ctx, p102.NewQueueHostClient(d).Length, p102.NewQueueHostClient(d).LengthAsync, p102.NewQueueHostClient(d).LengthInto, new(p8.LengthRequest)),
+		check(ctx, p103.NewEditorHostClient(d).Edit, p103.NewEditorHostClient(d).EditAsync, p103.NewEditorHostClient(d).EditInto, new(p9.EditRequest)),
+		check(ctx, p104.NewEditorHostClient(d).Edit, p104.NewEditorHostClient(d).EditAsync, p104.NewEditorHostClient(d).EditInto, new(p10.EditRequest)),
+		check(ctx, p105.NewNothingHostClient(d).Happens, p105.NewNothingHostClient(d).HappensAsync, p105.NewNothingHostClient(d).HappensInto, new(p11.HappensRequest)),
+		check(ctx, p107.NewSvcHostClient(d).Call, p107.NewSvcHostClient(d).CallAsync, p107.NewSvcHostClient(d).CallInto, new(p12.Word)),
+		check(ctx, p108.NewSvcHostClient(d).Call, p108.NewSvcHostClient(d).CallAsync, p108.NewSvcHostClient(d).CallInto, new(p13.Word)),
+		check(ctx, p109.NewSvcHostClient(d).Call, p109.NewSvcHostClient(d).CallAsync, p109.NewSvcHostClient(d).CallInto, new(p14.Word)),
+		check(ctx, p110.NewSvcHostClient(d).Call, p110.NewSvcHostClient(d).CallAsync, p110.NewSvcHostClient(d).CallInto, new(p15.Word)),
+		check(ctx, p111.NewCallerHostClient(d).Versions, p111.NewCallerHostClient(d).VersionsAsync, p111.NewCallerHostClient(d).VersionsInto, new(p16.In)),
+		check(ctx, p111.NewCallerHostClient(d).Locals, p111.NewCallerHostClient(d).LocalsAsync, p111.NewCallerHostClient(d).LocalsInto, new(p18.In)),
+		check(ctx, p111.NewCallerHostClient(d).Packages, p111.NewCallerHostClient(d).PackagesAsync, p111.NewCallerHostClient(d).PackagesInto, new(p18.In)),
+		check(ctx, p112.NewNamedHostClient(d).Go, p112.NewNamedHostClient(d).GoAsync, p112.NewNamedHostClient(d).GoInto, new(p21.Thing)),
+		check(ctx, p113.NewSvcHostClient(d).Call, p113.NewSvcHostClient(d).CallAsync, p113.NewSvcHostClient(d).CallInto, new(p22.Word)),
+		check(ctx, p114.NewSvcHostClient(d).Call, p114.NewSvcHostClient(d).CallAsync, p114.NewSvcHostClient(d).CallInto, new(p23.Word)),
+		check(ctx, p115.NewSvcHostClient(d).Call, p115.NewSvcHostClient(d).CallAsync, p115.NewSvcHostClient(d).CallInto, new(p24.Word)),
+		check(ctx, p116.NewSvcHostClient(d).Call, p116.NewSvcHostClient(d).CallAsync, p116.NewSvcHostClient(d).CallInto, new(p25.Word)),
+		check(ctx, p117.NewSvcHostClient(d).Call, p117.NewSvcHostClient(d).CallAsync, p117.NewSvcHostClient(d).CallInto, new(p26.Word)),
+		check(ctx, p118.NewSvcHostClient(d).Call, p118.NewSvcHostClient(d).CallAsync, p118.NewSvcHostClient(d).CallInto, new(p27.Word)),
+		check(ctx, p119.NewSvcHostClient(d).Call, p119.NewSvcHostClient(d).CallAsync, p119.NewSvcHostClient(d).CallInto, new(p28.Word)),
+		check(ctx, p120.NewSvcHostClient(d).Call, p120.NewSvcHostClient(d).CallAsync, p120.NewSvcHostClient(d).CallInto, new(p29.Word)),
+		check(ctx, p121.NewSvcHostClient(d).Call, p121.NewSvcHostClient(d).CallAsync, p121.NewSvcHostClient(d).CallInto, new(p30.Word)),
+		check(ctx, p122.NewSvcHostClient(d).Call, p122.NewSvcHostClient(d).CallAsync, p122.NewSvcHostClient(d).CallInto, new(p31.Word)),
+		check(ctx, p123.NewSvcHostClient(d).Call, p123.NewSvcHostClient(d).CallAsync, p123.NewSvcHostClient(d).CallInto, new(p32.Word)),
+		check(ctx, p124.NewSvcHostClient(d).Call, p124.NewSvcHostClient(d).CallAsync, p124.NewSvcHostClient(d).CallInto, new(p33.Word)),
+		check(ctx, p125.NewSvcHostClient(d).Call, p125.NewSvcHostClient(d).CallAsync, p125.NewSvcHostClient(d).CallInto, new(p34.Word)),
+		check(ctx, p126.NewSvcHostClient(d).Call, p126.NewSvcHostClient(d).CallAsync, p126.NewSvcHostClient(d).CallInto, new(p35.Word)),
+		check(ctx, p127.NewSvcHostClient(d).Call, p127.NewSvcHostClient(d).CallAsync, p127.NewSvcHostClient(d).CallInto, new(p36.Word)),
+		check(ctx, p128.NewSvcHostClient(d).Call, p128.NewSvcHostClient(d).CallAsync, p128.NewSvcHostClient(d).CallInto, new(p37.Word)),
+		check(ctx, p129.NewSvcHostClient(d).Call, p129.NewSvcHostClient(d).CallAsync, p129.NewSvcHostClient(d).CallInto, new(p38.Word)),
+		check(ctx, p130.NewSvcHostClient(d).Call, p130.NewSvcHostClient(d).CallAsync, p130.NewSvcHostClient(d).CallInto, new(p39.Word)),
+		check(ctx, p131.NewSvcHostClient(d).Call, p131.NewSvcHostClient(d).CallAsync, p131.NewSvcHostClient(d).CallInto, new(p40.Word)),
+		check(ctx, p132.NewSvcHostClient(d).Call, p132.NewSvcHostClient(d).CallAsync, p132.NewSvcHostClient(d).CallInto, new(p41.Word)),
+		check(ctx, p133.NewSvcHostClient(d).Call, p133.NewSvcHostClient(d).CallAsync, p133.NewSvcHostClient(d).CallInto, new(p42.Word)),
+		check(ctx, p134.NewSvcHostClient(d).Call, p134.NewSvcHostClient(d).CallAsync, p134.NewSvcHostClient(d).CallInto, new(p43.Word)),
+		check(ctx, p135.NewSvcHostClient(d).Call, p135.NewSvcHostClient(d).CallAsync, p135.NewSvcHostClient(d).CallInto, new(p44.Word)),
+		check(ctx, p136.NewClockHostClient(d).Now, p136.NewClockHostClient(d).NowAsync, p136.NewClockHostClient(d).NowInto, new(p45.NowRequest)),
+		check(ctx, p136.NewClockHostClient(d).Alarm, p136.NewClockHostClient(d).AlarmAsync, p136.NewClockHostClient(d).AlarmInto, new(p46.Timestamp)),
+		check(ctx, p136.NewCalendarHostClient(d).Today, p136.NewCalendarHostClient(d).TodayAsync, p136.NewCalendarHostClient(d).TodayInto, new(p45.NowRequest)),
+		check(ctx, p137.NewSvcHostClient(d).Call, p137.NewSvcHostClient(d).CallAsync, p137.NewSvcHostClient(d).CallInto, new(p47.Word)),
+		check(ctx, p138.NewQueueHostClient(d).Send, p138.NewQueueHostClient(d).SendAsync, p138.NewQueueHostClient(d).SendInto, new(p48.SendRequest)),
+		check(ctx, p139.NewFinderHostClient(d).Find, p139.NewFinderHostClient(d).FindAsync, p139.NewFinderHostClient(d).FindInto, new(p49.FindRequest)),
+		check(ctx, p140.NewFooHostClient(d).BarBaz, p140.NewFooHostClient(d).BarBazAsync, p140.NewFooHostClient(d).BarBazInto, new(p50.FooBar)),
+		check(ctx, p140.NewFooBar3HostClient(d).Baz, p140.NewFooBar3HostClient(d).BazAsync, p140.NewFooBar3HostClient(d).BazInto, new(p50.FooBar)),
+		check(ctx, p140.NewFoo_BarBazHostClient(d).Baz, p140.NewFoo_BarBazHostClient(d).BazAsync, p140.NewFoo_BarBazHostClient(d).BazInto, new(p50.FooBar)),
+		check(ctx, p140.NewLocalFooHostClient(d).BarBaz, p140.NewLocalFooHostClient(d).BarBazAsync, p140.NewLocalFooHostClient(d).BarBazInto, new(p50.FooBar)),
+		check(ctx, p141.NewGreeterHostClient(d).SayHello, p141.NewGreeterHostClient(d).SayHelloAsync, p141.NewGreeterHostClient(d).SayHelloInto, new(p51.HelloRequest)),
+		check(ctx, p141.NewWordCounterV2HostClient(d).Count, p141.NewWordCounterV2HostClient(d).CountAsync, p141.NewWordCounterV2HostClient(d).CountInto, new(p51.HelloRequest)),
+		check(ctx, p142.NewScaleHostClient(d).Weigh, p142.NewScaleHostClient(d).WeighAsync, p142.NewScaleHostClient(d).WeighInto, new(p52.WeighRequest)),
+		check(ctx, p143.NewFooHostClient(d).Bar, p143.NewFooHostClient(d).BarAsync, p143.NewFooHostClient(d).BarInto, new(p54.BarRequest)),
+		check(ctx, p144.NewAHostClient(d).Do, p144.NewAHostClient(d).DoAsync, p144.NewAHostClient(d).DoInto, new(p55.Request)),
+		check(ctx, p145.NewBHostClient(d).Do, p145.NewBHostClient(d).DoAsync, p145.NewBHostClient(d).DoInto, new(p55.Request)),
+		check(ctx, p146.NewGreeterHostClient(d).Clients, p146.NewGreeterHostClient(d).ClientsAsync, p146.NewGreeterHostClient(d).ClientsInto, new(p57.GreeterClient)),
+		check(ctx, p146.NewGreeterHostClient(d).Plugins, p146.NewGreeterHostClient(d).PluginsAsync, p146.NewGreeterHostClient(d).PluginsInto, new(p57.GreeterPlugin)),
+		check(ctx, p146.NewGreeterHostClient(d).Joined, p146.NewGreeterHostClient(d).JoinedAsync, p146.NewGreeterHostClient(d).JoinedInto, new(p57.GreeterClients)),
+		check(ctx, p146.NewGreeterHostClient(d).Predeclared, p146.NewGreeterHostClient(d).PredeclaredAsync, p146.NewGreeterHostClient(d).PredeclaredInto, new(p57.Error)),
+		check(ctx, p146.NewGreeterHostClient(d).Packages, p146.NewGreeterHostClient(d).PackagesAsync, p146.NewGreeterHostClient(d).PackagesInto, new(p57.Context)),
+		check(ctx, p147.NewWordsHostClient(d).Import, p147.NewWordsHostClient(d).ImportAsync, p147.NewWordsHostClient(d).ImportInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Type, p147.NewWordsHostClient(d).TypeAsync, p147.NewWordsHostClient(d).TypeInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Range, p147.NewWordsHostClient(d).RangeAsync, p147.NewWordsHostClient(d).RangeInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Func, p147.NewWordsHostClient(d).FuncAsync, p147.NewWordsHostClient(d).FuncInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Go, p147.NewWordsHostClient(d).GoAsync, p147.NewWordsHostClient(d).GoInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Select, p147.NewWordsHostClient(d).SelectAsync, p147.NewWordsHostClient(d).SelectInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Close, p147.NewWordsHostClient(d).CloseAsync, p147.NewWordsHostClient(d).CloseInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Ready, p147.NewWordsHostClient(d).ReadyAsync, p147.NewWordsHostClient(d).ReadyInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Init, p147.NewWordsHostClient(d).InitAsync, p147.NewWordsHostClient(d).InitInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).String, p147.NewWordsHostClient(d).StringAsync, p147.NewWordsHostClient(d).StringInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Error, p147.NewWordsHostClient(d).ErrorAsync, p147.NewWordsHostClient(d).ErrorInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Context, p147.NewWordsHostClient(d).ContextAsync, p147.NewWordsHostClient(d).ContextInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Module, p147.NewWordsHostClient(d).ModuleAsync, p147.NewWordsHostClient(d).ModuleInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Call, p147.NewWordsHostClient(d).CallAsync, p147.NewWordsHostClient(d).CallInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Impl, p147.NewWordsHostClient(d).ImplAsync, p147.NewWordsHostClient(d).ImplInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).New, p147.NewWordsHostClient(d).NewAsync, p147.NewWordsHostClient(d).NewInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Register, p147.NewWordsHostClient(d).RegisterAsync, p147.NewWordsHostClient(d).RegisterInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Delete, p147.NewWordsHostClient(d).DeleteAsync, p147.NewWordsHostClient(d).DeleteInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Panic, p147.NewWordsHostClient(d).PanicAsync, p147.NewWordsHostClient(d).PanicInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Recover, p147.NewWordsHostClient(d).RecoverAsync, p147.NewWordsHostClient(d).RecoverInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Complex, p147.NewWordsHostClient(d).ComplexAsync, p147.NewWordsHostClient(d).ComplexInto, new(p58.Word)),
+		check(ctx, p147.NewWordsHostClient(d).Append, p147.NewWordsHostClient(d).AppendAsync, p147.NewWordsHostClient(d).AppendInto, new(p58.Word)),
+		check(ctx, p148.NewTableHostClient(d).Nothing, p148.NewTableHostClient(d).NothingAsync, p148.NewTableHostClient(d).NothingInto, new(p59.Plain)),
+		check(ctx, p148.NewTableHostClient(d).Look, p148.NewTableHostClient(d).LookAsync, p148.NewTableHostClient(d).LookInto, new(p59.Plain)),
+		check(ctx, p148.NewTableHostClient(d).Put, p148.NewTableHostClient(d).PutAsync, p148.NewTableHostClient(d).PutInto, new(p59.Plain)),
+		check(ctx, p148.NewTableHostClient(d).Unknown, p148.NewTableHostClient(d).UnknownAsync, p148.NewTableHostClient(d).UnknownInto, new(p59.Plain)),
+		check(ctx, p148.NewTableHostClient(d).Old, p148.NewTableHostClient(d).OldAsync, p148.NewTableHostClient(d).OldInto, new(p59.Plain)),
+		check(ctx, p148.NewTableHostClient(d).Wait, p148.NewTableHostClient(d).WaitAsync, p148.NewTableHostClient(d).WaitInto, new(p59.Plain)),
+		check(ctx, p148.NewTableHostClient(d).RedactedRequest, p148.NewTableHostClient(d).RedactedRequestAsync, p148.NewTableHostClient(d).RedactedRequestInto, new(p59.Secret)),
+		check(ctx, p148.NewTableHostClient(d).RedactedResponse, p148.NewTableHostClient(d).RedactedResponseAsync, p148.NewTableHostClient(d).RedactedResponseInto, new(p59.Plain)),
+		check(ctx, p148.NewTableHostClient(d).RedactedInLoop, p148.NewTableHostClient(d).RedactedInLoopAsync, p148.NewTableHostClient(d).RedactedInLoopInto, new(p59.LoopA)),
+		check(ctx, p148.NewTableHostClient(d).RedactedInMap, p148.NewTableHostClient(d).RedactedInMapAsync, p148.NewTableHostClient(d).RedactedInMapInto, new(p59.InMap)),
+		check(ctx, p148.NewTableHostClient(d).RedactedInOneof, p148.NewTableHostClient(d).RedactedInOneofAsync, p148.NewTableHostClient(d).RedactedInOneofInto, new(p59.InOneof)),
+		check(ctx, p148.NewTableHostClient(d).NotRedacted, p148.NewTableHostClient(d).NotRedactedAsync, p148.NewTableHostClient(d).NotRedactedInto, new(p59.Harmless)),
+		check(ctx, p148.NewTableHostClient(d).Everything, p148.NewTableHostClient(d).EverythingAsync, p148.NewTableHostClient(d).EverythingInto, new(p59.Secret)),
+		check(ctx, p149.NewBoxHostClient(d).Put, p149.NewBoxHostClient(d).PutAsync, p149.NewBoxHostClient(d).PutInto, new(p61.Thing)),
+		check(ctx, p150.NewServeDiskHostClient(d).Read, p150.NewServeDiskHostClient(d).ReadAsync, p150.NewServeDiskHostClient(d).ReadInto, new(p62.Block)),
+		check(ctx, p151.NewNestHostClient(d).Lay, p151.NewNestHostClient(d).LayAsync, p151.NewNestHostClient(d).LayInto, new(p63.Outer_Inner)),
+		check(ctx, p152.NewNoPackageServiceHostClient(d).Call, p152.NewNoPackageServiceHostClient(d).CallAsync, p152.NewNoPackageServiceHostClient(d).CallInto, new(p64.NoPackageRequest)),
+		check(ctx, p153.NewBareHostClient(d).Call, p153.NewBareHostClient(d).CallAsync, p153.NewBareHostClient(d).CallInto, new(p65.Word)),
+		check(ctx, p154.NewSafeHostClient(d).Open, p154.NewSafeHostClient(d).OpenAsync, p154.NewSafeHostClient(d).OpenInto, new(p66.Combination)),
+		check(ctx, p155.NewTunedHostClient(d).Slow, p155.NewTunedHostClient(d).SlowAsync, p155.NewTunedHostClient(d).SlowInto, new(p67.Word)),
+		check(ctx, p155.NewTunedHostClient(d).Slower, p155.NewTunedHostClient(d).SlowerAsync, p155.NewTunedHostClient(d).SlowerInto, new(p67.Word)),
+		check(ctx, p155.NewTunedHostClient(d).Quick, p155.NewTunedHostClient(d).QuickAsync, p155.NewTunedHostClient(d).QuickInto, new(p67.Word)),
+		check(ctx, p155.NewTunedHostClient(d).Renamed, p155.NewTunedHostClient(d).RenamedAsync, p155.NewTunedHostClient(d).RenamedInto, new(p67.Word)),
+		check(ctx, p155.NewTunedHostClient(d).Plain, p155.NewTunedHostClient(d).PlainAsync, p155.NewTunedHostClient(d).PlainInto, new(p67.Word)),
+		check(ctx, p156.NewSuffixHostClient(d).Call, p156.NewSuffixHostClient(d).CallAsync, p156.NewSuffixHostClient(d).CallInto, new(p68.Request)),
+		check(ctx, p157.NewOldHostClient(d).Call, p157.NewOldHostClient(d).CallAsync, p157.NewOldHostClient(d).CallInto, new(p69.OldRequest)),
+		check(ctx, p158.NewMaybeHostClient(d).Get, p158.NewMaybeHostClient(d).GetAsync, p158.NewMaybeHostClient(d).GetInto, new(p70.Query)),
+		check(ctx, p159.NewGuestHostClient(d).Enter, p159.NewGuestHostClient(d).EnterAsync, p159.NewGuestHostClient(d).EnterInto, new(p71.Home)),
+		check(ctx, p160.NewRootHostClient(d).Call, p160.NewRootHostClient(d).CallAsync, p160.NewRootHostClient(d).CallInto, new(p72.Request)),
+		check(ctx, p161.NewLeftHostClient(d).Turn, p161.NewLeftHostClient(d).TurnAsync, p161.NewLeftHostClient(d).TurnInto, new(p73.Degrees)),
+		check(ctx, p161.NewRightHostClient(d).Turn, p161.NewRightHostClient(d).TurnAsync, p161.NewRightHostClient(d).TurnInto, new(p73.Degrees)),
+		check(ctx, p74.NewSameHostClient(d).Call, p74.NewSameHostClient(d).CallAsync, p74.NewSameHostClient(d).CallInto, new(p74.Request)),
+		check(ctx, p162.NewForestHostClient(d).Plant, p162.NewForestHostClient(d).PlantAsync, p162.NewForestHostClient(d).PlantInto, new(p75.Tree)),
+		check(ctx, p163.NewTypeHostClient(d).Call, p163.NewTypeHostClient(d).CallAsync, p163.NewTypeHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewInterfaceHostClient(d).Call, p163.NewInterfaceHostClient(d).CallAsync, p163.NewInterfaceHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewMapHostClient(d).Call, p163.NewMapHostClient(d).CallAsync, p163.NewMapHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewAHostClient(d).Call, p163.NewAHostClient(d).CallAsync, p163.NewAHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewCtxHostClient(d).Call, p163.NewCtxHostClient(d).CallAsync, p163.NewCtxHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewReqHostClient(d).Call, p163.NewReqHostClient(d).CallAsync, p163.NewReqHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewRespHostClient(d).Call, p163.NewRespHostClient(d).CallAsync, p163.NewRespHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewErrHostClient(d).Call, p163.NewErrHostClient(d).CallAsync, p163.NewErrHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewImplHostClient(d).Call, p163.NewImplHostClient(d).CallAsync, p163.NewImplHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewClientHostClient(d).Call, p163.NewClientHostClient(d).CallAsync, p163.NewClientHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewErrorHostClient(d).Call, p163.NewErrorHostClient(d).CallAsync, p163.NewErrorHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewContextHostClient(d).Call, p163.NewContextHostClient(d).CallAsync, p163.NewContextHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewEngineHostClient(d).Call, p163.NewEngineHostClient(d).CallAsync, p163.NewEngineHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p163.NewNamesHostClient(d).Call, p163.NewNamesHostClient(d).CallAsync, p163.NewNamesHostClient(d).CallInto, new(p76.Word)),
+		check(ctx, p164.NewHTTPFilesHostClient(d).Get, p164.NewHTTPFilesHostClient(d).GetAsync, p164.NewHTTPFilesHostClient(d).GetInto, new(p77.GetRequest)),
+		check(ctx, p164.NewHTTPFilesHostClient(d).Purge, p164.NewHTTPFilesHostClient(d).PurgeAsync, p164.NewHTTPFilesHostClient(d).PurgeInto, new(p60.Empty)),
+		check(ctx, p164.NewLinuxHostClient(d).Boot, p164.NewLinuxHostClient(d).BootAsync, p164.NewLinuxHostClient(d).BootInto, new(p77.GetRequest)),
+		check(ctx, p164.NewLinuxHostClient(d).UnimplementedLinuxImpl, p164.NewLinuxHostClient(d).UnimplementedLinuxImplAsync, p164.NewLinuxHostClient(d).UnimplementedLinuxImplInto, new(p77.GetRequest)),
+		check(ctx, p164.NewCatalogHostClient(d).Describe, p164.NewCatalogHostClient(d).DescribeAsync, p164.NewCatalogHostClient(d).DescribeInto, new(p77.GetRequest)),
+		check(ctx, p164.NewTestHostClient(d).Init, p164.NewTestHostClient(d).InitAsync, p164.NewTestHostClient(d).InitInto, new(p77.GetRequest)),
+		check(ctx, p165.NewGreeterHostClient(d).Greet, p165.NewGreeterHostClient(d).GreetAsync, p165.NewGreeterHostClient(d).GreetInto, new(p78.GreetRequest)),
+		check(ctx, p166.NewSomeHostClient(d).Once, p166.NewSomeHostClient(d).OnceAsync, p166.NewSomeHostClient(d).OnceInto, new(p79.Word)),
+		check(ctx, p167.NewOneHostClient(d).Call, p167.NewOneHostClient(d).CallAsync, p167.NewOneHostClient(d).CallInto, new(p80.OneRequest)),
+		check(ctx, p167.NewTwoHostClient(d).Call, p167.NewTwoHostClient(d).CallAsync, p167.NewTwoHostClient(d).CallInto, new(p80.OneResponse)),
+		check(ctx, p168.NewXHostClient(d).Call, p168.NewXHostClient(d).CallAsync, p168.NewXHostClient(d).CallInto, new(p81.Request)),
+		check(ctx, p169.NewXHostClient(d).Call, p169.NewXHostClient(d).CallAsync, p169.NewXHostClient(d).CallInto, new(p82.Request)),
+		check(ctx, p170.NewOwnedHostClient(d).Call, p170.NewOwnedHostClient(d).CallAsync, p170.NewOwnedHostClient(d).CallInto, new(p83.Word)),
+		check(ctx, p171.NewWellHostClient(d).Empty, p171.NewWellHostClient(d).EmptyAsync, p171.NewWellHostClient(d).EmptyInto, new(p60.Empty)),
+		check(ctx, p171.NewWellHostClient(d).Any, p171.NewWellHostClient(d).AnyAsync, p171.NewWellHostClient(d).AnyInto, new(p84.Any)),
+		check(ctx, p171.NewWellHostClient(d).Mask, p171.NewWellHostClient(d).MaskAsync, p171.NewWellHostClient(d).MaskInto, new(p85.FieldMask)),
+		check(ctx, p171.NewWellHostClient(d).Wrapper, p171.NewWellHostClient(d).WrapperAsync, p171.NewWellHostClient(d).WrapperInto, new(p87.StringValue)),
+		check(ctx, p172.NewPingHostClient(d).Ping, p172.NewPingHostClient(d).PingAsync, p172.NewPingHostClient(d).PingInto, new(p60.Empty)),
+		check(ctx, p172.NewPingHostClient(d).Wrap, p172.NewPingHostClient(d).WrapAsync, p172.NewPingHostClient(d).WrapInto, new(p60.Empty)),
 	)
 }

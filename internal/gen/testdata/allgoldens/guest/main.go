@@ -30,162 +30,164 @@ import (
 	p15 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
 	p17 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p18 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p164 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p165 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p166 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p167 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p168 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p158 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p157 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p159 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p170 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p163 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p166 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p172 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p165 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk/future"
 	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	"google.golang.org/protobuf/proto"
-	p160 "google.golang.org/protobuf/types/known/anypb"
-	p146 "google.golang.org/protobuf/types/known/emptypb"
-	p161 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p169 "google.golang.org/protobuf/types/known/structpb"
-	p89 "google.golang.org/protobuf/types/known/timestamppb"
-	p162 "google.golang.org/protobuf/types/known/wrapperspb"
+	p162 "google.golang.org/protobuf/types/known/anypb"
+	p148 "google.golang.org/protobuf/types/known/emptypb"
+	p163 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p171 "google.golang.org/protobuf/types/known/structpb"
+	p91 "google.golang.org/protobuf/types/known/timestamppb"
+	p164 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
@@ -269,157 +271,163 @@ func callHost() {
 	check("deprecated.Whole.Call", p15.NewWholeClient().Call, p15.NewWholeClient().CallAsync, p15.NewWholeClient(guest.Borrowed()).CallInto, new(p16.Word))
 	check("directives.Run.Call", p17.NewRunClient().Call, p17.NewRunClient().CallAsync, p17.NewRunClient(guest.Borrowed()).CallInto, new(p18.Word))
 	check("directives.Run.Block", p17.NewRunClient().Block, p17.NewRunClient().BlockAsync, p17.NewRunClient(guest.Borrowed()).BlockInto, new(p18.Word))
-	check("queue.v1.Queue.Send", p19.NewQueueClient().Send, p19.NewQueueClient().SendAsync, p19.NewQueueClient(guest.Borrowed()).SendInto, new(p20.SendRequest))
-	check("queue.v1.Queue.Receive", p19.NewQueueClient().Receive, p19.NewQueueClient().ReceiveAsync, p19.NewQueueClient(guest.Borrowed()).ReceiveInto, new(p20.ReceiveRequest))
-	check("queue.v1.Queue.Length", p19.NewQueueClient().Length, p19.NewQueueClient().LengthAsync, p19.NewQueueClient(guest.Borrowed()).LengthInto, new(p20.LengthRequest))
-	check("edition2023.Editor.Edit", p21.NewEditorClient().Edit, p21.NewEditorClient().EditAsync, p21.NewEditorClient(guest.Borrowed()).EditInto, new(p22.EditRequest))
-	check("edition2024.Editor.Edit", p23.NewEditorClient().Edit, p23.NewEditorClient().EditAsync, p23.NewEditorClient(guest.Borrowed()).EditInto, new(p24.EditRequest))
-	check("empty_messages.Nothing.Happens", p25.NewNothingClient().Happens, p25.NewNothingClient().HappensAsync, p25.NewNothingClient(guest.Borrowed()).HappensInto, new(p26.HappensRequest))
-	_ = p27.NewIdleClient()
-	check("file_names.upper.Svc.Call", p28.NewSvcClient().Call, p28.NewSvcClient().CallAsync, p28.NewSvcClient(guest.Borrowed()).CallInto, new(p29.Word))
-	check("file_names.ab.Svc.Call", p30.NewSvcClient().Call, p30.NewSvcClient().CallAsync, p30.NewSvcClient(guest.Borrowed()).CallInto, new(p31.Word))
-	check("file_names.dot.Svc.Call", p32.NewSvcClient().Call, p32.NewSvcClient().CallAsync, p32.NewSvcClient(guest.Borrowed()).CallInto, new(p33.Word))
-	check("file_names.space.Svc.Call", p34.NewSvcClient().Call, p34.NewSvcClient().CallAsync, p34.NewSvcClient(guest.Borrowed()).CallInto, new(p35.Word))
-	check("foreign_messages.Caller.Versions", p36.NewCallerClient().Versions, p36.NewCallerClient().VersionsAsync, p36.NewCallerClient(guest.Borrowed()).VersionsInto, new(p37.In))
-	check("foreign_messages.Caller.Locals", p36.NewCallerClient().Locals, p36.NewCallerClient().LocalsAsync, p36.NewCallerClient(guest.Borrowed()).LocalsInto, new(p38.In))
-	check("foreign_messages.Caller.Packages", p36.NewCallerClient().Packages, p36.NewCallerClient().PackagesAsync, p36.NewCallerClient(guest.Borrowed()).PackagesInto, new(p38.In))
-	check("go_package_name.Named.Go", p39.NewNamedClient().Go, p39.NewNamedClient().GoAsync, p39.NewNamedClient(guest.Borrowed()).GoInto, new(p40.Thing))
-	check("go_package_names.napi.Svc.Call", p41.NewSvcClient().Call, p41.NewSvcClient().CallAsync, p41.NewSvcClient(guest.Borrowed()).CallInto, new(p42.Word))
-	check("go_package_names.nc.Svc.Call", p43.NewSvcClient().Call, p43.NewSvcClient().CallAsync, p43.NewSvcClient(guest.Borrowed()).CallInto, new(p44.Word))
-	check("go_package_names.ncall.Svc.Call", p45.NewSvcClient().Call, p45.NewSvcClient().CallAsync, p45.NewSvcClient(guest.Borrowed()).CallInto, new(p46.Word))
-	check("go_package_names.ncontext.Svc.Call", p47.NewSvcClient().Call, p47.NewSvcClient().CallAsync, p47.NewSvcClient(guest.Borrowed()).CallInto, new(p48.Word))
-	check("go_package_names.nctx.Svc.Call", p49.NewSvcClient().Call, p49.NewSvcClient().CallAsync, p49.NewSvcClient(guest.Borrowed()).CallInto, new(p50.Word))
-	check("go_package_names.nd.Svc.Call", p51.NewSvcClient().Call, p51.NewSvcClient().CallAsync, p51.NewSvcClient(guest.Borrowed()).CallInto, new(p52.Word))
-	check("go_package_names.ne.Svc.Call", p53.NewSvcClient().Call, p53.NewSvcClient().CallAsync, p53.NewSvcClient(guest.Borrowed()).CallInto, new(p54.Word))
-	check("go_package_names.neng.Svc.Call", p55.NewSvcClient().Call, p55.NewSvcClient().CallAsync, p55.NewSvcClient(guest.Borrowed()).CallInto, new(p56.Word))
-	check("go_package_names.nerr.Svc.Call", p57.NewSvcClient().Call, p57.NewSvcClient().CallAsync, p57.NewSvcClient(guest.Borrowed()).CallInto, new(p58.Word))
-	check("go_package_names.nfmt.Svc.Call", p59.NewSvcClient().Call, p59.NewSvcClient().CallAsync, p59.NewSvcClient(guest.Borrowed()).CallInto, new(p60.Word))
-	check("go_package_names.nfuture.Svc.Call", p61.NewSvcClient().Call, p61.NewSvcClient().CallAsync, p61.NewSvcClient(guest.Borrowed()).CallInto, new(p62.Word))
-	check("go_package_names.nguest.Svc.Call", p63.NewSvcClient().Call, p63.NewSvcClient().CallAsync, p63.NewSvcClient(guest.Borrowed()).CallInto, new(p64.Word))
-	check("go_package_names.nimpl.Svc.Call", p65.NewSvcClient().Call, p65.NewSvcClient().CallAsync, p65.NewSvcClient(guest.Borrowed()).CallInto, new(p66.Word))
-	check("go_package_names.nkernel.Svc.Call", p67.NewSvcClient().Call, p67.NewSvcClient().CallAsync, p67.NewSvcClient(guest.Borrowed()).CallInto, new(p68.Word))
-	check("go_package_names.nm.Svc.Call", p69.NewSvcClient().Call, p69.NewSvcClient().CallAsync, p69.NewSvcClient(guest.Borrowed()).CallInto, new(p70.Word))
-	check("go_package_names.nparigot.Svc.Call", p71.NewSvcClient().Call, p71.NewSvcClient().CallAsync, p71.NewSvcClient(guest.Borrowed()).CallInto, new(p72.Word))
-	check("go_package_names.npluginsdk.Svc.Call", p73.NewSvcClient().Call, p73.NewSvcClient().CallAsync, p73.NewSvcClient(guest.Borrowed()).CallInto, new(p74.Word))
-	check("go_package_names.nproto.Svc.Call", p75.NewSvcClient().Call, p75.NewSvcClient().CallAsync, p75.NewSvcClient(guest.Borrowed()).CallInto, new(p76.Word))
-	check("go_package_names.nremote.Svc.Call", p77.NewSvcClient().Call, p77.NewSvcClient().CallAsync, p77.NewSvcClient(guest.Borrowed()).CallInto, new(p78.Word))
-	check("go_package_names.nrequires.Svc.Call", p79.NewSvcClient().Call, p79.NewSvcClient().CallAsync, p79.NewSvcClient(guest.Borrowed()).CallInto, new(p80.Word))
-	check("go_package_names.nstack.Svc.Call", p81.NewSvcClient().Call, p81.NewSvcClient().CallAsync, p81.NewSvcClient(guest.Borrowed()).CallInto, new(p82.Word))
-	check("go_package_names.ntype.Svc.Call", p83.NewSvcClient().Call, p83.NewSvcClient().CallAsync, p83.NewSvcClient(guest.Borrowed()).CallInto, new(p84.Word))
-	check("go_package_names.nunsafe.Svc.Call", p85.NewSvcClient().Call, p85.NewSvcClient().CallAsync, p85.NewSvcClient(guest.Borrowed()).CallInto, new(p86.Word))
-	check("grown.Clock.Now", p87.NewClockClient().Now, p87.NewClockClient().NowAsync, p87.NewClockClient(guest.Borrowed()).NowInto, new(p88.NowRequest))
-	check("grown.Clock.Alarm", p87.NewClockClient().Alarm, p87.NewClockClient().AlarmAsync, p87.NewClockClient(guest.Borrowed()).AlarmInto, new(p89.Timestamp))
-	check("grown.Calendar.Today", p87.NewCalendarClient().Today, p87.NewCalendarClient().TodayAsync, p87.NewCalendarClient(guest.Borrowed()).TodayInto, new(p88.NowRequest))
-	check("header.Svc.Call", p90.NewSvcClient().Call, p90.NewSvcClient().CallAsync, p90.NewSvcClient(guest.Borrowed()).CallInto, new(p91.Word))
-	check("ids.Queue.Send", p92.NewQueueClient().Send, p92.NewQueueClient().SendAsync, p92.NewQueueClient(guest.Borrowed()).SendInto, new(p93.SendRequest))
-	check("import_path.Finder.Find", p94.NewFinderClient().Find, p94.NewFinderClient().FindAsync, p94.NewFinderClient(guest.Borrowed()).FindInto, new(p95.FindRequest))
-	check("joined_names.Foo.BarBaz", p96.NewFooClient().BarBaz, p96.NewFooClient().BarBazAsync, p96.NewFooClient(guest.Borrowed()).BarBazInto, new(p97.FooBar))
-	check("joined_names.FooBar3.Baz", p96.NewFooBar3Client().Baz, p96.NewFooBar3Client().BazAsync, p96.NewFooBar3Client(guest.Borrowed()).BazInto, new(p97.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p96.NewFoo_BarBazClient().Baz, p96.NewFoo_BarBazClient().BazAsync, p96.NewFoo_BarBazClient(guest.Borrowed()).BazInto, new(p97.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p96.NewLocalFooClient().BarBaz, p96.NewLocalFooClient().BarBazAsync, p96.NewLocalFooClient(guest.Borrowed()).BarBazInto, new(p97.FooBar))
-	check("lower_case.greeter.say_hello", p98.NewGreeterClient().SayHello, p98.NewGreeterClient().SayHelloAsync, p98.NewGreeterClient(guest.Borrowed()).SayHelloInto, new(p99.HelloRequest))
-	check("lower_case.word_counter_v2.count", p98.NewWordCounterV2Client().Count, p98.NewWordCounterV2Client().CountAsync, p98.NewWordCounterV2Client(guest.Borrowed()).CountInto, new(p99.HelloRequest))
-	check("m_dependency.Scale.Weigh", p100.NewScaleClient().Weigh, p100.NewScaleClient().WeighAsync, p100.NewScaleClient(guest.Borrowed()).WeighInto, new(p101.WeighRequest))
-	check("m_override.Foo.Bar", p102.NewFooClient().Bar, p102.NewFooClient().BarAsync, p102.NewFooClient(guest.Borrowed()).BarInto, new(p103.BarRequest))
-	check("many_packages.a.A.Do", p104.NewAClient().Do, p104.NewAClient().DoAsync, p104.NewAClient(guest.Borrowed()).DoInto, new(p105.Request))
-	check("many_packages.b.B.Do", p106.NewBClient().Do, p106.NewBClient().DoAsync, p106.NewBClient(guest.Borrowed()).DoInto, new(p105.Request))
-	check("message_names.Greeter.Clients", p107.NewGreeterClient().Clients, p107.NewGreeterClient().ClientsAsync, p107.NewGreeterClient(guest.Borrowed()).ClientsInto, new(p108.GreeterClient))
-	check("message_names.Greeter.Plugins", p107.NewGreeterClient().Plugins, p107.NewGreeterClient().PluginsAsync, p107.NewGreeterClient(guest.Borrowed()).PluginsInto, new(p108.GreeterPlugin))
-	check("message_names.Greeter.Joined", p107.NewGreeterClient().Joined, p107.NewGreeterClient().JoinedAsync, p107.NewGreeterClient(guest.Borrowed()).JoinedInto, new(p108.GreeterClients))
-	check("message_names.Greeter.Predeclared", p107.NewGreeterClient().Predeclared, p107.NewGreeterClient().PredeclaredAsync, p107.NewGreeterClient(guest.Borrowed()).PredeclaredInto, new(p108.Error))
-	check("message_names.Greeter.Packages", p107.NewGreeterClient().Packages, p107.NewGreeterClient().PackagesAsync, p107.NewGreeterClient(guest.Borrowed()).PackagesInto, new(p108.Context))
-	check("method_names.Words.Import", p109.NewWordsClient().Import, p109.NewWordsClient().ImportAsync, p109.NewWordsClient(guest.Borrowed()).ImportInto, new(p110.Word))
-	check("method_names.Words.Type", p109.NewWordsClient().Type, p109.NewWordsClient().TypeAsync, p109.NewWordsClient(guest.Borrowed()).TypeInto, new(p110.Word))
-	check("method_names.Words.Range", p109.NewWordsClient().Range, p109.NewWordsClient().RangeAsync, p109.NewWordsClient(guest.Borrowed()).RangeInto, new(p110.Word))
-	check("method_names.Words.Func", p109.NewWordsClient().Func, p109.NewWordsClient().FuncAsync, p109.NewWordsClient(guest.Borrowed()).FuncInto, new(p110.Word))
-	check("method_names.Words.Go", p109.NewWordsClient().Go, p109.NewWordsClient().GoAsync, p109.NewWordsClient(guest.Borrowed()).GoInto, new(p110.Word))
-	check("method_names.Words.Select", p109.NewWordsClient().Select, p109.NewWordsClient().SelectAsync, p109.NewWordsClient(guest.Borrowed()).SelectInto, new(p110.Word))
-	check("method_names.Words.Close", p109.NewWordsClient().Close, p109.NewWordsClient().CloseAsync, p109.NewWordsClient(guest.Borrowed()).CloseInto, new(p110.Word))
-	check("method_names.Words.Ready", p109.NewWordsClient().Ready, p109.NewWordsClient().ReadyAsync, p109.NewWordsClient(guest.Borrowed()).ReadyInto, new(p110.Word))
-	check("method_names.Words.Init", p109.NewWordsClient().Init, p109.NewWordsClient().InitAsync, p109.NewWordsClient(guest.Borrowed()).InitInto, new(p110.Word))
-	check("method_names.Words.String", p109.NewWordsClient().String, p109.NewWordsClient().StringAsync, p109.NewWordsClient(guest.Borrowed()).StringInto, new(p110.Word))
-	check("method_names.Words.Error", p109.NewWordsClient().Error, p109.NewWordsClient().ErrorAsync, p109.NewWordsClient(guest.Borrowed()).ErrorInto, new(p110.Word))
-	check("method_names.Words.Context", p109.NewWordsClient().Context, p109.NewWordsClient().ContextAsync, p109.NewWordsClient(guest.Borrowed()).ContextInto, new(p110.Word))
-	check("method_names.Words.Module", p109.NewWordsClient().Module, p109.NewWordsClient().ModuleAsync, p109.NewWordsClient(guest.Borrowed()).ModuleInto, new(p110.Word))
-	check("method_names.Words.Call", p109.NewWordsClient().Call, p109.NewWordsClient().CallAsync, p109.NewWordsClient(guest.Borrowed()).CallInto, new(p110.Word))
-	check("method_names.Words.Impl", p109.NewWordsClient().Impl, p109.NewWordsClient().ImplAsync, p109.NewWordsClient(guest.Borrowed()).ImplInto, new(p110.Word))
-	check("method_names.Words.New", p109.NewWordsClient().New, p109.NewWordsClient().NewAsync, p109.NewWordsClient(guest.Borrowed()).NewInto, new(p110.Word))
-	check("method_names.Words.Register", p109.NewWordsClient().Register, p109.NewWordsClient().RegisterAsync, p109.NewWordsClient(guest.Borrowed()).RegisterInto, new(p110.Word))
-	check("method_names.Words.Delete", p109.NewWordsClient().Delete, p109.NewWordsClient().DeleteAsync, p109.NewWordsClient(guest.Borrowed()).DeleteInto, new(p110.Word))
-	check("method_names.Words.Panic", p109.NewWordsClient().Panic, p109.NewWordsClient().PanicAsync, p109.NewWordsClient(guest.Borrowed()).PanicInto, new(p110.Word))
-	check("method_names.Words.Recover", p109.NewWordsClient().Recover, p109.NewWordsClient().RecoverAsync, p109.NewWordsClient(guest.Borrowed()).RecoverInto, new(p110.Word))
-	check("method_names.Words.Complex", p109.NewWordsClient().Complex, p109.NewWordsClient().ComplexAsync, p109.NewWordsClient(guest.Borrowed()).ComplexInto, new(p110.Word))
-	check("method_names.Words.Append", p109.NewWordsClient().Append, p109.NewWordsClient().AppendAsync, p109.NewWordsClient(guest.Borrowed()).AppendInto, new(p110.Word))
-	check("method_table.Table.Nothing", p111.NewTableClient().Nothing, p111.NewTableClient().NothingAsync, p111.NewTableClient(guest.Borrowed()).NothingInto, new(p112.Plain))
-	check("method_table.Table.Look", p111.NewTableClient().Look, p111.NewTableClient().LookAsync, p111.NewTableClient(guest.Borrowed()).LookInto, new(p112.Plain))
-	check("method_table.Table.Put", p111.NewTableClient().Put, p111.NewTableClient().PutAsync, p111.NewTableClient(guest.Borrowed()).PutInto, new(p112.Plain))
-	check("method_table.Table.Unknown", p111.NewTableClient().Unknown, p111.NewTableClient().UnknownAsync, p111.NewTableClient(guest.Borrowed()).UnknownInto, new(p112.Plain))
-	check("method_table.Table.Old", p111.NewTableClient().Old, p111.NewTableClient().OldAsync, p111.NewTableClient(guest.Borrowed()).OldInto, new(p112.Plain))
-	check("method_table.Table.Wait", p111.NewTableClient().Wait, p111.NewTableClient().WaitAsync, p111.NewTableClient(guest.Borrowed()).WaitInto, new(p112.Plain))
-	check("method_table.Table.RedactedRequest", p111.NewTableClient().RedactedRequest, p111.NewTableClient().RedactedRequestAsync, p111.NewTableClient(guest.Borrowed()).RedactedRequestInto, new(p112.Secret))
-	check("method_table.Table.RedactedResponse", p111.NewTableClient().RedactedResponse, p111.NewTableClient().RedactedResponseAsync, p111.NewTableClient(guest.Borrowed()).RedactedResponseInto, new(p112.Plain))
-	check("method_table.Table.RedactedInLoop", p111.NewTableClient().RedactedInLoop, p111.NewTableClient().RedactedInLoopAsync, p111.NewTableClient(guest.Borrowed()).RedactedInLoopInto, new(p112.LoopA))
-	check("method_table.Table.RedactedInMap", p111.NewTableClient().RedactedInMap, p111.NewTableClient().RedactedInMapAsync, p111.NewTableClient(guest.Borrowed()).RedactedInMapInto, new(p112.InMap))
-	check("method_table.Table.RedactedInOneof", p111.NewTableClient().RedactedInOneof, p111.NewTableClient().RedactedInOneofAsync, p111.NewTableClient(guest.Borrowed()).RedactedInOneofInto, new(p112.InOneof))
-	check("method_table.Table.NotRedacted", p111.NewTableClient().NotRedacted, p111.NewTableClient().NotRedactedAsync, p111.NewTableClient(guest.Borrowed()).NotRedactedInto, new(p112.Harmless))
-	check("method_table.Table.Everything", p111.NewTableClient().Everything, p111.NewTableClient().EverythingAsync, p111.NewTableClient(guest.Borrowed()).EverythingInto, new(p112.Secret))
-	check("module.Box.Put", p113.NewBoxClient().Put, p113.NewBoxClient().PutAsync, p113.NewBoxClient(guest.Borrowed()).PutInto, new(p114.Thing))
-	check("native.Disk.Read", p115.NewDiskClient().Read, p115.NewDiskClient().ReadAsync, p115.NewDiskClient(guest.Borrowed()).ReadInto, new(p116.Block))
-	check("native.Drive.Read", p115.NewDriveClient().Read, p115.NewDriveClient().ReadAsync, p115.NewDriveClient(guest.Borrowed()).ReadInto, new(p116.Block))
-	_ = p115.NewDiskServerClient()
-	check("native.ServeDisk.Read", p115.NewServeDiskClient().Read, p115.NewServeDiskClient().ReadAsync, p115.NewServeDiskClient(guest.Borrowed()).ReadInto, new(p116.Block))
-	check("nested.Nest.Lay", p117.NewNestClient().Lay, p117.NewNestClient().LayAsync, p117.NewNestClient(guest.Borrowed()).LayInto, new(p118.Outer_Inner))
-	check("NoPackageService.Call", p119.NewNoPackageServiceClient().Call, p119.NewNoPackageServiceClient().CallAsync, p119.NewNoPackageServiceClient(guest.Borrowed()).CallInto, new(p120.NoPackageRequest))
-	check("no_source_info.Bare.Call", p121.NewBareClient().Call, p121.NewBareClient().CallAsync, p121.NewBareClient(guest.Borrowed()).CallInto, new(p122.Word))
-	check("opaque.Safe.Open", p123.NewSafeClient().Open, p123.NewSafeClient().OpenAsync, p123.NewSafeClient(guest.Borrowed()).OpenInto, new(p124.Combination))
-	check("options.Tuned.Slow", p125.NewTunedClient().Slow, p125.NewTunedClient().SlowAsync, p125.NewTunedClient(guest.Borrowed()).SlowInto, new(p126.Word))
-	check("options.Tuned.Slower", p125.NewTunedClient().Slower, p125.NewTunedClient().SlowerAsync, p125.NewTunedClient(guest.Borrowed()).SlowerInto, new(p126.Word))
-	check("options.Tuned.Quick", p125.NewTunedClient().Quick, p125.NewTunedClient().QuickAsync, p125.NewTunedClient(guest.Borrowed()).QuickInto, new(p126.Word))
-	check("options.Tuned.Renamed", p125.NewTunedClient().Renamed, p125.NewTunedClient().RenamedAsync, p125.NewTunedClient(guest.Borrowed()).RenamedInto, new(p126.Word))
-	check("options.Tuned.Plain", p125.NewTunedClient().Plain, p125.NewTunedClient().PlainAsync, p125.NewTunedClient(guest.Borrowed()).PlainInto, new(p126.Word))
-	check("package_suffix.Suffix.Call", p127.NewSuffixClient().Call, p127.NewSuffixClient().CallAsync, p127.NewSuffixClient(guest.Borrowed()).CallInto, new(p128.Request))
-	check("proto2_case.Old.Call", p129.NewOldClient().Call, p129.NewOldClient().CallAsync, p129.NewOldClient(guest.Borrowed()).CallInto, new(p130.OldRequest))
-	check("proto3_optional.Maybe.Get", p131.NewMaybeClient().Get, p131.NewMaybeClient().GetAsync, p131.NewMaybeClient(guest.Borrowed()).GetInto, new(p132.Query))
-	check("public_import.Guest.Enter", p133.NewGuestClient().Enter, p133.NewGuestClient().EnterAsync, p133.NewGuestClient(guest.Borrowed()).EnterInto, new(p134.Home))
-	check("rootfile.Root.Call", p135.NewRootClient().Call, p135.NewRootClient().CallAsync, p135.NewRootClient(guest.Borrowed()).CallInto, new(p136.Request))
-	check("same_method.Left.Turn", p137.NewLeftClient().Turn, p137.NewLeftClient().TurnAsync, p137.NewLeftClient(guest.Borrowed()).TurnInto, new(p138.Degrees))
-	check("same_method.Right.Turn", p137.NewRightClient().Turn, p137.NewRightClient().TurnAsync, p137.NewRightClient(guest.Borrowed()).TurnInto, new(p138.Degrees))
-	check("same_package.Same.Call", p139.NewSameClient().Call, p139.NewSameClient().CallAsync, p139.NewSameClient(guest.Borrowed()).CallInto, new(p139.Request))
-	check("same_type.Forest.Plant", p140.NewForestClient().Plant, p140.NewForestClient().PlantAsync, p140.NewForestClient(guest.Borrowed()).PlantInto, new(p141.Tree))
-	check("service_names.Type.Call", p142.NewTypeClient().Call, p142.NewTypeClient().CallAsync, p142.NewTypeClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Interface.Call", p142.NewInterfaceClient().Call, p142.NewInterfaceClient().CallAsync, p142.NewInterfaceClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Map.Call", p142.NewMapClient().Call, p142.NewMapClient().CallAsync, p142.NewMapClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.A.Call", p142.NewAClient().Call, p142.NewAClient().CallAsync, p142.NewAClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Ctx.Call", p142.NewCtxClient().Call, p142.NewCtxClient().CallAsync, p142.NewCtxClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Req.Call", p142.NewReqClient().Call, p142.NewReqClient().CallAsync, p142.NewReqClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Resp.Call", p142.NewRespClient().Call, p142.NewRespClient().CallAsync, p142.NewRespClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Err.Call", p142.NewErrClient().Call, p142.NewErrClient().CallAsync, p142.NewErrClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Impl.Call", p142.NewImplClient().Call, p142.NewImplClient().CallAsync, p142.NewImplClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Client.Call", p142.NewClientClient().Call, p142.NewClientClient().CallAsync, p142.NewClientClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Error.Call", p142.NewErrorClient().Call, p142.NewErrorClient().CallAsync, p142.NewErrorClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Context.Call", p142.NewContextClient().Call, p142.NewContextClient().CallAsync, p142.NewContextClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Engine.Call", p142.NewEngineClient().Call, p142.NewEngineClient().CallAsync, p142.NewEngineClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("service_names.Names.Call", p142.NewNamesClient().Call, p142.NewNamesClient().CallAsync, p142.NewNamesClient(guest.Borrowed()).CallInto, new(p143.Word))
-	check("skeleton.HTTPFiles.Get", p144.NewHTTPFilesClient().Get, p144.NewHTTPFilesClient().GetAsync, p144.NewHTTPFilesClient(guest.Borrowed()).GetInto, new(p145.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p144.NewHTTPFilesClient().Purge, p144.NewHTTPFilesClient().PurgeAsync, p144.NewHTTPFilesClient(guest.Borrowed()).PurgeInto, new(p146.Empty))
-	check("skeleton.Linux.Boot", p144.NewLinuxClient().Boot, p144.NewLinuxClient().BootAsync, p144.NewLinuxClient(guest.Borrowed()).BootInto, new(p145.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p144.NewLinuxClient().UnimplementedLinuxImpl, p144.NewLinuxClient().UnimplementedLinuxImplAsync, p144.NewLinuxClient(guest.Borrowed()).UnimplementedLinuxImplInto, new(p145.GetRequest))
-	check("skeleton.Catalog.Describe", p144.NewCatalogClient().Describe, p144.NewCatalogClient().DescribeAsync, p144.NewCatalogClient(guest.Borrowed()).DescribeInto, new(p145.GetRequest))
-	check("skeleton.Test.Init", p144.NewTestClient().Init, p144.NewTestClient().InitAsync, p144.NewTestClient(guest.Borrowed()).InitInto, new(p145.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p147.NewGreeterClient().Greet, p147.NewGreeterClient().GreetAsync, p147.NewGreeterClient(guest.Borrowed()).GreetInto, new(p148.GreetRequest))
-	check("streaming_skip.Some.Once", p149.NewSomeClient().Once, p149.NewSomeClient().OnceAsync, p149.NewSomeClient(guest.Borrowed()).OnceInto, new(p150.Word))
-	_ = p149.NewAllClient()
-	check("two_files.One.Call", p151.NewOneClient().Call, p151.NewOneClient().CallAsync, p151.NewOneClient(guest.Borrowed()).CallInto, new(p152.OneRequest))
-	check("two_files.Two.Call", p151.NewTwoClient().Call, p151.NewTwoClient().CallAsync, p151.NewTwoClient(guest.Borrowed()).CallInto, new(p152.OneResponse))
-	check("two_versions.x.v1.X.Call", p153.NewXClient().Call, p153.NewXClient().CallAsync, p153.NewXClient(guest.Borrowed()).CallInto, new(p154.Request))
-	check("two_versions.x.v2.X.Call", p155.NewXClient().Call, p155.NewXClient().CallAsync, p155.NewXClient(guest.Borrowed()).CallInto, new(p156.Request))
-	check("unknown_options.Owned.Call", p157.NewOwnedClient().Call, p157.NewOwnedClient().CallAsync, p157.NewOwnedClient(guest.Borrowed()).CallInto, new(p158.Word))
-	check("well_known.Well.Empty", p159.NewWellClient().Empty, p159.NewWellClient().EmptyAsync, p159.NewWellClient(guest.Borrowed()).EmptyInto, new(p146.Empty))
-	check("well_known.Well.Any", p159.NewWellClient().Any, p159.NewWellClient().AnyAsync, p159.NewWellClient(guest.Borrowed()).AnyInto, new(p160.Any))
-	check("well_known.Well.Mask", p159.NewWellClient().Mask, p159.NewWellClient().MaskAsync, p159.NewWellClient(guest.Borrowed()).MaskInto, new(p161.FieldMask))
-	check("well_known.Well.Wrapper", p159.NewWellClient().Wrapper, p159.NewWellClient().WrapperAsync, p159.NewWellClient(guest.Borrowed()).WrapperInto, new(p162.StringValue))
-	check("wkt_listed.Ping.Ping", p163.NewPingClient().Ping, p163.NewPingClient().PingAsync, p163.NewPingClient(guest.Borrowed()).PingInto, new(p146.Empty))
-	check("wkt_listed.Ping.Wrap", p163.NewPingClient().Wrap, p163.NewPingClient().WrapAsync, p163.NewPingClient(guest.Borrowed()).WrapInto, new(p146.Empty))
+	check("doc_comments.Notes.Get", p19.NewNotesClient().Get, p19.NewNotesClient().GetAsync, p19.NewNotesClient(guest.Borrowed()).GetInto, new(p20.Note))
+	check("doc_comments.Notes.Old", p19.NewNotesClient().Old, p19.NewNotesClient().OldAsync, p19.NewNotesClient(guest.Borrowed()).OldInto, new(p20.Note))
+	check("doc_comments.Notes.Put", p19.NewNotesClient().Put, p19.NewNotesClient().PutAsync, p19.NewNotesClient(guest.Borrowed()).PutInto, new(p20.Note))
+	check("doc_comments.Notes.Block", p19.NewNotesClient().Block, p19.NewNotesClient().BlockAsync, p19.NewNotesClient(guest.Borrowed()).BlockInto, new(p20.Note))
+	check("doc_comments.Notes.Odd", p19.NewNotesClient().Odd, p19.NewNotesClient().OddAsync, p19.NewNotesClient(guest.Borrowed()).OddInto, new(p20.Note))
+	check("doc_comments.Notes.Middle", p19.NewNotesClient().Middle, p19.NewNotesClient().MiddleAsync, p19.NewNotesClient(guest.Borrowed()).MiddleInto, new(p20.Note))
+	check("queue.v1.Queue.Send", p21.NewQueueClient().Send, p21.NewQueueClient().SendAsync, p21.NewQueueClient(guest.Borrowed()).SendInto, new(p22.SendRequest))
+	check("queue.v1.Queue.Receive", p21.NewQueueClient().Receive, p21.NewQueueClient().ReceiveAsync, p21.NewQueueClient(guest.Borrowed()).ReceiveInto, new(p22.ReceiveRequest))
+	check("queue.v1.Queue.Length", p21.NewQueueClient().Length, p21.NewQueueClient().LengthAsync, p21.NewQueueClient(guest.Borrowed()).LengthInto, new(p22.LengthRequest))
+	check("edition2023.Editor.Edit", p23.NewEditorClient().Edit, p23.NewEditorClient().EditAsync, p23.NewEditorClient(guest.Borrowed()).EditInto, new(p24.EditRequest))
+	check("edition2024.Editor.Edit", p25.NewEditorClient().Edit, p25.NewEditorClient().EditAsync, p25.NewEditorClient(guest.Borrowed()).EditInto, new(p26.EditRequest))
+	check("empty_messages.Nothing.Happens", p27.NewNothingClient().Happens, p27.NewNothingClient().HappensAsync, p27.NewNothingClient(guest.Borrowed()).HappensInto, new(p28.HappensRequest))
+	_ = p29.NewIdleClient()
+	check("file_names.upper.Svc.Call", p30.NewSvcClient().Call, p30.NewSvcClient().CallAsync, p30.NewSvcClient(guest.Borrowed()).CallInto, new(p31.Word))
+	check("file_names.ab.Svc.Call", p32.NewSvcClient().Call, p32.NewSvcClient().CallAsync, p32.NewSvcClient(guest.Borrowed()).CallInto, new(p33.Word))
+	check("file_names.dot.Svc.Call", p34.NewSvcClient().Call, p34.NewSvcClient().CallAsync, p34.NewSvcClient(guest.Borrowed()).CallInto, new(p35.Word))
+	check("file_names.space.Svc.Call", p36.NewSvcClient().Call, p36.NewSvcClient().CallAsync, p36.NewSvcClient(guest.Borrowed()).CallInto, new(p37.Word))
+	check("foreign_messages.Caller.Versions", p38.NewCallerClient().Versions, p38.NewCallerClient().VersionsAsync, p38.NewCallerClient(guest.Borrowed()).VersionsInto, new(p39.In))
+	check("foreign_messages.Caller.Locals", p38.NewCallerClient().Locals, p38.NewCallerClient().LocalsAsync, p38.NewCallerClient(guest.Borrowed()).LocalsInto, new(p40.In))
+	check("foreign_messages.Caller.Packages", p38.NewCallerClient().Packages, p38.NewCallerClient().PackagesAsync, p38.NewCallerClient(guest.Borrowed()).PackagesInto, new(p40.In))
+	check("go_package_name.Named.Go", p41.NewNamedClient().Go, p41.NewNamedClient().GoAsync, p41.NewNamedClient(guest.Borrowed()).GoInto, new(p42.Thing))
+	check("go_package_names.napi.Svc.Call", p43.NewSvcClient().Call, p43.NewSvcClient().CallAsync, p43.NewSvcClient(guest.Borrowed()).CallInto, new(p44.Word))
+	check("go_package_names.nc.Svc.Call", p45.NewSvcClient().Call, p45.NewSvcClient().CallAsync, p45.NewSvcClient(guest.Borrowed()).CallInto, new(p46.Word))
+	check("go_package_names.ncall.Svc.Call", p47.NewSvcClient().Call, p47.NewSvcClient().CallAsync, p47.NewSvcClient(guest.Borrowed()).CallInto, new(p48.Word))
+	check("go_package_names.ncontext.Svc.Call", p49.NewSvcClient().Call, p49.NewSvcClient().CallAsync, p49.NewSvcClient(guest.Borrowed()).CallInto, new(p50.Word))
+	check("go_package_names.nctx.Svc.Call", p51.NewSvcClient().Call, p51.NewSvcClient().CallAsync, p51.NewSvcClient(guest.Borrowed()).CallInto, new(p52.Word))
+	check("go_package_names.nd.Svc.Call", p53.NewSvcClient().Call, p53.NewSvcClient().CallAsync, p53.NewSvcClient(guest.Borrowed()).CallInto, new(p54.Word))
+	check("go_package_names.ne.Svc.Call", p55.NewSvcClient().Call, p55.NewSvcClient().CallAsync, p55.NewSvcClient(guest.Borrowed()).CallInto, new(p56.Word))
+	check("go_package_names.neng.Svc.Call", p57.NewSvcClient().Call, p57.NewSvcClient().CallAsync, p57.NewSvcClient(guest.Borrowed()).CallInto, new(p58.Word))
+	check("go_package_names.nerr.Svc.Call", p59.NewSvcClient().Call, p59.NewSvcClient().CallAsync, p59.NewSvcClient(guest.Borrowed()).CallInto, new(p60.Word))
+	check("go_package_names.nfmt.Svc.Call", p61.NewSvcClient().Call, p61.NewSvcClient().CallAsync, p61.NewSvcClient(guest.Borrowed()).CallInto, new(p62.Word))
+	check("go_package_names.nfuture.Svc.Call", p63.NewSvcClient().Call, p63.NewSvcClient().CallAsync, p63.NewSvcClient(guest.Borrowed()).CallInto, new(p64.Word))
+	check("go_package_names.nguest.Svc.Call", p65.NewSvcClient().Call, p65.NewSvcClient().CallAsync, p65.NewSvcClient(guest.Borrowed()).CallInto, new(p66.Word))
+	check("go_package_names.nimpl.Svc.Call", p67.NewSvcClient().Call, p67.NewSvcClient().CallAsync, p67.NewSvcClient(guest.Borrowed()).CallInto, new(p68.Word))
+	check("go_package_names.nkernel.Svc.Call", p69.NewSvcClient().Call, p69.NewSvcClient().CallAsync, p69.NewSvcClient(guest.Borrowed()).CallInto, new(p70.Word))
+	check("go_package_names.nm.Svc.Call", p71.NewSvcClient().Call, p71.NewSvcClient().CallAsync, p71.NewSvcClient(guest.Borrowed()).CallInto, new(p72.Word))
+	check("go_package_names.nparigot.Svc.Call", p73.NewSvcClient().Call, p73.NewSvcClient().CallAsync, p73.NewSvcClient(guest.Borrowed()).CallInto, new(p74.Word))
+	check("go_package_names.npluginsdk.Svc.Call", p75.NewSvcClient().Call, p75.NewSvcClient().CallAsync, p75.NewSvcClient(guest.Borrowed()).CallInto, new(p76.Word))
+	check("go_package_names.nproto.Svc.Call", p77.NewSvcClient().Call, p77.NewSvcClient().CallAsync, p77.NewSvcClient(guest.Borrowed()).CallInto, new(p78.Word))
+	check("go_package_names.nremote.Svc.Call", p79.NewSvcClient().Call, p79.NewSvcClient().CallAsync, p79.NewSvcClient(guest.Borrowed()).CallInto, new(p80.Word))
+	check("go_package_names.nrequires.Svc.Call", p81.NewSvcClient().Call, p81.NewSvcClient().CallAsync, p81.NewSvcClient(guest.Borrowed()).CallInto, new(p82.Word))
+	check("go_package_names.nstack.Svc.Call", p83.NewSvcClient().Call, p83.NewSvcClient().CallAsync, p83.NewSvcClient(guest.Borrowed()).CallInto, new(p84.Word))
+	check("go_package_names.ntype.Svc.Call", p85.NewSvcClient().Call, p85.NewSvcClient().CallAsync, p85.NewSvcClient(guest.Borrowed()).CallInto, new(p86.Word))
+	check("go_package_names.nunsafe.Svc.Call", p87.NewSvcClient().Call, p87.NewSvcClient().CallAsync, p87.NewSvcClient(guest.Borrowed()).CallInto, new(p88.Word))
+	check("grown.Clock.Now", p89.NewClockClient().Now, p89.NewClockClient().NowAsync, p89.NewClockClient(guest.Borrowed()).NowInto, new(p90.NowRequest))
+	check("grown.Clock.Alarm", p89.NewClockClient().Alarm, p89.NewClockClient().AlarmAsync, p89.NewClockClient(guest.Borrowed()).AlarmInto, new(p91.Timestamp))
+	check("grown.Calendar.Today", p89.NewCalendarClient().Today, p89.NewCalendarClient().TodayAsync, p89.NewCalendarClient(guest.Borrowed()).TodayInto, new(p90.NowRequest))
+	check("header.Svc.Call", p92.NewSvcClient().Call, p92.NewSvcClient().CallAsync, p92.NewSvcClient(guest.Borrowed()).CallInto, new(p93.Word))
+	check("ids.Queue.Send", p94.NewQueueClient().Send, p94.NewQueueClient().SendAsync, p94.NewQueueClient(guest.Borrowed()).SendInto, new(p95.SendRequest))
+	check("import_path.Finder.Find", p96.NewFinderClient().Find, p96.NewFinderClient().FindAsync, p96.NewFinderClient(guest.Borrowed()).FindInto, new(p97.FindRequest))
+	check("joined_names.Foo.BarBaz", p98.NewFooClient().BarBaz, p98.NewFooClient().BarBazAsync, p98.NewFooClient(guest.Borrowed()).BarBazInto, new(p99.FooBar))
+	check("joined_names.FooBar3.Baz", p98.NewFooBar3Client().Baz, p98.NewFooBar3Client().BazAsync, p98.NewFooBar3Client(guest.Borrowed()).BazInto, new(p99.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p98.NewFoo_BarBazClient().Baz, p98.NewFoo_BarBazClient().BazAsync, p98.NewFoo_BarBazClient(guest.Borrowed()).BazInto, new(p99.FooBar))
+	check("joined_names.LocalFoo.BarBaz", p98.NewLocalFooClient().BarBaz, p98.NewLocalFooClient().BarBazAsync, p98.NewLocalFooClient(guest.Borrowed()).BarBazInto, new(p99.FooBar))
+	check("lower_case.greeter.say_hello", p100.NewGreeterClient().SayHello, p100.NewGreeterClient().SayHelloAsync, p100.NewGreeterClient(guest.Borrowed()).SayHelloInto, new(p101.HelloRequest))
+	check("lower_case.word_counter_v2.count", p100.NewWordCounterV2Client().Count, p100.NewWordCounterV2Client().CountAsync, p100.NewWordCounterV2Client(guest.Borrowed()).CountInto, new(p101.HelloRequest))
+	check("m_dependency.Scale.Weigh", p102.NewScaleClient().Weigh, p102.NewScaleClient().WeighAsync, p102.NewScaleClient(guest.Borrowed()).WeighInto, new(p103.WeighRequest))
+	check("m_override.Foo.Bar", p104.NewFooClient().Bar, p104.NewFooClient().BarAsync, p104.NewFooClient(guest.Borrowed()).BarInto, new(p105.BarRequest))
+	check("many_packages.a.A.Do", p106.NewAClient().Do, p106.NewAClient().DoAsync, p106.NewAClient(guest.Borrowed()).DoInto, new(p107.Request))
+	check("many_packages.b.B.Do", p108.NewBClient().Do, p108.NewBClient().DoAsync, p108.NewBClient(guest.Borrowed()).DoInto, new(p107.Request))
+	check("message_names.Greeter.Clients", p109.NewGreeterClient().Clients, p109.NewGreeterClient().ClientsAsync, p109.NewGreeterClient(guest.Borrowed()).ClientsInto, new(p110.GreeterClient))
+	check("message_names.Greeter.Plugins", p109.NewGreeterClient().Plugins, p109.NewGreeterClient().PluginsAsync, p109.NewGreeterClient(guest.Borrowed()).PluginsInto, new(p110.GreeterPlugin))
+	check("message_names.Greeter.Joined", p109.NewGreeterClient().Joined, p109.NewGreeterClient().JoinedAsync, p109.NewGreeterClient(guest.Borrowed()).JoinedInto, new(p110.GreeterClients))
+	check("message_names.Greeter.Predeclared", p109.NewGreeterClient().Predeclared, p109.NewGreeterClient().PredeclaredAsync, p109.NewGreeterClient(guest.Borrowed()).PredeclaredInto, new(p110.Error))
+	check("message_names.Greeter.Packages", p109.NewGreeterClient().Packages, p109.NewGreeterClient().PackagesAsync, p109.NewGreeterClient(guest.Borrowed()).PackagesInto, new(p110.Context))
+	check("method_names.Words.Import", p111.NewWordsClient().Import, p111.NewWordsClient().ImportAsync, p111.NewWordsClient(guest.Borrowed()).ImportInto, new(p112.Word))
+	check("method_names.Words.Type", p111.NewWordsClient().Type, p111.NewWordsClient().TypeAsync, p111.NewWordsClient(guest.Borrowed()).TypeInto, new(p112.Word))
+	check("method_names.Words.Range", p111.NewWordsClient().Range, p111.NewWordsClient().RangeAsync, p111.NewWordsClient(guest.Borrowed()).RangeInto, new(p112.Word))
+	check("method_names.Words.Func", p111.NewWordsClient().Func, p111.NewWordsClient().FuncAsync, p111.NewWordsClient(guest.Borrowed()).FuncInto, new(p112.Word))
+	check("method_names.Words.Go", p111.NewWordsClient().Go, p111.NewWordsClient().GoAsync, p111.NewWordsClient(guest.Borrowed()).GoInto, new(p112.Word))
+	check("method_names.Words.Select", p111.NewWordsClient().Select, p111.NewWordsClient().SelectAsync, p111.NewWordsClient(guest.Borrowed()).SelectInto, new(p112.Word))
+	check("method_names.Words.Close", p111.NewWordsClient().Close, p111.NewWordsClient().CloseAsync, p111.NewWordsClient(guest.Borrowed()).CloseInto, new(p112.Word))
+	check("method_names.Words.Ready", p111.NewWordsClient().Ready, p111.NewWordsClient().ReadyAsync, p111.NewWordsClient(guest.Borrowed()).ReadyInto, new(p112.Word))
+	check("method_names.Words.Init", p111.NewWordsClient().Init, p111.NewWordsClient().InitAsync, p111.NewWordsClient(guest.Borrowed()).InitInto, new(p112.Word))
+	check("method_names.Words.String", p111.NewWordsClient().String, p111.NewWordsClient().StringAsync, p111.NewWordsClient(guest.Borrowed()).StringInto, new(p112.Word))
+	check("method_names.Words.Error", p111.NewWordsClient().Error, p111.NewWordsClient().ErrorAsync, p111.NewWordsClient(guest.Borrowed()).ErrorInto, new(p112.Word))
+	check("method_names.Words.Context", p111.NewWordsClient().Context, p111.NewWordsClient().ContextAsync, p111.NewWordsClient(guest.Borrowed()).ContextInto, new(p112.Word))
+	check("method_names.Words.Module", p111.NewWordsClient().Module, p111.NewWordsClient().ModuleAsync, p111.NewWordsClient(guest.Borrowed()).ModuleInto, new(p112.Word))
+	check("method_names.Words.Call", p111.NewWordsClient().Call, p111.NewWordsClient().CallAsync, p111.NewWordsClient(guest.Borrowed()).CallInto, new(p112.Word))
+	check("method_names.Words.Impl", p111.NewWordsClient().Impl, p111.NewWordsClient().ImplAsync, p111.NewWordsClient(guest.Borrowed()).ImplInto, new(p112.Word))
+	check("method_names.Words.New", p111.NewWordsClient().New, p111.NewWordsClient().NewAsync, p111.NewWordsClient(guest.Borrowed()).NewInto, new(p112.Word))
+	check("method_names.Words.Register", p111.NewWordsClient().Register, p111.NewWordsClient().RegisterAsync, p111.NewWordsClient(guest.Borrowed()).RegisterInto, new(p112.Word))
+	check("method_names.Words.Delete", p111.NewWordsClient().Delete, p111.NewWordsClient().DeleteAsync, p111.NewWordsClient(guest.Borrowed()).DeleteInto, new(p112.Word))
+	check("method_names.Words.Panic", p111.NewWordsClient().Panic, p111.NewWordsClient().PanicAsync, p111.NewWordsClient(guest.Borrowed()).PanicInto, new(p112.Word))
+	check("method_names.Words.Recover", p111.NewWordsClient().Recover, p111.NewWordsClient().RecoverAsync, p111.NewWordsClient(guest.Borrowed()).RecoverInto, new(p112.Word))
+	check("method_names.Words.Complex", p111.NewWordsClient().Complex, p111.NewWordsClient().ComplexAsync, p111.NewWordsClient(guest.Borrowed()).ComplexInto, new(p112.Word))
+	check("method_names.Words.Append", p111.NewWordsClient().Append, p111.NewWordsClient().AppendAsync, p111.NewWordsClient(guest.Borrowed()).AppendInto, new(p112.Word))
+	check("method_table.Table.Nothing", p113.NewTableClient().Nothing, p113.NewTableClient().NothingAsync, p113.NewTableClient(guest.Borrowed()).NothingInto, new(p114.Plain))
+	check("method_table.Table.Look", p113.NewTableClient().Look, p113.NewTableClient().LookAsync, p113.NewTableClient(guest.Borrowed()).LookInto, new(p114.Plain))
+	check("method_table.Table.Put", p113.NewTableClient().Put, p113.NewTableClient().PutAsync, p113.NewTableClient(guest.Borrowed()).PutInto, new(p114.Plain))
+	check("method_table.Table.Unknown", p113.NewTableClient().Unknown, p113.NewTableClient().UnknownAsync, p113.NewTableClient(guest.Borrowed()).UnknownInto, new(p114.Plain))
+	check("method_table.Table.Old", p113.NewTableClient().Old, p113.NewTableClient().OldAsync, p113.NewTableClient(guest.Borrowed()).OldInto, new(p114.Plain))
+	check("method_table.Table.Wait", p113.NewTableClient().Wait, p113.NewTableClient().WaitAsync, p113.NewTableClient(guest.Borrowed()).WaitInto, new(p114.Plain))
+	check("method_table.Table.RedactedRequest", p113.NewTableClient().RedactedRequest, p113.NewTableClient().RedactedRequestAsync, p113.NewTableClient(guest.Borrowed()).RedactedRequestInto, new(p114.Secret))
+	check("method_table.Table.RedactedResponse", p113.NewTableClient().RedactedResponse, p113.NewTableClient().RedactedResponseAsync, p113.NewTableClient(guest.Borrowed()).RedactedResponseInto, new(p114.Plain))
+	check("method_table.Table.RedactedInLoop", p113.NewTableClient().RedactedInLoop, p113.NewTableClient().RedactedInLoopAsync, p113.NewTableClient(guest.Borrowed()).RedactedInLoopInto, new(p114.LoopA))
+	check("method_table.Table.RedactedInMap", p113.NewTableClient().RedactedInMap, p113.NewTableClient().RedactedInMapAsync, p113.NewTableClient(guest.Borrowed()).RedactedInMapInto, new(p114.InMap))
+	check("method_table.Table.RedactedInOneof", p113.NewTableClient().RedactedInOneof, p113.NewTableClient().RedactedInOneofAsync, p113.NewTableClient(guest.Borrowed()).RedactedInOneofInto, new(p114.InOneof))
+	check("method_table.Table.NotRedacted", p113.NewTableClient().NotRedacted, p113.NewTableClient().NotRedactedAsync, p113.NewTableClient(guest.Borrowed()).NotRedactedInto, new(p114.Harmless))
+	check("method_table.Table.Everything", p113.NewTableClient().Everything, p113.NewTableClient().EverythingAsync, p113.NewTableClient(guest.Borrowed()).EverythingInto, new(p114.Secret))
+	check("module.Box.Put", p115.NewBoxClient().Put, p115.NewBoxClient().PutAsync, p115.NewBoxClient(guest.Borrowed()).PutInto, new(p116.Thing))
+	check("native.Disk.Read", p117.NewDiskClient().Read, p117.NewDiskClient().ReadAsync, p117.NewDiskClient(guest.Borrowed()).ReadInto, new(p118.Block))
+	check("native.Drive.Read", p117.NewDriveClient().Read, p117.NewDriveClient().ReadAsync, p117.NewDriveClient(guest.Borrowed()).ReadInto, new(p118.Block))
+	_ = p117.NewDiskServerClient()
+	check("native.ServeDisk.Read", p117.NewServeDiskClient().Read, p117.NewServeDiskClient().ReadAsync, p117.NewServeDiskClient(guest.Borrowed()).ReadInto, new(p118.Block))
+	check("nested.Nest.Lay", p119.NewNestClient().Lay, p119.NewNestClient().LayAsync, p119.NewNestClient(guest.Borrowed()).LayInto, new(p120.Outer_Inner))
+	check("NoPackageService.Call", p121.NewNoPackageServiceClient().Call, p121.NewNoPackageServiceClient().CallAsync, p121.NewNoPackageServiceClient(guest.Borrowed()).CallInto, new(p122.NoPackageRequest))
+	check("no_source_info.Bare.Call", p123.NewBareClient().Call, p123.NewBareClient().CallAsync, p123.NewBareClient(guest.Borrowed()).CallInto, new(p124.Word))
+	check("opaque.Safe.Open", p125.NewSafeClient().Open, p125.NewSafeClient().OpenAsync, p125.NewSafeClient(guest.Borrowed()).OpenInto, new(p126.Combination))
+	check("options.Tuned.Slow", p127.NewTunedClient().Slow, p127.NewTunedClient().SlowAsync, p127.NewTunedClient(guest.Borrowed()).SlowInto, new(p128.Word))
+	check("options.Tuned.Slower", p127.NewTunedClient().Slower, p127.NewTunedClient().SlowerAsync, p127.NewTunedClient(guest.Borrowed()).SlowerInto, new(p128.Word))
+	check("options.Tuned.Quick", p127.NewTunedClient().Quick, p127.NewTunedClient().QuickAsync, p127.NewTunedClient(guest.Borrowed()).QuickInto, new(p128.Word))
+	check("options.Tuned.Renamed", p127.NewTunedClient().Renamed, p127.NewTunedClient().RenamedAsync, p127.NewTunedClient(guest.Borrowed()).RenamedInto, new(p128.Word))
+	check("options.Tuned.Plain", p127.NewTunedClient().Plain, p127.NewTunedClient().PlainAsync, p127.NewTunedClient(guest.Borrowed()).PlainInto, new(p128.Word))
+	check("package_suffix.Suffix.Call", p129.NewSuffixClient().Call, p129.NewSuffixClient().CallAsync, p129.NewSuffixClient(guest.Borrowed()).CallInto, new(p130.Request))
+	check("proto2_case.Old.Call", p131.NewOldClient().Call, p131.NewOldClient().CallAsync, p131.NewOldClient(guest.Borrowed()).CallInto, new(p132.OldRequest))
+	check("proto3_optional.Maybe.Get", p133.NewMaybeClient().Get, p133.NewMaybeClient().GetAsync, p133.NewMaybeClient(guest.Borrowed()).GetInto, new(p134.Query))
+	check("public_import.Guest.Enter", p135.NewGuestClient().Enter, p135.NewGuestClient().EnterAsync, p135.NewGuestClient(guest.Borrowed()).EnterInto, new(p136.Home))
+	check("rootfile.Root.Call", p137.NewRootClient().Call, p137.NewRootClient().CallAsync, p137.NewRootClient(guest.Borrowed()).CallInto, new(p138.Request))
+	check("same_method.Left.Turn", p139.NewLeftClient().Turn, p139.NewLeftClient().TurnAsync, p139.NewLeftClient(guest.Borrowed()).TurnInto, new(p140.Degrees))
+	check("same_method.Right.Turn", p139.NewRightClient().Turn, p139.NewRightClient().TurnAsync, p139.NewRightClient(guest.Borrowed()).TurnInto, new(p140.Degrees))
+	check("same_package.Same.Call", p141.NewSameClient().Call, p141.NewSameClient().CallAsync, p141.NewSameClient(guest.Borrowed()).CallInto, new(p141.Request))
+	check("same_type.Forest.Plant", p142.NewForestClient().Plant, p142.NewForestClient().PlantAsync, p142.NewForestClient(guest.Borrowed()).PlantInto, new(p143.Tree))
+	check("service_names.Type.Call", p144.NewTypeClient().Call, p144.NewTypeClient().CallAsync, p144.NewTypeClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Interface.Call", p144.NewInterfaceClient().Call, p144.NewInterfaceClient().CallAsync, p144.NewInterfaceClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Map.Call", p144.NewMapClient().Call, p144.NewMapClient().CallAsync, p144.NewMapClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.A.Call", p144.NewAClient().Call, p144.NewAClient().CallAsync, p144.NewAClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Ctx.Call", p144.NewCtxClient().Call, p144.NewCtxClient().CallAsync, p144.NewCtxClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Req.Call", p144.NewReqClient().Call, p144.NewReqClient().CallAsync, p144.NewReqClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Resp.Call", p144.NewRespClient().Call, p144.NewRespClient().CallAsync, p144.NewRespClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Err.Call", p144.NewErrClient().Call, p144.NewErrClient().CallAsync, p144.NewErrClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Impl.Call", p144.NewImplClient().Call, p144.NewImplClient().CallAsync, p144.NewImplClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Client.Call", p144.NewClientClient().Call, p144.NewClientClient().CallAsync, p144.NewClientClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Error.Call", p144.NewErrorClient().Call, p144.NewErrorClient().CallAsync, p144.NewErrorClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Context.Call", p144.NewContextClient().Call, p144.NewContextClient().CallAsync, p144.NewContextClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Engine.Call", p144.NewEngineClient().Call, p144.NewEngineClient().CallAsync, p144.NewEngineClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("service_names.Names.Call", p144.NewNamesClient().Call, p144.NewNamesClient().CallAsync, p144.NewNamesClient(guest.Borrowed()).CallInto, new(p145.Word))
+	check("skeleton.HTTPFiles.Get", p146.NewHTTPFilesClient().Get, p146.NewHTTPFilesClient().GetAsync, p146.NewHTTPFilesClient(guest.Borrowed()).GetInto, new(p147.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p146.NewHTTPFilesClient().Purge, p146.NewHTTPFilesClient().PurgeAsync, p146.NewHTTPFilesClient(guest.Borrowed()).PurgeInto, new(p148.Empty))
+	check("skeleton.Linux.Boot", p146.NewLinuxClient().Boot, p146.NewLinuxClient().BootAsync, p146.NewLinuxClient(guest.Borrowed()).BootInto, new(p147.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p146.NewLinuxClient().UnimplementedLinuxImpl, p146.NewLinuxClient().UnimplementedLinuxImplAsync, p146.NewLinuxClient(guest.Borrowed()).UnimplementedLinuxImplInto, new(p147.GetRequest))
+	check("skeleton.Catalog.Describe", p146.NewCatalogClient().Describe, p146.NewCatalogClient().DescribeAsync, p146.NewCatalogClient(guest.Borrowed()).DescribeInto, new(p147.GetRequest))
+	check("skeleton.Test.Init", p146.NewTestClient().Init, p146.NewTestClient().InitAsync, p146.NewTestClient(guest.Borrowed()).InitInto, new(p147.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p149.NewGreeterClient().Greet, p149.NewGreeterClient().GreetAsync, p149.NewGreeterClient(guest.Borrowed()).GreetInto, new(p150.GreetRequest))
+	check("streaming_skip.Some.Once", p151.NewSomeClient().Once, p151.NewSomeClient().OnceAsync, p151.NewSomeClient(guest.Borrowed()).OnceInto, new(p152.Word))
+	_ = p151.NewAllClient()
+	check("two_files.One.Call", p153.NewOneClient().Call, p153.NewOneClient().CallAsync, p153.NewOneClient(guest.Borrowed()).CallInto, new(p154.OneRequest))
+	check("two_files.Two.Call", p153.NewTwoClient().Call, p153.NewTwoClient().CallAsync, p153.NewTwoClient(guest.Borrowed()).CallInto, new(p154.OneResponse))
+	check("two_versions.x.v1.X.Call", p155.NewXClient().Call, p155.NewXClient().CallAsync, p155.NewXClient(guest.Borrowed()).CallInto, new(p156.Request))
+	check("two_versions.x.v2.X.Call", p157.NewXClient().Call, p157.NewXClient().CallAsync, p157.NewXClient(guest.Borrowed()).CallInto, new(p158.Request))
+	check("unknown_options.Owned.Call", p159.NewOwnedClient().Call, p159.NewOwnedClient().CallAsync, p159.NewOwnedClient(guest.Borrowed()).CallInto, new(p160.Word))
+	check("well_known.Well.Empty", p161.NewWellClient().Empty, p161.NewWellClient().EmptyAsync, p161.NewWellClient(guest.Borrowed()).EmptyInto, new(p148.Empty))
+	check("well_known.Well.Any", p161.NewWellClient().Any, p161.NewWellClient().AnyAsync, p161.NewWellClient(guest.Borrowed()).AnyInto, new(p162.Any))
+	check("well_known.Well.Mask", p161.NewWellClient().Mask, p161.NewWellClient().MaskAsync, p161.NewWellClient(guest.Borrowed()).MaskInto, new(p163.FieldMask))
+	check("well_known.Well.Wrapper", p161.NewWellClient().Wrapper, p161.NewWellClient().WrapperAsync, p161.NewWellClient(guest.Borrowed()).WrapperInto, new(p164.StringValue))
+	check("wkt_listed.Ping.Ping", p165.NewPingClient().Ping, p165.NewPingClient().PingAsync, p165.NewPingClient(guest.Borrowed()).PingInto, new(p148.Empty))
+	check("wkt_listed.Ping.Wrap", p165.NewPingClient().Wrap, p165.NewPingClient().WrapAsync, p165.NewPingClient(guest.Borrowed()).WrapInto, new(p148.Empty))
 }
 
 func callGuests() {
@@ -447,154 +455,160 @@ func callGuests() {
 	check("deprecated.Whole.Call", located(p15.LocateWhole).Call, located(p15.LocateWhole).CallAsync, located(p15.LocateWhole).CallInto, new(p16.Word))
 	check("directives.Run.Call", located(p17.LocateRun).Call, located(p17.LocateRun).CallAsync, located(p17.LocateRun).CallInto, new(p18.Word))
 	check("directives.Run.Block", located(p17.LocateRun).Block, located(p17.LocateRun).BlockAsync, located(p17.LocateRun).BlockInto, new(p18.Word))
-	check("queue.v1.Queue.Send", located(p19.LocateQueue).Send, located(p19.LocateQueue).SendAsync, located(p19.LocateQueue).SendInto, new(p20.SendRequest))
-	check("queue.v1.Queue.Receive", located(p19.LocateQueue).Receive, located(p19.LocateQueue).ReceiveAsync, located(p19.LocateQueue).ReceiveInto, new(p20.ReceiveRequest))
-	check("queue.v1.Queue.Length", located(p19.LocateQueue).Length, located(p19.LocateQueue).LengthAsync, located(p19.LocateQueue).LengthInto, new(p20.LengthRequest))
-	check("edition2023.Editor.Edit", located(p21.LocateEditor).Edit, located(p21.LocateEditor).EditAsync, located(p21.LocateEditor).EditInto, new(p22.EditRequest))
-	check("edition2024.Editor.Edit", located(p23.LocateEditor).Edit, located(p23.LocateEditor).EditAsync, located(p23.LocateEditor).EditInto, new(p24.EditRequest))
-	check("empty_messages.Nothing.Happens", located(p25.LocateNothing).Happens, located(p25.LocateNothing).HappensAsync, located(p25.LocateNothing).HappensInto, new(p26.HappensRequest))
-	_ = located(p27.LocateIdle)
-	check("file_names.upper.Svc.Call", located(p28.LocateSvc).Call, located(p28.LocateSvc).CallAsync, located(p28.LocateSvc).CallInto, new(p29.Word))
-	check("file_names.ab.Svc.Call", located(p30.LocateSvc).Call, located(p30.LocateSvc).CallAsync, located(p30.LocateSvc).CallInto, new(p31.Word))
-	check("file_names.dot.Svc.Call", located(p32.LocateSvc).Call, located(p32.LocateSvc).CallAsync, located(p32.LocateSvc).CallInto, new(p33.Word))
-	check("file_names.space.Svc.Call", located(p34.LocateSvc).Call, located(p34.LocateSvc).CallAsync, located(p34.LocateSvc).CallInto, new(p35.Word))
-	check("foreign_messages.Caller.Versions", located(p36.LocateCaller).Versions, located(p36.LocateCaller).VersionsAsync, located(p36.LocateCaller).VersionsInto, new(p37.In))
-	check("foreign_messages.Caller.Locals", located(p36.LocateCaller).Locals, located(p36.LocateCaller).LocalsAsync, located(p36.LocateCaller).LocalsInto, new(p38.In))
-	check("foreign_messages.Caller.Packages", located(p36.LocateCaller).Packages, located(p36.LocateCaller).PackagesAsync, located(p36.LocateCaller).PackagesInto, new(p38.In))
-	check("go_package_name.Named.Go", located(p39.LocateNamed).Go, located(p39.LocateNamed).GoAsync, located(p39.LocateNamed).GoInto, new(p40.Thing))
-	check("go_package_names.napi.Svc.Call", located(p41.LocateSvc).Call, located(p41.LocateSvc).CallAsync, located(p41.LocateSvc).CallInto, new(p42.Word))
-	check("go_package_names.nc.Svc.Call", located(p43.LocateSvc).Call, located(p43.LocateSvc).CallAsync, located(p43.LocateSvc).CallInto, new(p44.Word))
-	check("go_package_names.ncall.Svc.Call", located(p45.LocateSvc).Call, located(p45.LocateSvc).CallAsync, located(p45.LocateSvc).CallInto, new(p46.Word))
-	check("go_package_names.ncontext.Svc.Call", located(p47.LocateSvc).Call, located(p47.LocateSvc).CallAsync, located(p47.LocateSvc).CallInto, new(p48.Word))
-	check("go_package_names.nctx.Svc.Call", located(p49.LocateSvc).Call, located(p49.LocateSvc).CallAsync, located(p49.LocateSvc).CallInto, new(p50.Word))
-	check("go_package_names.nd.Svc.Call", located(p51.LocateSvc).Call, located(p51.LocateSvc).CallAsync, located(p51.LocateSvc).CallInto, new(p52.Word))
-	check("go_package_names.ne.Svc.Call", located(p53.LocateSvc).Call, located(p53.LocateSvc).CallAsync, located(p53.LocateSvc).CallInto, new(p54.Word))
-	check("go_package_names.neng.Svc.Call", located(p55.LocateSvc).Call, located(p55.LocateSvc).CallAsync, located(p55.LocateSvc).CallInto, new(p56.Word))
-	check("go_package_names.nerr.Svc.Call", located(p57.LocateSvc).Call, located(p57.LocateSvc).CallAsync, located(p57.LocateSvc).CallInto, new(p58.Word))
-	check("go_package_names.nfmt.Svc.Call", located(p59.LocateSvc).Call, located(p59.LocateSvc).CallAsync, located(p59.LocateSvc).CallInto, new(p60.Word))
-	check("go_package_names.nfuture.Svc.Call", located(p61.LocateSvc).Call, located(p61.LocateSvc).CallAsync, located(p61.LocateSvc).CallInto, new(p62.Word))
-	check("go_package_names.nguest.Svc.Call", located(p63.LocateSvc).Call, located(p63.LocateSvc).CallAsync, located(p63.LocateSvc).CallInto, new(p64.Word))
-	check("go_package_names.nimpl.Svc.Call", located(p65.LocateSvc).Call, located(p65.LocateSvc).CallAsync, located(p65.LocateSvc).CallInto, new(p66.Word))
-	check("go_package_names.nkernel.Svc.Call", located(p67.LocateSvc).Call, located(p67.LocateSvc).CallAsync, located(p67.LocateSvc).CallInto, new(p68.Word))
-	check("go_package_names.nm.Svc.Call", located(p69.LocateSvc).Call, located(p69.LocateSvc).CallAsync, located(p69.LocateSvc).CallInto, new(p70.Word))
-	check("go_package_names.nparigot.Svc.Call", located(p71.LocateSvc).Call, located(p71.LocateSvc).CallAsync, located(p71.LocateSvc).CallInto, new(p72.Word))
-	check("go_package_names.npluginsdk.Svc.Call", located(p73.LocateSvc).Call, located(p73.LocateSvc).CallAsync, located(p73.LocateSvc).CallInto, new(p74.Word))
-	check("go_package_names.nproto.Svc.Call", located(p75.LocateSvc).Call, located(p75.LocateSvc).CallAsync, located(p75.LocateSvc).CallInto, new(p76.Word))
-	check("go_package_names.nremote.Svc.Call", located(p77.LocateSvc).Call, located(p77.LocateSvc).CallAsync, located(p77.LocateSvc).CallInto, new(p78.Word))
-	check("go_package_names.nrequires.Svc.Call", located(p79.LocateSvc).Call, located(p79.LocateSvc).CallAsync, located(p79.LocateSvc).CallInto, new(p80.Word))
-	check("go_package_names.nstack.Svc.Call", located(p81.LocateSvc).Call, located(p81.LocateSvc).CallAsync, located(p81.LocateSvc).CallInto, new(p82.Word))
-	check("go_package_names.ntype.Svc.Call", located(p83.LocateSvc).Call, located(p83.LocateSvc).CallAsync, located(p83.LocateSvc).CallInto, new(p84.Word))
-	check("go_package_names.nunsafe.Svc.Call", located(p85.LocateSvc).Call, located(p85.LocateSvc).CallAsync, located(p85.LocateSvc).CallInto, new(p86.Word))
-	check("grown.Clock.Now", located(p87.LocateClock).Now, located(p87.LocateClock).NowAsync, located(p87.LocateClock).NowInto, new(p88.NowRequest))
-	check("grown.Clock.Alarm", located(p87.LocateClock).Alarm, located(p87.LocateClock).AlarmAsync, located(p87.LocateClock).AlarmInto, new(p89.Timestamp))
-	check("grown.Calendar.Today", located(p87.LocateCalendar).Today, located(p87.LocateCalendar).TodayAsync, located(p87.LocateCalendar).TodayInto, new(p88.NowRequest))
-	check("header.Svc.Call", located(p90.LocateSvc).Call, located(p90.LocateSvc).CallAsync, located(p90.LocateSvc).CallInto, new(p91.Word))
-	check("ids.Queue.Send", located(p92.LocateQueue).Send, located(p92.LocateQueue).SendAsync, located(p92.LocateQueue).SendInto, new(p93.SendRequest))
-	check("import_path.Finder.Find", located(p94.LocateFinder).Find, located(p94.LocateFinder).FindAsync, located(p94.LocateFinder).FindInto, new(p95.FindRequest))
-	check("joined_names.Foo.BarBaz", located(p96.LocateFoo).BarBaz, located(p96.LocateFoo).BarBazAsync, located(p96.LocateFoo).BarBazInto, new(p97.FooBar))
-	check("joined_names.FooBar3.Baz", located(p96.LocateFooBar3).Baz, located(p96.LocateFooBar3).BazAsync, located(p96.LocateFooBar3).BazInto, new(p97.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", located(p96.LocateFoo_BarBaz).Baz, located(p96.LocateFoo_BarBaz).BazAsync, located(p96.LocateFoo_BarBaz).BazInto, new(p97.FooBar))
-	check("joined_names.LocalFoo.BarBaz", located(p96.LocateLocalFoo).BarBaz, located(p96.LocateLocalFoo).BarBazAsync, located(p96.LocateLocalFoo).BarBazInto, new(p97.FooBar))
-	check("lower_case.greeter.say_hello", located(p98.LocateGreeter).SayHello, located(p98.LocateGreeter).SayHelloAsync, located(p98.LocateGreeter).SayHelloInto, new(p99.HelloRequest))
-	check("lower_case.word_counter_v2.count", located(p98.LocateWordCounterV2).Count, located(p98.LocateWordCounterV2).CountAsync, located(p98.LocateWordCounterV2).CountInto, new(p99.HelloRequest))
-	check("m_dependency.Scale.Weigh", located(p100.LocateScale).Weigh, located(p100.LocateScale).WeighAsync, located(p100.LocateScale).WeighInto, new(p101.WeighRequest))
-	check("m_override.Foo.Bar", located(p102.LocateFoo).Bar, located(p102.LocateFoo).BarAsync, located(p102.LocateFoo).BarInto, new(p103.BarRequest))
-	check("many_packages.a.A.Do", located(p104.LocateA).Do, located(p104.LocateA).DoAsync, located(p104.LocateA).DoInto, new(p105.Request))
-	check("many_packages.b.B.Do", located(p106.LocateB).Do, located(p106.LocateB).DoAsync, located(p106.LocateB).DoInto, new(p105.Request))
-	check("message_names.Greeter.Clients", located(p107.LocateGreeter).Clients, located(p107.LocateGreeter).ClientsAsync, located(p107.LocateGreeter).ClientsInto, new(p108.GreeterClient))
-	check("message_names.Greeter.Plugins", located(p107.LocateGreeter).Plugins, located(p107.LocateGreeter).PluginsAsync, located(p107.LocateGreeter).PluginsInto, new(p108.GreeterPlugin))
-	check("message_names.Greeter.Joined", located(p107.LocateGreeter).Joined, located(p107.LocateGreeter).JoinedAsync, located(p107.LocateGreeter).JoinedInto, new(p108.GreeterClients))
-	check("message_names.Greeter.Predeclared", located(p107.LocateGreeter).Predeclared, located(p107.LocateGreeter).PredeclaredAsync, located(p107.LocateGreeter).PredeclaredInto, new(p108.Error))
-	check("message_names.Greeter.Packages", located(p107.LocateGreeter).Packages, located(p107.LocateGreeter).PackagesAsync, located(p107.LocateGreeter).PackagesInto, new(p108.Context))
-	check("method_names.Words.Import", located(p109.LocateWords).Import, located(p109.LocateWords).ImportAsync, located(p109.LocateWords).ImportInto, new(p110.Word))
-	check("method_names.Words.Type", located(p109.LocateWords).Type, located(p109.LocateWords).TypeAsync, located(p109.LocateWords).TypeInto, new(p110.Word))
-	check("method_names.Words.Range", located(p109.LocateWords).Range, located(p109.LocateWords).RangeAsync, located(p109.LocateWords).RangeInto, new(p110.Word))
-	check("method_names.Words.Func", located(p109.LocateWords).Func, located(p109.LocateWords).FuncAsync, located(p109.LocateWords).FuncInto, new(p110.Word))
-	check("method_names.Words.Go", located(p109.LocateWords).Go, located(p109.LocateWords).GoAsync, located(p109.LocateWords).GoInto, new(p110.Word))
-	check("method_names.Words.Select", located(p109.LocateWords).Select, located(p109.LocateWords).SelectAsync, located(p109.LocateWords).SelectInto, new(p110.Word))
-	check("method_names.Words.Close", located(p109.LocateWords).Close, located(p109.LocateWords).CloseAsync, located(p109.LocateWords).CloseInto, new(p110.Word))
-	check("method_names.Words.Ready", located(p109.LocateWords).Ready, located(p109.LocateWords).ReadyAsync, located(p109.LocateWords).ReadyInto, new(p110.Word))
-	check("method_names.Words.Init", located(p109.LocateWords).Init, located(p109.LocateWords).InitAsync, located(p109.LocateWords).InitInto, new(p110.Word))
-	check("method_names.Words.String", located(p109.LocateWords).String, located(p109.LocateWords).StringAsync, located(p109.LocateWords).StringInto, new(p110.Word))
-	check("method_names.Words.Error", located(p109.LocateWords).Error, located(p109.LocateWords).ErrorAsync, located(p109.LocateWords).ErrorInto, new(p110.Word))
-	check("method_names.Words.Context", located(p109.LocateWords).Context, located(p109.LocateWords).ContextAsync, located(p109.LocateWords).ContextInto, new(p110.Word))
-	check("method_names.Words.Module", located(p109.LocateWords).Module, located(p109.LocateWords).ModuleAsync, located(p109.LocateWords).ModuleInto, new(p110.Word))
-	check("method_names.Words.Call", located(p109.LocateWords).Call, located(p109.LocateWords).CallAsync, located(p109.LocateWords).CallInto, new(p110.Word))
-	check("method_names.Words.Impl", located(p109.LocateWords).Impl, located(p109.LocateWords).ImplAsync, located(p109.LocateWords).ImplInto, new(p110.Word))
-	check("method_names.Words.New", located(p109.LocateWords).New, located(p109.LocateWords).NewAsync, located(p109.LocateWords).NewInto, new(p110.Word))
-	check("method_names.Words.Register", located(p109.LocateWords).Register, located(p109.LocateWords).RegisterAsync, located(p109.LocateWords).RegisterInto, new(p110.Word))
-	check("method_names.Words.Delete", located(p109.LocateWords).Delete, located(p109.LocateWords).DeleteAsync, located(p109.LocateWords).DeleteInto, new(p110.Word))
-	check("method_names.Words.Panic", located(p109.LocateWords).Panic, located(p109.LocateWords).PanicAsync, located(p109.LocateWords).PanicInto, new(p110.Word))
-	check("method_names.Words.Recover", located(p109.LocateWords).Recover, located(p109.LocateWords).RecoverAsync, located(p109.LocateWords).RecoverInto, new(p110.Word))
-	check("method_names.Words.Complex", located(p109.LocateWords).Complex, located(p109.LocateWords).ComplexAsync, located(p109.LocateWords).ComplexInto, new(p110.Word))
-	check("method_names.Words.Append", located(p109.LocateWords).Append, located(p109.LocateWords).AppendAsync, located(p109.LocateWords).AppendInto, new(p110.Word))
-	check("method_table.Table.Nothing", located(p111.LocateTable).Nothing, located(p111.LocateTable).NothingAsync, located(p111.LocateTable).NothingInto, new(p112.Plain))
-	check("method_table.Table.Look", located(p111.LocateTable).Look, located(p111.LocateTable).LookAsync, located(p111.LocateTable).LookInto, new(p112.Plain))
-	check("method_table.Table.Put", located(p111.LocateTable).Put, located(p111.LocateTable).PutAsync, located(p111.LocateTable).PutInto, new(p112.Plain))
-	check("method_table.Table.Unknown", located(p111.LocateTable).Unknown, located(p111.LocateTable).UnknownAsync, located(p111.LocateTable).UnknownInto, new(p112.Plain))
-	check("method_table.Table.Old", located(p111.LocateTable).Old, located(p111.LocateTable).OldAsync, located(p111.LocateTable).OldInto, new(p112.Plain))
-	check("method_table.Table.Wait", located(p111.LocateTable).Wait, located(p111.LocateTable).WaitAsync, located(p111.LocateTable).WaitInto, new(p112.Plain))
-	check("method_table.Table.RedactedRequest", located(p111.LocateTable).RedactedRequest, located(p111.LocateTable).RedactedRequestAsync, located(p111.LocateTable).RedactedRequestInto, new(p112.Secret))
-	check("method_table.Table.RedactedResponse", located(p111.LocateTable).RedactedResponse, located(p111.LocateTable).RedactedResponseAsync, located(p111.LocateTable).RedactedResponseInto, new(p112.Plain))
-	check("method_table.Table.RedactedInLoop", located(p111.LocateTable).RedactedInLoop, located(p111.LocateTable).RedactedInLoopAsync, located(p111.LocateTable).RedactedInLoopInto, new(p112.LoopA))
-	check("method_table.Table.RedactedInMap", located(p111.LocateTable).RedactedInMap, located(p111.LocateTable).RedactedInMapAsync, located(p111.LocateTable).RedactedInMapInto, new(p112.InMap))
-	check("method_table.Table.RedactedInOneof", located(p111.LocateTable).RedactedInOneof, located(p111.LocateTable).RedactedInOneofAsync, located(p111.LocateTable).RedactedInOneofInto, new(p112.InOneof))
-	check("method_table.Table.NotRedacted", located(p111.LocateTable).NotRedacted, located(p111.LocateTable).NotRedactedAsync, located(p111.LocateTable).NotRedactedInto, new(p112.Harmless))
-	check("method_table.Table.Everything", located(p111.LocateTable).Everything, located(p111.LocateTable).EverythingAsync, located(p111.LocateTable).EverythingInto, new(p112.Secret))
-	check("module.Box.Put", located(p113.LocateBox).Put, located(p113.LocateBox).PutAsync, located(p113.LocateBox).PutInto, new(p114.Thing))
-	check("native.ServeDisk.Read", located(p115.LocateServeDisk).Read, located(p115.LocateServeDisk).ReadAsync, located(p115.LocateServeDisk).ReadInto, new(p116.Block))
-	check("nested.Nest.Lay", located(p117.LocateNest).Lay, located(p117.LocateNest).LayAsync, located(p117.LocateNest).LayInto, new(p118.Outer_Inner))
-	check("NoPackageService.Call", located(p119.LocateNoPackageService).Call, located(p119.LocateNoPackageService).CallAsync, located(p119.LocateNoPackageService).CallInto, new(p120.NoPackageRequest))
-	check("no_source_info.Bare.Call", located(p121.LocateBare).Call, located(p121.LocateBare).CallAsync, located(p121.LocateBare).CallInto, new(p122.Word))
-	check("opaque.Safe.Open", located(p123.LocateSafe).Open, located(p123.LocateSafe).OpenAsync, located(p123.LocateSafe).OpenInto, new(p124.Combination))
-	check("options.Tuned.Slow", located(p125.LocateTuned).Slow, located(p125.LocateTuned).SlowAsync, located(p125.LocateTuned).SlowInto, new(p126.Word))
-	check("options.Tuned.Slower", located(p125.LocateTuned).Slower, located(p125.LocateTuned).SlowerAsync, located(p125.LocateTuned).SlowerInto, new(p126.Word))
-	check("options.Tuned.Quick", located(p125.LocateTuned).Quick, located(p125.LocateTuned).QuickAsync, located(p125.LocateTuned).QuickInto, new(p126.Word))
-	check("options.Tuned.Renamed", located(p125.LocateTuned).Renamed, located(p125.LocateTuned).RenamedAsync, located(p125.LocateTuned).RenamedInto, new(p126.Word))
-	check("options.Tuned.Plain", located(p125.LocateTuned).Plain, located(p125.LocateTuned).PlainAsync, located(p125.LocateTuned).PlainInto, new(p126.Word))
-	check("package_suffix.Suffix.Call", located(p127.LocateSuffix).Call, located(p127.LocateSuffix).CallAsync, located(p127.LocateSuffix).CallInto, new(p128.Request))
-	check("proto2_case.Old.Call", located(p129.LocateOld).Call, located(p129.LocateOld).CallAsync, located(p129.LocateOld).CallInto, new(p130.OldRequest))
-	check("proto3_optional.Maybe.Get", located(p131.LocateMaybe).Get, located(p131.LocateMaybe).GetAsync, located(p131.LocateMaybe).GetInto, new(p132.Query))
-	check("public_import.Guest.Enter", located(p133.LocateGuest).Enter, located(p133.LocateGuest).EnterAsync, located(p133.LocateGuest).EnterInto, new(p134.Home))
-	check("rootfile.Root.Call", located(p135.LocateRoot).Call, located(p135.LocateRoot).CallAsync, located(p135.LocateRoot).CallInto, new(p136.Request))
-	check("same_method.Left.Turn", located(p137.LocateLeft).Turn, located(p137.LocateLeft).TurnAsync, located(p137.LocateLeft).TurnInto, new(p138.Degrees))
-	check("same_method.Right.Turn", located(p137.LocateRight).Turn, located(p137.LocateRight).TurnAsync, located(p137.LocateRight).TurnInto, new(p138.Degrees))
-	check("same_package.Same.Call", located(p139.LocateSame).Call, located(p139.LocateSame).CallAsync, located(p139.LocateSame).CallInto, new(p139.Request))
-	check("same_type.Forest.Plant", located(p140.LocateForest).Plant, located(p140.LocateForest).PlantAsync, located(p140.LocateForest).PlantInto, new(p141.Tree))
-	check("service_names.Type.Call", located(p142.LocateType).Call, located(p142.LocateType).CallAsync, located(p142.LocateType).CallInto, new(p143.Word))
-	check("service_names.Interface.Call", located(p142.LocateInterface).Call, located(p142.LocateInterface).CallAsync, located(p142.LocateInterface).CallInto, new(p143.Word))
-	check("service_names.Map.Call", located(p142.LocateMap).Call, located(p142.LocateMap).CallAsync, located(p142.LocateMap).CallInto, new(p143.Word))
-	check("service_names.A.Call", located(p142.LocateA).Call, located(p142.LocateA).CallAsync, located(p142.LocateA).CallInto, new(p143.Word))
-	check("service_names.Ctx.Call", located(p142.LocateCtx).Call, located(p142.LocateCtx).CallAsync, located(p142.LocateCtx).CallInto, new(p143.Word))
-	check("service_names.Req.Call", located(p142.LocateReq).Call, located(p142.LocateReq).CallAsync, located(p142.LocateReq).CallInto, new(p143.Word))
-	check("service_names.Resp.Call", located(p142.LocateResp).Call, located(p142.LocateResp).CallAsync, located(p142.LocateResp).CallInto, new(p143.Word))
-	check("service_names.Err.Call", located(p142.LocateErr).Call, located(p142.LocateErr).CallAsync, located(p142.LocateErr).CallInto, new(p143.Word))
-	check("service_names.Impl.Call", located(p142.LocateImpl).Call, located(p142.LocateImpl).CallAsync, located(p142.LocateImpl).CallInto, new(p143.Word))
-	check("service_names.Client.Call", located(p142.LocateClient).Call, located(p142.LocateClient).CallAsync, located(p142.LocateClient).CallInto, new(p143.Word))
-	check("service_names.Error.Call", located(p142.LocateError).Call, located(p142.LocateError).CallAsync, located(p142.LocateError).CallInto, new(p143.Word))
-	check("service_names.Context.Call", located(p142.LocateContext).Call, located(p142.LocateContext).CallAsync, located(p142.LocateContext).CallInto, new(p143.Word))
-	check("service_names.Engine.Call", located(p142.LocateEngine).Call, located(p142.LocateEngine).CallAsync, located(p142.LocateEngine).CallInto, new(p143.Word))
-	check("service_names.Names.Call", located(p142.LocateNames).Call, located(p142.LocateNames).CallAsync, located(p142.LocateNames).CallInto, new(p143.Word))
-	check("skeleton.HTTPFiles.Get", located(p144.LocateHTTPFiles).Get, located(p144.LocateHTTPFiles).GetAsync, located(p144.LocateHTTPFiles).GetInto, new(p145.GetRequest))
-	check("skeleton.HTTPFiles.Purge", located(p144.LocateHTTPFiles).Purge, located(p144.LocateHTTPFiles).PurgeAsync, located(p144.LocateHTTPFiles).PurgeInto, new(p146.Empty))
-	check("skeleton.Linux.Boot", located(p144.LocateLinux).Boot, located(p144.LocateLinux).BootAsync, located(p144.LocateLinux).BootInto, new(p145.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", located(p144.LocateLinux).UnimplementedLinuxImpl, located(p144.LocateLinux).UnimplementedLinuxImplAsync, located(p144.LocateLinux).UnimplementedLinuxImplInto, new(p145.GetRequest))
-	check("skeleton.Catalog.Describe", located(p144.LocateCatalog).Describe, located(p144.LocateCatalog).DescribeAsync, located(p144.LocateCatalog).DescribeInto, new(p145.GetRequest))
-	check("skeleton.Test.Init", located(p144.LocateTest).Init, located(p144.LocateTest).InitAsync, located(p144.LocateTest).InitInto, new(p145.GetRequest))
-	check("source_relative.v1.Greeter.Greet", located(p147.LocateGreeter).Greet, located(p147.LocateGreeter).GreetAsync, located(p147.LocateGreeter).GreetInto, new(p148.GreetRequest))
-	check("streaming_skip.Some.Once", located(p149.LocateSome).Once, located(p149.LocateSome).OnceAsync, located(p149.LocateSome).OnceInto, new(p150.Word))
-	_ = located(p149.LocateAll)
-	check("two_files.One.Call", located(p151.LocateOne).Call, located(p151.LocateOne).CallAsync, located(p151.LocateOne).CallInto, new(p152.OneRequest))
-	check("two_files.Two.Call", located(p151.LocateTwo).Call, located(p151.LocateTwo).CallAsync, located(p151.LocateTwo).CallInto, new(p152.OneResponse))
-	check("two_versions.x.v1.X.Call", located(p153.LocateX).Call, located(p153.LocateX).CallAsync, located(p153.LocateX).CallInto, new(p154.Request))
-	check("two_versions.x.v2.X.Call", located(p155.LocateX).Call, located(p155.LocateX).CallAsync, located(p155.LocateX).CallInto, new(p156.Request))
-	check("unknown_options.Owned.Call", located(p157.LocateOwned).Call, located(p157.LocateOwned).CallAsync, located(p157.LocateOwned).CallInto, new(p158.Word))
-	check("well_known.Well.Empty", located(p159.LocateWell).Empty, located(p159.LocateWell).EmptyAsync, located(p159.LocateWell).EmptyInto, new(p146.Empty))
-	check("well_known.Well.Any", located(p159.LocateWell).Any, located(p159.LocateWell).AnyAsync, located(p159.LocateWell).AnyInto, new(p160.Any))
-	check("well_known.Well.Mask", located(p159.LocateWell).Mask, located(p159.LocateWell).MaskAsync, located(p159.LocateWell).MaskInto, new(p161.FieldMask))
-	check("well_known.Well.Wrapper", located(p159.LocateWell).Wrapper, located(p159.LocateWell).WrapperAsync, located(p159.LocateWell).WrapperInto, new(p162.StringValue))
-	check("wkt_listed.Ping.Ping", located(p163.LocatePing).Ping, located(p163.LocatePing).PingAsync, located(p163.LocatePing).PingInto, new(p146.Empty))
-	check("wkt_listed.Ping.Wrap", located(p163.LocatePing).Wrap, located(p163.LocatePing).WrapAsync, located(p163.LocatePing).WrapInto, new(p146.Empty))
+	check("doc_comments.Notes.Get", located(p19.LocateNotes).Get, located(p19.LocateNotes).GetAsync, located(p19.LocateNotes).GetInto, new(p20.Note))
+	check("doc_comments.Notes.Old", located(p19.LocateNotes).Old, located(p19.LocateNotes).OldAsync, located(p19.LocateNotes).OldInto, new(p20.Note))
+	check("doc_comments.Notes.Put", located(p19.LocateNotes).Put, located(p19.LocateNotes).PutAsync, located(p19.LocateNotes).PutInto, new(p20.Note))
+	check("doc_comments.Notes.Block", located(p19.LocateNotes).Block, located(p19.LocateNotes).BlockAsync, located(p19.LocateNotes).BlockInto, new(p20.Note))
+	check("doc_comments.Notes.Odd", located(p19.LocateNotes).Odd, located(p19.LocateNotes).OddAsync, located(p19.LocateNotes).OddInto, new(p20.Note))
+	check("doc_comments.Notes.Middle", located(p19.LocateNotes).Middle, located(p19.LocateNotes).MiddleAsync, located(p19.LocateNotes).MiddleInto, new(p20.Note))
+	check("queue.v1.Queue.Send", located(p21.LocateQueue).Send, located(p21.LocateQueue).SendAsync, located(p21.LocateQueue).SendInto, new(p22.SendRequest))
+	check("queue.v1.Queue.Receive", located(p21.LocateQueue).Receive, located(p21.LocateQueue).ReceiveAsync, located(p21.LocateQueue).ReceiveInto, new(p22.ReceiveRequest))
+	check("queue.v1.Queue.Length", located(p21.LocateQueue).Length, located(p21.LocateQueue).LengthAsync, located(p21.LocateQueue).LengthInto, new(p22.LengthRequest))
+	check("edition2023.Editor.Edit", located(p23.LocateEditor).Edit, located(p23.LocateEditor).EditAsync, located(p23.LocateEditor).EditInto, new(p24.EditRequest))
+	check("edition2024.Editor.Edit", located(p25.LocateEditor).Edit, located(p25.LocateEditor).EditAsync, located(p25.LocateEditor).EditInto, new(p26.EditRequest))
+	check("empty_messages.Nothing.Happens", located(p27.LocateNothing).Happens, located(p27.LocateNothing).HappensAsync, located(p27.LocateNothing).HappensInto, new(p28.HappensRequest))
+	_ = located(p29.LocateIdle)
+	check("file_names.upper.Svc.Call", located(p30.LocateSvc).Call, located(p30.LocateSvc).CallAsync, located(p30.LocateSvc).CallInto, new(p31.Word))
+	check("file_names.ab.Svc.Call", located(p32.LocateSvc).Call, located(p32.LocateSvc).CallAsync, located(p32.LocateSvc).CallInto, new(p33.Word))
+	check("file_names.dot.Svc.Call", located(p34.LocateSvc).Call, located(p34.LocateSvc).CallAsync, located(p34.LocateSvc).CallInto, new(p35.Word))
+	check("file_names.space.Svc.Call", located(p36.LocateSvc).Call, located(p36.LocateSvc).CallAsync, located(p36.LocateSvc).CallInto, new(p37.Word))
+	check("foreign_messages.Caller.Versions", located(p38.LocateCaller).Versions, located(p38.LocateCaller).VersionsAsync, located(p38.LocateCaller).VersionsInto, new(p39.In))
+	check("foreign_messages.Caller.Locals", located(p38.LocateCaller).Locals, located(p38.LocateCaller).LocalsAsync, located(p38.LocateCaller).LocalsInto, new(p40.In))
+	check("foreign_messages.Caller.Packages", located(p38.LocateCaller).Packages, located(p38.LocateCaller).PackagesAsync, located(p38.LocateCaller).PackagesInto, new(p40.In))
+	check("go_package_name.Named.Go", located(p41.LocateNamed).Go, located(p41.LocateNamed).GoAsync, located(p41.LocateNamed).GoInto, new(p42.Thing))
+	check("go_package_names.napi.Svc.Call", located(p43.LocateSvc).Call, located(p43.LocateSvc).CallAsync, located(p43.LocateSvc).CallInto, new(p44.Word))
+	check("go_package_names.nc.Svc.Call", located(p45.LocateSvc).Call, located(p45.LocateSvc).CallAsync, located(p45.LocateSvc).CallInto, new(p46.Word))
+	check("go_package_names.ncall.Svc.Call", located(p47.LocateSvc).Call, located(p47.LocateSvc).CallAsync, located(p47.LocateSvc).CallInto, new(p48.Word))
+	check("go_package_names.ncontext.Svc.Call", located(p49.LocateSvc).Call, located(p49.LocateSvc).CallAsync, located(p49.LocateSvc).CallInto, new(p50.Word))
+	check("go_package_names.nctx.Svc.Call", located(p51.LocateSvc).Call, located(p51.LocateSvc).CallAsync, located(p51.LocateSvc).CallInto, new(p52.Word))
+	check("go_package_names.nd.Svc.Call", located(p53.LocateSvc).Call, located(p53.LocateSvc).CallAsync, located(p53.LocateSvc).CallInto, new(p54.Word))
+	check("go_package_names.ne.Svc.Call", located(p55.LocateSvc).Call, located(p55.LocateSvc).CallAsync, located(p55.LocateSvc).CallInto, new(p56.Word))
+	check("go_package_names.neng.Svc.Call", located(p57.LocateSvc).Call, located(p57.LocateSvc).CallAsync, located(p57.LocateSvc).CallInto, new(p58.Word))
+	check("go_package_names.nerr.Svc.Call", located(p59.LocateSvc).Call, located(p59.LocateSvc).CallAsync, located(p59.LocateSvc).CallInto, new(p60.Word))
+	check("go_package_names.nfmt.Svc.Call", located(p61.LocateSvc).Call, located(p61.LocateSvc).CallAsync, located(p61.LocateSvc).CallInto, new(p62.Word))
+	check("go_package_names.nfuture.Svc.Call", located(p63.LocateSvc).Call, located(p63.LocateSvc).CallAsync, located(p63.LocateSvc).CallInto, new(p64.Word))
+	check("go_package_names.nguest.Svc.Call", located(p65.LocateSvc).Call, located(p65.LocateSvc).CallAsync, located(p65.LocateSvc).CallInto, new(p66.Word))
+	check("go_package_names.nimpl.Svc.Call", located(p67.LocateSvc).Call, located(p67.LocateSvc).CallAsync, located(p67.LocateSvc).CallInto, new(p68.Word))
+	check("go_package_names.nkernel.Svc.Call", located(p69.LocateSvc).Call, located(p69.LocateSvc).CallAsync, located(p69.LocateSvc).CallInto, new(p70.Word))
+	check("go_package_names.nm.Svc.Call", located(p71.LocateSvc).Call, located(p71.LocateSvc).CallAsync, located(p71.LocateSvc).CallInto, new(p72.Word))
+	check("go_package_names.nparigot.Svc.Call", located(p73.LocateSvc).Call, located(p73.LocateSvc).CallAsync, located(p73.LocateSvc).CallInto, new(p74.Word))
+	check("go_package_names.npluginsdk.Svc.Call", located(p75.LocateSvc).Call, located(p75.LocateSvc).CallAsync, located(p75.LocateSvc).CallInto, new(p76.Word))
+	check("go_package_names.nproto.Svc.Call", located(p77.LocateSvc).Call, located(p77.LocateSvc).CallAsync, located(p77.LocateSvc).CallInto, new(p78.Word))
+	check("go_package_names.nremote.Svc.Call", located(p79.LocateSvc).Call, located(p79.LocateSvc).CallAsync, located(p79.LocateSvc).CallInto, new(p80.Word))
+	check("go_package_names.nrequires.Svc.Call", located(p81.LocateSvc).Call, located(p81.LocateSvc).CallAsync, located(p81.LocateSvc).CallInto, new(p82.Word))
+	check("go_package_names.nstack.Svc.Call", located(p83.LocateSvc).Call, located(p83.LocateSvc).CallAsync, located(p83.LocateSvc).CallInto, new(p84.Word))
+	check("go_package_names.ntype.Svc.Call", located(p85.LocateSvc).Call, located(p85.LocateSvc).CallAsync, located(p85.LocateSvc).CallInto, new(p86.Word))
+	check("go_package_names.nunsafe.Svc.Call", located(p87.LocateSvc).Call, located(p87.LocateSvc).CallAsync, located(p87.LocateSvc).CallInto, new(p88.Word))
+	check("grown.Clock.Now", located(p89.LocateClock).Now, located(p89.LocateClock).NowAsync, located(p89.LocateClock).NowInto, new(p90.NowRequest))
+	check("grown.Clock.Alarm", located(p89.LocateClock).Alarm, located(p89.LocateClock).AlarmAsync, located(p89.LocateClock).AlarmInto, new(p91.Timestamp))
+	check("grown.Calendar.Today", located(p89.LocateCalendar).Today, located(p89.LocateCalendar).TodayAsync, located(p89.LocateCalendar).TodayInto, new(p90.NowRequest))
+	check("header.Svc.Call", located(p92.LocateSvc).Call, located(p92.LocateSvc).CallAsync, located(p92.LocateSvc).CallInto, new(p93.Word))
+	check("ids.Queue.Send", located(p94.LocateQueue).Send, located(p94.LocateQueue).SendAsync, located(p94.LocateQueue).SendInto, new(p95.SendRequest))
+	check("import_path.Finder.Find", located(p96.LocateFinder).Find, located(p96.LocateFinder).FindAsync, located(p96.LocateFinder).FindInto, new(p97.FindRequest))
+	check("joined_names.Foo.BarBaz", located(p98.LocateFoo).BarBaz, located(p98.LocateFoo).BarBazAsync, located(p98.LocateFoo).BarBazInto, new(p99.FooBar))
+	check("joined_names.FooBar3.Baz", located(p98.LocateFooBar3).Baz, located(p98.LocateFooBar3).BazAsync, located(p98.LocateFooBar3).BazInto, new(p99.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", located(p98.LocateFoo_BarBaz).Baz, located(p98.LocateFoo_BarBaz).BazAsync, located(p98.LocateFoo_BarBaz).BazInto, new(p99.FooBar))
+	check("joined_names.LocalFoo.BarBaz", located(p98.LocateLocalFoo).BarBaz, located(p98.LocateLocalFoo).BarBazAsync, located(p98.LocateLocalFoo).BarBazInto, new(p99.FooBar))
+	check("lower_case.greeter.say_hello", located(p100.LocateGreeter).SayHello, located(p100.LocateGreeter).SayHelloAsync, located(p100.LocateGreeter).SayHelloInto, new(p101.HelloRequest))
+	check("lower_case.word_counter_v2.count", located(p100.LocateWordCounterV2).Count, located(p100.LocateWordCounterV2).CountAsync, located(p100.LocateWordCounterV2).CountInto, new(p101.HelloRequest))
+	check("m_dependency.Scale.Weigh", located(p102.LocateScale).Weigh, located(p102.LocateScale).WeighAsync, located(p102.LocateScale).WeighInto, new(p103.WeighRequest))
+	check("m_override.Foo.Bar", located(p104.LocateFoo).Bar, located(p104.LocateFoo).BarAsync, located(p104.LocateFoo).BarInto, new(p105.BarRequest))
+	check("many_packages.a.A.Do", located(p106.LocateA).Do, located(p106.LocateA).DoAsync, located(p106.LocateA).DoInto, new(p107.Request))
+	check("many_packages.b.B.Do", located(p108.LocateB).Do, located(p108.LocateB).DoAsync, located(p108.LocateB).DoInto, new(p107.Request))
+	check("message_names.Greeter.Clients", located(p109.LocateGreeter).Clients, located(p109.LocateGreeter).ClientsAsync, located(p109.LocateGreeter).ClientsInto, new(p110.GreeterClient))
+	check("message_names.Greeter.Plugins", located(p109.LocateGreeter).Plugins, located(p109.LocateGreeter).PluginsAsync, located(p109.LocateGreeter).PluginsInto, new(p110.GreeterPlugin))
+	check("message_names.Greeter.Joined", located(p109.LocateGreeter).Joined, located(p109.LocateGreeter).JoinedAsync, located(p109.LocateGreeter).JoinedInto, new(p110.GreeterClients))
+	check("message_names.Greeter.Predeclared", located(p109.LocateGreeter).Predeclared, located(p109.LocateGreeter).PredeclaredAsync, located(p109.LocateGreeter).PredeclaredInto, new(p110.Error))
+	check("message_names.Greeter.Packages", located(p109.LocateGreeter).Packages, located(p109.LocateGreeter).PackagesAsync, located(p109.LocateGreeter).PackagesInto, new(p110.Context))
+	check("method_names.Words.Import", located(p111.LocateWords).Import, located(p111.LocateWords).ImportAsync, located(p111.LocateWords).ImportInto, new(p112.Word))
+	check("method_names.Words.Type", located(p111.LocateWords).Type, located(p111.LocateWords).TypeAsync, located(p111.LocateWords).TypeInto, new(p112.Word))
+	check("method_names.Words.Range", located(p111.LocateWords).Range, located(p111.LocateWords).RangeAsync, located(p111.LocateWords).RangeInto, new(p112.Word))
+	check("method_names.Words.Func", located(p111.LocateWords).Func, located(p111.LocateWords).FuncAsync, located(p111.LocateWords).FuncInto, new(p112.Word))
+	check("method_names.Words.Go", located(p111.LocateWords).Go, located(p111.LocateWords).GoAsync, located(p111.LocateWords).GoInto, new(p112.Word))
+	check("method_names.Words.Select", located(p111.LocateWords).Select, located(p111.LocateWords).SelectAsync, located(p111.LocateWords).SelectInto, new(p112.Word))
+	check("method_names.Words.Close", located(p111.LocateWords).Close, located(p111.LocateWords).CloseAsync, located(p111.LocateWords).CloseInto, new(p112.Word))
+	check("method_names.Words.Ready", located(p111.LocateWords).Ready, located(p111.LocateWords).ReadyAsync, located(p111.LocateWords).ReadyInto, new(p112.Word))
+	check("method_names.Words.Init", located(p111.LocateWords).Init, located(p111.LocateWords).InitAsync, located(p111.LocateWords).InitInto, new(p112.Word))
+	check("method_names.Words.String", located(p111.LocateWords).String, located(p111.LocateWords).StringAsync, located(p111.LocateWords).StringInto, new(p112.Word))
+	check("method_names.Words.Error", located(p111.LocateWords).Error, located(p111.LocateWords).ErrorAsync, located(p111.LocateWords).ErrorInto, new(p112.Word))
+	check("method_names.Words.Context", located(p111.LocateWords).Context, located(p111.LocateWords).ContextAsync, located(p111.LocateWords).ContextInto, new(p112.Word))
+	check("method_names.Words.Module", located(p111.LocateWords).Module, located(p111.LocateWords).ModuleAsync, located(p111.LocateWords).ModuleInto, new(p112.Word))
+	check("method_names.Words.Call", located(p111.LocateWords).Call, located(p111.LocateWords).CallAsync, located(p111.LocateWords).CallInto, new(p112.Word))
+	check("method_names.Words.Impl", located(p111.LocateWords).Impl, located(p111.LocateWords).ImplAsync, located(p111.LocateWords).ImplInto, new(p112.Word))
+	check("method_names.Words.New", located(p111.LocateWords).New, located(p111.LocateWords).NewAsync, located(p111.LocateWords).NewInto, new(p112.Word))
+	check("method_names.Words.Register", located(p111.LocateWords).Register, located(p111.LocateWords).RegisterAsync, located(p111.LocateWords).RegisterInto, new(p112.Word))
+	check("method_names.Words.Delete", located(p111.LocateWords).Delete, located(p111.LocateWords).DeleteAsync, located(p111.LocateWords).DeleteInto, new(p112.Word))
+	check("method_names.Words.Panic", located(p111.LocateWords).Panic, located(p111.LocateWords).PanicAsync, located(p111.LocateWords).PanicInto, new(p112.Word))
+	check("method_names.Words.Recover", located(p111.LocateWords).Recover, located(p111.LocateWords).RecoverAsync, located(p111.LocateWords).RecoverInto, new(p112.Word))
+	check("method_names.Words.Complex", located(p111.LocateWords).Complex, located(p111.LocateWords).ComplexAsync, located(p111.LocateWords).ComplexInto, new(p112.Word))
+	check("method_names.Words.Append", located(p111.LocateWords).Append, located(p111.LocateWords).AppendAsync, located(p111.LocateWords).AppendInto, new(p112.Word))
+	check("method_table.Table.Nothing", located(p113.LocateTable).Nothing, located(p113.LocateTable).NothingAsync, located(p113.LocateTable).NothingInto, new(p114.Plain))
+	check("method_table.Table.Look", located(p113.LocateTable).Look, located(p113.LocateTable).LookAsync, located(p113.LocateTable).LookInto, new(p114.Plain))
+	check("method_table.Table.Put", located(p113.LocateTable).Put, located(p113.LocateTable).PutAsync, located(p113.LocateTable).PutInto, new(p114.Plain))
+	check("method_table.Table.Unknown", located(p113.LocateTable).Unknown, located(p113.LocateTable).UnknownAsync, located(p113.LocateTable).UnknownInto, new(p114.Plain))
+	check("method_table.Table.Old", located(p113.LocateTable).Old, located(p113.LocateTable).OldAsync, located(p113.LocateTable).OldInto, new(p114.Plain))
+	check("method_table.Table.Wait", located(p113.LocateTable).Wait, located(p113.LocateTable).WaitAsync, located(p113.LocateTable).WaitInto, new(p114.Plain))
+	check("method_table.Table.RedactedRequest", located(p113.LocateTable).RedactedRequest, located(p113.LocateTable).RedactedRequestAsync, located(p113.LocateTable).RedactedRequestInto, new(p114.Secret))
+	check("method_table.Table.RedactedResponse", located(p113.LocateTable).RedactedResponse, located(p113.LocateTable).RedactedResponseAsync, located(p113.LocateTable).RedactedResponseInto, new(p114.Plain))
+	check("method_table.Table.RedactedInLoop", located(p113.LocateTable).RedactedInLoop, located(p113.LocateTable).RedactedInLoopAsync, located(p113.LocateTable).RedactedInLoopInto, new(p114.LoopA))
+	check("method_table.Table.RedactedInMap", located(p113.LocateTable).RedactedInMap, located(p113.LocateTable).RedactedInMapAsync, located(p113.LocateTable).RedactedInMapInto, new(p114.InMap))
+	check("method_table.Table.RedactedInOneof", located(p113.LocateTable).RedactedInOneof, located(p113.LocateTable).RedactedInOneofAsync, located(p113.LocateTable).RedactedInOneofInto, new(p114.InOneof))
+	check("method_table.Table.NotRedacted", located(p113.LocateTable).NotRedacted, located(p113.LocateTable).NotRedactedAsync, located(p113.LocateTable).NotRedactedInto, new(p114.Harmless))
+	check("method_table.Table.Everything", located(p113.LocateTable).Everything, located(p113.LocateTable).EverythingAsync, located(p113.LocateTable).EverythingInto, new(p114.Secret))
+	check("module.Box.Put", located(p115.LocateBox).Put, located(p115.LocateBox).PutAsync, located(p115.LocateBox).PutInto, new(p116.Thing))
+	check("native.ServeDisk.Read", located(p117.LocateServeDisk).Read, located(p117.LocateServeDisk).ReadAsync, located(p117.LocateServeDisk).ReadInto, new(p118.Block))
+	check("nested.Nest.Lay", located(p119.LocateNest).Lay, located(p119.LocateNest).LayAsync, located(p119.LocateNest).LayInto, new(p120.Outer_Inner))
+	check("NoPackageService.Call", located(p121.LocateNoPackageService).Call, located(p121.LocateNoPackageService).CallAsync, located(p121.LocateNoPackageService).CallInto, new(p122.NoPackageRequest))
+	check("no_source_info.Bare.Call", located(p123.LocateBare).Call, located(p123.LocateBare).CallAsync, located(p123.LocateBare).CallInto, new(p124.Word))
+	check("opaque.Safe.Open", located(p125.LocateSafe).Open, located(p125.LocateSafe).OpenAsync, located(p125.LocateSafe).OpenInto, new(p126.Combination))
+	check("options.Tuned.Slow", located(p127.LocateTuned).Slow, located(p127.LocateTuned).SlowAsync, located(p127.LocateTuned).SlowInto, new(p128.Word))
+	check("options.Tuned.Slower", located(p127.LocateTuned).Slower, located(p127.LocateTuned).SlowerAsync, located(p127.LocateTuned).SlowerInto, new(p128.Word))
+	check("options.Tuned.Quick", located(p127.LocateTuned).Quick, located(p127.LocateTuned).QuickAsync, located(p127.LocateTuned).QuickInto, new(p128.Word))
+	check("options.Tuned.Renamed", located(p127.LocateTuned).Renamed, located(p127.LocateTuned).RenamedAsync, located(p127.LocateTuned).RenamedInto, new(p128.Word))
+	check("options.Tuned.Plain", located(p127.LocateTuned).Plain, located(p127.LocateTuned).PlainAsync, located(p127.LocateTuned).PlainInto, new(p128.Word))
+	check("package_suffix.Suffix.Call", located(p129.LocateSuffix).Call, located(p129.LocateSuffix).CallAsync, located(p129.LocateSuffix).CallInto, new(p130.Request))
+	check("proto2_case.Old.Call", located(p131.LocateOld).Call, located(p131.LocateOld).CallAsync, located(p131.LocateOld).CallInto, new(p132.OldRequest))
+	check("proto3_optional.Maybe.Get", located(p133.LocateMaybe).Get, located(p133.LocateMaybe).GetAsync, located(p133.LocateMaybe).GetInto, new(p134.Query))
+	check("public_import.Guest.Enter", located(p135.LocateGuest).Enter, located(p135.LocateGuest).EnterAsync, located(p135.LocateGuest).EnterInto, new(p136.Home))
+	check("rootfile.Root.Call", located(p137.LocateRoot).Call, located(p137.LocateRoot).CallAsync, located(p137.LocateRoot).CallInto, new(p138.Request))
+	check("same_method.Left.Turn", located(p139.LocateLeft).Turn, located(p139.LocateLeft).TurnAsync, located(p139.LocateLeft).TurnInto, new(p140.Degrees))
+	check("same_method.Right.Turn", located(p139.LocateRight).Turn, located(p139.LocateRight).TurnAsync, located(p139.LocateRight).TurnInto, new(p140.Degrees))
+	check("same_package.Same.Call", located(p141.LocateSame).Call, located(p141.LocateSame).CallAsync, located(p141.LocateSame).CallInto, new(p141.Request))
+	check("same_type.Forest.Plant", located(p142.LocateForest).Plant, located(p142.LocateForest).PlantAsync, located(p142.LocateForest).PlantInto, new(p143.Tree))
+	check("service_names.Type.Call", located(p144.LocateType).Call, located(p144.LocateType).CallAsync, located(p144.LocateType).CallInto, new(p145.Word))
+	check("service_names.Interface.Call", located(p144.LocateInterface).Call, located(p144.LocateInterface).CallAsync, located(p144.LocateInterface).CallInto, new(p145.Word))
+	check("service_names.Map.Call", located(p144.LocateMap).Call, located(p144.LocateMap).CallAsync, located(p144.LocateMap).CallInto, new(p145.Word))
+	check("service_names.A.Call", located(p144.LocateA).Call, located(p144.LocateA).CallAsync, located(p144.LocateA).CallInto, new(p145.Word))
+	check("service_names.Ctx.Call", located(p144.LocateCtx).Call, located(p144.LocateCtx).CallAsync, located(p144.LocateCtx).CallInto, new(p145.Word))
+	check("service_names.Req.Call", located(p144.LocateReq).Call, located(p144.LocateReq).CallAsync, located(p144.LocateReq).CallInto, new(p145.Word))
+	check("service_names.Resp.Call", located(p144.LocateResp).Call, located(p144.LocateResp).CallAsync, located(p144.LocateResp).CallInto, new(p145.Word))
+	check("service_names.Err.Call", located(p144.LocateErr).Call, located(p144.LocateErr).CallAsync, located(p144.LocateErr).CallInto, new(p145.Word))
+	check("service_names.Impl.Call", located(p144.LocateImpl).Call, located(p144.LocateImpl).CallAsync, located(p144.LocateImpl).CallInto, new(p145.Word))
+	check("service_names.Client.Call", located(p144.LocateClient).Call, located(p144.LocateClient).CallAsync, located(p144.LocateClient).CallInto, new(p145.Word))
+	check("service_names.Error.Call", located(p144.LocateError).Call, located(p144.LocateError).CallAsync, located(p144.LocateError).CallInto, new(p145.Word))
+	check("service_names.Context.Call", located(p144.LocateContext).Call, located(p144.LocateContext).CallAsync, located(p144.LocateContext).CallInto, new(p145.Word))
+	check("service_names.Engine.Call", located(p144.LocateEngine).Call, located(p144.LocateEngine).CallAsync, located(p144.LocateEngine).CallInto, new(p145.Word))
+	check("service_names.Names.Call", located(p144.LocateNames).Call, located(p144.LocateNames).CallAsync, located(p144.LocateNames).CallInto, new(p145.Word))
+	check("skeleton.HTTPFiles.Get", located(p146.LocateHTTPFiles).Get, located(p146.LocateHTTPFiles).GetAsync, located(p146.LocateHTTPFiles).GetInto, new(p147.GetRequest))
+	check("skeleton.HTTPFiles.Purge", located(p146.LocateHTTPFiles).Purge, located(p146.LocateHTTPFiles).PurgeAsync, located(p146.LocateHTTPFiles).PurgeInto, new(p148.Empty))
+	check("skeleton.Linux.Boot", located(p146.LocateLinux).Boot, located(p146.LocateLinux).BootAsync, located(p146.LocateLinux).BootInto, new(p147.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", located(p146.LocateLinux).UnimplementedLinuxImpl, located(p146.LocateLinux).UnimplementedLinuxImplAsync, located(p146.LocateLinux).UnimplementedLinuxImplInto, new(p147.GetRequest))
+	check("skeleton.Catalog.Describe", located(p146.LocateCatalog).Describe, located(p146.LocateCatalog).DescribeAsync, located(p146.LocateCatalog).DescribeInto, new(p147.GetRequest))
+	check("skeleton.Test.Init", located(p146.LocateTest).Init, located(p146.LocateTest).InitAsync, located(p146.LocateTest).InitInto, new(p147.GetRequest))
+	check("source_relative.v1.Greeter.Greet", located(p149.LocateGreeter).Greet, located(p149.LocateGreeter).GreetAsync, located(p149.LocateGreeter).GreetInto, new(p150.GreetRequest))
+	check("streaming_skip.Some.Once", located(p151.LocateSome).Once, located(p151.LocateSome).OnceAsync, located(p151.LocateSome).OnceInto, new(p152.Word))
+	_ = located(p151.LocateAll)
+	check("two_files.One.Call", located(p153.LocateOne).Call, located(p153.LocateOne).CallAsync, located(p153.LocateOne).CallInto, new(p154.OneRequest))
+	check("two_files.Two.Call", located(p153.LocateTwo).Call, located(p153.LocateTwo).CallAsync, located(p153.LocateTwo).CallInto, new(p154.OneResponse))
+	check("two_versions.x.v1.X.Call", located(p155.LocateX).Call, located(p155.LocateX).CallAsync, located(p155.LocateX).CallInto, new(p156.Request))
+	check("two_versions.x.v2.X.Call", located(p157.LocateX).Call, located(p157.LocateX).CallAsync, located(p157.LocateX).CallInto, new(p158.Request))
+	check("unknown_options.Owned.Call", located(p159.LocateOwned).Call, located(p159.LocateOwned).CallAsync, located(p159.LocateOwned).CallInto, new(p160.Word))
+	check("well_known.Well.Empty", located(p161.LocateWell).Empty, located(p161.LocateWell).EmptyAsync, located(p161.LocateWell).EmptyInto, new(p148.Empty))
+	check("well_known.Well.Any", located(p161.LocateWell).Any, located(p161.LocateWell).AnyAsync, located(p161.LocateWell).AnyInto, new(p162.Any))
+	check("well_known.Well.Mask", located(p161.LocateWell).Mask, located(p161.LocateWell).MaskAsync, located(p161.LocateWell).MaskInto, new(p163.FieldMask))
+	check("well_known.Well.Wrapper", located(p161.LocateWell).Wrapper, located(p161.LocateWell).WrapperAsync, located(p161.LocateWell).WrapperInto, new(p164.StringValue))
+	check("wkt_listed.Ping.Ping", located(p165.LocatePing).Ping, located(p165.LocatePing).PingAsync, located(p165.LocatePing).PingInto, new(p148.Empty))
+	check("wkt_listed.Ping.Wrap", located(p165.LocatePing).Wrap, located(p165.LocatePing).WrapAsync, located(p165.LocatePing).WrapInto, new(p148.Empty))
 }
 
 func serve() {
@@ -614,18 +628,18 @@ func serve() {
 		func() { ended <- p15.ServeStale(ctx, server11{}) },
 		func() { ended <- p15.ServeWhole(ctx, server12{}) },
 		func() { ended <- p17.ServeRun(ctx, server13{}) },
-		func() { ended <- p19.ServeQueue(ctx, server14{}) },
-		func() { ended <- p21.ServeEditor(ctx, server15{}) },
+		func() { ended <- p19.ServeNotes(ctx, server14{}) },
+		func() { ended <- p21.ServeQueue(ctx, server15{}) },
 		func() { ended <- p23.ServeEditor(ctx, server16{}) },
-		func() { ended <- p25.ServeNothing(ctx, server17{}) },
-		func() { ended <- p27.ServeIdle(ctx, server18{}) },
-		func() { ended <- p28.ServeSvc(ctx, server19{}) },
+		func() { ended <- p25.ServeEditor(ctx, server17{}) },
+		func() { ended <- p27.ServeNothing(ctx, server18{}) },
+		func() { ended <- p29.ServeIdle(ctx, server19{}) },
 		func() { ended <- p30.ServeSvc(ctx, server20{}) },
 		func() { ended <- p32.ServeSvc(ctx, server21{}) },
 		func() { ended <- p34.ServeSvc(ctx, server22{}) },
-		func() { ended <- p36.ServeCaller(ctx, server23{}) },
-		func() { ended <- p39.ServeNamed(ctx, server24{}) },
-		func() { ended <- p41.ServeSvc(ctx, server25{}) },
+		func() { ended <- p36.ServeSvc(ctx, server23{}) },
+		func() { ended <- p38.ServeCaller(ctx, server24{}) },
+		func() { ended <- p41.ServeNamed(ctx, server25{}) },
 		func() { ended <- p43.ServeSvc(ctx, server26{}) },
 		func() { ended <- p45.ServeSvc(ctx, server27{}) },
 		func() { ended <- p47.ServeSvc(ctx, server28{}) },
@@ -648,68 +662,69 @@ func serve() {
 		func() { ended <- p81.ServeSvc(ctx, server45{}) },
 		func() { ended <- p83.ServeSvc(ctx, server46{}) },
 		func() { ended <- p85.ServeSvc(ctx, server47{}) },
-		func() { ended <- p87.ServeClock(ctx, server48{}) },
-		func() { ended <- p87.ServeCalendar(ctx, server49{}) },
-		func() { ended <- p90.ServeSvc(ctx, server50{}) },
-		func() { ended <- p92.ServeQueue(ctx, server51{}) },
-		func() { ended <- p94.ServeFinder(ctx, server52{}) },
-		func() { ended <- p96.ServeFoo(ctx, server53{}) },
-		func() { ended <- p96.ServeFooBar3(ctx, server54{}) },
-		func() { ended <- p96.ServeFoo_BarBaz(ctx, server55{}) },
-		func() { ended <- p96.ServeLocalFoo(ctx, server56{}) },
-		func() { ended <- p98.ServeGreeter(ctx, server57{}) },
-		func() { ended <- p98.ServeWordCounterV2(ctx, server58{}) },
-		func() { ended <- p100.ServeScale(ctx, server59{}) },
-		func() { ended <- p102.ServeFoo(ctx, server60{}) },
-		func() { ended <- p104.ServeA(ctx, server61{}) },
-		func() { ended <- p106.ServeB(ctx, server62{}) },
-		func() { ended <- p107.ServeGreeter(ctx, server63{}) },
-		func() { ended <- p109.ServeWords(ctx, server64{}) },
-		func() { ended <- p111.ServeTable(ctx, server65{}) },
-		func() { ended <- p113.ServeBox(ctx, server66{}) },
-		func() { ended <- p115.ServeServeDisk(ctx, server67{}) },
-		func() { ended <- p117.ServeNest(ctx, server68{}) },
-		func() { ended <- p119.ServeNoPackageService(ctx, server69{}) },
-		func() { ended <- p121.ServeBare(ctx, server70{}) },
-		func() { ended <- p123.ServeSafe(ctx, server71{}) },
-		func() { ended <- p125.ServeTuned(ctx, server72{}) },
-		func() { ended <- p127.ServeSuffix(ctx, server73{}) },
-		func() { ended <- p129.ServeOld(ctx, server74{}) },
-		func() { ended <- p131.ServeMaybe(ctx, server75{}) },
-		func() { ended <- p133.ServeGuest(ctx, server76{}) },
-		func() { ended <- p135.ServeRoot(ctx, server77{}) },
-		func() { ended <- p137.ServeLeft(ctx, server78{}) },
-		func() { ended <- p137.ServeRight(ctx, server79{}) },
-		func() { ended <- p139.ServeSame(ctx, server80{}) },
-		func() { ended <- p140.ServeForest(ctx, server81{}) },
-		func() { ended <- p142.ServeType(ctx, server82{}) },
-		func() { ended <- p142.ServeInterface(ctx, server83{}) },
-		func() { ended <- p142.ServeMap(ctx, server84{}) },
-		func() { ended <- p142.ServeA(ctx, server85{}) },
-		func() { ended <- p142.ServeCtx(ctx, server86{}) },
-		func() { ended <- p142.ServeReq(ctx, server87{}) },
-		func() { ended <- p142.ServeResp(ctx, server88{}) },
-		func() { ended <- p142.ServeErr(ctx, server89{}) },
-		func() { ended <- p142.ServeImpl(ctx, server90{}) },
-		func() { ended <- p142.ServeClient(ctx, server91{}) },
-		func() { ended <- p142.ServeError(ctx, server92{}) },
-		func() { ended <- p142.ServeContext(ctx, server93{}) },
-		func() { ended <- p142.ServeEngine(ctx, server94{}) },
-		func() { ended <- p142.ServeNames(ctx, server95{}) },
-		func() { ended <- p144.ServeHTTPFiles(ctx, server96{}) },
-		func() { ended <- p144.ServeLinux(ctx, server97{}) },
-		func() { ended <- p144.ServeCatalog(ctx, server98{}) },
-		func() { ended <- p144.ServeTest(ctx, server99{}) },
-		func() { ended <- p147.ServeGreeter(ctx, server100{}) },
-		func() { ended <- p149.ServeSome(ctx, server101{}) },
-		func() { ended <- p149.ServeAll(ctx, server102{}) },
-		func() { ended <- p151.ServeOne(ctx, server103{}) },
-		func() { ended <- p151.ServeTwo(ctx, server104{}) },
-		func() { ended <- p153.ServeX(ctx, server105{}) },
+		func() { ended <- p87.ServeSvc(ctx, server48{}) },
+		func() { ended <- p89.ServeClock(ctx, server49{}) },
+		func() { ended <- p89.ServeCalendar(ctx, server50{}) },
+		func() { ended <- p92.ServeSvc(ctx, server51{}) },
+		func() { ended <- p94.ServeQueue(ctx, server52{}) },
+		func() { ended <- p96.ServeFinder(ctx, server53{}) },
+		func() { ended <- p98.ServeFoo(ctx, server54{}) },
+		func() { ended <- p98.ServeFooBar3(ctx, server55{}) },
+		func() { ended <- p98.ServeFoo_BarBaz(ctx, server56{}) },
+		func() { ended <- p98.ServeLocalFoo(ctx, server57{}) },
+		func() { ended <- p100.ServeGreeter(ctx, server58{}) },
+		func() { ended <- p100.ServeWordCounterV2(ctx, server59{}) },
+		func() { ended <- p102.ServeScale(ctx, server60{}) },
+		func() { ended <- p104.ServeFoo(ctx, server61{}) },
+		func() { ended <- p106.ServeA(ctx, server62{}) },
+		func() { ended <- p108.ServeB(ctx, server63{}) },
+		func() { ended <- p109.ServeGreeter(ctx, server64{}) },
+		func() { ended <- p111.ServeWords(ctx, server65{}) },
+		func() { ended <- p113.ServeTable(ctx, server66{}) },
+		func() { ended <- p115.ServeBox(ctx, server67{}) },
+		func() { ended <- p117.ServeServeDisk(ctx, server68{}) },
+		func() { ended <- p119.ServeNest(ctx, server69{}) },
+		func() { ended <- p121.ServeNoPackageService(ctx, server70{}) },
+		func() { ended <- p123.ServeBare(ctx, server71{}) },
+		func() { ended <- p125.ServeSafe(ctx, server72{}) },
+		func() { ended <- p127.ServeTuned(ctx, server73{}) },
+		func() { ended <- p129.ServeSuffix(ctx, server74{}) },
+		func() { ended <- p131.ServeOld(ctx, server75{}) },
+		func() { ended <- p133.ServeMaybe(ctx, server76{}) },
+		func() { ended <- p135.ServeGuest(ctx, server77{}) },
+		func() { ended <- p137.ServeRoot(ctx, server78{}) },
+		func() { ended <- p139.ServeLeft(ctx, server79{}) },
+		func() { ended <- p139.ServeRight(ctx, server80{}) },
+		func() { ended <- p141.ServeSame(ctx, server81{}) },
+		func() { ended <- p142.ServeForest(ctx, server82{}) },
+		func() { ended <- p144.ServeType(ctx, server83{}) },
+		func() { ended <- p144.ServeInterface(ctx, server84{}) },
+		func() { ended <- p144.ServeMap(ctx, server85{}) },
+		func() { ended <- p144.ServeA(ctx, server86{}) },
+		func() { ended <- p144.ServeCtx(ctx, server87{}) },
+		func() { ended <- p144.ServeReq(ctx, server88{}) },
+		func() { ended <- p144.ServeResp(ctx, server89{}) },
+		func() { ended <- p144.ServeErr(ctx, server90{}) },
+		func() { ended <- p144.ServeImpl(ctx, server91{}) },
+		func() { ended <- p144.ServeClient(ctx, server92{}) },
+		func() { ended <- p144.ServeError(ctx, server93{}) },
+		func() { ended <- p144.ServeContext(ctx, server94{}) },
+		func() { ended <- p144.ServeEngine(ctx, server95{}) },
+		func() { ended <- p144.ServeNames(ctx, server96{}) },
+		func() { ended <- p146.ServeHTTPFiles(ctx, server97{}) },
+		func() { ended <- p146.ServeLinux(ctx, server98{}) },
+		func() { ended <- p146.ServeCatalog(ctx, server99{}) },
+		func() { ended <- p146.ServeTest(ctx, server100{}) },
+		func() { ended <- p149.ServeGreeter(ctx, server101{}) },
+		func() { ended <- p151.ServeSome(ctx, server102{}) },
+		func() { ended <- p151.ServeAll(ctx, server103{}) },
+		func() { ended <- p153.ServeOne(ctx, server104{}) },
+		func() { ended <- p153.ServeTwo(ctx, server105{}) },
 		func() { ended <- p155.ServeX(ctx, server106{}) },
-		func() { ended <- p157.ServeOwned(ctx, server107{}) },
-		func() { ended <- p159.ServeWell(ctx, server108{}) },
-		func() { ended <- p163.ServePing(ctx, server109{}) },
+		func() { ended <- p157.ServeX(ctx, server107{}) },
+		func() { ended <- p159.ServeOwned(ctx, server108{}) },
+		func() { ended <- p161.ServeWell(ctx, server109{}) },
+		func() { ended <- p165.ServePing(ctx, server110{}) },
 	}
 	for _, one := range all {
 		go one()
@@ -845,22 +860,42 @@ func (server13) Block(_ context.Context, req *p18.Word) (*p18.Word, error) {
 
 type server14 struct{}
 
-func (server14) Send(_ context.Context, req *p20.SendRequest) (*p20.SendResponse, error) {
-	return answer(req, new(p20.SendResponse))
+func (server14) Get(_ context.Context, req *p20.Note) (*p20.Note, error) {
+	return answer(req, new(p20.Note))
 }
 
-func (server14) Receive(_ context.Context, req *p20.ReceiveRequest) (*p20.ReceiveResponse, error) {
-	return answer(req, new(p20.ReceiveResponse))
+func (server14) Old(_ context.Context, req *p20.Note) (*p20.Note, error) {
+	return answer(req, new(p20.Note))
 }
 
-func (server14) Length(_ context.Context, req *p20.LengthRequest) (*p20.LengthResponse, error) {
-	return answer(req, new(p20.LengthResponse))
+func (server14) Put(_ context.Context, req *p20.Note) (*p20.Note, error) {
+	return answer(req, new(p20.Note))
+}
+
+func (server14) Block(_ context.Context, req *p20.Note) (*p20.Note, error) {
+	return answer(req, new(p20.Note))
+}
+
+func (server14) Odd(_ context.Context, req *p20.Note) (*p20.Note, error) {
+	return answer(req, new(p20.Note))
+}
+
+func (server14) Middle(_ context.Context, req *p20.Note) (*p20.Note, error) {
+	return answer(req, new(p20.Note))
 }
 
 type server15 struct{}
 
-func (server15) Edit(_ context.Context, req *p22.EditRequest) (*p22.EditResponse, error) {
-	return answer(req, new(p22.EditResponse))
+func (server15) Send(_ context.Context, req *p22.SendRequest) (*p22.SendResponse, error) {
+	return answer(req, new(p22.SendResponse))
+}
+
+func (server15) Receive(_ context.Context, req *p22.ReceiveRequest) (*p22.ReceiveResponse, error) {
+	return answer(req, new(p22.ReceiveResponse))
+}
+
+func (server15) Length(_ context.Context, req *p22.LengthRequest) (*p22.LengthResponse, error) {
+	return answer(req, new(p22.LengthResponse))
 }
 
 type server16 struct{}
@@ -871,17 +906,17 @@ func (server16) Edit(_ context.Context, req *p24.EditRequest) (*p24.EditResponse
 
 type server17 struct{}
 
-func (server17) Happens(_ context.Context, req *p26.HappensRequest) (*p26.HappensResponse, error) {
-	return answer(req, new(p26.HappensResponse))
+func (server17) Edit(_ context.Context, req *p26.EditRequest) (*p26.EditResponse, error) {
+	return answer(req, new(p26.EditResponse))
 }
 
 type server18 struct{}
 
-type server19 struct{}
-
-func (server19) Call(_ context.Context, req *p29.Word) (*p29.Word, error) {
-	return answer(req, new(p29.Word))
+func (server18) Happens(_ context.Context, req *p28.HappensRequest) (*p28.HappensResponse, error) {
+	return answer(req, new(p28.HappensResponse))
 }
+
+type server19 struct{}
 
 type server20 struct{}
 
@@ -903,28 +938,28 @@ func (server22) Call(_ context.Context, req *p35.Word) (*p35.Word, error) {
 
 type server23 struct{}
 
-func (server23) Versions(_ context.Context, req *p37.In) (*p164.Out, error) {
-	return answer(req, new(p164.Out))
-}
-
-func (server23) Locals(_ context.Context, req *p38.In) (*p165.Out, error) {
-	return answer(req, new(p165.Out))
-}
-
-func (server23) Packages(_ context.Context, req *p38.In) (*p166.Out, error) {
-	return answer(req, new(p166.Out))
+func (server23) Call(_ context.Context, req *p37.Word) (*p37.Word, error) {
+	return answer(req, new(p37.Word))
 }
 
 type server24 struct{}
 
-func (server24) Go(_ context.Context, req *p40.Thing) (*p40.Thing, error) {
-	return answer(req, new(p40.Thing))
+func (server24) Versions(_ context.Context, req *p39.In) (*p166.Out, error) {
+	return answer(req, new(p166.Out))
+}
+
+func (server24) Locals(_ context.Context, req *p40.In) (*p167.Out, error) {
+	return answer(req, new(p167.Out))
+}
+
+func (server24) Packages(_ context.Context, req *p40.In) (*p168.Out, error) {
+	return answer(req, new(p168.Out))
 }
 
 type server25 struct{}
 
-func (server25) Call(_ context.Context, req *p42.Word) (*p42.Word, error) {
-	return answer(req, new(p42.Word))
+func (server25) Go(_ context.Context, req *p42.Thing) (*p42.Thing, error) {
+	return answer(req, new(p42.Thing))
 }
 
 type server26 struct{}
@@ -1061,522 +1096,522 @@ func (server47) Call(_ context.Context, req *p86.Word) (*p86.Word, error) {
 
 type server48 struct{}
 
-func (server48) Now(_ context.Context, req *p88.NowRequest) (*p88.NowResponse, error) {
-	return answer(req, new(p88.NowResponse))
-}
-
-func (server48) Alarm(_ context.Context, req *p89.Timestamp) (*p88.NowResponse, error) {
-	return answer(req, new(p88.NowResponse))
+func (server48) Call(_ context.Context, req *p88.Word) (*p88.Word, error) {
+	return answer(req, new(p88.Word))
 }
 
 type server49 struct{}
 
-func (server49) Today(_ context.Context, req *p88.NowRequest) (*p88.NowResponse, error) {
-	return answer(req, new(p88.NowResponse))
+func (server49) Now(_ context.Context, req *p90.NowRequest) (*p90.NowResponse, error) {
+	return answer(req, new(p90.NowResponse))
+}
+
+func (server49) Alarm(_ context.Context, req *p91.Timestamp) (*p90.NowResponse, error) {
+	return answer(req, new(p90.NowResponse))
 }
 
 type server50 struct{}
 
-func (server50) Call(_ context.Context, req *p91.Word) (*p91.Word, error) {
-	return answer(req, new(p91.Word))
+func (server50) Today(_ context.Context, req *p90.NowRequest) (*p90.NowResponse, error) {
+	return answer(req, new(p90.NowResponse))
 }
 
 type server51 struct{}
 
-func (server51) Send(_ context.Context, req *p93.SendRequest) (*p93.SendResponse, error) {
-	return answer(req, new(p93.SendResponse))
+func (server51) Call(_ context.Context, req *p93.Word) (*p93.Word, error) {
+	return answer(req, new(p93.Word))
 }
 
 type server52 struct{}
 
-func (server52) Find(_ context.Context, req *p95.FindRequest) (*p95.FindResponse, error) {
-	return answer(req, new(p95.FindResponse))
+func (server52) Send(_ context.Context, req *p95.SendRequest) (*p95.SendResponse, error) {
+	return answer(req, new(p95.SendResponse))
 }
 
 type server53 struct{}
 
-func (server53) BarBaz(_ context.Context, req *p97.FooBar) (*p97.FooBar, error) {
-	return answer(req, new(p97.FooBar))
+func (server53) Find(_ context.Context, req *p97.FindRequest) (*p97.FindResponse, error) {
+	return answer(req, new(p97.FindResponse))
 }
 
 type server54 struct{}
 
-func (server54) Baz(_ context.Context, req *p97.FooBar) (*p97.FooBar, error) {
-	return answer(req, new(p97.FooBar))
+func (server54) BarBaz(_ context.Context, req *p99.FooBar) (*p99.FooBar, error) {
+	return answer(req, new(p99.FooBar))
 }
 
 type server55 struct{}
 
-func (server55) Baz(_ context.Context, req *p97.FooBar) (*p97.FooBar, error) {
-	return answer(req, new(p97.FooBar))
+func (server55) Baz(_ context.Context, req *p99.FooBar) (*p99.FooBar, error) {
+	return answer(req, new(p99.FooBar))
 }
 
 type server56 struct{}
 
-func (server56) BarBaz(_ context.Context, req *p97.FooBar) (*p97.FooBar, error) {
-	return answer(req, new(p97.FooBar))
+func (server56) Baz(_ context.Context, req *p99.FooBar) (*p99.FooBar, error) {
+	return answer(req, new(p99.FooBar))
 }
 
 type server57 struct{}
 
-func (server57) SayHello(_ context.Context, req *p99.HelloRequest) (*p99.HelloResponse, error) {
-	return answer(req, new(p99.HelloResponse))
+func (server57) BarBaz(_ context.Context, req *p99.FooBar) (*p99.FooBar, error) {
+	return answer(req, new(p99.FooBar))
 }
 
 type server58 struct{}
 
-func (server58) Count(_ context.Context, req *p99.HelloRequest) (*p99.HelloResponse, error) {
-	return answer(req, new(p99.HelloResponse))
+func (server58) SayHello(_ context.Context, req *p101.HelloRequest) (*p101.HelloResponse, error) {
+	return answer(req, new(p101.HelloResponse))
 }
 
 type server59 struct{}
 
-func (server59) Weigh(_ context.Context, req *p101.WeighRequest) (*p167.Mass, error) {
-	return answer(req, new(p167.Mass))
+func (server59) Count(_ context.Context, req *p101.HelloRequest) (*p101.HelloResponse, error) {
+	return answer(req, new(p101.HelloResponse))
 }
 
 type server60 struct{}
 
-func (server60) Bar(_ context.Context, req *p103.BarRequest) (*p103.BarResponse, error) {
-	return answer(req, new(p103.BarResponse))
+func (server60) Weigh(_ context.Context, req *p103.WeighRequest) (*p169.Mass, error) {
+	return answer(req, new(p169.Mass))
 }
 
 type server61 struct{}
 
-func (server61) Do(_ context.Context, req *p105.Request) (*p105.Response, error) {
-	return answer(req, new(p105.Response))
+func (server61) Bar(_ context.Context, req *p105.BarRequest) (*p105.BarResponse, error) {
+	return answer(req, new(p105.BarResponse))
 }
 
 type server62 struct{}
 
-func (server62) Do(_ context.Context, req *p105.Request) (*p168.Response, error) {
-	return answer(req, new(p168.Response))
+func (server62) Do(_ context.Context, req *p107.Request) (*p107.Response, error) {
+	return answer(req, new(p107.Response))
 }
 
 type server63 struct{}
 
-func (server63) Clients(_ context.Context, req *p108.GreeterClient) (*p108.GreeterImpl, error) {
-	return answer(req, new(p108.GreeterImpl))
-}
-
-func (server63) Plugins(_ context.Context, req *p108.GreeterPlugin) (*p108.UnimplementedGreeterImpl, error) {
-	return answer(req, new(p108.UnimplementedGreeterImpl))
-}
-
-func (server63) Joined(_ context.Context, req *p108.GreeterClients) (*p108.RegisterGreeter, error) {
-	return answer(req, new(p108.RegisterGreeter))
-}
-
-func (server63) Predeclared(_ context.Context, req *p108.Error) (*p108.String_, error) {
-	return answer(req, new(p108.String_))
-}
-
-func (server63) Packages(_ context.Context, req *p108.Context) (*p108.Any, error) {
-	return answer(req, new(p108.Any))
+func (server63) Do(_ context.Context, req *p107.Request) (*p170.Response, error) {
+	return answer(req, new(p170.Response))
 }
 
 type server64 struct{}
 
-func (server64) Import(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
+func (server64) Clients(_ context.Context, req *p110.GreeterClient) (*p110.GreeterImpl, error) {
+	return answer(req, new(p110.GreeterImpl))
 }
 
-func (server64) Type(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
+func (server64) Plugins(_ context.Context, req *p110.GreeterPlugin) (*p110.UnimplementedGreeterImpl, error) {
+	return answer(req, new(p110.UnimplementedGreeterImpl))
 }
 
-func (server64) Range(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
+func (server64) Joined(_ context.Context, req *p110.GreeterClients) (*p110.RegisterGreeter, error) {
+	return answer(req, new(p110.RegisterGreeter))
 }
 
-func (server64) Func(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
+func (server64) Predeclared(_ context.Context, req *p110.Error) (*p110.String_, error) {
+	return answer(req, new(p110.String_))
 }
 
-func (server64) Go(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Select(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Close(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Ready(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Init(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) String(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Error(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Context(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Module(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Call(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Impl(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) New(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Register(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Delete(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Panic(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Recover(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Complex(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
-}
-
-func (server64) Append(_ context.Context, req *p110.Word) (*p110.Word, error) {
-	return answer(req, new(p110.Word))
+func (server64) Packages(_ context.Context, req *p110.Context) (*p110.Any, error) {
+	return answer(req, new(p110.Any))
 }
 
 type server65 struct{}
 
-func (server65) Nothing(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Import(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) Look(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Type(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) Put(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Range(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) Unknown(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Func(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) Old(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Go(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) Wait(_ context.Context, req *p112.Plain) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Select(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) RedactedRequest(_ context.Context, req *p112.Secret) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Close(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) RedactedResponse(_ context.Context, req *p112.Plain) (*p112.Deep, error) {
-	return answer(req, new(p112.Deep))
+func (server65) Ready(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) RedactedInLoop(_ context.Context, req *p112.LoopA) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Init(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) RedactedInMap(_ context.Context, req *p112.InMap) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) String(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) RedactedInOneof(_ context.Context, req *p112.InOneof) (*p112.Plain, error) {
-	return answer(req, new(p112.Plain))
+func (server65) Error(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) NotRedacted(_ context.Context, req *p112.Harmless) (*p146.Empty, error) {
-	return answer(req, new(p146.Empty))
+func (server65) Context(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
-func (server65) Everything(_ context.Context, req *p112.Secret) (*p112.LoopB, error) {
-	return answer(req, new(p112.LoopB))
+func (server65) Module(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) Call(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) Impl(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) New(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) Register(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) Delete(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) Panic(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) Recover(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) Complex(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
+}
+
+func (server65) Append(_ context.Context, req *p112.Word) (*p112.Word, error) {
+	return answer(req, new(p112.Word))
 }
 
 type server66 struct{}
 
-func (server66) Put(_ context.Context, req *p114.Thing) (*p114.Place, error) {
-	return answer(req, new(p114.Place))
+func (server66) Nothing(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) Look(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) Put(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) Unknown(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) Old(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) Wait(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) RedactedRequest(_ context.Context, req *p114.Secret) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) RedactedResponse(_ context.Context, req *p114.Plain) (*p114.Deep, error) {
+	return answer(req, new(p114.Deep))
+}
+
+func (server66) RedactedInLoop(_ context.Context, req *p114.LoopA) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) RedactedInMap(_ context.Context, req *p114.InMap) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) RedactedInOneof(_ context.Context, req *p114.InOneof) (*p114.Plain, error) {
+	return answer(req, new(p114.Plain))
+}
+
+func (server66) NotRedacted(_ context.Context, req *p114.Harmless) (*p148.Empty, error) {
+	return answer(req, new(p148.Empty))
+}
+
+func (server66) Everything(_ context.Context, req *p114.Secret) (*p114.LoopB, error) {
+	return answer(req, new(p114.LoopB))
 }
 
 type server67 struct{}
 
-func (server67) Read(_ context.Context, req *p116.Block) (*p116.Block, error) {
-	return answer(req, new(p116.Block))
+func (server67) Put(_ context.Context, req *p116.Thing) (*p116.Place, error) {
+	return answer(req, new(p116.Place))
 }
 
 type server68 struct{}
 
-func (server68) Lay(_ context.Context, req *p118.Outer_Inner) (*p118.Outer_Inner_Innermost, error) {
-	return answer(req, new(p118.Outer_Inner_Innermost))
+func (server68) Read(_ context.Context, req *p118.Block) (*p118.Block, error) {
+	return answer(req, new(p118.Block))
 }
 
 type server69 struct{}
 
-func (server69) Call(_ context.Context, req *p120.NoPackageRequest) (*p120.NoPackageResponse, error) {
-	return answer(req, new(p120.NoPackageResponse))
+func (server69) Lay(_ context.Context, req *p120.Outer_Inner) (*p120.Outer_Inner_Innermost, error) {
+	return answer(req, new(p120.Outer_Inner_Innermost))
 }
 
 type server70 struct{}
 
-func (server70) Call(_ context.Context, req *p122.Word) (*p122.Word, error) {
-	return answer(req, new(p122.Word))
+func (server70) Call(_ context.Context, req *p122.NoPackageRequest) (*p122.NoPackageResponse, error) {
+	return answer(req, new(p122.NoPackageResponse))
 }
 
 type server71 struct{}
 
-func (server71) Open(_ context.Context, req *p124.Combination) (*p124.Content, error) {
-	return answer(req, new(p124.Content))
+func (server71) Call(_ context.Context, req *p124.Word) (*p124.Word, error) {
+	return answer(req, new(p124.Word))
 }
 
 type server72 struct{}
 
-func (server72) Slow(_ context.Context, req *p126.Word) (*p126.Word, error) {
-	return answer(req, new(p126.Word))
-}
-
-func (server72) Slower(_ context.Context, req *p126.Word) (*p126.Word, error) {
-	return answer(req, new(p126.Word))
-}
-
-func (server72) Quick(_ context.Context, req *p126.Word) (*p126.Word, error) {
-	return answer(req, new(p126.Word))
-}
-
-func (server72) Renamed(_ context.Context, req *p126.Word) (*p126.Word, error) {
-	return answer(req, new(p126.Word))
-}
-
-func (server72) Plain(_ context.Context, req *p126.Word) (*p126.Word, error) {
-	return answer(req, new(p126.Word))
+func (server72) Open(_ context.Context, req *p126.Combination) (*p126.Content, error) {
+	return answer(req, new(p126.Content))
 }
 
 type server73 struct{}
 
-func (server73) Call(_ context.Context, req *p128.Request) (*p128.Request, error) {
-	return answer(req, new(p128.Request))
+func (server73) Slow(_ context.Context, req *p128.Word) (*p128.Word, error) {
+	return answer(req, new(p128.Word))
+}
+
+func (server73) Slower(_ context.Context, req *p128.Word) (*p128.Word, error) {
+	return answer(req, new(p128.Word))
+}
+
+func (server73) Quick(_ context.Context, req *p128.Word) (*p128.Word, error) {
+	return answer(req, new(p128.Word))
+}
+
+func (server73) Renamed(_ context.Context, req *p128.Word) (*p128.Word, error) {
+	return answer(req, new(p128.Word))
+}
+
+func (server73) Plain(_ context.Context, req *p128.Word) (*p128.Word, error) {
+	return answer(req, new(p128.Word))
 }
 
 type server74 struct{}
 
-func (server74) Call(_ context.Context, req *p130.OldRequest) (*p130.OldResponse, error) {
-	return answer(req, new(p130.OldResponse))
+func (server74) Call(_ context.Context, req *p130.Request) (*p130.Request, error) {
+	return answer(req, new(p130.Request))
 }
 
 type server75 struct{}
 
-func (server75) Get(_ context.Context, req *p132.Query) (*p132.Answer, error) {
-	return answer(req, new(p132.Answer))
+func (server75) Call(_ context.Context, req *p132.OldRequest) (*p132.OldResponse, error) {
+	return answer(req, new(p132.OldResponse))
 }
 
 type server76 struct{}
 
-func (server76) Enter(_ context.Context, req *p134.Home) (*p134.Home, error) {
-	return answer(req, new(p134.Home))
+func (server76) Get(_ context.Context, req *p134.Query) (*p134.Answer, error) {
+	return answer(req, new(p134.Answer))
 }
 
 type server77 struct{}
 
-func (server77) Call(_ context.Context, req *p136.Request) (*p136.Response, error) {
-	return answer(req, new(p136.Response))
+func (server77) Enter(_ context.Context, req *p136.Home) (*p136.Home, error) {
+	return answer(req, new(p136.Home))
 }
 
 type server78 struct{}
 
-func (server78) Turn(_ context.Context, req *p138.Degrees) (*p138.Degrees, error) {
-	return answer(req, new(p138.Degrees))
+func (server78) Call(_ context.Context, req *p138.Request) (*p138.Response, error) {
+	return answer(req, new(p138.Response))
 }
 
 type server79 struct{}
 
-func (server79) Turn(_ context.Context, req *p138.Degrees) (*p138.Degrees, error) {
-	return answer(req, new(p138.Degrees))
+func (server79) Turn(_ context.Context, req *p140.Degrees) (*p140.Degrees, error) {
+	return answer(req, new(p140.Degrees))
 }
 
 type server80 struct{}
 
-func (server80) Call(_ context.Context, req *p139.Request) (*p139.Response, error) {
-	return answer(req, new(p139.Response))
+func (server80) Turn(_ context.Context, req *p140.Degrees) (*p140.Degrees, error) {
+	return answer(req, new(p140.Degrees))
 }
 
 type server81 struct{}
 
-func (server81) Plant(_ context.Context, req *p141.Tree) (*p141.Tree, error) {
-	return answer(req, new(p141.Tree))
+func (server81) Call(_ context.Context, req *p141.Request) (*p141.Response, error) {
+	return answer(req, new(p141.Response))
 }
 
 type server82 struct{}
 
-func (server82) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server82) Plant(_ context.Context, req *p143.Tree) (*p143.Tree, error) {
+	return answer(req, new(p143.Tree))
 }
 
 type server83 struct{}
 
-func (server83) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server83) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server84 struct{}
 
-func (server84) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server84) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server85 struct{}
 
-func (server85) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server85) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server86 struct{}
 
-func (server86) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server86) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server87 struct{}
 
-func (server87) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server87) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server88 struct{}
 
-func (server88) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server88) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server89 struct{}
 
-func (server89) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server89) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server90 struct{}
 
-func (server90) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server90) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server91 struct{}
 
-func (server91) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server91) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server92 struct{}
 
-func (server92) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server92) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server93 struct{}
 
-func (server93) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server93) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server94 struct{}
 
-func (server94) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server94) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server95 struct{}
 
-func (server95) Call(_ context.Context, req *p143.Word) (*p143.Word, error) {
-	return answer(req, new(p143.Word))
+func (server95) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server96 struct{}
 
-func (server96) Get(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
-	return answer(req, new(p145.GetResponse))
-}
-
-func (server96) Purge(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
-	return answer(req, new(p146.Empty))
+func (server96) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
+	return answer(req, new(p145.Word))
 }
 
 type server97 struct{}
 
-func (server97) Boot(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
-	return answer(req, new(p145.GetResponse))
+func (server97) Get(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
+	return answer(req, new(p147.GetResponse))
 }
 
-func (server97) UnimplementedLinuxImpl(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
-	return answer(req, new(p145.GetResponse))
+func (server97) Purge(_ context.Context, req *p148.Empty) (*p148.Empty, error) {
+	return answer(req, new(p148.Empty))
 }
 
 type server98 struct{}
 
-func (server98) Describe(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
-	return answer(req, new(p145.GetResponse))
+func (server98) Boot(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
+	return answer(req, new(p147.GetResponse))
+}
+
+func (server98) UnimplementedLinuxImpl(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
+	return answer(req, new(p147.GetResponse))
 }
 
 type server99 struct{}
 
-func (server99) Init(_ context.Context, req *p145.GetRequest) (*p145.GetResponse, error) {
-	return answer(req, new(p145.GetResponse))
+func (server99) Describe(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
+	return answer(req, new(p147.GetResponse))
 }
 
 type server100 struct{}
 
-func (server100) Greet(_ context.Context, req *p148.GreetRequest) (*p148.GreetResponse, error) {
-	return answer(req, new(p148.GreetResponse))
+func (server100) Init(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
+	return answer(req, new(p147.GetResponse))
 }
 
 type server101 struct{}
 
-func (server101) Once(_ context.Context, req *p150.Word) (*p150.Word, error) {
-	return answer(req, new(p150.Word))
+func (server101) Greet(_ context.Context, req *p150.GreetRequest) (*p150.GreetResponse, error) {
+	return answer(req, new(p150.GreetResponse))
 }
 
 type server102 struct{}
 
-type server103 struct{}
-
-func (server103) Call(_ context.Context, req *p152.OneRequest) (*p152.OneResponse, error) {
-	return answer(req, new(p152.OneResponse))
+func (server102) Once(_ context.Context, req *p152.Word) (*p152.Word, error) {
+	return answer(req, new(p152.Word))
 }
+
+type server103 struct{}
 
 type server104 struct{}
 
-func (server104) Call(_ context.Context, req *p152.OneResponse) (*p152.OneRequest, error) {
-	return answer(req, new(p152.OneRequest))
+func (server104) Call(_ context.Context, req *p154.OneRequest) (*p154.OneResponse, error) {
+	return answer(req, new(p154.OneResponse))
 }
 
 type server105 struct{}
 
-func (server105) Call(_ context.Context, req *p154.Request) (*p154.Response, error) {
-	return answer(req, new(p154.Response))
+func (server105) Call(_ context.Context, req *p154.OneResponse) (*p154.OneRequest, error) {
+	return answer(req, new(p154.OneRequest))
 }
 
 type server106 struct{}
@@ -1587,34 +1622,40 @@ func (server106) Call(_ context.Context, req *p156.Request) (*p156.Response, err
 
 type server107 struct{}
 
-func (server107) Call(_ context.Context, req *p158.Word) (*p158.Word, error) {
-	return answer(req, new(p158.Word))
+func (server107) Call(_ context.Context, req *p158.Request) (*p158.Response, error) {
+	return answer(req, new(p158.Response))
 }
 
 type server108 struct{}
 
-func (server108) Empty(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
-	return answer(req, new(p146.Empty))
-}
-
-func (server108) Any(_ context.Context, req *p160.Any) (*p89.Timestamp, error) {
-	return answer(req, new(p89.Timestamp))
-}
-
-func (server108) Mask(_ context.Context, req *p161.FieldMask) (*p169.Struct, error) {
-	return answer(req, new(p169.Struct))
-}
-
-func (server108) Wrapper(_ context.Context, req *p162.StringValue) (*p162.Int64Value, error) {
-	return answer(req, new(p162.Int64Value))
+func (server108) Call(_ context.Context, req *p160.Word) (*p160.Word, error) {
+	return answer(req, new(p160.Word))
 }
 
 type server109 struct{}
 
-func (server109) Ping(_ context.Context, req *p146.Empty) (*p146.Empty, error) {
-	return answer(req, new(p146.Empty))
+func (server109) Empty(_ context.Context, req *p148.Empty) (*p148.Empty, error) {
+	return answer(req, new(p148.Empty))
 }
 
-func (server109) Wrap(_ context.Context, req *p146.Empty) (*p170.Wrapped, error) {
-	return answer(req, new(p170.Wrapped))
+func (server109) Any(_ context.Context, req *p162.Any) (*p91.Timestamp, error) {
+	return answer(req, new(p91.Timestamp))
+}
+
+func (server109) Mask(_ context.Context, req *p163.FieldMask) (*p171.Struct, error) {
+	return answer(req, new(p171.Struct))
+}
+
+func (server109) Wrapper(_ context.Context, req *p164.StringValue) (*p164.Int64Value, error) {
+	return answer(req, new(p164.Int64Value))
+}
+
+type server110 struct{}
+
+func (server110) Ping(_ context.Context, req *p148.Empty) (*p148.Empty, error) {
+	return answer(req, new(p148.Empty))
+}
+
+func (server110) Wrap(_ context.Context, req *p148.Empty) (*p172.Wrapped, error) {
+	return answer(req, new(p172.Wrapped))
 }
