@@ -4,14 +4,16 @@ import (
 	"go/build"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // fileStem returns the start of the names of the files for a proto file, from
 // its base name without ".proto". The name must not hide the files from the go
-// command, or from some of its targets, as "foo_linux" or "_foo" would; most
-// names stay as they are.
+// command, or from some of its targets, as "foo_linux" or "_foo" would, nor be
+// refused by it, as "-foo" is. Most names stay as they are.
 func fileStem(base string) string {
-	if strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".") {
+	if strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".") || refused(base) {
 		base = "proto" + base
 	}
 	// The go command reads a file name up to its first dot.
@@ -33,6 +35,15 @@ func constrained(name string) bool {
 // no test, out of some builds or all.
 func ignored(name string) bool {
 	return strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".") || forSomeTargets(name)
+}
+
+// refused reports whether the go command builds no package with a file of this
+// name, because a tool could take the name for a flag, say.
+func refused(name string) bool {
+	for _, first := range name {
+		return first < utf8.RuneSelf && !strings.ContainsRune("._", first) && !unicode.IsLetter(first) && !unicode.IsDigit(first)
+	}
+	return true
 }
 
 // forSomeTargets reports whether the go command builds a file of this name

@@ -101,10 +101,11 @@ func (g *generator) views() []*fileView {
 	v := &viewer{parameters: g.parameters, problems: g.problems, redacted: redactedMessages(g.plugin.Files)}
 	wasm := &wasmNames{problems: g.problems, taken: make(map[[2]string]owner)}
 	checkOptionNumbers(g.problems, g.plugin.Files)
-	names := make(map[string]string) // lower-case output name → proto file
+	outputs := newOutputs(g.problems)
 	var views []*fileView
 	for _, file := range g.files() {
 		view := v.file(file)
+		outputs.claim(view)
 		if view.isEmpty() {
 			continue
 		}
@@ -113,7 +114,6 @@ func (g *generator) views() []*fileView {
 		for _, service := range view.Services {
 			wasm.claimAll(service)
 		}
-		g.checkFileName(names, view)
 		g.noteFile(view)
 	}
 	return views
@@ -134,21 +134,13 @@ func (g *generator) files() []*protogen.File {
 	return files
 }
 
-// checkFileName reports two proto files with the same output, also where only
-// some file systems take it for the same.
-func (g *generator) checkFileName(names map[string]string, view *fileView) {
-	key := strings.ToLower(view.Stem)
-	if first, ok := names[key]; ok {
-		g.problems.add(position{file: view.Desc.Path()}, "its output %s has the name of that of %s", view.Stem+"_parigot.pb.go", first)
-		return
-	}
-	names[key] = view.Desc.Path()
-}
-
 // noteFile tells about a file whose messages the go command will not find.
 func (g *generator) noteFile(view *fileView) {
 	base := path.Base(view.GeneratedFilenamePrefix) + ".pb.go"
-	if ignored(base) {
+	switch {
+	case refused(base):
+		g.note("%s: the go command refuses a package with %s, the messages of this file, because of its name: rename the proto file", view.Desc.Path(), base)
+	case ignored(base):
 		g.note("%s: the go command leaves %s, the messages of this file, out of some builds or all, because of its name: rename the proto file", view.Desc.Path(), base)
 	}
 	if view.GoPackageName == "main" && view.usesOwnMessages() {

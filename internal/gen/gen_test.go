@@ -5,6 +5,7 @@ import (
 	"go/build"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -184,7 +185,33 @@ func TestClashes(t *testing.T) {
 				"a/X.proto": service("a", "ex.com/x", "A", "Call"),
 				"b/x.proto": strings.ReplaceAll(service("b", "ex.com/x", "B", "Call"), "Word", "Letter"),
 			},
-			want: "b/x.proto: its output ex.com/x/xparigot/x_parigot.pb.go has the name of that of a/X.proto",
+			want: "b/x.proto: its output ex.com/x/xparigot/x_parigot.pb.go has the name of one of a/X.proto: rename one of the two proto files",
+		},
+		{
+			name: "a proto file like the half of another for hosts",
+			files: map[string]string{
+				"a/svc.proto":      service("a", "ex.com/x", "A", "Call"),
+				"a/SVC_host.proto": strings.ReplaceAll(service("b", "ex.com/x", "B", "Call"), "Word", "Letter"),
+			},
+			want: "a/svc.proto: its output ex.com/x/xparigot/svc_host_parigot.pb.go has the name of one of a/SVC_host.proto: rename one of the two proto files",
+		},
+		{
+			name:      "a proto file like the half of another for guests, whatever side is written",
+			parameter: "side=host",
+			files: map[string]string{
+				"svc.proto":       service("a", "ex.com/x", "A", "Call"),
+				"svc_guest.proto": strings.ReplaceAll(service("b", "ex.com/x", "B", "Call"), "Word", "Letter"),
+			},
+			want: "svc_guest.proto: its output ex.com/x/xparigot/svc_guest_parigot.pb.go has the name of one of svc.proto: rename one of the two proto files",
+		},
+		{
+			name:      "messages like the code of services",
+			parameter: "package_suffix=",
+			files: map[string]string{
+				"svc.proto":         service("a", "ex.com/x", "A", "Call"),
+				"svc_parigot.proto": "syntax = \"proto3\";\npackage a;\noption go_package = \"ex.com/x\";\nmessage M {}\n",
+			},
+			want: "svc_parigot.proto: its output ex.com/x/svc_parigot.pb.go has the name of one of svc.proto: rename one of the two proto files",
 		},
 		{
 			name: "two proto packages in one Go package",
@@ -276,6 +303,9 @@ func TestFileStem(t *testing.T) {
 		"x_js_wasm.a.b": "x_js_wasm_a_b",
 		"_api":          "proto_api",
 		".hidden":       "proto.hidden",
+		"-dash":         "proto-dash",
+		"+linux.x":      "proto+linux.x",
+		"ä-b":           "ä-b",
 	} {
 		require.Equal(t, want, gen.FileStem(base), base)
 	}
@@ -287,6 +317,7 @@ func TestNoteFile(t *testing.T) {
 	for base, noted := range map[string]bool{
 		"queue": false, "foo_test": false, "x_test.y": false, "linux": false, "a.b_linux": false,
 		"foo_linux": true, "foo_linux_test": true, "foo_js_wasm": true, "x_windows.y": true, "_api": true, ".hidden": true,
+		"-dash": true, "@at": true, "9": false, "ä": false, "a-b": false, "a b": false,
 	} {
 		name := base + ".proto"
 		result, err := gen.Generate(requestFor(compileText(t, map[string]string{name: service("a", "ex.com/a", "Foo", "Call")}, name), "", name), nil)
@@ -297,6 +328,11 @@ func TestNoteFile(t *testing.T) {
 		dir := t.TempDir()
 		file := base + ".pb.go"
 		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte("package a\n"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/a\n"), 0o600))
+		list := exec.CommandContext(t.Context(), "go", "list", ".")
+		list.Dir = dir
+		text, _ := list.CombinedOutput()
+		require.Equal(t, strings.Contains(string(text), "invalid input file name"), strings.Contains(fmt.Sprint(result.Notes), "refuses a package"), "%s: %s", base, text)
 		for _, target := range []string{"linux/amd64", "windows/arm64", "js/wasm"} {
 			target := strings.Split(target, "/")
 			in := build.Default

@@ -243,6 +243,17 @@ func (v *skeletonView) methodNames() []string {
 	return names
 }
 
+// fullNames returns the full names of the methods with the given Go names.
+func (v *skeletonView) fullNames(goNames []string) []string {
+	var names []string
+	for _, method := range v.Methods {
+		if slices.Contains(goNames, method.GoName) {
+			names = append(names, method.FullName)
+		}
+	}
+	return names
+}
+
 // stub returns the view of one method with its receiver.
 func (v *skeletonView) stub(method *methodView, receiver, receiverType string) *stubView {
 	return &stubView{
@@ -275,7 +286,7 @@ func (r *skeletonRun) add(view *skeletonView) error {
 	fallback := view.implInterface()
 	fallback.Name = view.UnimplementedName
 	if hidden := target.Hidden(fallback); len(missing) > 0 && hidden != "" {
-		r.note("%s: %s embeds %s, which may have the methods %s: nothing is added for them", target.Place(), target.Type, hidden, strings.Join(missing, ", "))
+		r.note("%s: %s embeds %s, which may have the methods %s: nothing is added for them", target.Place(), target.Type, hidden, strings.Join(view.fullNames(missing), ", "))
 		return nil
 	}
 	return r.append(view, target, editor, missing)

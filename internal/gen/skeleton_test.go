@@ -157,7 +157,7 @@ func TestSkeletonHidesNothing(t *testing.T) {
 	got, notes, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": decorated}, queue, "queue.proto")
 	require.Empty(t, text)
 	require.Equal(t, map[string]string{"impl_queue.go": decorated}, got)
-	require.Contains(t, notes, "queue/impl_queue.go:1: QueuePlugin embeds ex.com/gen/queue/v1/queuev1parigot.QueueImpl, which may have the methods Receive: nothing is added for them")
+	require.Contains(t, notes, "queue/impl_queue.go:1: QueuePlugin embeds ex.com/gen/queue/v1/queuev1parigot.QueueImpl, which may have the methods queue.v1.Queue.Receive: nothing is added for them")
 }
 
 func TestSkeletonPackageName(t *testing.T) {

@@ -143,8 +143,7 @@ func (v *viewer) leftOut(m protoreflect.MethodDescriptor) bool {
 		return false
 	}
 	if !v.parameters.skipStreaming {
-		v.problems.add(positionOf(m), "streaming rpc %s.%s is not supported; streaming=skip leaves it out",
-			m.Parent().Name(), m.Name())
+		v.problems.add(positionOf(m), "streaming rpc %s is not supported; streaming=skip leaves it out", m.FullName())
 	}
 	return true
 }
