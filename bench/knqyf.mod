@@ -2,7 +2,7 @@
 // benchmark uses.
 module github.com/iansmith/parigot/bench/knqyf
 
-go 1.26.0
+go 1.26.7
 
 tool github.com/knqyf263/go-plugin/cmd/protoc-gen-go-plugin
 

@@ -24,7 +24,8 @@ func TestGuestBuild(t *testing.T) {
 	require.Empty(t, stderr)
 	file := filepath.Join(dir, "guest.wasm")
 	require.Contains(t, stdout, file+": ")
-	require.Contains(t, stdout, "  calls    queue.v1.Queue of github.com/iansmith/parigot (devel): CreateQueue, Length, Locate, MarkDone, Receive, Send\n")
+	// The version depends on what git says of the tree: see TestVersionControl of internal/walk.
+	require.Regexp(t, `(?m)^  calls    queue\.v1\.Queue of github\.com/iansmith/parigot (\(devel\)|v\S+): CreateQueue, Length, Locate, MarkDone, Receive, Send$`, stdout)
 	module, err := os.ReadFile(file)
 	require.NoError(t, err)
 	c, err := contract.Read(module)
@@ -65,11 +66,11 @@ func TestGuestBuildUsage(t *testing.T) {
 	require.Contains(t, stderr, "no main packages to build")
 }
 
-// buildGuest builds the queue's guest, without a contract.
+// buildGuest builds the queue's guest, without a contract and without what git says of the tree.
 func buildGuest(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "guest.wasm")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", file, "../examples/queue/guest")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", file, "../examples/queue/guest")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
 	text, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(text))

@@ -17,9 +17,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/iansmith/parigot/internal/version"
 )
 
 // Exit codes of all commands.
@@ -100,25 +101,28 @@ interrupt or SIGTERM stopped it.`,
 		Example: `  parigot new hello
   parigot check
   parigot run --watch`,
-		Version:       version(),
+		Version:       version.Text(),
 		SilenceErrors: true, // run says what is wrong
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newCheckCommand(), newGuestCommand(), newInspectCommand(), newNewCommand(), newPluginCommand(), newRunCommand())
+	root.SetVersionTemplate(versionTemplate)
+	root.AddCommand(newCheckCommand(), newGuestCommand(), newInspectCommand(), newNewCommand(), newPluginCommand(), newRunCommand(), newVersionCommand())
 	return root
 }
 
-// version returns the version of this module as Go's build information knows it.
-func version() string {
-	const module = "github.com/iansmith/parigot"
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
+// versionTemplate is what --version prints.
+const versionTemplate = "{{.DisplayName}} {{.Version}}\n"
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version and the commit of Parigot",
+		Long:    `Prints the version and the commit of Parigot that this program was built from, as --version does.`,
+		Example: "  parigot version",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", cmd.Root().DisplayName(), version.Text())
+			return err
+		},
 	}
-	for _, m := range append(info.Deps, &info.Main) {
-		if m.Path == module && m.Version != "" {
-			return m.Version
-		}
-	}
-	return "(devel)"
 }

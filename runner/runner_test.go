@@ -3,10 +3,14 @@ package runner
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/version"
 )
 
 // parigot runs the command line with args.
@@ -29,13 +33,15 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestVersion: the program knows its version.
+// TestVersion: a test program knows neither version nor commit, and says so.
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := parigot(t, "--version")
-	require.Equal(t, exitOK, code)
-	require.Empty(t, stderr)
-	require.Contains(t, stdout, "version")
+	for _, arg := range []string{"--version", "version"} {
+		code, stdout, stderr := parigot(t, arg)
+		require.Equal(t, exitOK, code)
+		require.Empty(t, stderr)
+		require.Equal(t, filepath.Base(os.Args[0])+" "+version.Unknown+"\n", stdout)
+	}
 }
 
 // TestStopped: a command that a signal stopped ends as shells expect it.

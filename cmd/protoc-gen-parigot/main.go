@@ -59,6 +59,7 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/iansmith/parigot/internal/gen"
+	"github.com/iansmith/parigot/internal/version"
 )
 
 func main() {
@@ -85,7 +86,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 func command(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case len(args) == 1 && args[0] == "--version":
-		_, _ = fmt.Fprintln(stdout, "protoc-gen-parigot", gen.Version)
+		_, _ = fmt.Fprintf(stdout, "protoc-gen-parigot %s (parigot %s)\n", gen.Version, version.Text())
 		return 0
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
 		_, _ = fmt.Fprint(stdout, usage())

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/iansmith/parigot/internal/gen"
+	"github.com/iansmith/parigot/internal/version"
 )
 
 // runWith runs the plugin with the given standard input.
@@ -53,7 +54,7 @@ func TestCommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string // one of them has this, the other nothing
 	}{
-		{name: "version", args: []string{"--version"}, stdout: "protoc-gen-parigot " + gen.Version + "\n"},
+		{name: "version", args: []string{"--version"}, stdout: "protoc-gen-parigot " + gen.Version + " (parigot " + version.Unknown + ")\n"},
 		{name: "help", args: []string{"--help"}, stdout: "side=host|guest|both"},
 		{name: "short help", args: []string{"-h"}, stdout: "queue_guest_parigot.pb.go"},
 		{name: "stray argument", args: []string{"x.proto"}, code: 1, stderr: `unexpected argument "x.proto"`},

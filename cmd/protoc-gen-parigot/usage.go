@@ -48,7 +48,7 @@ With buf, that takes an entry of its own:
     strategy: all
 
 Flags:
-  --version   print the version
+  --version   print the versions of the generator and of Parigot
   -h, --help  print this text
 
 Parameters (opt in buf.gen.yaml, --parigot_opt of protoc), separated by commas:

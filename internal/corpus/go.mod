@@ -1,6 +1,6 @@
 module github.com/iansmith/parigot/internal/corpus
 
-go 1.26.8
+go 1.26.7
 
 replace github.com/iansmith/parigot => ../..
 
@@ -111,7 +111,7 @@ require (
 	github.com/hashicorp/consul/proto-public v0.6.2
 	github.com/iansmith/parigot v0.0.0-00010101000000-000000000000
 	github.com/milvus-io/milvus-proto/go-api/v2 v2.6.18
-	github.com/moby/buildkit v0.34.2
+	github.com/moby/buildkit v0.33.0
 	github.com/openfga/api/proto v0.0.0-20260319214821-f153694bfc20
 	github.com/qdrant/go-client v1.17.1
 	github.com/stretchr/testify v1.12.1

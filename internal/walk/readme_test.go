@@ -14,7 +14,7 @@ import (
 var (
 	demoBlock = regexp.MustCompile("(?s)<!-- a test compares this with what make demo prints -->\n```text\n(.*?)```\n")
 	// What differs from run to run, and from machine to machine: times, sizes, versions.
-	varying = regexp.MustCompile(`\d\d:\d\d:\d\d\b|\b(\d+m)?\d+(\.\d+)?(µs|ms|s| MB)\b|\bgo1\.\d+(\.\d+)?\b|parigot (\(devel\)|v0\.[^\s:]+)`)
+	varying = regexp.MustCompile(`\d\d:\d\d:\d\d\b|\b(\d+m)?\d+(\.\d+)?(µs|ms|s| MB)\b|\bgo1\.\d+(\.\d+)?\b|parigot (\(devel\)|v\d[^\s:]+)`)
 	// Lines about the instances of a guest. They run at the same time as others, and all do the
 	// same; one of them may come too late to do anything.
 	ofInstances = regexp.MustCompile(`(?m)^.* greeting-\d\b.*\n`)

@@ -110,25 +110,3 @@ func (w *walker) run(command string) {
 	w.output = string(out)
 	require.NoError(w.t, err, w.output)
 }
-
-// copyRepository copies what git tracks, and what is new and not ignored.
-func copyRepository(t *testing.T) string {
-	t.Helper()
-	const root = "../.."
-	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	cmd.Dir = root
-	list, err := cmd.Output()
-	require.NoError(t, err)
-	dir := t.TempDir()
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		b, err := os.ReadFile(filepath.Join(root, name))
-		if os.IsNotExist(err) {
-			continue // deleted, and not committed yet
-		}
-		require.NoError(t, err)
-		to := filepath.Join(dir, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o750))
-		require.NoError(t, os.WriteFile(to, b, 0o700)) // scripts stay executable
-	}
-	return dir
-}

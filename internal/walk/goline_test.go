@@ -1,0 +1,45 @@
+package walk
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	goLine = regexp.MustCompile(`(?m)^go (\S+)$`)
+	// "Go 1.26.7 or newer", "Go (1.26.7 or newer)".
+	goNeeded = regexp.MustCompile(`\bGo \(?(\d+\.\d+(?:\.\d+)?) or newer`)
+)
+
+// TestGoLine: all modules need the same version of Go, and the pages name it.
+func TestGoLine(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		return string(text)
+	}
+	want := goLine.FindStringSubmatch(read("go.mod"))[1]
+	modules := 0
+	for _, name := range sources(t) {
+		base := filepath.Base(name)
+		if base != "go.mod" && base != "go.mod.tmpl" && filepath.Ext(base) != ".mod" || strings.Contains(name, "/testdata/") {
+			continue
+		}
+		modules++
+		line := goLine.FindStringSubmatch(read(name))
+		require.NotNil(t, line, name)
+		require.Equal(t, want, line[1], name)
+	}
+	require.GreaterOrEqual(t, modules, 6)
+	for _, page := range []string{"README.md", "CONTRIBUTING.md", "docs/new-plugin.md"} {
+		needed := goNeeded.FindStringSubmatch(read(page))
+		require.NotNil(t, needed, "%s says no version", page)
+		require.Equal(t, want, needed[1], page)
+	}
+}
