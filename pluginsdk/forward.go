@@ -10,6 +10,7 @@ import (
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -56,7 +57,7 @@ func (x *exchange) forward(call *callContext, carry Carrier) (result uint64) {
 			clear(written)
 			result = x.failAfterPanic(panicStatus(call, x.inst, p))
 		}
-		x.inst.Parked = x.parked
+		x.park()
 	}()
 	request, start, s, ok := x.openRaw(call)
 	if !ok {
@@ -66,7 +67,10 @@ func (x *exchange) forward(call *callContext, carry Carrier) (result uint64) {
 		if s := x.overLimit(int(size)); s != nil {
 			return nil, s
 		}
-		dst := x.room(size)
+		dst, s := x.room(size)
+		if s != nil {
+			return nil, s
+		}
 		if size <= x.resp.size {
 			written = dst
 		}
@@ -87,7 +91,9 @@ func forwardOverlapping(ctx context.Context, x exchange, carry Carrier) uint64 {
 		request, body []byte
 		err           error
 	)
+	limit := exchange{name: x.name, inst: x.inst}
 	f.reply = func(x *exchange) uint64 {
+		x.reserved = limit.reserved
 		if f.call.failure != nil { // carry did not return
 			return x.fail(f.call.failure)
 		}
@@ -98,13 +104,16 @@ func forwardOverlapping(ctx context.Context, x exchange, carry Carrier) uint64 {
 		request = append([]byte(nil), view...)
 		return start, s, ok
 	}
-	limit := exchange{name: x.name, inst: x.inst}
 	return f.begin(x, open, func(ctx context.Context) (code int32) {
 		code, body, err = carry(ctx, request, func(size uint32) ([]byte, error) {
 			if s := limit.overLimit(int(size)); s != nil {
 				return nil, s
 			}
-			return make([]byte, size), nil
+			body, s := limit.room(size)
+			if s != nil {
+				return nil, s
+			}
+			return body, nil
 		})
 		return code
 	})
@@ -112,7 +121,7 @@ func forwardOverlapping(ctx context.Context, x exchange, carry Carrier) uint64 {
 
 // openRaw is exchange.open for a request that nobody decodes.
 func (x *exchange) openRaw(call *callContext) (request []byte, start time.Time, s *status.Status, ok bool) {
-	x.inst.Parked = nil
+	x.inst.Unpark()
 	header := x.inst.TakeHeader()
 	if _, ok := x.resp.view(x.mem); !ok {
 		return nil, start, nil, false
@@ -137,6 +146,9 @@ func (x *exchange) deliver(call *callContext, code int32, body []byte, err error
 		return x.fail(s)
 	}
 	if size > x.resp.size {
+		if !x.reserve(uint64(size)) {
+			return x.fail(refuse(status.ResourceExhausted, "%s: a response of %d bytes: %s", x.name, size, instance.NoRoom))
+		}
 		x.parked = body
 		return abi.Result(code, size)
 	}

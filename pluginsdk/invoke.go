@@ -55,6 +55,7 @@ type exchange struct {
 	mem       api.Memory
 	req, resp buffer
 	parked    []byte // an answer that does not fit into resp
+	reserved  uint64 // bytes in the instance's account, for parked
 }
 
 // newExchange reads the parameters of a call.
@@ -113,7 +114,7 @@ func (x *exchange) serve(call *callContext, t, u message, run func(context.Conte
 		if p := recover(); p != nil {
 			result = x.failAfterPanic(panicStatus(call, x.inst, p))
 		}
-		x.inst.Parked = x.parked
+		x.park()
 	}()
 	start, s, ok := x.open(call, t)
 	if !ok {
@@ -127,7 +128,7 @@ func (x *exchange) serve(call *callContext, t, u message, run func(context.Conte
 // open takes the request of the call and gives the call its deadline. When it is
 // false, the call is over: with s, or with no status when there is no place for one.
 func (x *exchange) open(call *callContext, t message) (start time.Time, s *status.Status, ok bool) {
-	x.inst.Parked = nil
+	x.inst.Unpark()
 	header := x.inst.TakeHeader()
 	if _, ok := x.resp.view(x.mem); !ok {
 		return start, nil, false
@@ -202,7 +203,10 @@ func (x *exchange) succeed(call *callContext, u message) uint64 {
 	if size == 0 {
 		return NoReturnedStruct
 	}
-	dst := x.room(uint32(size))
+	dst, s := x.room(uint32(size))
+	if s != nil {
+		return x.fail(s)
+	}
 	if err := u.encode(dst); err != nil {
 		return x.fail(internal(call, x.inst, fmt.Errorf("encode the response: %w", err)))
 	}
@@ -217,15 +221,41 @@ func (x *exchange) overLimit(size int) *status.Status {
 	return refuse(status.ResourceExhausted, "%s: the response has %d bytes, the host sends %d", x.name, size, x.inst.Limits.MaxResponse)
 }
 
-// room returns where a response of size bytes goes: into the guest's buffer when it
-// fits there.
-func (x *exchange) room(size uint32) []byte {
+// room returns where a response of size bytes goes: into the guest's buffer if it fits
+// there, and else into memory of the host, which counts against the instance's account.
+func (x *exchange) room(size uint32) ([]byte, *status.Status) {
 	if size > x.resp.size {
-		return make([]byte, size)
+		if !x.reserve(uint64(size)) {
+			return nil, refuse(status.ResourceExhausted, "%s: a response of %d bytes: %s", x.name, size, instance.NoRoom)
+		}
+		return make([]byte, size), nil
 	}
 	// Memory may have grown during the call, which moves it.
 	b, _ := x.resp.view(x.mem)
-	return b[:size]
+	return b[:size], nil
+}
+
+// reserve makes room in the instance's account for an answer of size bytes that is parked.
+func (x *exchange) reserve(size uint64) bool {
+	if size > x.reserved {
+		if !x.inst.Account.Reserve(size - x.reserved) {
+			return false
+		}
+		x.reserved = size
+	}
+	return true
+}
+
+// settle gives back what was reserved and is not parked.
+func (x *exchange) settle() {
+	x.inst.Account.Release(x.reserved - uint64(len(x.parked)))
+	x.reserved = uint64(len(x.parked))
+}
+
+// park leaves to parigot.take what did not fit into the guest's buffer.
+func (x *exchange) park() {
+	x.settle()
+	x.inst.Parked = x.parked
 }
 
 // respond returns the result of a success whose response is in dst, which room made.
@@ -269,6 +299,8 @@ func (x *exchange) fail(s *status.Status) uint64 {
 		return abi.Result(code, 0)
 	case len(b) <= len(dst):
 		copy(dst, b)
+	case !x.reserve(uint64(len(b))):
+		return abi.Result(code, 0)
 	default:
 		x.parked = b
 	}

@@ -73,8 +73,9 @@ func newBench(tb testing.TB) *bench {
 		Limits:   instance.Limits{MaxRequest: 32 << 10, MaxResponse: 32 << 10, Budget: time.Second},
 		Logger:   slog.New(slog.NewTextHandler(&b.log, nil)),
 		Counters: new(instance.Counters),
+		Account:  instance.NewAccount(64 << 10),
 	}
-	b.state.Calls = instance.NewCalls(10, 64<<10, &b.busy)
+	b.state.Calls = instance.NewCalls(10, b.state.Account, &b.busy)
 	b.ctx = instance.NewContext(context.Background(), b.state)
 	return b
 }

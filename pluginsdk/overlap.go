@@ -60,7 +60,7 @@ func (f *flight) begin(x exchange, open func() (time.Time, *status.Status, bool)
 		if p := recover(); p != nil {
 			result = x.failAfterPanic(panicStatus(f.call, x.inst, p))
 		}
-		x.inst.Parked = x.parked
+		x.park()
 	}()
 	start, s, ok := open()
 	if !ok {
@@ -140,10 +140,8 @@ func (f *flight) land() {
 	// Without a buffer, all of the answer is parked.
 	x := exchange{name: f.call.name, inst: f.inst}
 	code, _ := abi.Split(f.answer(&x))
-	if !f.inst.Calls.Finish(f.slot, code, x.parked) {
-		code, _ = abi.Split(x.fail(refuse(status.ResourceExhausted, "%s: %s", x.name, instance.NoRoom)))
-		f.inst.Calls.Finish(f.slot, code, nil)
-	}
+	x.settle()
+	f.inst.Calls.Finish(f.slot, code, x.parked)
 }
 
 // answer is reply for a response that may panic when it is encoded.

@@ -33,6 +33,7 @@ func (g *guest) compile(ctx context.Context) (*eng.Guest, error) {
 	opts := append(guestOptions(g.config),
 		eng.WithGrants(eng.Grants{Calls: g.config.GetGrants(), Serves: g.config.GetServes()}),
 		eng.GuestCallBudget(g.config.GetCallBudget().AsDuration()),
+		eng.GuestHostMemoryLimit(g.config.GetHostMemoryLimit()),
 	)
 	program, err := g.run.host.Compile(ctx, g.config.GetName(), text, opts...)
 	if err != nil {

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strings"
@@ -52,19 +53,23 @@ func (f *File) guestRules(g *deploymentpb.Guest, field string) {
 		f.unique(points, m.GetGuest(), at, "the guest has a mount there already")
 	}
 	f.grantRules(g, field)
-	limit := f.Deployment.GetEngine().GetMemoryLimit()
-	if limit == 0 {
-		limit = eng.DefaultMemoryLimit
-	}
-	if g.GetMemoryLimit() > limit {
-		f.doc.addAt(field+".memory_limit", "it is more than the memory_limit of the engine, which is %s: raise that, too", humanize.IBytes(limit))
-	}
+	e := f.Deployment.GetEngine()
+	f.within(field, "memory_limit", g.GetMemoryLimit(), cmp.Or(e.GetMemoryLimit(), eng.DefaultMemoryLimit))
+	f.within(field, "host_memory_limit", g.GetHostMemoryLimit(), cmp.Or(e.GetHostMemoryLimit(), eng.DefaultHostMemoryLimit))
 	if g.GetTimeLimit() != nil && g.GetCallBudget().AsDuration() > g.GetTimeLimit().AsDuration() {
 		f.doc.addAt(field+".call_budget", "it is longer than time_limit: no call outlives its guest")
 	}
 	r := g.GetRestart()
 	if r.GetBackoff() != nil && r.GetMaxBackoff() != nil && r.GetBackoff().AsDuration() > r.GetMaxBackoff().AsDuration() {
 		f.doc.addAt(field+".restart.backoff", "it is longer than max_backoff")
+	}
+}
+
+// within notes a limit of a guest, in bytes, that is more than the limit of the same name
+// that the engine has.
+func (f *File) within(field, name string, limit, most uint64) {
+	if limit > most {
+		f.doc.addAt(field+"."+name, "it is more than the %s of the engine, which is %s: raise that, too", name, humanize.IBytes(most))
 	}
 }
 

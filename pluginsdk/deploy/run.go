@@ -138,6 +138,7 @@ func (f *File) engineOptions(logger *slog.Logger) []eng.Option {
 	return []eng.Option{
 		eng.WithCacheDir(dir), eng.WithLogger(logger),
 		eng.WithMemoryLimit(e.GetMemoryLimit()),
+		eng.WithHostMemoryLimit(e.GetHostMemoryLimit()),
 		eng.WithMaxMessage(e.GetMaxRequest(), e.GetMaxResponse()),
 		eng.WithCallBudget(e.GetCallBudget().AsDuration()),
 		eng.WithMaxPending(int(e.GetMaxPending())),

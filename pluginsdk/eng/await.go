@@ -22,7 +22,7 @@ func await(ctx context.Context, m api.Module, stack []uint64) {
 		stack[0] = abi.Result(-int32(status.FailedPrecondition), 0)
 		return
 	}
-	s.Parked = nil
+	s.Unpark()
 	dst, ok := m.Memory().Read(ptr, size)
 	switch {
 	case !ok || size < abi.RecordSize:

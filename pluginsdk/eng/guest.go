@@ -24,10 +24,11 @@ import (
 // Guest is a compiled guest. Any number of instances may run at once. It is
 // freed with its [Host].
 type Guest struct {
-	host   *Host
-	name   string
-	grants *Grants       // nil: everything
-	budget time.Duration // of calls; 0: that of the host
+	host       *Host
+	name       string
+	grants     *Grants       // nil: everything
+	budget     time.Duration // of calls; 0: that of the host
+	hostMemory uint64        // bytes; 0: that of the host
 	*program
 }
 
@@ -70,7 +71,7 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 			return nil, fmt.Errorf("compile guest %q: %w", name, r.Err)
 		}
 		p, _ := r.Val.(*program)
-		return &Guest{host: h, name: name, grants: c.grants, budget: c.budget, program: p}, nil
+		return &Guest{host: h, name: name, grants: c.grants, budget: c.budget, hostMemory: c.hostMemory, program: p}, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("compile guest %q: %w", name, ctx.Err())
 	}

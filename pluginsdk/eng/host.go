@@ -310,6 +310,7 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		return nil, errClosed()
 	}
 	h.busy.Add(1)
+	account := instance.NewAccount(min(h.config.hostMemory, cmp.Or(g.hostMemory, h.config.hostMemory)))
 	s := &instance.State{
 		ID:   id.New[id.HostKind](),
 		Name: g.name,
@@ -319,9 +320,10 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		Logger:   h.config.logger,
 		Counters: &h.counters,
 		Grants:   g.grants,
+		Account:  account,
 	}
 	if g.outline.overlaps && h.config.maxPending > 0 {
-		s.Calls = instance.NewCalls(h.config.maxPending, h.config.memoryLimit, &h.busy)
+		s.Calls = instance.NewCalls(h.config.maxPending, account, &h.busy)
 	}
 	return s, nil
 }

@@ -13,6 +13,9 @@ import (
 const (
 	// DefaultMemoryLimit bounds the memory of one guest instance, in bytes.
 	DefaultMemoryLimit = 256 << 20
+	// DefaultHostMemoryLimit bounds what the host holds in memory for one guest
+	// instance beside its linear memory, in bytes.
+	DefaultHostMemoryLimit = 256 << 20
 	// DefaultMaxMessage bounds an encoded request and an encoded response, in
 	// bytes.
 	DefaultMaxMessage = 64 << 20
@@ -29,6 +32,7 @@ type hostConfig struct {
 	logger      *slog.Logger
 	cacheDir    string
 	memoryLimit uint64
+	hostMemory  uint64
 	maxRequest  uint32
 	maxResponse uint32
 	budget      time.Duration
@@ -62,6 +66,14 @@ func WithMemoryLimit(bytes uint64) Option {
 	return hostOption(func(c *hostConfig) { c.memoryLimit = bytes })
 }
 
+// WithHostMemoryLimit bounds the memory that the host holds for each guest instance
+// beside its linear memory, in bytes: requests of pending calls, responses that wait to be
+// taken, decoded requests. A call that needs more gets RESOURCE_EXHAUSTED. The default,
+// and 0, is [DefaultHostMemoryLimit].
+func WithHostMemoryLimit(bytes uint64) Option {
+	return hostOption(func(c *hostConfig) { c.hostMemory = bytes })
+}
+
 // WithMaxMessage bounds encoded requests and responses, in bytes. Calls over
 // a limit get RESOURCE_EXHAUSTED. The default, and 0, is [DefaultMaxMessage] each.
 func WithMaxMessage(request, response uint32) Option {
@@ -78,10 +90,10 @@ func WithCallBudget(d time.Duration) Option {
 
 // WithMaxPending bounds the calls that one guest instance has pending at a time:
 // those of methods that may block, from their start until the guest has collected
-// their results. Past it, such a call gets RESOURCE_EXHAUSTED. So does one whose
-// request or response would make those of all pending calls of the instance larger
-// than the memory limit of a guest. The default, and 0, is [DefaultMaxPending]; with
-// a negative number no call is ever pending, and all of them block their guest.
+// their results. Past it, such a call gets RESOURCE_EXHAUSTED. Their requests and
+// responses count against [WithHostMemoryLimit]. The default, and 0, is
+// [DefaultMaxPending]; with a negative number no call is ever pending, and all of them
+// block their guest.
 func WithMaxPending(calls int) Option {
 	return hostOption(func(c *hostConfig) { c.maxPending = calls })
 }
@@ -96,6 +108,9 @@ func newHostConfig(opts []Option) hostConfig {
 	}
 	if c.memoryLimit == 0 {
 		c.memoryLimit = DefaultMemoryLimit
+	}
+	if c.hostMemory == 0 {
+		c.hostMemory = DefaultHostMemoryLimit
 	}
 	if c.maxRequest == 0 {
 		c.maxRequest = DefaultMaxMessage
@@ -128,6 +143,7 @@ type guestConfig struct {
 	trusted     bool
 	grants      *Grants
 	memoryLimit uint64
+	hostMemory  uint64
 	budget      time.Duration
 }
 
@@ -148,6 +164,13 @@ func Trusted() GuestOption {
 // does for all. More than that has no effect. The default, and 0, is the limit for all.
 func GuestMemoryLimit(bytes uint64) GuestOption {
 	return guestOption(func(c *guestConfig) { c.memoryLimit = bytes })
+}
+
+// GuestHostMemoryLimit bounds what the host holds in memory for each instance of a guest,
+// as [WithHostMemoryLimit] does for all. More than that has no effect. The default, and 0,
+// is the limit for all.
+func GuestHostMemoryLimit(bytes uint64) GuestOption {
+	return guestOption(func(c *guestConfig) { c.hostMemory = bytes })
 }
 
 // GuestCallBudget sets how long a call of the guest may take when its method does not

@@ -69,7 +69,7 @@ func TestPoll(t *testing.T) {
 	t.Parallel()
 	m := newPollMemory(t)
 	synctest.Test(t, func(t *testing.T) {
-		calls := instance.NewCalls(10, 1<<20, new(sync.WaitGroup))
+		calls := instance.NewCalls(10, instance.NewAccount(1<<20), new(sync.WaitGroup))
 		ctx, cancel := context.WithCancel(instance.NewContext(context.Background(), &instance.State{Calls: calls}))
 		minute, second := subscription(1, eventClock, uint64(time.Minute)), subscription(2, eventClock, uint64(time.Second))
 		forever := subscription(3, eventClock, math.MaxUint64)
@@ -141,7 +141,7 @@ func FuzzPoll(f *testing.F) {
 		before := bytes.Clone(all)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel() // nothing waits
-		calls := instance.NewCalls(10, 1<<20, new(sync.WaitGroup))
+		calls := instance.NewCalls(10, instance.NewAccount(1<<20), new(sync.WaitGroup))
 		ctx = instance.NewContext(ctx, &instance.State{Calls: calls})
 		if count%2 == 0 {
 			o, _ := calls.Start(0, func() {})

@@ -142,6 +142,6 @@ func take(ctx context.Context, m api.Module, stack []uint64) {
 		stack[0] = abi.Result(-int32(status.OutOfRange), 0)
 	default:
 		stack[0] = abi.Result(0, uint32(len(s.Parked)))
-		s.Parked = nil
+		s.Unpark()
 	}
 }

@@ -13,9 +13,9 @@ import (
 // each counts against the limits. All methods are safe for concurrent use, except
 // that Wait and Deliver are for the goroutine that runs the instance.
 type Calls struct {
-	max  int    // calls
-	room uint64 // bytes of requests and undelivered results
-	busy *sync.WaitGroup
+	max     int      // calls
+	account *Account // of the requests of running calls, and of undelivered results
+	busy    *sync.WaitGroup
 
 	ready chan struct{} // holds a token when something may be in finished
 
@@ -23,7 +23,6 @@ type Calls struct {
 	last     uint32 // the newest handle
 	open     map[uint32]*OpenCall
 	finished []*OpenCall   // waiting to be delivered, oldest first
-	held     uint64        // bytes
 	running  int           // implementations
 	closed   bool          // the instance ends
 	quiet    chan struct{} // closed when no implementation runs, once closed is true
@@ -45,16 +44,15 @@ type Refusal string
 // What [Calls.Start] may refuse a call for.
 const (
 	TooMany Refusal = "too many calls are pending"
-	NoRoom  Refusal = "the pending calls hold too many bytes"
+	NoRoom  Refusal = "the host holds as much memory for the guest as it may, see host_memory_limit"
 	Ending  Refusal = "the guest is being stopped"
 )
 
-// NewCalls returns the calls of a new instance: max at a time, whose requests and
-// undelivered results have room bytes together. busy counts the implementations
-// that run.
-func NewCalls(maxCalls int, room uint64, busy *sync.WaitGroup) *Calls {
+// NewCalls returns the calls of a new instance: max at a time. Their requests and
+// undelivered results count against account. busy counts the implementations that run.
+func NewCalls(maxCalls int, account *Account, busy *sync.WaitGroup) *Calls {
 	return &Calls{
-		max: maxCalls, room: room, busy: busy,
+		max: maxCalls, account: account, busy: busy,
 		ready: make(chan struct{}, 1),
 		open:  map[uint32]*OpenCall{},
 		quiet: make(chan struct{}),
@@ -71,12 +69,11 @@ func (c *Calls) Start(size uint32, cancel context.CancelFunc) (*OpenCall, Refusa
 		return nil, Ending
 	case len(c.open) >= c.max:
 		return nil, TooMany
-	case c.held+uint64(size) > c.room && len(c.open) > 0:
+	case !c.account.Reserve(uint64(size)):
 		return nil, NoRoom
 	}
 	o := &OpenCall{Handle: c.handle(), cancel: cancel, size: uint64(size)}
 	c.open[o.Handle] = o
-	c.held += o.size
 	c.running++
 	c.busy.Add(1)
 	return o, ""
@@ -101,28 +98,29 @@ func (c *Calls) Drop(o *OpenCall) {
 	c.ended(o)
 }
 
-// Finish ends a call and has its result delivered. It does nothing and returns
-// false when there is no room for the result: a shorter one has to take its place.
-// The result of an instance that has ended is dropped.
-func (c *Calls) Finish(o *OpenCall, code int32, body []byte) bool {
+// Finish ends a call and has its result delivered. body is reserved in the account, and
+// released with its delivery. The result of an instance that has ended is dropped.
+func (c *Calls) Finish(o *OpenCall, code int32, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(body) > 0 && c.held-o.size+uint64(len(body)) > c.room && len(c.finished) > 0 {
-		return false
-	}
 	o.code, o.body = code, body
 	c.ended(o)
 	if c.closed {
-		c.forget(o)
-		return true
+		c.drop(o)
+		return
 	}
-	c.held += uint64(len(body))
 	c.finished = append(c.finished, o)
 	select {
 	case c.ready <- struct{}{}:
 	default:
 	}
-	return true
+}
+
+// drop forgets a call and its result.
+func (c *Calls) drop(o *OpenCall) {
+	c.account.Release(uint64(len(o.body)))
+	o.body = nil
+	c.forget(o)
 }
 
 func (c *Calls) forget(o *OpenCall) {
@@ -131,7 +129,7 @@ func (c *Calls) forget(o *OpenCall) {
 
 // ended counts an implementation out.
 func (c *Calls) ended(o *OpenCall) {
-	c.held -= o.size
+	c.account.Release(o.size)
 	o.size, o.cancel = 0, nil
 	c.running--
 	if c.closed && c.running == 0 {
@@ -206,7 +204,8 @@ func (c *Calls) Wait(ctx context.Context, limit time.Duration) (bool, error) {
 
 // Deliver writes as many results to dst as fit, each a [abi.Record] and its body,
 // and returns the bytes written. When not even the first fits, its record is
-// written alone, and its body is returned to be parked. dst has room for a record.
+// written alone, and its body is returned to be parked, still reserved. dst has room for
+// a record.
 func (c *Calls) Deliver(dst []byte) (n uint32, parked []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -224,6 +223,7 @@ func (c *Calls) Deliver(dst []byte) (n uint32, parked []byte) {
 			break
 		}
 		copy(rest[abi.RecordSize:], o.body)
+		c.account.Release(uint64(len(o.body)))
 		n += uint32(size)
 	}
 	clear(c.finished[:done])
@@ -236,7 +236,6 @@ func (c *Calls) Deliver(dst []byte) (n uint32, parked []byte) {
 
 func (c *Calls) delivered(o *OpenCall) abi.Record {
 	c.forget(o)
-	c.held -= uint64(len(o.body))
 	return abi.Record{Handle: o.Handle, Code: o.code, Size: uint32(len(o.body))}
 }
 
@@ -251,6 +250,9 @@ func (c *Calls) Close() <-chan struct{} {
 			if o.cancel != nil {
 				cancels = append(cancels, o.cancel)
 			}
+		}
+		for _, o := range c.finished {
+			c.drop(o)
 		}
 		clear(c.open)
 		c.finished = nil

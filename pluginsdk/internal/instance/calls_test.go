@@ -17,7 +17,7 @@ import (
 
 func newCalls(maxCalls int, room uint64) (*Calls, *sync.WaitGroup) {
 	busy := new(sync.WaitGroup)
-	return NewCalls(maxCalls, room, busy), busy
+	return NewCalls(maxCalls, NewAccount(room), busy), busy
 }
 
 func start(t require.TestingT, c *Calls) *OpenCall {
@@ -26,14 +26,20 @@ func start(t require.TestingT, c *Calls) *OpenCall {
 	return o
 }
 
+// finish ends a call with a result that is reserved, as the bridge does.
+func finish(t require.TestingT, c *Calls, o *OpenCall, code int32, body []byte) {
+	require.True(t, c.account.Reserve(uint64(len(body))))
+	c.Finish(o, code, body)
+}
+
 // TestDeliverFraming: the bytes are those that docs/abi.md says.
 func TestDeliverFraming(t *testing.T) {
 	t.Parallel()
 	c, _ := newCalls(10, 1<<20)
 	a, b, d := start(t, c), start(t, c), start(t, c)
-	require.True(t, c.Finish(b, 7, []byte("second")))
-	require.True(t, c.Finish(a, -5, nil))
-	require.True(t, c.Finish(d, 0, []byte("third")))
+	finish(t, c, b, 7, []byte("second"))
+	finish(t, c, a, -5, nil)
+	finish(t, c, d, 0, []byte("third"))
 	dst := bytes.Repeat([]byte{0xa5}, 40)
 	n, parked := c.Deliver(dst)
 	require.Nil(t, parked)
@@ -54,32 +60,37 @@ func TestDeliverFraming(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	c, _ := newCalls(3, 100)
-	first, refusal := c.Start(1000, func() {})
-	require.Empty(t, refusal, "one call alone may be large")
+	first, refusal := c.Start(100, func() {})
+	require.Empty(t, refusal)
 	_, refusal = c.Start(1, func() {})
 	require.Equal(t, NoRoom, refusal)
-	require.True(t, c.Finish(first, 0, make([]byte, 500)), "and so may its result")
-	_, refusal = c.Start(1, func() {})
+	c.Drop(first)
+	require.Zero(t, c.account.Held())
+
+	finish(t, c, start(t, c), 0, make([]byte, 60))
+	_, refusal = c.Start(41, func() {})
 	require.Equal(t, NoRoom, refusal, "a result counts until it is delivered")
-	_, _ = c.Deliver(make([]byte, 12))
+	_, _ = c.Deliver(make([]byte, 100))
+	require.Zero(t, c.account.Held())
+
+	finish(t, c, start(t, c), 0, make([]byte, 60))
+	_, parked := c.Deliver(make([]byte, 12))
+	require.EqualValues(t, len(parked), c.account.Held(), "one that is parked goes on counting")
+	c.account.Release(60)
 
 	a, b := start(t, c), start(t, c)
 	start(t, c)
 	_, refusal = c.Start(0, func() {})
 	require.Equal(t, TooMany, refusal)
-	require.True(t, c.Finish(a, 0, make([]byte, 60)))
-	require.False(t, c.Finish(b, 0, make([]byte, 60)))
-	require.True(t, c.Finish(b, -8, nil))
-	_, refusal = c.Start(0, func() {})
-	require.Equal(t, TooMany, refusal, "so does a call")
-	_, _ = c.Deliver(make([]byte, 1000))
-	c.Drop(start(t, c))
+	finish(t, c, a, 0, make([]byte, 60))
 	select {
 	case <-c.Close():
-		require.Fail(t, "a call still runs")
+		require.Fail(t, "calls still run")
 	default:
 	}
-	require.Zero(t, c.held)
+	require.Zero(t, c.account.Held(), "nobody takes the result any more")
+	finish(t, c, b, 0, make([]byte, 60))
+	require.Zero(t, c.account.Held())
 }
 
 func TestHandlesAreNotReused(t *testing.T) {
@@ -113,7 +124,7 @@ func TestCancelAndClose(t *testing.T) {
 		calls = append(calls, o)
 	}
 	require.True(t, c.Cancel(calls[0].Handle))
-	require.True(t, c.Finish(calls[1], 0, nil))
+	finish(t, c, calls[1], 0, nil)
 	require.True(t, c.Cancel(calls[1].Handle), "its result is not delivered yet")
 	require.Equal(t, []int{1, 0, 0}, cancelled)
 
@@ -122,7 +133,7 @@ func TestCancelAndClose(t *testing.T) {
 	require.True(t, c.Closed())
 	_, refusal := c.Start(0, func() {})
 	require.Equal(t, Ending, refusal)
-	require.True(t, c.Finish(calls[0], 0, []byte("late")))
+	finish(t, c, calls[0], 0, []byte("late"))
 	require.False(t, c.Ready(), "nobody is there to take it")
 	c.Drop(calls[2])
 	<-quiet
@@ -143,14 +154,14 @@ func TestWait(t *testing.T) {
 
 		for range 2 { // the second time, the token of an older result is there
 			o := start(t, c)
-			time.AfterFunc(time.Minute, func() { c.Finish(o, 0, nil) })
+			time.AfterFunc(time.Minute, func() { finish(t, c, o, 0, nil) })
 			begin = time.Now()
 			ready, err = c.Wait(ctx, -1)
 			require.NoError(t, err)
 			require.True(t, ready)
 			require.Equal(t, time.Minute, time.Since(begin))
 			o = start(t, c)
-			require.True(t, c.Finish(o, 0, nil))
+			finish(t, c, o, 0, nil)
 			_, _ = c.Deliver(make([]byte, 100))
 		}
 		time.AfterFunc(time.Hour, cancel)
@@ -190,7 +201,7 @@ func TestCallsModel(t *testing.T) {
 			"finish": func(t *rapid.T) {
 				if o := pick("finish"); o != nil {
 					body := rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, "body")
-					require.True(t, c.Finish(o, int32(o.Handle), body))
+					finish(t, c, o, int32(o.Handle), body)
 					finished[o.Handle] = body
 					delete(running, o.Handle)
 				}
@@ -204,6 +215,7 @@ func TestCallsModel(t *testing.T) {
 			"deliver": func(t *rapid.T) {
 				dst := make([]byte, rapid.IntRange(abi.RecordSize, 100).Draw(t, "cap"))
 				n, rest := c.Deliver(dst)
+				c.account.Release(uint64(len(rest))) // as parigot.take does
 				require.Equal(t, len(finished) > 0, n > 0)
 				for got := dst[:n]; len(got) > 0; {
 					r := abi.ReadRecord(got)
@@ -229,5 +241,6 @@ func TestCallsModel(t *testing.T) {
 		}
 		<-quiet
 		busy.Wait()
+		require.Zero(t, c.account.Held())
 	})
 }

@@ -26,7 +26,7 @@ type Counters struct {
 	Incidents atomic.Uint64
 }
 
-// State belongs to one guest instance. ID to Remote and Calls are set once,
+// State belongs to one guest instance. ID to Account and Calls are set once,
 // before the first call. The rest, but for Ended, is touched only by the goroutine
 // that runs the instance, and one runs it at a time.
 type State struct {
@@ -43,11 +43,16 @@ type State struct {
 	// of their budgets, and the host tells when one takes too long.
 	Remote bool
 
+	// Account counts the host memory that is held for the instance. It is nil where no
+	// guest is: in a plugin's own process, and for calls of a local client.
+	Account *Account
+
 	// Ended is set when the instance has ended, for calls that somebody makes
 	// with its context all the same.
 	Ended atomic.Bool
 
-	// Parked waits for parigot.take: a response or a status that did not fit.
+	// Parked waits for parigot.take: a response or a status that did not fit. It is
+	// reserved in Account.
 	Parked []byte
 
 	// Next belongs to the next call: what parigot.header brought.
@@ -76,6 +81,12 @@ func (s *State) TakeHeader() Header {
 		s.Next = Header{}
 	}
 	return h
+}
+
+// Unpark forgets what is parked.
+func (s *State) Unpark() {
+	s.Account.Release(uint64(len(s.Parked)))
+	s.Parked = nil
 }
 
 // SetFrame keeps frame for the bridge with the given number.
