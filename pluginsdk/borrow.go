@@ -37,17 +37,18 @@ func Borrow[I, T, U any, PT interface {
 		f, _ := x.inst.Frames[number].(*frame[T, U])
 		if f == nil || f.busy {
 			f = new(frame[T, U])
+			f.call.name = name
 			x.inst.SetFrame(number, f)
 		}
 		f.busy = true
-		f.call.Context, f.call.name = ctx, name //nolint:fatcontext // each call replaces it
+		f.call.Context = ctx //nolint:fatcontext // each call replaces it
 		t, u := PT(&f.req), PU(&f.resp)
 		stack[0] = x.serve(&f.call, message{t, reqs, true}, message{u, resps, false},
 			func(ctx context.Context) int32 { return run(ctx, t, u) })
 		if f.call.isWatched() {
 			return // contexts that the implementation made of this one may be about still
 		}
-		f.call = callContext{}
+		f.call.reset()
 		resps.Reset(u)
 		if x.req.size <= keepRoom || room.AtMost(keepRoom, t) {
 			reqs.Recycle(t)

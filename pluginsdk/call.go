@@ -71,7 +71,7 @@ type metadataKey struct{}
 // the rest of the bridge.
 type callContext struct {
 	context.Context
-	name     string
+	name     string        // never changes once a call has begun: others may read it
 	deadline time.Time     // zero: that of the parent
 	budget   time.Duration // not positive: none
 	metadata map[string]string
@@ -99,6 +99,11 @@ func callFromContext(ctx context.Context) *callContext {
 	}
 	c, _ := ctx.Value(callKey{}).(*callContext)
 	return c
+}
+
+// reset prepares a context that nobody has watched for the next call of the same method.
+func (c *callContext) reset() {
+	c.Context, c.deadline, c.budget, c.metadata, c.failure = nil, time.Time{}, 0, nil, nil
 }
 
 // limit moves the deadline to t, unless it is earlier already.

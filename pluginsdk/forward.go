@@ -55,6 +55,7 @@ func (x *exchange) forward(call *callContext, carry Carrier) (result uint64) {
 	defer func() {
 		if p := recover(); p != nil {
 			clear(written)
+			x.inst.Running.End()
 			result = x.failAfterPanic(panicStatus(call, x.inst, p))
 		}
 		x.park()
@@ -63,6 +64,7 @@ func (x *exchange) forward(call *callContext, carry Carrier) (result uint64) {
 	if !ok {
 		return x.refuse(s)
 	}
+	x.inst.Running.Begin(&call.name, start)
 	code, body, err := carry(call, request, func(size uint32) ([]byte, error) {
 		if s := x.overLimit(int(size)); s != nil {
 			return nil, s
@@ -76,6 +78,7 @@ func (x *exchange) forward(call *callContext, carry Carrier) (result uint64) {
 		}
 		return dst, nil
 	})
+	x.inst.Running.End()
 	finish(call, x.inst, start)
 	if err != nil {
 		clear(written)

@@ -112,6 +112,7 @@ func stateOf(ctx context.Context) *instance.State {
 func (x *exchange) serve(call *callContext, t, u message, run func(context.Context) int32) (result uint64) {
 	defer func() {
 		if p := recover(); p != nil {
+			x.inst.Running.End()
 			result = x.failAfterPanic(panicStatus(call, x.inst, p))
 		}
 		x.park()
@@ -120,7 +121,9 @@ func (x *exchange) serve(call *callContext, t, u message, run func(context.Conte
 	if !ok {
 		return x.refuse(s)
 	}
+	x.inst.Running.Begin(&call.name, start)
 	code := run(call)
+	x.inst.Running.End()
 	finish(call, x.inst, start)
 	return x.answer(call, code, u)
 }

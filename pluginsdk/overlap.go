@@ -33,6 +33,7 @@ type flight struct {
 	call     *callContext
 	inst     *instance.State
 	slot     *instance.OpenCall
+	seen     instance.Flight // by who watches
 	stop     context.CancelFunc
 	start    time.Time
 	reply    func(x *exchange) uint64 // gives the guest what the implementation left
@@ -70,6 +71,7 @@ func (f *flight) begin(x exchange, open func() (time.Time, *status.Status, bool)
 	if s := f.depart(x.req.size); s != nil {
 		return x.fail(s)
 	}
+	f.inst.Running.Depart(&f.seen, f.call.name, start)
 	go f.fly(run)
 	if f.arrivesSoon() {
 		x.inst.Calls.Drop(f.slot)
@@ -132,6 +134,7 @@ func (f *flight) land() {
 			f.call.failure = internal(f.call, f.inst, errors.New("the implementation ended its goroutine"))
 		}
 	}
+	f.inst.Running.Land(&f.seen)
 	finish(f.call, f.inst, f.start)
 	f.stop()
 	if f.stage.CompareAndSwap(0, stageDone) {

@@ -192,7 +192,7 @@ func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, er
 	// Deferred, for an implementation may end this goroutine with
 	// runtime.Goexit, as a failing test does.
 	defer func() { err = errors.Join(err, i.end(ctx)) }()
-	defer i.cancelCallsAfter(ctx)()
+	defer i.stopAfter(ctx)()
 	err = i.launch(ctx, "_start")
 	i.measure()
 	exit, exited := errors.AsType[*sys.ExitError](err)
@@ -255,7 +255,8 @@ func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) 
 		return nil, err
 	}
 	i := &Instance{guest: g, state: state, config: c}
-	i.unhook = i.cancelCallsAfter(g.host.alive)
+	i.watch = g.host.watchCalls(state)
+	i.unhook = i.stopAfter(g.host.alive)
 	if err := i.openMounts(); err != nil {
 		return nil, errors.Join(err, i.end(ctx))
 	}
@@ -265,13 +266,13 @@ func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) 
 	return i, nil
 }
 
-// cancelCallsAfter cancels the calls that go on while the guest runs when ctx ends,
-// however long it takes the guest to notice. The function it returns undoes that.
-func (i *Instance) cancelCallsAfter(ctx context.Context) func() {
-	if i.state.Calls == nil {
-		return func() {}
-	}
-	stop := context.AfterFunc(ctx, i.cancelCalls)
+// stopAfter cancels the calls that go on while the guest runs when ctx ends, however long
+// it takes the guest to notice. The function it returns undoes that.
+func (i *Instance) stopAfter(ctx context.Context) func() {
+	stop := context.AfterFunc(ctx, func() {
+		i.watch.stop()
+		i.cancelCalls()
+	})
 	return func() { stop() }
 }
 
@@ -379,6 +380,7 @@ func (i *Instance) sleep(ns int64) {
 type Instance struct {
 	guest       *Guest
 	state       *instance.State
+	watch       *watched
 	config      runConfig
 	module      api.Module
 	running     context.Context // of the call that runs, on the goroutine that runs it

@@ -46,6 +46,8 @@ type Host struct {
 	onExit   []func(context.Context, Caller)
 	onClose  []func(context.Context) error
 	failures []error
+	methods  map[string]Function // by their full names
+	watched  map[*watched]struct{}
 }
 
 var _ Engine = (*Host)(nil)
@@ -91,6 +93,8 @@ func New(_ context.Context, opts ...Option) (*Host, error) {
 		boxes:    map[boxKind]*sandbox{},
 		kept:     map[*Instance]struct{}{},
 		programs: map[programKey]*program{},
+		methods:  map[string]Function{},
+		watched:  map[*watched]struct{}{},
 	}, nil
 }
 
@@ -116,6 +120,9 @@ func (h *Host) Register(_ context.Context, m HostModule) error {
 		h.modules[m.Name] = known
 	}
 	known.functions = append(known.functions, m.Functions...)
+	for _, f := range m.Functions {
+		h.methods[cmp.Or(f.Method, m.Name+"."+f.Name)] = f
+	}
 	return nil
 }
 
@@ -204,7 +211,7 @@ func (h *Host) Stats() Stats {
 // which are all but the trusted ones and those in a call that does not
 // watch its context. It waits for calls that went on while their guests ran, too, so
 // that no plugin is closed under one. When ctx ends before they do, Close returns its
-// error and frees nothing; it may be called again. A plugin that has not closed a second
+// error and frees nothing; it may be called again. The error names the calls that do not return. A plugin that has not closed a second
 // after ctx has ended is left alone, and the error says so. Once closed, a further Close does
 // nothing, and does not wait for one that is under way.
 //
@@ -216,7 +223,7 @@ func (h *Host) Close(ctx context.Context) error {
 	h.mu.Unlock()
 	h.kill()
 	if err := h.wait(ctx); err != nil {
-		return fmt.Errorf("close engine: guests still run: %w", err)
+		return fmt.Errorf("close engine: %s: %w", cmp.Or(h.hung(), "guests still run"), err)
 	}
 	return h.free(ctx)
 }
@@ -344,6 +351,7 @@ func (h *Host) leave(ctx context.Context, i *Instance) {
 	defer h.busy.Done()
 	s := i.state
 	s.Ended.Store(true)
+	h.unwatch(i.watch)
 	h.endCalls(s)
 	h.mu.Lock()
 	delete(h.kept, i)
@@ -375,9 +383,7 @@ func (h *Host) endCalls(s *instance.State) {
 	defer timer.Stop()
 	select {
 	case <-quiet:
-	case <-timer.C:
-		h.config.logger.Warn("calls of a guest that has ended go on: their implementations do not watch their context",
-			"guest", s.Name, "waited", grace)
+	case <-timer.C: // watchLoop says which
 	}
 }
 

@@ -366,7 +366,7 @@ func TestCallThatIgnoresItsContext(t *testing.T) {
 	<-exited
 	short, stop := context.WithTimeout(t.Context(), time.Millisecond)
 	defer stop()
-	require.ErrorContains(t, b.host.Close(short), "guests still run")
+	require.ErrorContains(t, b.host.Close(short), "guest tester is still in test.v1.Overlap.Work since ")
 	select {
 	case <-closed:
 		require.Fail(t, "the plugin was closed under a call")

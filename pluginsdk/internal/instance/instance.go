@@ -62,6 +62,9 @@ type State struct {
 	// the number of the bridge.
 	Frames map[uint32]any
 
+	// Running are the calls that have not returned, for who watches them.
+	Running Running
+
 	// Calls are the calls that go on while the instance runs. It is nil when
 	// the guest does not import parigot.await, so that its calls all block.
 	Calls *Calls
