@@ -78,7 +78,7 @@ type check struct {
 	methods  map[string]bool   // full names of methods that are known
 	guests   []*eng.Guest      // nil for those that do not compile
 	stubs    map[string]bool   // imports that nobody has, and the host has nevertheless
-	unknown  bool              // there are plugins that do not describe themselves
+	unknown  bool              // there are plugins of which nothing is known
 }
 
 // merge adds what an [Error] has, or another error at a field.
@@ -102,7 +102,7 @@ func (c *check) plugin(ctx context.Context, p *deploymentpb.Plugin, field string
 		}
 	}
 	_, d, err := described(ctx, p, c.Resolve)
-	c.unknown = c.unknown || d == nil
+	c.unknown = c.unknown || d == nil || err != nil
 	switch {
 	case err != nil:
 		if slow, remedied := tooSlow(ctx, p, err); slow != "" {

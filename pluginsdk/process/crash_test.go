@@ -131,6 +131,7 @@ func TestBrokenPeer(t *testing.T) {
 
 // runBroken is a plugin that does not keep to the rules. It has one function.
 func runBroken(how string) {
+	runDying(how)
 	switch how {
 	case "quits":
 		os.Exit(3)
@@ -256,8 +257,8 @@ func TestKill(t *testing.T) {
 	for range *kills {
 		for { // the process after the one that was killed last
 			p := h.v.current.Load()
-			if p != nil && p.cmd.Process.Pid != pid {
-				pid = p.cmd.Process.Pid
+			if p != nil && p.child.Pid != pid {
+				pid = p.child.Pid
 				break
 			}
 			runtime.Gosched()
@@ -284,7 +285,7 @@ func TestKill(t *testing.T) {
 // load calls until stop is closed.
 func load(g *guest, stop chan struct{}, calls, refused *atomic.Int64) {
 	g.state.Limits.Budget = time.Minute
-	g.state.Calls = instance.NewCalls(10, 64<<20, &g.busy)
+	g.state.Calls = instance.NewCalls(10, instance.NewAccount(64<<20), &g.busy)
 	for {
 		select {
 		case <-stop:

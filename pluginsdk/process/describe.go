@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/internal/guard"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -44,52 +44,53 @@ func describe(ctx context.Context, s *settings) (d pluginsdk.Description, err er
 	if supported != nil {
 		return d, supported
 	}
+	if ctx.Err() != nil {
+		return d, status.Wrap(status.CodeOf(ctx.Err()), ctx.Err(), "run "+s.path)
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return d, status.Wrap(status.ResourceExhausted, err, "make a pipe")
 	}
 	defer func() { _ = r.Close() }()
-	path, err := filepath.Abs(s.path)
+	cmd, err := s.command(modeDescribe, w)
 	if err != nil {
-		return d, errors.Join(status.Wrap(status.FailedPrecondition, err, "find the plugin"), w.Close())
+		return d, errors.Join(err, w.Close())
 	}
-	cmd := exec.CommandContext(ctx, path, s.args...)
-	cmd.SysProcAttr = processAttributes()
-	// The process is waited for on this goroutine, so its thread stays.
-	defer lockThread()()
-	cmd.Env = append(environment(s.env), modeVariable+"="+modeDescribe)
-	cmd.ExtraFiles = []*os.File{w}
-	cmd.Cancel = func() error { killGroup(cmd.Process.Pid); return nil }
-	cmd.WaitDelay = lastWords
-	err = cmd.Start()
-	if err := errors.Join(err, w.Close()); err != nil {
-		code := status.FailedPrecondition
-		if ctx.Err() != nil {
-			code = status.CodeOf(ctx.Err())
-		}
-		return d, status.Wrap(code, err, "run "+path)
+	out, err := newOutput(cmd, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return d, errors.Join(status.Wrap(status.ResourceExhausted, err, "run the plugin"), w.Close())
 	}
+	defer out.finish()
+	child, err := guard.Start(cmd)
+	_ = w.Close() // nothing was written here
+	if err != nil {
+		return d, startError(cmd.Path, err)
+	}
+	out.started()
 	unhook := context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Now()) })
 	defer unhook()
-	kind, payload, err := frame.NewReader(r, frame.MaxControl).Next()
-	if err != nil {
-		err = noDescription(ctx, err)
-	} else {
-		d, err = decodeDescription(kind, payload)
+	kind, payload, readErr := frame.NewReader(r, frame.MaxControl).Next()
+	child.Kill() // it has said what there is to say
+	end := child.Wait()
+	if readErr == nil {
+		return decodeDescription(kind, payload)
 	}
-	killGroup(cmd.Process.Pid) // it has said what there is to say
-	_ = cmd.Wait()             // and how it ended does not matter
-	return d, err
+	out.finish()
+	return d, noDescription(ctx, readErr, end, &out.words)
 }
 
-func noDescription(ctx context.Context, err error) error {
+// noDescription is the error of a program that ended, or was killed, before it described itself.
+func noDescription(ctx context.Context, err, end error, said *words) error {
+	code := status.FailedPrecondition
 	switch {
 	case ctx.Err() != nil:
-		return status.Wrap(status.CodeOf(ctx.Err()), ctx.Err(), "the program did not say what it is")
+		code, err = status.CodeOf(ctx.Err()), said.explain(ctx.Err(), nil)
 	case errors.Is(err, io.EOF):
-		return status.Error(status.FailedPrecondition, "the program ended and said nothing: is it one whose main function calls process.Main?")
+		err = said.explain(fmt.Errorf("%w: %w", errEnded, end), end)
+	default:
+		err = said.explain(err, nil)
 	}
-	return status.Wrap(status.FailedPrecondition, err, "the program does not say what it is")
+	return status.Wrap(code, err, "the program did not say what it is")
 }
 
 // writeDescription is the plugin's side of [Describe].

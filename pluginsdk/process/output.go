@@ -1,9 +1,8 @@
 package process
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -11,9 +10,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
-// maxOutputLine is where a line that a plugin prints is cut, in bytes.
+// maxOutputLine bounds a line that a plugin prints, in bytes. A longer one goes on in the
+// next record.
 const maxOutputLine = 8 << 10
 
 // lastWords is how long the output of a process is waited for that has ended. Something
@@ -22,6 +23,7 @@ const lastWords = 200 * time.Millisecond
 
 // output is what a process prints.
 type output struct {
+	words       words
 	read, write []*os.File
 	readers     sync.WaitGroup
 }
@@ -37,7 +39,13 @@ func newOutput(cmd *exec.Cmd, log *slog.Logger) (*output, error) {
 		}
 		*to = w
 		o.read, o.write = append(o.read, r), append(o.write, w)
-		o.readers.Go(func() { logLines(r, log, stream) })
+		log := log.With("stream", stream)
+		o.readers.Go(func() {
+			readLines(r, func(line string, goesOn bool) {
+				o.words.add(stream, line)
+				logLine(log, line, goesOn)
+			})
+		})
 	}
 	return o, nil
 }
@@ -62,17 +70,58 @@ func (o *output) finish() {
 	}
 }
 
-// logLines logs what a plugin prints, line by line, until there is no more.
-func logLines(r io.Reader, to *slog.Logger, stream string) {
-	lines := bufio.NewReaderSize(r, maxOutputLine)
-	for {
-		line, err := lines.ReadSlice('\n')
-		if len(line) > 0 {
-			text := strings.ToValidUTF8(string(bytes.TrimRight(line, "\r\n")), "\uFFFD")
-			to.Info(text, "stream", stream)
+func logLine(to *slog.Logger, line string, goesOn bool) {
+	var attrs []slog.Attr
+	if goesOn {
+		attrs = append(attrs, slog.Bool("goes_on", true))
+	}
+	to.LogAttrs(context.Background(), slog.LevelInfo, line, attrs...)
+}
+
+// readLines calls line for each line of r, until there is no more. Of a line that goes on it
+// has a piece, which does not cut a character in two.
+func readLines(r io.Reader, line func(text string, goesOn bool)) {
+	buf := make([]byte, maxOutputLine+len("\n"))
+	for begin, end := 0, 0; ; {
+		n, err := r.Read(buf[end:])
+		end += n
+		for {
+			i := bytes.IndexByte(buf[begin:end], '\n')
+			if i < 0 {
+				break
+			}
+			line(textLine(buf[begin:begin+i]), false)
+			begin += i + 1
 		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		begin, end = 0, copy(buf, buf[begin:end])
+		if end == len(buf) {
+			begin = lastRune(buf[:maxOutputLine])
+			line(textLine(buf[:begin]), true)
+			begin, end = 0, copy(buf, buf[begin:end])
+		}
+		if err != nil {
+			if end > 0 {
+				line(textLine(buf[:end]), false)
+			}
 			return
 		}
 	}
+}
+
+func textLine(line []byte) string {
+	return strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\r"))), "\uFFFD")
+}
+
+// lastRune returns where the character begins that the end of b cuts in two; len(b) when
+// it cuts none.
+func lastRune(b []byte) int {
+	for i := len(b) - 1; i >= len(b)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(b[i]) {
+			if utf8.FullRune(b[i:]) {
+				break
+			}
+			return i
+		}
+	}
+	return len(b)
 }

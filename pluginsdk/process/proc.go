@@ -7,9 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/internal/guard"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -27,7 +25,8 @@ import (
 type proc struct {
 	*settings
 	log     *slog.Logger
-	cmd     *exec.Cmd
+	child   *guard.Process
+	out     *output
 	control *net.UnixConn
 	handing *net.UnixConn // over connections
 	ready   *processpb.ProcessReady
@@ -38,13 +37,13 @@ type proc struct {
 	gone    chan struct{} // closed when the process has ended and everything is freed
 	heard   chan struct{} // closed when nobody reads from control any more
 	started time.Time
+	end     error // how the process ended; set before gone is closed
 
 	handingOver sync.Mutex // guards the order of new connections
 	made        uint32     // connections so far; guarded by handingOver
 
 	mu       sync.Mutex
 	down     error // why it is of no use any more
-	exited   bool  // there is no process to kill any more
 	stopping bool
 	all      map[*link]struct{} // connections
 	idle     []*link
@@ -96,16 +95,17 @@ func launch(ctx context.Context, s *settings, log *slog.Logger, start *processpb
 	return p, nil
 }
 
-// explain returns why a process that has ended did not start.
+// explain returns why a process that has ended did not start, with what it wrote before.
 func (p *proc) explain(err error) error {
 	if _, ok := status.From(err); ok && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err // its own words
 	}
 	reason := p.reason()
-	ended := errors.Is(reason, errEnded) || errors.Is(reason, errDisconnected)
-	if ended && !p.greeted && !errors.Is(reason, errNoPlugin) {
-		reason = fmt.Errorf("%w before it said hello: %w", reason, errNoPlugin)
+	var stranger error
+	if !p.greeted && (errors.Is(reason, errEnded) || errors.Is(reason, errDisconnected)) {
+		stranger = p.end
 	}
+	reason = p.out.words.explain(reason, stranger)
 	code := status.FailedPrecondition
 	switch {
 	case errors.Is(reason, context.DeadlineExceeded):
@@ -118,13 +118,6 @@ func (p *proc) explain(err error) error {
 
 // exec starts the program.
 func (p *proc) exec() error {
-	path, err := filepath.Abs(p.path)
-	if err != nil {
-		return status.Wrap(status.FailedPrecondition, err, "find the plugin")
-	}
-	p.cmd = exec.Command(path, p.args...) //nolint:noctx // it outlives the start; kill ends it
-	p.cmd.SysProcAttr = processAttributes()
-	p.cmd.Env = append(environment(p.env), modeVariable+"="+modeServe)
 	control, theirControl, err := socketPair("control")
 	if err != nil {
 		return err
@@ -134,54 +127,38 @@ func (p *proc) exec() error {
 		return errors.Join(err, control.Close(), theirControl.Close())
 	}
 	p.control, p.handing = control, handing
-	p.cmd.ExtraFiles = []*os.File{theirControl, theirHanding}
-	begun := make(chan error)
-	go p.run(begun)
-	err = <-begun
+	err = p.startChild(theirControl, theirHanding)
 	err = errors.Join(err, theirControl.Close(), theirHanding.Close())
-	if err == nil {
-		return nil
-	}
-	p.kill(err)
-	close(p.heard)
-	<-p.gone
-	return status.Wrap(status.FailedPrecondition, err, "start the plugin "+path)
-}
-
-func environment(env []string) []string {
-	if len(env) == 0 {
-		return os.Environ()
-	}
-	return env[:len(env):len(env)]
-}
-
-// run starts the process, tells begun, and waits for its end.
-func (p *proc) run(begun chan<- error) {
-	defer close(p.gone)
-	defer lockThread()()
-	out, err := newOutput(p.cmd, p.log)
 	if err != nil {
-		begun <- err
-		return
+		return errors.Join(err, control.Close(), handing.Close())
 	}
-	if err := p.cmd.Start(); err != nil {
-		out.finish()
-		begun <- err
-		return
+	go p.run()
+	return nil
+}
+
+func (p *proc) startChild(files ...*os.File) error {
+	cmd, err := p.command(modeServe, files...)
+	if err != nil {
+		return err
 	}
-	out.started()
-	begun <- nil
-	if awaitExit(p.cmd.Process.Pid) {
-		p.endGroup() // while the number is that of the process
+	if p.out, err = newOutput(cmd, p.log); err != nil {
+		return status.Wrap(status.ResourceExhausted, err, "start the plugin")
 	}
-	err = p.cmd.Wait()
-	p.endGroup()
+	if p.child, err = guard.Start(cmd); err != nil {
+		p.out.finish()
+		return startError(cmd.Path, err)
+	}
+	p.out.started()
+	return nil
+}
+
+// run waits for the end of the process.
+func (p *proc) run() {
+	defer close(p.gone)
+	p.end = p.child.Wait()
 	p.hearOut()
-	if err == nil {
-		err = errors.New("exit status 0")
-	}
-	p.kill(fmt.Errorf("%w: %w", errEnded, err))
-	out.finish()
+	p.kill(fmt.Errorf("%w: %w", errEnded, p.end))
+	p.out.finish()
 }
 
 // hearOut waits until all is read that an ended process has said: why it did not start, or
@@ -190,23 +167,6 @@ func (p *proc) run(begun chan<- error) {
 func (p *proc) hearOut() {
 	_ = p.control.SetReadDeadline(time.Now().Add(lastWords)) // an error comes with the read, too
 	<-p.heard
-}
-
-// lockThread keeps the thread of this goroutine until unlock is called: a process ends
-// with the thread that started it.
-func lockThread() (unlock func()) {
-	runtime.LockOSThread()
-	return runtime.UnlockOSThread
-}
-
-// endGroup ends what the plugin has started and left behind.
-func (p *proc) endGroup() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.exited {
-		killGroup(p.cmd.Process.Pid)
-	}
-	p.exited = true
 }
 
 // kill ends the process, if nobody has before. reason is why.
@@ -222,9 +182,7 @@ func (p *proc) kill(reason error) {
 	if p.all == nil {
 		return
 	}
-	if p.cmd.Process != nil && !p.exited {
-		killGroup(p.cmd.Process.Pid)
-	}
+	p.child.Kill()
 	_ = p.control.Close()
 	_ = p.handing.Close()
 	for l := range p.all {
@@ -250,7 +208,7 @@ func (p *proc) handshake(frames *frame.Reader, start *processpb.ProcessStart) er
 	}
 	kind, payload, err := frames.Next()
 	if err != nil {
-		return p.noHello(err)
+		return p.disconnected("before it said hello", err)
 	}
 	if kind != frame.Hello {
 		return fmt.Errorf("it sent a frame of kind %d, want its hello", kind)
@@ -275,14 +233,6 @@ func (p *proc) handshake(frames *frame.Reader, start *processpb.ProcessStart) er
 		return err
 	}
 	return p.awaitReady(frames)
-}
-
-// noHello tells apart the ways in which there is none.
-func (p *proc) noHello(err error) error {
-	if !isDisconnect(err) {
-		return fmt.Errorf("read its hello: %w", err)
-	}
-	return fmt.Errorf("%w before it said hello: %w", errDisconnected, errNoPlugin)
 }
 
 // agree takes the smaller limits of both sides.
@@ -321,9 +271,6 @@ func (p *proc) awaitReady(frames *frame.Reader) error {
 		}
 	}
 }
-
-// errNoPlugin is what a program may be that ends without a hello.
-var errNoPlugin = errors.New("is it a program whose main function calls process.Main?")
 
 // errDisconnected is why a process is down whose connection ended.
 var errDisconnected = errors.New("the process closed its connection")

@@ -117,7 +117,7 @@ func TestOverlap(t *testing.T) {
 	h := start(t, "", WithMaxCalls(2))
 	g := h.guest("app")
 	g.state.Limits.Budget = -1
-	g.state.Calls = instance.NewCalls(10, 64<<20, &g.busy)
+	g.state.Calls = instance.NewCalls(10, instance.NewAccount(64<<20), &g.busy)
 	require.Equal(t, pending, g.raw("Block", "wait"))
 	require.Equal(t, pending, g.raw("Block", "wait"))
 	h.busyLinks(2)

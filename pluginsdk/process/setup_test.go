@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 	if IsPlugin() {
 		Main(testPlugin{})
 	}
+	if os.Getenv("TEST_HOST") != "" {
+		runHost()
+	}
 	os.Exit(m.Run())
 }
 
@@ -96,6 +99,12 @@ func (testPlugin) Init(ctx context.Context, e eng.Engine) bool {
 		if err := os.WriteFile(arg, nil, 0o600); err != nil {
 			return pluginsdk.InitError(e, err)
 		}
+	case "spawn":
+		pids, err := spawn()
+		if err != nil {
+			return pluginsdk.InitError(e, err)
+		}
+		s.log.Info("spawned " + pids)
 	case "stubborn":
 		e.OnClose(func(context.Context) error { select {} })
 	case "closes":
@@ -168,6 +177,10 @@ func (s *state) do(ctx context.Context, req, resp text) error {
 		resp.Value = strings.Join(s.ended, ",")
 	case "calls":
 		resp.Value = strconv.FormatInt(s.calls.Load(), 10)
+	case "spawn":
+		pids, err := spawn()
+		resp.Value = pids
+		return err
 	case "pid":
 		resp.Value = strconv.Itoa(os.Getpid())
 	default:

@@ -19,6 +19,3 @@ func inherited(uintptr, string) (*net.UnixConn, error)       { return nil, suppo
 func socketPair(string) (*net.UnixConn, *os.File, error)     { return nil, nil, supported }
 func sendConnection(*net.UnixConn, *os.File) error           { return supported }
 func receiveConnection(*net.UnixConn) (*net.UnixConn, error) { return nil, supported }
-func killGroup(int)                                          {}
-func processAttributes() *syscall.SysProcAttr                { return nil }
-func awaitExit(int) bool                                     { return false }

@@ -89,9 +89,3 @@ func receiveConnection(over *net.UnixConn) (*net.UnixConn, error) {
 	syscall.CloseOnExec(fds[0])
 	return newConn(os.NewFile(uintptr(fds[0]), "connection"))
 }
-
-// killGroup ends all processes of the group that pid leads.
-func killGroup(pid int) {
-	// An error means that there is none left.
-	_ = syscall.Kill(-pid, syscall.SIGKILL)
-}
