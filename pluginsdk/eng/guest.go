@@ -85,7 +85,7 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if err != nil {
 		return nil, status.Error(status.InvalidArgument, err.Error())
 	}
-	built, err := contract.Read(wasm)
+	forms, err := contract.Read(wasm)
 	if err != nil {
 		return nil, err
 	}
@@ -95,26 +95,25 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 		}
 	}
 	h.mu.Lock()
-	b, err := h.box(ctx, boxKind{overlaps: outline.overlaps})
-	if err != nil {
+	if h.closed {
 		h.mu.Unlock()
-		return nil, err
+		return nil, errClosed()
 	}
-	h.busy.Add(1) // Close does not free the runtime under a compilation
+	h.busy.Add(1) // Close waits for a compilation
 	defer h.busy.Done()
 	h.mu.Unlock()
 	start := time.Now()
-	compiled, err := b.runtime.CompileModule(ctx, confined)
+	b, err := h.cache.compile(ctx, confined, outline.overlaps)
 	if err != nil {
-		return nil, status.Wrap(status.InvalidArgument, err, "the module does not compile")
+		return nil, err
 	}
 	h.config.logger.Debug("compiled", "bytes", len(wasm), "took", time.Since(start))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, errors.Join(errClosed(), compiled.Close(ctx))
+		return nil, errors.Join(errClosed(), b.box.close(ctx))
 	}
-	p := &program{box: b, compiled: compiled, outline: outline, contract: built, pages: key.pages, imports: compiled.ImportedFunctions()}
+	p := &program{box: b.box, compiled: b.compiled, outline: outline, contract: forms, pages: key.pages, imports: b.compiled.ImportedFunctions()}
 	if !key.trusted {
 		p.imports = withoutRefuel(p.imports)
 	}

@@ -26,7 +26,7 @@ import (
 // frees it.
 type Host struct {
 	config   hostConfig
-	cache    wazero.CompilationCache
+	cache    *cache
 	counters instance.Counters
 
 	// alive ends when Close begins, and every running guest with it.
@@ -40,7 +40,6 @@ type Host struct {
 	closed   bool // Close has begun
 	freed    bool // Close has freed everything
 	modules  map[string]*hostModule
-	boxes    map[boxKind]*sandbox
 	kept     map[*Instance]struct{} // libraries, which wait for calls
 	programs map[programKey]*program
 	onExit   []func(context.Context, Caller)
@@ -72,30 +71,28 @@ func (m *hostModule) function(name string) (Function, bool) {
 	return m.functions[i], true
 }
 
-// New makes a [Host]. It fails when the cache directory cannot be used. ctx is
+// New makes a [Host]. It fails if the path of [WithCacheDir] is that of a file. ctx is
 // needed only while New runs.
 func New(_ context.Context, opts ...Option) (*Host, error) {
 	c := newHostConfig(opts)
 	if err := settleWazero(); err != nil {
 		return nil, status.Wrap(status.Internal, err, "start wazero")
 	}
-	cache := wazero.NewCompilationCache()
-	if c.cacheDir != "" {
-		var err error
-		if cache, err = wazero.NewCompilationCacheWithDir(c.cacheDir); err != nil {
-			return nil, status.Wrap(status.FailedPrecondition, err, "use the cache directory "+c.cacheDir)
-		}
-	}
 	alive, kill := context.WithCancel(context.Background())
-	return &Host{
-		config: c, cache: cache, alive: alive, kill: kill,
+	h := &Host{
+		config: c, alive: alive, kill: kill,
 		modules:  map[string]*hostModule{},
-		boxes:    map[boxKind]*sandbox{},
 		kept:     map[*Instance]struct{}{},
 		programs: map[programKey]*program{},
 		methods:  map[string]Function{},
 		watched:  map[*watched]struct{}{},
-	}, nil
+	}
+	var err error
+	if h.cache, err = openCache(h); err != nil {
+		kill()
+		return nil, err
+	}
+	return h, nil
 }
 
 // settleWazero makes wazero (v1.12.0) find out its own version, which its first
@@ -255,8 +252,8 @@ func (h *Host) wait(ctx context.Context) error {
 
 func (h *Host) free(ctx context.Context) error {
 	h.mu.Lock()
-	onClose, boxes, freed := h.onClose, h.boxes, h.freed
-	h.onClose, h.boxes, h.programs, h.freed = nil, nil, nil, true
+	onClose, programs, freed := h.onClose, h.programs, h.freed
+	h.onClose, h.programs, h.freed = nil, nil, true
 	h.mu.Unlock()
 	if freed {
 		return nil
@@ -265,10 +262,9 @@ func (h *Host) free(ctx context.Context) error {
 	for _, fn := range slices.Backward(onClose) {
 		errs = append(errs, h.closePlugin(ctx, fn))
 	}
-	for _, b := range boxes {
-		errs = append(errs, b.runtime.Close(ctx))
+	for _, p := range programs {
+		errs = append(errs, p.box.close(ctx))
 	}
-	errs = append(errs, h.cache.Close(ctx))
 	return errors.Join(errs...)
 }
 

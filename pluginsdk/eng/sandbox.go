@@ -2,6 +2,7 @@ package eng
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,36 +50,27 @@ func signatureText(types []api.ValueType) string {
 	return "(" + strings.Join(names, ", ") + ")"
 }
 
-// boxKind tells sandboxes apart.
-type boxKind struct {
-	overlaps bool // its guests import parigot.await
-}
-
-// sandbox is a wazero runtime. There are up to two in a Host, since what WASI a guest
-// gets is one of the modules in it.
+// sandbox is a wazero runtime with one guest in it, so that each guest has a cache of its own.
 type sandbox struct {
 	runtime wazero.Runtime
+	files   wazero.CompilationCache
 	wasi    map[string]api.FunctionDefinition
 }
 
-// box returns the sandbox of a kind. The caller holds h.mu.
-func (h *Host) box(ctx context.Context, kind boxKind) (*sandbox, error) {
-	if h.closed {
-		return nil, errClosed()
+// newSandbox makes a sandbox. overlaps says that its guest imports parigot.await. It takes over files,
+// and is to be closed.
+func newSandbox(ctx context.Context, files wazero.CompilationCache, pages uint32, overlaps bool) (*sandbox, error) {
+	b := &sandbox{files: files, runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
+		WithCompilationCache(files).
+		WithMemoryLimitPages(pages))}
+	if err := b.furnish(ctx, overlaps); err != nil {
+		return nil, errors.Join(fmt.Errorf("make a sandbox: %w", err), b.close(ctx))
 	}
-	if b := h.boxes[kind]; b != nil {
-		return b, nil
-	}
-	ctx = context.WithoutCancel(ctx)
-	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCompilationCache(h.cache).
-		WithMemoryLimitPages(h.config.pages(0)))
-	b := &sandbox{runtime: runtime}
-	if err := b.furnish(ctx, kind.overlaps); err != nil {
-		return nil, fmt.Errorf("make a sandbox: %w", err)
-	}
-	h.boxes[kind] = b
 	return b, nil
+}
+
+func (b *sandbox) close(ctx context.Context) error {
+	return errors.Join(b.runtime.Close(ctx), b.files.Close(ctx))
 }
 
 // furnish adds the modules that every guest may import.

@@ -1,0 +1,145 @@
+package eng_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// compileTiny compiles a guest in a host of its own, runs it, and returns the log.
+func compileTiny(t *testing.T, dir string, between ...func()) string {
+	t.Helper()
+	var log bytes.Buffer
+	h, err := eng.New(t.Context(), eng.WithCacheDir(dir), eng.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	require.NoError(t, err)
+	for _, f := range between {
+		f()
+	}
+	g, err := h.Compile(t.Context(), "tiny", []byte(tiny))
+	require.NoError(t, err)
+	code, err := g.Run(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, code)
+	require.NoError(t, h.Close(t.Context()))
+	return log.String()
+}
+
+// machineCode returns the file of the one guest in a cache directory.
+func machineCode(t *testing.T, dir string) string {
+	t.Helper()
+	var files []string
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && filepath.Base(path) != "SHA256SUMS" {
+			files = append(files, path)
+		}
+		return err
+	}))
+	require.Len(t, files, 1, "one guest, and nothing left behind")
+	return files[0]
+}
+
+// TestCacheDamaged: whatever became of a file, the guest is compiled again, and the log names the
+// file. The next host finds a good one.
+func TestCacheDamaged(t *testing.T) {
+	t.Parallel()
+	truncate := func(size int64) func(string) error {
+		return func(file string) error { return os.Truncate(file, size) }
+	}
+	for name, damage := range map[string]func(file string) error{
+		"empty": truncate(0),
+		"short": truncate(70),
+		"long":  truncate(5_000_000),
+		"gone":  os.Remove,
+		"a directory": func(file string) error {
+			return errors.Join(os.Remove(file), os.Mkdir(file, 0o700))
+		},
+		"no checksum": func(file string) error {
+			return os.Truncate(filepath.Join(filepath.Dir(filepath.Dir(file)), "SHA256SUMS"), 3)
+		},
+		// wazero trusts it, and would call an address outside of the code.
+		"offset of a function": func(file string) error {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			version := int(text[6])
+			text[7+version+4+3] ^= 0x40
+			return os.WriteFile(file, text, 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.Empty(t, compileTiny(t, dir))
+			file := machineCode(t, dir)
+			require.NoError(t, damage(file))
+			log := compileTiny(t, dir)
+			require.Equal(t, 1, strings.Count(log, "level=WARN"), log)
+			require.Contains(t, log, "file="+filepath.Dir(filepath.Dir(file)))
+			require.Empty(t, compileTiny(t, dir))
+			require.Equal(t, file, machineCode(t, dir))
+		})
+	}
+}
+
+// TestCacheUnusable: without a place for its files a host compiles, and says so once.
+func TestCacheUnusable(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "cache")
+	log := compileTiny(t, dir, func() {
+		require.NoError(t, os.Remove(dir))
+		require.NoError(t, os.WriteFile(dir, nil, 0o600))
+	})
+	require.Equal(t, 1, strings.Count(log, "level=WARN"), log)
+	require.Contains(t, log, "compiled guests are not kept")
+	require.Contains(t, log, "dir="+dir)
+
+	_, err := eng.New(t.Context(), eng.WithCacheDir(dir))
+	require.ErrorIs(t, err, status.Of(status.FailedPrecondition), "a file is a mistake of whoever configured it")
+	require.ErrorContains(t, err, dir)
+}
+
+// TestCacheFull compiles on a disk that takes no bytes: in a process whose files may have none.
+func TestCacheFull(t *testing.T) {
+	t.Parallel()
+	const variable = "PARIGOT_TEST_FULL_CACHE"
+	if dir := os.Getenv(variable); dir != "" {
+		log := compileTiny(t, dir)
+		require.Equal(t, 1, strings.Count(log, "level=WARN"), log)
+		require.Contains(t, log, "compiled guests are not kept")
+		return
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -f 0; exec "$0" -test.run '^TestCacheFull$'`, os.Args[0])
+	cmd.Env = append(os.Environ(), variable+"="+dir)
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(text))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// TestCacheShared: hosts that compile the same guest at the same time keep it once.
+func TestCacheShared(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { compileTiny(t, dir) })
+	}
+	all.Wait()
+	machineCode(t, dir)
+	require.Empty(t, compileTiny(t, dir))
+}
