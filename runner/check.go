@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/iansmith/parigot/internal/visible"
 	"github.com/iansmith/parigot/pluginsdk/deploy"
 )
 
@@ -49,7 +50,7 @@ there are none. That guests serve each other in a circle is a note, and no findi
 			case asJSON:
 				err = writeFindings(cmd.OutOrStdout(), found)
 			case wrong:
-				_, err = fmt.Fprintln(cmd.ErrOrStderr(), visibleLines(found.Error()))
+				_, err = fmt.Fprintln(cmd.ErrOrStderr(), visible.Lines(found.Error()))
 			default:
 				err = writeOK(cmd.OutOrStdout(), f)
 			}
@@ -100,7 +101,7 @@ func writeFindings(w io.Writer, found *deploy.Error) error {
 	if found != nil {
 		findings = found.Findings
 	}
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(jsonWriter{w})
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(findings)

@@ -72,7 +72,7 @@ func output(w io.Writer, asJSON bool, what texter) error {
 		what.text(w)
 		return nil
 	}
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(jsonWriter{w})
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(what)

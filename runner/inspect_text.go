@@ -9,6 +9,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/iansmith/parigot/internal/visible"
 	"github.com/iansmith/parigot/pluginsdk/contract"
 )
 
@@ -17,9 +18,9 @@ func writeLine(w io.Writer, format string, args ...any) {
 	for i, a := range args {
 		switch a := a.(type) {
 		case string:
-			args[i] = visible(a)
+			args[i] = visible.Text(a)
 		case fmt.Stringer:
-			args[i] = visible(a.String())
+			args[i] = visible.Text(a.String())
 		}
 	}
 	_, _ = fmt.Fprintf(w, format+"\n", args...)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
+
+	"github.com/iansmith/parigot/internal/visible"
 )
 
 // textHandler writes a log for people: when, who, what, and the rest as slog.TextHandler has
@@ -102,7 +104,7 @@ func (h *textHandler) Handle(ctx context.Context, r slog.Record) error {
 		others = append(others, said.take([]slog.Attr{a})...)
 		return true
 	})
-	line := slog.NewRecord(time.Time{}, slog.LevelInfo, said.head(r)+visible(r.Message), 0)
+	line := slog.NewRecord(time.Time{}, slog.LevelInfo, said.head(r)+visible.Text(r.Message), 0)
 	line.AddAttrs(others...)
 	return h.rest.Handle(ctx, line)
 }
@@ -115,45 +117,27 @@ func (h *textHandler) head(r slog.Record) string {
 	}
 	switch {
 	case h.guest == "" && h.stream != "": // a plugin in a process prints
-		return head + visible(h.stream) + " | "
+		return head + visible.Text(h.stream) + " | "
 	case h.guest == "":
 		return head
 	case h.stream == "":
-		return head + visible(h.guest) + ": "
+		return head + visible.Text(h.guest) + ": "
 	case h.stream == "stdout":
-		return head + visible(h.guest) + " | "
+		return head + visible.Text(h.guest) + " | "
 	}
-	return head + visible(h.guest) + " " + visible(h.stream) + " | "
+	return head + visible.Text(h.guest) + " " + visible.Text(h.stream) + " | "
 }
 
-// visibleLines is visible for a text of several lines.
-func visibleLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		lines[i] = visible(line)
-	}
-	return strings.Join(lines, "\n")
-}
+// jsonWriter writes the records of slog.JSONHandler so that a terminal does nothing but show
+// them.
+type jsonWriter struct{ w io.Writer }
 
-// visible returns the text with all escaped that would do more on a terminal than be seen.
-func visible(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if strings.IndexFunc(text, active) < 0 {
-		return text
+func (j jsonWriter) Write(record []byte) (int, error) {
+	if _, err := j.w.Write(visible.JSON(record)); err != nil {
+		return 0, err
 	}
-	var b strings.Builder
-	for _, r := range text {
-		if active(r) {
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+	return len(record), nil
 }
-
-func active(r rune) bool { return r != '\t' && !strconv.IsGraphic(r) }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

@@ -2,13 +2,17 @@ package runner
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/iansmith/parigot/internal/visible"
 )
 
 // TestTextLog: what a log for people looks like.
@@ -80,9 +84,17 @@ func FuzzTextLog(f *testing.F) {
 		slog.New(newTextHandler(&text, nil)).With("guest", "hello", "stream", "stdout").Info(line)
 		said, ended := strings.CutSuffix(text.String(), "\n")
 		require.True(t, ended)
-		require.Equal(t, " hello | "+visible(line), said[len("14:02:15"):])
+		require.Equal(t, " hello | "+visible.Text(line), said[len("14:02:15"):])
 		for _, r := range said {
-			require.False(t, active(r), "%q in %q", r, said)
+			require.True(t, r == '\t' || strconv.IsGraphic(r), "%q in %q", r, said)
+		}
+		text.Reset()
+		slog.New(slog.NewJSONHandler(jsonWriter{&text}, nil)).Info(line)
+		var record struct{ Msg string }
+		require.NoError(t, json.Unmarshal(text.Bytes(), &record))
+		require.Equal(t, strings.ToValidUTF8(line, "\uFFFD"), record.Msg)
+		for _, r := range strings.TrimSuffix(text.String(), "\n") {
+			require.True(t, strconv.IsGraphic(r), "%q in %q", r, text.String())
 		}
 	})
 }

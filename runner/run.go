@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/iansmith/parigot/internal/visible"
 	"github.com/iansmith/parigot/pluginsdk/deploy"
 )
 
@@ -102,9 +103,9 @@ func (r *runFlags) runFile(ctx context.Context, path string, log *slog.Logger, s
 // errorText returns what is said of an error: findings as check has them.
 func errorText(err error) string {
 	if found, ok := errors.AsType[*deploy.Error](err); ok {
-		return visibleLines(found.Error())
+		return visible.Lines(found.Error())
 	}
-	return "parigot: " + visibleLines(err.Error())
+	return "parigot: " + visible.Lines(err.Error())
 }
 
 // newLog returns what makes the log of a run.
@@ -119,7 +120,7 @@ func (r *runFlags) newLog(terminal bool) (func(io.Writer) *slog.Logger, error) {
 	case r.format == "text", r.format == "auto" && terminal:
 		return func(w io.Writer) *slog.Logger { return slog.New(newTextHandler(w, &o)) }, nil
 	case r.format == "json", r.format == "auto":
-		return func(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w, &o)) }, nil
+		return func(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(jsonWriter{w}, &o)) }, nil
 	}
 	return nil, fmt.Errorf("--log-format is %q: want text, json or auto", r.format)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/iansmith/parigot/internal/version"
+	"github.com/iansmith/parigot/internal/visible"
 )
 
 // Exit codes of all commands.
@@ -58,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, &exit) {
 		return int(exit)
 	}
-	_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), visibleLines(err.Error()))
+	_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), visible.Lines(err.Error()))
 	if ran && !errors.As(err, new(usageError)) {
 		return stoppedCode(ctx, exitFailed)
 	}

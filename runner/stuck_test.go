@@ -19,7 +19,9 @@ guests:
   - {name: main, wasm: guest.wasm, main: true, args: [flood], time_limit: 500ms, grants: [syscall.v1.Syscall]}
 `, map[string]string{"guest.wasm": testGuest})
 	reader, stderr := io.Pipe()
-	go func() { r.code <- run(t.Context(), []string{"run", filepath.Join(r.dir, "parigot.yaml")}, io.Discard, stderr) }()
+	go func() {
+		r.code <- run(t.Context(), []string{"run", filepath.Join(r.dir, "parigot.yaml")}, io.Discard, stderr)
+	}()
 	select {
 	case code := <-r.code:
 		require.Equal(t, exitFailed, code)

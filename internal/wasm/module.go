@@ -152,7 +152,7 @@ func Parse(module []byte) (*Module, error) {
 	return m, nil
 }
 
-// Imports reads the import section.
+// Imports reads the import section. After an error there are none.
 func (r *Reader) Imports() []Import {
 	var imports []Import
 	for n := r.U32(); n > 0 && r.err == nil; n-- {
@@ -169,6 +169,9 @@ func (r *Reader) Imports() []Import {
 			r.Take(2)
 		default:
 			r.Fail("an import of kind %d", i.Kind)
+		}
+		if r.err != nil {
+			return nil
 		}
 		imports = append(imports, i)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/iansmith/parigot/internal/visible"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
 )
 
@@ -43,7 +44,9 @@ type Problem struct {
 // String returns the difference with both versions, as the end of a sentence about the
 // guest: "was built with queue.v1 of module example.com/queue v1.2.0, the host has
 // v1.3.0: field SendRequest.payload (2) was bytes, is string".
-func (p Problem) String() string {
+func (p Problem) String() string { return visible.Text(p.text()) }
+
+func (p Problem) text() string {
 	guest, host := VersionText(p.Guest), VersionText(p.Host)
 	switch {
 	case p.Guest == nil:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/iansmith/parigot/internal/visible"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -27,13 +28,13 @@ type Finding struct {
 // String returns the finding as compilers write them: file:line:column: field: message.
 func (f Finding) String() string {
 	var b strings.Builder
-	b.WriteString(f.File)
+	b.WriteString(visible.Text(f.File))
 	if f.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", f.Line, f.Column)
 	}
 	b.WriteString(": ")
 	if f.Field != "" {
-		b.WriteString(f.Field + ": ")
+		b.WriteString(visible.Text(f.Field) + ": ")
 	}
 	b.WriteString(f.Message)
 	return b.String()

@@ -138,7 +138,7 @@ func (c *cache) build(ctx context.Context, dir string, module []byte, overlaps b
 		b.compiled, err = b.box.runtime.CompileModule(ctx, module) // it is compiled, and in memory
 	}
 	if err != nil {
-		return built{}, errors.Join(status.Wrap(status.InvalidArgument, err, "the module does not compile"), b.box.close(ctx))
+		return built{}, errors.Join(status.Wrap(status.InvalidArgument, readable{err}, "the module does not compile"), b.box.close(ctx))
 	}
 	return b, nil
 }

@@ -354,7 +354,7 @@ func (g *Guest) explain(ctx context.Context, err error) error {
 		err = errClosed()
 	default:
 		stopped = false
-		err = status.Wrap(status.Aborted, err, "the guest stopped")
+		err = status.Wrap(status.Aborted, readable{err}, "the guest stopped")
 	}
 	if stopped {
 		err = fmt.Errorf("stopped while it was running: %w", err)

@@ -43,6 +43,8 @@ func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 		}
 		r, content := wasm.NewReader(s.Body), s.Body
 		switch s.ID {
+		case wasm.SectionCustom:
+			content = maskNames(content)
 		case wasm.SectionImport:
 			o.addImports(r.Imports())
 		case wasm.SectionTable:
