@@ -35,14 +35,14 @@
 //
 // # Implementations
 //
-// With the parameter impl=DIR the plugin writes impl_queue.go instead: the
+// With the parameter impl=DIR the plugin writes DIR/impl_queue.go instead: the
 // start of an implementation, to be filled in by hand. Run again when the
 // service has got new methods, it adds those that are missing and changes
-// nothing else. It needs an entry of its own whose out is the same DIR and whose
-// strategy is all, in a template that does not clean:
+// nothing else. It needs an entry of its own whose out is the working directory and
+// whose strategy is all, in a template that does not clean:
 //
 //   - local: protoc-gen-parigot
-//     out: internal/queue
+//     out: .
 //     opt: impl=internal/queue
 //     strategy: all
 //
@@ -54,6 +54,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/pluginpb"
@@ -112,7 +113,11 @@ func plugin(in io.Reader, out, notes io.Writer) error {
 	if err := proto.Unmarshal(wire, request); err != nil {
 		return fmt.Errorf("standard input holds no request of buf or protoc: %w", err)
 	}
-	result, err := gen.Generate(request, os.DirFS("."))
+	module, dir, err := workingDirectory()
+	if err != nil {
+		return err
+	}
+	result, err := gen.Generate(request, os.DirFS(module), dir)
 	if err != nil {
 		return err
 	}
@@ -125,4 +130,25 @@ func plugin(in io.Reader, out, notes io.Writer) error {
 	}
 	_, err = out.Write(wire)
 	return err
+}
+
+// workingDirectory returns the root of the module around the working directory, and
+// the working directory relative to it. Without a go.mod both are the working directory.
+func workingDirectory() (module, dir string, err error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", "", err
+	}
+	if wd, err = filepath.EvalSymlinks(wd); err != nil {
+		return "", "", err
+	}
+	for root := wd; ; root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			dir, err := filepath.Rel(root, wd)
+			return root, filepath.ToSlash(dir), err
+		}
+		if root == filepath.Dir(root) {
+			return wd, ".", nil
+		}
+	}
 }

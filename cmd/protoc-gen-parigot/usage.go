@@ -37,13 +37,13 @@ For queue/v1/queue.proto with the Go package queuev1 these files come out:
 
 and with impl=DIR only these, to be edited; later runs add missing methods:
 
-  impl_queue.go      the implementation
-  plugin/main.go     the plugin as a program, and as a Go plugin
+  DIR/impl_queue.go      the implementation
+  DIR/plugin/main.go     the plugin as a program, and as a Go plugin
 
 With buf, that takes an entry of its own:
 
   - local: protoc-gen-parigot
-    out: DIR
+    out: .
     opt: impl=DIR
     strategy: all
 

@@ -32,14 +32,14 @@ type Result struct {
 
 // Generate makes the files for a request.
 //
-// Only the mode impl=DIR reads files: those of DIR and buf's templates, from
-// dir, which is the working directory of the compiler. It may be nil, which is
-// an empty directory.
+// Only the mode impl=DIR reads files: those of the module around the working
+// directory of the compiler, which is the directory dir of module. If module is
+// nil, there are none, and nothing is checked about the place of the output.
 //
 // The error is for a request that cannot be worked on at all: an unknown
 // parameter, descriptors that do not fit together, or a file without a Go
 // package. What is wrong with the proto files themselves is in the response.
-func Generate(request *pluginpb.CodeGeneratorRequest, dir fs.FS) (Result, error) {
+func Generate(request *pluginpb.CodeGeneratorRequest, module fs.FS, dir string) (Result, error) {
 	params := defaultParameters()
 	plugin, err := protogen.Options{ParamFunc: params.set}.New(request)
 	if err != nil {
@@ -49,7 +49,7 @@ func Generate(request *pluginpb.CodeGeneratorRequest, dir fs.FS) (Result, error)
 		return Result{}, err
 	}
 	g := newGenerator(plugin, params)
-	skeletons, err := g.generate(dir)
+	skeletons, err := g.generate(module, dir)
 	if err != nil {
 		plugin.Error(err)
 	}
@@ -58,13 +58,13 @@ func Generate(request *pluginpb.CodeGeneratorRequest, dir fs.FS) (Result, error)
 
 // generate adds the generated files to the plugin, or returns those of the mode
 // impl=DIR.
-func (g *generator) generate(dir fs.FS) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+func (g *generator) generate(module fs.FS, dir string) ([]*pluginpb.CodeGeneratorResponse_File, error) {
 	views := g.views()
 	if err := g.problems.err(); err != nil {
 		return nil, err
 	}
 	if g.parameters.impl != "" {
-		return g.skeletons(views, dir)
+		return g.skeletons(views, module, dir)
 	}
 	if err := g.renderAll(views); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func Parameters() []Parameter {
 		{"package_suffix=SUFFIX", `Makes the sub-package <Go package><SUFFIX> for the files (default "parigot"); empty puts them beside the messages.`},
 		{"side=host|guest|both", "Which half to write besides the shared file (default both)."},
 		{"streaming=error|skip", "What to do with a streaming rpc: refuse it (default) or leave it out."},
-		{"impl=DIR", "Write or complete impl_<service>.go in DIR, and DIR/plugin/main.go when there is none, and nothing else; out must be the same DIR."},
+		{"impl=DIR", "Write or complete DIR/impl_<service>.go, and DIR/plugin/main.go when there is none, and nothing else; out must be the working directory."},
 		{"impl_package=NAME", "The Go package of the files in DIR, where DIR does not tell."},
 		{"versions=true|false", "Whether the header names the versions of the generator and the compiler (default true)."},
 		{"annotate_code=true|false", "Whether to write a .meta file that maps symbols to the proto file (default false)."},

@@ -17,18 +17,19 @@ const programDir = "plugin"
 
 // program adds the package main that starts the plugin in a process of its own and,
 // built as a Go plugin, exports it. What is in its folder already stays as it is.
-func (r *skeletonRun) program(dir fs.FS) error {
+func (r *skeletonRun) program() error {
+	dir := r.tree.working()
 	if dir == nil {
 		return nil
 	}
-	in := path.Join(path.Clean(r.parameters.impl), programDir)
+	in := path.Join(r.in, programDir)
 	if there, err := fs.Glob(dir, path.Join(in, "*.go")); err != nil || len(there) > 0 {
-		return errors.Join(err, r.keep(dir, in))
+		return err
 	}
 	if len(r.created) == 0 && r.pkg.Declares(initialize) == "" || r.pkg.Name == "main" {
 		return nil // there is nothing that it could import
 	}
-	importPath, err := importPathOf(dir, path.Dir(in))
+	importPath, err := importPathOf(r.tree.fsys, path.Join(r.tree.dir, r.in))
 	if err != nil || importPath == "" {
 		return err
 	}
@@ -51,16 +52,6 @@ func (r *skeletonRun) program(dir fs.FS) error {
 	editor.Append(text.String())
 	r.editors[path.Join(programDir, "main.go")] = editor
 	return nil
-}
-
-// keep returns main.go as it is, so that the compiler does not take it for stale.
-func (r *skeletonRun) keep(dir fs.FS, in string) error {
-	b, err := fs.ReadFile(dir, path.Join(in, "main.go"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	r.kept = b
-	return err
 }
 
 // importPathOf returns the import path of a folder by the go.mod there or above, ""

@@ -10,7 +10,6 @@ import (
 	"unicode"
 
 	"google.golang.org/protobuf/compiler/protogen"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/iansmith/parigot/internal/gen/merge"
@@ -37,6 +36,7 @@ type skeletonView struct {
 
 	fileName    string
 	packageName string // of the generated code
+	messages    string // the import path of the service's own messages
 }
 
 // stubView is one method that is missing in an implementation.
@@ -49,25 +49,32 @@ type stubView struct {
 // skeletonRun is one run in the mode impl=DIR.
 type skeletonRun struct {
 	*generator
-	pkg     *merge.Package
-	editors map[string]*merge.Editor // by file name
-	created []*skeletonView
-	kept    []byte // the package main that is there
+	tree     *tree
+	in       string // DIR
+	pkg      *merge.Package
+	editors  map[string]*merge.Editor // by file name
+	unplaced bool                     // no template tells where the output goes
+	chosen   bool                     // buf's template names the services that belong into DIR
+	found    []*skeletonView
+	created  []*skeletonView
 }
 
-// skeletons returns the files of the mode impl=DIR: those that are new, those
-// that got more methods, and those with nothing to add, as they are, so that
-// the compiler does not take them for stale.
-func (g *generator) skeletons(views []*fileView, dir fs.FS) ([]*pluginpb.CodeGeneratorResponse_File, error) {
-	if err := refuseTemplate(dir); err != nil {
+// skeletons returns the files of the mode impl=DIR that are new, and those that got
+// more methods.
+func (g *generator) skeletons(views []*fileView, module fs.FS, dir string) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+	run := &skeletonRun{generator: g, in: path.Clean(g.parameters.impl), editors: make(map[string]*merge.Editor)}
+	if !fs.ValidPath(run.in) {
+		return nil, fmt.Errorf("impl=%s must be a directory inside the working directory, relative to it", g.parameters.impl)
+	}
+	var err error
+	if run.tree, err = readTree(module, dir); err != nil {
 		return nil, err
 	}
-	run := &skeletonRun{generator: g, editors: make(map[string]*merge.Editor)}
-	if err := run.load(dir); err != nil {
+	if err := run.load(); err != nil {
 		return nil, err
 	}
 	all := run.views(views)
-	if err := g.problems.err(); err != nil {
+	if err := run.place(all); err != nil {
 		return nil, err
 	}
 	for _, view := range all {
@@ -75,13 +82,14 @@ func (g *generator) skeletons(views []*fileView, dir fs.FS) ([]*pluginpb.CodeGen
 			return nil, err
 		}
 	}
+	run.refuseNeighbours()
 	if err := g.problems.err(); err != nil {
 		return nil, err
 	}
 	if err := run.create(); err != nil {
 		return nil, err
 	}
-	if err := run.program(dir); err != nil {
+	if err := run.program(); err != nil {
 		return nil, err
 	}
 	return run.files()
@@ -108,17 +116,13 @@ func (r *skeletonRun) views(files []*fileView) []*skeletonView {
 }
 
 // load reads the package in the directory, and settles its name.
-func (r *skeletonRun) load(dir fs.FS) error {
-	in := path.Clean(r.parameters.impl)
-	if !fs.ValidPath(in) {
-		return fmt.Errorf("impl=%s must be a directory inside the working directory, relative to it", r.parameters.impl)
-	}
+func (r *skeletonRun) load() error {
 	var err error
-	if r.pkg, err = merge.Load(dir, in, r.parameters.implPackage); err != nil {
+	if r.pkg, err = merge.Load(r.tree.working(), r.in, r.parameters.implPackage); err != nil {
 		return err
 	}
 	if r.pkg.Name == "" {
-		r.pkg.Name = packageNameOf(path.Base(in))
+		r.pkg.Name = packageNameOf(path.Base(r.in))
 	}
 	if r.pkg.Name == "" {
 		return fmt.Errorf("impl=%s does not tell the name of the Go package: set impl_package", r.parameters.impl)
@@ -156,6 +160,7 @@ func newSkeleton(file *fileView, service *serviceView) *skeletonView {
 		EmbedUnimplemented: true,
 		fileName:           skeletonFile(string(service.Desc.Name())),
 		packageName:        file.PackageName,
+		messages:           string(file.GoImportPath),
 	}
 	for _, method := range service.Methods {
 		switch method.GoName {
@@ -203,6 +208,7 @@ func (v *skeletonView) implInterface() merge.Interface {
 		ImportPath:  string(v.ImplIdent.GoImportPath),
 		PackageName: v.packageName,
 		Name:        v.ImplName,
+		Messages:    v.messages,
 	}
 }
 
@@ -275,6 +281,7 @@ func (r *skeletonRun) add(view *skeletonView) error {
 		r.created = append(r.created, view)
 		return nil
 	}
+	r.found = append(r.found, view)
 	editor := target.Editor()
 	r.editors[target.FileName()] = editor
 	if len(target.Others) > 0 {
@@ -298,8 +305,12 @@ func (r *skeletonRun) noteStray(view *skeletonView, target *merge.Target) {
 	if target.Type == "" || target.AlsoImplements(view.implInterface(), "Impl") {
 		return
 	}
-	for _, stray := range target.Stray(view.methodNames()) {
-		r.note("%s is no method of %s; delete it when nothing needs it", stray, view.FullName)
+	for _, stray := range target.Stray(view.implInterface(), view.methodNames()) {
+		if stray.Refers != "" {
+			r.note("%s is no method of %s any more, and does not compile, because %s is gone: move its code to the method that took its place, if any, and delete it", stray.At, view.FullName, stray.Refers)
+			continue
+		}
+		r.note("%s is no method of %s; delete it when nothing needs it", stray.At, view.FullName)
 	}
 }
 
@@ -383,25 +394,4 @@ func (r *skeletonRun) reserved(names ...string) []string {
 		names = append(names, view.Plugin, "init"+view.Plugin, "describe"+view.Plugin)
 	}
 	return names
-}
-
-func (r *skeletonRun) files() ([]*pluginpb.CodeGeneratorResponse_File, error) {
-	var files []*pluginpb.CodeGeneratorResponse_File
-	for _, name := range sortedKeys(r.editors) {
-		content, err := r.editors[name].Bytes()
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, &pluginpb.CodeGeneratorResponse_File{
-			Name:    proto.String(name),
-			Content: proto.String(string(content)),
-		})
-	}
-	if r.kept != nil {
-		files = append(files, &pluginpb.CodeGeneratorResponse_File{
-			Name:    proto.String(path.Join(programDir, "main.go")),
-			Content: proto.String(string(r.kept)),
-		})
-	}
-	return files, nil
 }

@@ -15,19 +15,31 @@ import (
 	"github.com/iansmith/parigot/internal/gen"
 )
 
+// templateFor returns a template of buf with an entry for impl=, as it should be.
+func templateFor(impl string) string {
+	return "version: v2\nplugins:\n  - local: protoc-gen-parigot\n    out: .\n    opt: impl=" + impl + "\n    strategy: all\n"
+}
+
 // skeleton runs the mode impl=… over the files of a directory and returns the
-// files of the response by name, the notes, and the error of the response.
+// files of the response by their names in that of impl=, the notes, and the error of
+// the response.
 func skeleton(t *testing.T, parameter string, dir map[string]string, protos map[string]string, names ...string) (map[string]string, []string, string) {
 	t.Helper()
 	files := make(fstest.MapFS)
 	for name, text := range dir {
 		files[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	result, err := gen.Generate(requestFor(compileText(t, protos, names...), parameter, names...), files)
+	if files["buf.gen.yaml"] == nil && files["buf.gen.yml"] == nil {
+		files["buf.gen.yaml"] = &fstest.MapFile{Data: []byte(templateFor(implOf(parameter)))}
+	}
+	result, err := gen.Generate(requestFor(compileText(t, protos, names...), parameter, names...), files, "")
 	require.NoError(t, err)
 	got := make(map[string]string)
 	for _, file := range result.Response.GetFile() {
-		got[file.GetName()] = file.GetContent()
+		name, err := filepath.Rel(filepath.Clean(implOf(parameter)), file.GetName())
+		require.NoError(t, err)
+		require.True(t, filepath.IsLocal(name), file.GetName())
+		got[name] = file.GetContent()
 	}
 	return got, result.Notes, result.Response.GetError()
 }
@@ -113,7 +125,7 @@ func main() { process.Main(ParigotInitialize) }
 		"new":              {"impl=internal/my-queue", map[string]string{"go.mod": module}, want},
 		"grown":            {"impl=internal/my-queue", map[string]string{"go.mod": module, "internal/my-queue/a.go": strings.Replace(written, "package queue", "package myqueue", 1)}, want},
 		"module below":     {"impl=internal/my-queue", map[string]string{"go.mod": "module wrong\n", "internal/go.mod": "module ex.com/app/internal\n"}, want},
-		"there":            {"impl=q", map[string]string{"go.mod": module, "q/plugin/main.go": "package main // mine\n"}, "package main // mine\n"},
+		"there":            {"impl=q", map[string]string{"go.mod": module, "q/plugin/main.go": "package main // mine\n"}, ""},
 		"another file":     {"impl=q", map[string]string{"go.mod": module, "q/plugin/run.go": "package main\n"}, ""},
 		"no module":        {"impl=q", nil, ""},
 		"a package main":   {"impl=q,impl_package=main", map[string]string{"go.mod": module}, ""},
@@ -135,13 +147,20 @@ func TestSkeletonElsewhere(t *testing.T) {
 	got, notes, text := skeleton(t, "impl=./queue", map[string]string{"queue/any.go": complete, "queue/other.go": other}, queue, "queue.proto")
 	require.Empty(t, text)
 	require.Empty(t, notes)
-	require.Equal(t, map[string]string{"any.go": complete}, got)
+	require.Empty(t, got, "nothing is missing")
 }
 
+// TestSkeletonSecondService: the implementation of another service gets into the
+// directory only when somebody said so.
 func TestSkeletonSecondService(t *testing.T) {
 	t.Parallel()
 	protos := map[string]string{"two.proto": queue["queue.proto"] + "service Topic { rpc Init(Word) returns (Word); }\nservice Log {}\n"}
-	got, notes, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": written}, protos, "two.proto")
+	got, _, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": written}, protos, "two.proto")
+	require.Empty(t, got)
+	require.Equal(t, "two.proto:9:1: service queue.v1.Topic has no implementation in queue, where another service has, so nothing is written: write types: [queue.v1.Queue, queue.v1.Topic, queue.v1.Log] into the entry with impl=queue to have it there, or without queue.v1.Topic and queue.v1.Log to have it elsewhere; with protoc, write a type into queue/impl_topic.go, with the line\n\tvar _ queuev1parigot.TopicImpl = (*TopicPlugin)(nil)", text)
+
+	chosen := map[string]string{"queue/impl_queue.go": written, "buf.gen.yaml": templateFor("queue") + "    types: [queue.v1]\n"}
+	got, notes, text := skeleton(t, "impl=queue", chosen, protos, "two.proto")
 	require.Empty(t, text)
 	require.Len(t, got, 3)
 	for _, name := range []string{"impl_topic.go", "impl_log.go"} {
@@ -149,6 +168,11 @@ func TestSkeletonSecondService(t *testing.T) {
 	}
 	require.Contains(t, notes, "queue/impl_queue.go:20 declares ParigotInitialize: add pluginsdk.Described(pluginsdk.InitFunc(initTopicPlugin), describeTopicPlugin) to it")
 	require.Contains(t, notes, "queue/impl_queue.go:20 declares ParigotInitialize: add &LogPlugin{} to it")
+
+	// Neither do several entries share all services.
+	several := map[string]string{"buf.gen.yaml": templateFor("queue") + "  - local: protoc-gen-parigot\n    out: .\n    opt: impl=topic\n    strategy: all\n"}
+	_, _, text = skeleton(t, "impl=queue", several, protos, "two.proto")
+	require.Equal(t, "impl: buf.gen.yaml:3 gets the skeletons of all services, although other entries have impl, too: write types: [queue.v1.Queue, queue.v1.Topic, queue.v1.Log] there, with those that belong into queue", text)
 }
 
 func TestSkeletonHidesNothing(t *testing.T) {
@@ -156,7 +180,7 @@ func TestSkeletonHidesNothing(t *testing.T) {
 	decorated := strings.ReplaceAll(written, "queuev1parigot.UnimplementedQueueImpl", "queuev1parigot.QueueImpl")
 	got, notes, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": decorated}, queue, "queue.proto")
 	require.Empty(t, text)
-	require.Equal(t, map[string]string{"impl_queue.go": decorated}, got)
+	require.Empty(t, got)
 	require.Contains(t, notes, "queue/impl_queue.go:1: QueuePlugin embeds ex.com/gen/queue/v1/queuev1parigot.QueueImpl, which may have the methods queue.v1.Queue.Receive: nothing is added for them")
 }
 
@@ -194,83 +218,6 @@ func TestSkeletonPackageName(t *testing.T) {
 	}
 }
 
-func TestSkeletonRefusesClean(t *testing.T) {
-	t.Parallel()
-	const refusal = " says clean: true, which deletes hand-written files: write clean: false, or give the plugin with impl a template of its own that does not clean"
-	tests := []struct {
-		name, file, text, err string
-	}{
-		{"clean", "buf.gen.yaml", "version: v2\nclean: true\n", "impl: buf.gen.yaml" + refusal},
-		{"JSON, and the other name", "buf.gen.yml", `{"version":"v2","clean":true}`, "impl: buf.gen.yml" + refusal},
-		{"not clean", "buf.gen.yaml", "version: v2\nclean: false\nplugins: []\n", ""},
-		{"silent", "buf.gen.yaml", "version: v2 # clean: true\n", ""},
-		{"empty", "buf.gen.yaml", "", ""},
-		{"another file", "buf.yaml", "clean: true\n", ""},
-		{"broken", "buf.gen.yaml", "clean: [\n", "impl: cannot tell what buf.gen.yaml says of clean and strategy: "},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			got, _, text := skeleton(t, "impl=queue", map[string]string{tt.file: tt.text}, queue, "queue.proto")
-			if tt.err == "" {
-				require.Empty(t, text)
-				require.Len(t, got, 1)
-				return
-			}
-			require.Contains(t, text, tt.err)
-			require.Empty(t, got)
-		})
-	}
-	_, _, text := skeleton(t, "", map[string]string{"buf.gen.yaml": "clean: true"}, queue, "queue.proto")
-	require.Empty(t, text, "without impl nothing is at risk")
-}
-
-func TestSkeletonRefusesStrategy(t *testing.T) {
-	t.Parallel()
-	const refusal = " runs the plugin with impl=queue for each directory of proto files, where one run drops what another adds: write strategy: all in that entry"
-	const v2, v1 = "version: v2\nplugins:\n", "version: v1\nplugins:\n"
-	tests := []struct {
-		name, file, text, err string
-	}{
-		{name: "silent", text: v2 + "  - local: protoc-gen-parigot\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "directory", text: v2 + "  - local: protoc-gen-parigot\n    opt: impl=queue\n    strategy: directory\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "all", text: v2 + "  - local: protoc-gen-parigot\n    opt: impl=queue\n    strategy: all\n"},
-		{name: "the second entry", text: v2 + "  - local: protoc-gen-parigot\n    opt: impl=topic\n    strategy: all\n  - local: protoc-gen-parigot\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:6" + refusal},
-		{name: "a list of options", text: v2 + "  - local: protoc-gen-parigot\n    opt:\n      - versions=false\n      - impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "several options in one", text: v2 + "  - local: protoc-gen-parigot\n    opt: [\"versions=false,impl=queue\"]\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "options that are no text", text: v2 + "  - local: protoc-gen-parigot\n    opt: [1, true, impl=queue]\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "a command", text: v2 + "  - local: [go, run, github.com/iansmith/parigot/cmd/protoc-gen-parigot@v0.1.0]\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "a tool", text: v2 + "  - local: [go, tool, protoc-gen-parigot]\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "a path", text: v2 + "  - local: ./bin/protoc-gen-parigot.exe\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "an anchor", text: "version: v2\nx: &x protoc-gen-parigot\nplugins:\n  - local: *x\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:4" + refusal},
-		{name: "JSON, and the other name", file: "buf.gen.yml", text: `{"version":"v2","plugins":[{"local":"protoc-gen-parigot","opt":"impl=queue"}]}`, err: "impl: buf.gen.yml:1" + refusal},
-		{name: "v1", text: v1 + "  - plugin: parigot\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "v1 with a path", text: v1 + "  - plugin: queue\n    path: [go, run, ./cmd/protoc-gen-parigot]\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "v1beta1", text: "version: v1beta1\nplugins:\n  - name: parigot\n    opt: impl=queue\n", err: "impl: buf.gen.yaml:3" + refusal},
-		{name: "v1 with all", text: v1 + "  - plugin: parigot\n    opt: impl=queue\n    strategy: all\n"},
-		{name: "another plugin", text: v2 + "  - local: protoc-gen-go\n    opt: impl=queue\n  - remote: buf.build/connectrpc/go\n    opt: impl=queue\n"},
-		{name: "no impl", text: v2 + "  - local: protoc-gen-parigot\n    out: gen\n  - local: protoc-gen-parigot\n    opt: impl_package=x\n  - local: protoc-gen-parigot\n    opt: impl=\n"},
-		{name: "an odd entry", text: v2 + "  - protoc-gen-parigot\n", err: "impl: cannot tell what buf.gen.yaml says of clean and strategy: "},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			name := "buf.gen.yaml"
-			if tt.file != "" {
-				name = tt.file
-			}
-			got, _, text := skeleton(t, "impl=queue", map[string]string{name: tt.text}, queue, "queue.proto")
-			if tt.err == "" {
-				require.Empty(t, text)
-				require.Len(t, got, 1)
-				return
-			}
-			require.Contains(t, text, tt.err)
-			require.Empty(t, got)
-		})
-	}
-}
-
 // twoServices is what a person wrote for the services of two directories,
 // before they had methods.
 const twoServices = `package both
@@ -292,7 +239,7 @@ var (
 // files unless it is told otherwise.
 func TestSkeletonWithBuf(t *testing.T) {
 	t.Parallel()
-	const entry = "version: v2\ninputs:\n  - directory: proto\nplugins:\n  - local: ./protoc-gen-parigot\n    out: both\n    opt: impl=both\n"
+	const entry = "version: v2\ninputs:\n  - directory: proto\nplugins:\n  - local: ./protoc-gen-parigot\n    out: .\n    opt: impl=both\n"
 	protos := map[string]string{
 		"proto/a/v1/a.proto": service("a.v1", "ex.com/gen/a/v1;av1", "Alpha", "Send"),
 		"proto/b/v1/b.proto": service("b.v1", "ex.com/gen/b/v1;bv1", "Beta", "Receive"),

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"go/format"
-	"path"
 
 	"github.com/bufbuild/protocompile"
 	"google.golang.org/protobuf/cmd/protoc-gen-go/internal_gengo"
@@ -33,22 +32,20 @@ func (p Project) generate(ctx context.Context, all map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	code, err := gen.Generate(p.request(file, "module="+p.Module), nil)
+	code, err := gen.Generate(p.request(file, "module="+p.Module), nil, "")
 	if err != nil {
 		return err
 	}
-	skeleton, err := gen.Generate(p.request(file, "impl="+p.Name), nil)
+	skeleton, err := gen.Generate(p.request(file, "impl="+p.Name), nil, "")
 	if err != nil {
 		return err
 	}
-	for prefix, responses := range map[string][]*pluginpb.CodeGeneratorResponse{"": {messages, code.Response}, p.Name: {skeleton.Response}} {
-		for _, r := range responses {
-			if r.GetError() != "" {
-				return errors.New(r.GetError())
-			}
-			for _, f := range r.GetFile() {
-				all[path.Join(prefix, f.GetName())] = []byte(f.GetContent())
-			}
+	for _, r := range []*pluginpb.CodeGeneratorResponse{messages, code.Response, skeleton.Response} {
+		if r.GetError() != "" {
+			return errors.New(r.GetError())
+		}
+		for _, f := range r.GetFile() {
+			all[f.GetName()] = []byte(f.GetContent())
 		}
 	}
 	return p.fill(all)

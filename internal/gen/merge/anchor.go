@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
-	"path"
 )
 
 // Interface is the interface that a type is to implement.
@@ -12,6 +11,9 @@ type Interface struct {
 	ImportPath  string
 	PackageName string
 	Name        string
+
+	// Messages is the import path of the messages, "" when it is not known.
+	Messages string
 }
 
 func (i Interface) String() string { return i.PackageName + "." + i.Name }
@@ -65,39 +67,37 @@ func rank(a anchor, preferFile, preferType string) int {
 	return n
 }
 
-// checkAbsent reports what stands in the way of a new implementation.
-func (p *Package) checkAbsent(i Interface, newFile, newType string) error {
-	assertion := fmt.Sprintf("var _ %s = (*%s)(nil)", i, newType)
-	if p.Has(newFile) {
-		return fmt.Errorf("%s does not say which type implements %s, so nothing is written: add the line\n\t%s\nwith the name of the type, or move the file away",
-			path.Join(p.dir, newFile), i, assertion)
-	}
-	if at := p.Declares(newType); at != "" {
-		return fmt.Errorf("%s: there is a %s that is not said to implement %s, so nothing is written: add the line\n\t%s\nor rename the type",
-			at, newType, i, assertion)
-	}
-	return nil
-}
-
 // anchors returns all assertions about an interface in the package.
 func (p *Package) anchors(i Interface) []anchor {
 	var found []anchor
 	for _, f := range p.files {
-		for _, decl := range f.syntax.Decls {
-			gen, ok := decl.(*ast.GenDecl)
-			if !ok || gen.Tok != token.VAR {
-				continue
-			}
-			for _, spec := range gen.Specs {
-				found = append(found, anchorsIn(f, spec.(*ast.ValueSpec), i)...)
-			}
-		}
+		found = append(found, f.anchors(i)...)
 	}
 	for n := range found {
 		name, pointer := p.declared(found[n].typ)
 		found[n].typ, found[n].pointer = name, found[n].pointer || pointer
 	}
 	return found
+}
+
+// anchors returns the assertions about an interface in the file.
+func (f *file) anchors(i Interface) []anchor {
+	var found []anchor
+	f.eachVar(func(spec *ast.ValueSpec) { found = append(found, anchorsIn(f, spec, i)...) })
+	return found
+}
+
+// eachVar calls do for each declaration of variables at the top level.
+func (f *file) eachVar(do func(*ast.ValueSpec)) {
+	for _, decl := range f.syntax.Decls {
+		gen, ok := decl.(*ast.GenDecl)
+		if !ok || gen.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range gen.Specs {
+			do(spec.(*ast.ValueSpec))
+		}
+	}
 }
 
 func anchorsIn(f *file, spec *ast.ValueSpec, i Interface) []anchor {

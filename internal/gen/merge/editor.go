@@ -112,6 +112,17 @@ func (e *Editor) Append(declarations string) {
 	e.appended.WriteString("\n" + declarations)
 }
 
+// Changed reports whether the file is new, or something was added.
+func (e *Editor) Changed() bool { return e.isNew || e.appended.Len() > 0 }
+
+// Source returns what Load has read of the file, nil for a new one.
+func (e *Editor) Source() []byte {
+	if e.isNew {
+		return nil
+	}
+	return e.file.source
+}
+
 // Bytes returns the file with what was added. Without additions it is the file
 // as it was, to the byte.
 func (e *Editor) Bytes() ([]byte, error) {

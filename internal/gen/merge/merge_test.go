@@ -405,12 +405,17 @@ func TestForeignType(t *testing.T) {
 func TestStray(t *testing.T) {
 	t.Parallel()
 	gone := strings.ReplaceAll(openMethod, "Open", "Gone")
+	stub := "package file\n\nimport pb \"ex.com/gen/filev1parigot\"\n" + strings.Replace(gone, "nil", "status.Error(pb.File_Gone_FullName)", 1)
+	target, _, err := complete(t, map[string]string{"impl_file.go": head + anchor, "stub.go": stub})
+	require.NoError(t, err)
+	require.Equal(t, []merge.Stray{{At: "file/stub.go:5: FilePlugin.Gone", Refers: "pb.File_Gone_FullName"}}, target.Stray(impl, methods))
+
 	target, got, err := complete(t, map[string]string{
 		"impl_file.go": head + anchor + openMethod,
 		"more.go":      "package file\n" + gone + "\nfunc (p *FilePlugin) Init(context.Context, eng.Engine) bool { return true }\nfunc (p *FilePlugin) helper(ctx context.Context, a *A, b *B) error { return nil }\n",
 	})
 	require.NoError(t, err)
-	require.Equal(t, []string{"file/more.go:3: FilePlugin.Gone"}, target.Stray(methods))
+	require.Equal(t, []merge.Stray{{At: "file/more.go:3: FilePlugin.Gone"}}, target.Stray(impl, methods))
 	require.Equal(t, head+anchor+openMethod+closeStub, got)
 	require.False(t, target.AlsoImplements(impl, "Impl"))
 }
@@ -421,11 +426,16 @@ func TestPackageName(t *testing.T) {
 		"file/a.go":   {Data: []byte("package main\n")},
 		"file/b.go":   {Data: []byte("package main\n")},
 		"file/c.go":   {Data: []byte("package file\n\ntype C int\n")},
+		"half/a.go":   {Data: []byte("package old\n")},
+		"half/b.go":   {Data: []byte("package half\n")},
+		"half/c.go":   {Data: []byte("package half\n")},
 		"empty/a.txt": {},
 	}
 	for _, tt := range []struct{ dir, want, name, err string }{
 		{dir: "file", name: "file"},
-		{dir: "file", want: "main", name: "main"},
+		{dir: "file", want: "main", err: "file/c.go says package file, but file/a.go says package main, so nothing is written"},
+		{dir: "half", err: "half/a.go says package old, but half/b.go says package half, so nothing is written"},
+		{dir: "half", want: "old", err: "half/b.go says package half, but half/a.go says package old, so nothing is written"},
 		{dir: "file", want: "other", err: "the package is to be other, but file/a.go says package main"},
 		{dir: "empty", name: ""},
 		{dir: "missing", want: "x", name: "x"},

@@ -2,7 +2,6 @@ package merge
 
 import (
 	"go/ast"
-	"go/token"
 	"slices"
 	"strings"
 )
@@ -79,35 +78,51 @@ func (t *Target) Hidden(fallback Interface) string {
 	return hidden
 }
 
+// Stray is a method that looks like one of an interface that has it no more.
+type Stray struct {
+	At     string // its type, its name, and where it is
+	Refers string // what it refers to that is gone as well, "" for nothing
+}
+
 // Stray returns the methods of the type that look like those of the interface
-// but are not among names, each as "place: Type.Method".
-func (t *Target) Stray(names []string) []string {
-	var stray []string
+// but are not among names.
+func (t *Target) Stray(i Interface, names []string) []Stray {
+	var stray []Stray
 	t.pkg.eachMethod(t.Type, func(f *file, m *ast.FuncDecl) {
 		if m.Name.IsExported() && !slices.Contains(names, m.Name.Name) && isCall(m.Type) {
-			stray = append(stray, t.pkg.place(f, m.Pos())+": "+t.Type+"."+m.Name.Name)
+			at := t.pkg.place(f, m.Pos()) + ": " + t.Type + "." + m.Name.Name
+			stray = append(stray, Stray{At: at, Refers: fullNameIn(f, m, i)})
 		}
 	})
 	return stray
 }
 
+// fullNameIn returns the constant for the full name of the method's rpc if the method
+// refers to it, as the stub does.
+func fullNameIn(f *file, m *ast.FuncDecl, i Interface) string {
+	found := ""
+	ast.Inspect(m, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		pkg, ok := sel.X.(*ast.Ident)
+		if ok && strings.HasSuffix(sel.Sel.Name, "_"+m.Name.Name+"_FullName") && importsAs(f.syntax, i.ImportPath, i.PackageName, pkg.Name) {
+			found = pkg.Name + "." + sel.Sel.Name
+		}
+		return true
+	})
+	return found
+}
+
 // AlsoImplements reports whether the type is asserted to implement an
 // interface besides i whose name ends as i's does.
 func (t *Target) AlsoImplements(i Interface, suffix string) bool {
+	found := false
 	for _, f := range t.pkg.files {
-		for _, decl := range f.syntax.Decls {
-			gen, ok := decl.(*ast.GenDecl)
-			if !ok || gen.Tok != token.VAR {
-				continue
-			}
-			for _, spec := range gen.Specs {
-				if spec, ok := spec.(*ast.ValueSpec); ok && t.asserted(f, spec, i, suffix) {
-					return true
-				}
-			}
-		}
+		f.eachVar(func(spec *ast.ValueSpec) { found = found || t.asserted(f, spec, i, suffix) })
 	}
-	return false
+	return found
 }
 
 func (t *Target) asserted(f *file, spec *ast.ValueSpec, i Interface, suffix string) bool {

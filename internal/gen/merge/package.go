@@ -30,9 +30,11 @@ type Package struct {
 	// the one that Load was told, which may be "".
 	Name string
 
-	dir   string
-	fset  *token.FileSet
-	files []*file
+	dir     string
+	fset    *token.FileSet
+	files   []*file
+	foreign []*file  // programs beside the package, such as those that go generate runs
+	entries []string // the names of all that is in the directory
 }
 
 // file is one file of a package.
@@ -46,8 +48,8 @@ type file struct {
 // Load reads the package in dir, which need not exist. A file that does not
 // parse is an error, because nobody can tell which methods it has.
 //
-// Where the files are not of one package, those with the name want count, or,
-// if want is "", those with the name that most files have, not counting main.
+// All files must be of one package, want if that is not "". Only a package main
+// may be beside another.
 func Load(fsys fs.FS, dir, want string) (*Package, error) {
 	p := &Package{Name: want, dir: dir, fset: token.NewFileSet()}
 	if fsys == nil {
@@ -61,6 +63,7 @@ func Load(fsys fs.FS, dir, want string) (*Package, error) {
 		return nil, err
 	}
 	for _, entry := range entries {
+		p.entries = append(p.entries, entry.Name())
 		if entry.IsDir() || !counts(entry.Name()) {
 			continue
 		}
@@ -92,8 +95,8 @@ func (p *Package) read(fsys fs.FS, name string) error {
 	return nil
 }
 
-// choose drops the files that are not of the package. Files that were dropped
-// are, for example, programs that the package's "go generate" runs.
+// choose settles the name of the package, and sets programs beside it apart. Which
+// methods there are cannot be told of a package that is half renamed.
 func (p *Package) choose(want string) error {
 	count := make(map[string]int)
 	for _, f := range p.files {
@@ -106,8 +109,32 @@ func (p *Package) choose(want string) error {
 		f := p.files[0]
 		return fmt.Errorf("the package is to be %s, but %s says package %s", want, path.Join(p.dir, f.name), f.syntax.Name.Name)
 	}
-	p.files = slices.DeleteFunc(p.files, func(f *file) bool { return f.syntax.Name.Name != p.Name })
+	for _, f := range p.files {
+		if name := f.syntax.Name.Name; name != p.Name && name != "main" {
+			return p.refuseForeign(f)
+		}
+	}
+	isForeign := func(f *file) bool { return f.syntax.Name.Name != p.Name }
+	for _, f := range p.files {
+		if isForeign(f) {
+			p.foreign = append(p.foreign, f)
+		}
+	}
+	p.files = slices.DeleteFunc(p.files, isForeign)
 	return nil
+}
+
+// refuseForeign is the error about a file of another package that may be part of this one.
+func (p *Package) refuseForeign(f *file) error {
+	of := ""
+	for _, other := range p.files {
+		if other.syntax.Name.Name == p.Name {
+			of = path.Join(p.dir, other.name)
+			break
+		}
+	}
+	return fmt.Errorf("%s says package %s, but %s says package %s, so nothing is written: name the same package in both, or move one away",
+		path.Join(p.dir, f.name), f.syntax.Name.Name, of, p.Name)
 }
 
 func mostCommon(files []*file, count map[string]int) string {
@@ -135,20 +162,6 @@ func (p *Package) Declares(name string) string {
 		}
 	}
 	return ""
-}
-
-// Has reports whether the package has a file of this name.
-func (p *Package) Has(name string) bool {
-	return p.file(name) != nil
-}
-
-func (p *Package) file(name string) *file {
-	for _, f := range p.files {
-		if f.name == name {
-			return f
-		}
-	}
-	return nil
 }
 
 // place names a line of a file for a person.

@@ -1,0 +1,123 @@
+package gen
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxTemplate is how long a template of buf may be, in bytes. Longer files are data.
+const maxTemplate = 1 << 20
+
+// bufTemplate is what matters here of a template of buf, of any version.
+type bufTemplate struct {
+	Clean   bool           `yaml:"clean"`
+	Inputs  []yaml.Node    `yaml:"inputs"`
+	Plugins []*pluginEntry `yaml:"plugins"`
+
+	name string
+}
+
+// pluginEntry is one of its plugins.
+type pluginEntry struct {
+	Out      string `yaml:"out"`
+	Opt      words  `yaml:"opt"`
+	Strategy string `yaml:"strategy"`
+	Types    words  `yaml:"types"`
+
+	at string // file and line
+}
+
+// UnmarshalYAML notes the line, too.
+func (e *pluginEntry) UnmarshalYAML(node *yaml.Node) error {
+	type plain pluginEntry
+	e.at = fmt.Sprint(node.Line)
+	return node.Decode((*plain)(e))
+}
+
+// impl returns the directory of the parameter impl, or "".
+func (e *pluginEntry) impl() string {
+	for _, opt := range e.Opt {
+		for one := range strings.SplitSeq(opt, ",") {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(one), "impl="); ok && value != "" {
+				return path.Clean(value)
+			}
+		}
+	}
+	return ""
+}
+
+// parseTemplate returns nil for what is no template with an entry that has impl.
+func parseTemplate(name string, text []byte) (*bufTemplate, error) {
+	if !bytes.Contains(text, []byte("impl=")) || len(text) > maxTemplate {
+		return nil, nil
+	}
+	template := &bufTemplate{name: name}
+	if err := yaml.Unmarshal(text, template); err != nil {
+		if strings.HasPrefix(path.Base(name), "buf.gen.") {
+			return nil, fmt.Errorf("impl: cannot tell what %s says of the entry with impl: %w", name, err)
+		}
+		return nil, nil
+	}
+	for _, entry := range template.Plugins {
+		if entry == nil {
+			return nil, nil
+		}
+		entry.at = name + ":" + entry.at
+	}
+	return template, nil
+}
+
+// entry returns the entry for a directory, or nil. The error says what about it can
+// make buf delete or replace what people wrote, or run the plugin so that one run
+// undoes what another did.
+func (t *bufTemplate) entry(impl string) (*pluginEntry, error) {
+	var found *pluginEntry
+	for _, e := range t.Plugins {
+		if e.impl() != impl {
+			continue
+		}
+		found = e
+		switch {
+		case path.Clean(e.Out) != ".":
+			return nil, fmt.Errorf("impl: %s: write out: . instead of out: %s: the names of the files begin with %s already, so that they cannot land on other files", e.at, e.Out, impl)
+		case e.Strategy != "all":
+			return nil, fmt.Errorf("impl: %s runs the plugin with impl=%s for each directory of proto files, where one run drops what another adds: write strategy: all in that entry", e.at, impl)
+		case t.Clean:
+			return nil, fmt.Errorf("impl: %s says clean: true, which deletes hand-written files: write clean: false, or give the plugin with impl a template of its own that does not clean", t.name)
+		case len(t.Inputs) > 1:
+			return nil, fmt.Errorf("impl: %s:%d has several inputs, and buf runs the plugin with impl=%s for each, where one run drops what another adds: leave inputs out, and make the directories modules of one buf.yaml", t.name, t.Inputs[0].Line, impl)
+		}
+	}
+	return found, nil
+}
+
+// shared reports whether entries without types have other directories: then each
+// gets the skeletons of all services.
+func (t *bufTemplate) shared(impl string) bool {
+	for _, e := range t.Plugins {
+		if other := e.impl(); other != "" && other != impl {
+			return true
+		}
+	}
+	return false
+}
+
+// words is one string or a list.
+type words []string
+
+func (w *words) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node.Kind == yaml.SequenceNode {
+		return node.Decode((*[]string)(w))
+	}
+	var one string
+	err := node.Decode(&one)
+	*w = words{one}
+	return err
+}

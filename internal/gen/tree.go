@@ -1,0 +1,185 @@
+package gen
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/iansmith/parigot/internal/gen/merge"
+)
+
+// tree is what a run with impl=DIR can read: the module around the working
+// directory. A plugin does not learn where its output goes. So the names of its files
+// begin with DIR, which is right in the working directory and hits nothing in most
+// others, and the tree is searched for what they could hit all the same.
+type tree struct {
+	fsys      fs.FS
+	dir       string   // the working directory in it
+	names     []string // of all files
+	templates []*bufTemplate
+}
+
+// readTree returns nil without a module.
+func readTree(module fs.FS, dir string) (*tree, error) {
+	if module == nil {
+		return nil, nil
+	}
+	t := &tree{fsys: module, dir: path.Clean(dir)}
+	return t, fs.WalkDir(module, ".", t.visit)
+}
+
+// working returns the working directory, or nil.
+func (t *tree) working() fs.FS {
+	if t == nil {
+		return nil
+	}
+	sub, err := fs.Sub(t.fsys, t.dir)
+	if err != nil {
+		return nil
+	}
+	return sub
+}
+
+func (t *tree) visit(name string, entry fs.DirEntry, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+		return nil // nobody writes there either, or it went meanwhile
+	case err != nil:
+		return err
+	case entry.IsDir():
+		return t.visitDir(name)
+	}
+	t.names = append(t.names, name)
+	if !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name)) {
+		return nil
+	}
+	text, err := t.readTemplate(name, entry)
+	if err != nil {
+		return err
+	}
+	template, err := parseTemplate(name, text)
+	if template != nil {
+		t.templates = append(t.templates, template)
+	}
+	return err
+}
+
+// visitDir skips what is no part of the project: git's own files, the packages of
+// npm, and checkouts of their own, such as submodules and worktrees.
+func (t *tree) visitDir(name string) error {
+	if base := path.Base(name); base == ".git" || base == "node_modules" {
+		return fs.SkipDir
+	}
+	if name != "." && !t.isBelow(name) {
+		if _, err := fs.Stat(t.fsys, path.Join(name, ".git")); err == nil {
+			return fs.SkipDir
+		}
+	}
+	return nil
+}
+
+// isBelow reports whether the working directory is in a directory.
+func (t *tree) isBelow(name string) bool {
+	return t.dir == name || strings.HasPrefix(t.dir, name+"/")
+}
+
+// readTemplate reads a file that may be a template. It is empty when it is too long
+// or cannot be read, which buf could not either.
+func (t *tree) readTemplate(name string, entry fs.DirEntry) ([]byte, error) {
+	if info, err := entry.Info(); err != nil || info.Size() > maxTemplate || !info.Mode().IsRegular() {
+		return nil, nil //nolint:nilerr // it went meanwhile
+	}
+	text, err := fs.ReadFile(t.fsys, name)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
+}
+
+// entry returns the entry of buf's templates for impl=DIR. It is nil when there is
+// none, and the error says what is wrong with one.
+func (t *tree) entry(impl string) (*pluginEntry, *bufTemplate, error) {
+	var found *pluginEntry
+	var in *bufTemplate
+	for _, template := range t.templates {
+		entry, err := template.entry(impl)
+		if err != nil {
+			return nil, nil, err
+		}
+		if entry != nil && (found == nil || len(entry.Types) == 0) {
+			found, in = entry, template
+		}
+	}
+	return found, in, nil
+}
+
+// newFile is a file of the response.
+type newFile struct {
+	name    string // relative to the working directory
+	content []byte
+	read    []byte // what this run has read of it, nil for nothing
+}
+
+// refuseLoss reports a file that an output would replace, although this run has not
+// read it: at the output's place, or at that place below another directory, because
+// that may be where the output goes.
+func (t *tree) refuseLoss(o newFile) error {
+	if t == nil {
+		return nil
+	}
+	own := path.Join(t.dir, o.name)
+	there, err := fs.ReadFile(t.fsys, own)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && o.read == nil:
+	case err != nil:
+		return err
+	case o.read == nil || !bytes.Equal(there, o.read):
+		return fmt.Errorf("%s is there, and is not what this run read, so nothing is written: run it again, or move the file away", own)
+	}
+	suffix := "/" + strings.ToLower(o.name)
+	for _, name := range t.names {
+		if name == own || !strings.HasSuffix("/"+strings.ToLower(name), suffix) {
+			continue
+		}
+		text, err := fs.ReadFile(t.fsys, name)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(text, o.content) {
+			below := path.Clean(name[:len(name)-len(o.name)])
+			return fmt.Errorf("%s is %s below %s, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in %s; if it is a copy, delete it", name, o.name, below, below)
+		}
+	}
+	return nil
+}
+
+// refuseSecond reports an implementation of a service outside of the directory that
+// would get a new one: somebody may have renamed a folder, or mistyped it.
+func (t *tree) refuseSecond(impl string, created []*skeletonView) error {
+	if t == nil || len(created) == 0 {
+		return nil
+	}
+	for _, name := range t.names {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || path.Dir(name) == path.Join(t.dir, impl) {
+			continue
+		}
+		text, err := fs.ReadFile(t.fsys, name)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, view := range created {
+			if line := merge.Implements(text, view.implInterface()); line != 0 {
+				return fmt.Errorf("%s:%d implements %s, and %s does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into %s yourself, with the line\n\tvar _ %s = (*%s)(nil)",
+					name, line, view.FullName, impl, path.Join(impl, view.fileName), view.implInterface(), view.Plugin)
+			}
+		}
+	}
+	return nil
+}
