@@ -34,6 +34,8 @@ func (g *guest) compile(ctx context.Context) (*eng.Guest, error) {
 		eng.WithGrants(eng.Grants{Calls: g.config.GetGrants(), Serves: g.config.GetServes()}),
 		eng.GuestCallBudget(g.config.GetCallBudget().AsDuration()),
 		eng.GuestHostMemoryLimit(g.config.GetHostMemoryLimit()),
+		eng.GuestMaxOpenFiles(int(g.config.GetMaxOpenFiles())),
+		eng.GuestDiskLimit(g.config.GetDiskLimit()),
 	)
 	program, err := g.run.host.Compile(ctx, g.config.GetName(), text, opts...)
 	if err != nil {

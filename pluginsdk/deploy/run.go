@@ -139,6 +139,8 @@ func (f *File) engineOptions(logger *slog.Logger) []eng.Option {
 		eng.WithCacheDir(dir), eng.WithLogger(logger),
 		eng.WithMemoryLimit(e.GetMemoryLimit()),
 		eng.WithHostMemoryLimit(e.GetHostMemoryLimit()),
+		eng.WithMaxOpenFiles(int(e.GetMaxOpenFiles())),
+		eng.WithDiskLimit(e.GetDiskLimit()),
 		eng.WithMaxMessage(e.GetMaxRequest(), e.GetMaxResponse()),
 		eng.WithCallBudget(e.GetCallBudget().AsDuration()),
 		eng.WithMaxPending(int(e.GetMaxPending())),

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
@@ -56,7 +55,7 @@ func cancel(ctx context.Context, _ api.Module, stack []uint64) {
 func waitForCalls(ctx context.Context, calls *instance.Calls, limit time.Duration) bool {
 	ready, err := calls.Wait(ctx, limit)
 	if err != nil {
-		panic(sys.NewExitError(sys.ExitCodeContextCanceled)) //nolint:forbidigo // wazero's way to end a guest from a host function
+		endGuest()
 	}
 	return ready
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
@@ -50,7 +49,7 @@ func withoutRefuel(imports []api.FunctionDefinition) []api.FunctionDefinition {
 // has ended, as sleep does.
 func refuel(ctx context.Context, _ api.Module, stack []uint64) {
 	if ctx.Err() != nil {
-		panic(sys.NewExitError(sys.ExitCodeContextCanceled)) //nolint:forbidigo // wazero's way to end a guest from a host function
+		endGuest()
 	}
 	stack[0] = fuel.Tank
 }

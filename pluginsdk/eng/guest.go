@@ -24,11 +24,9 @@ import (
 // Guest is a compiled guest. Any number of instances may run at once. It is
 // freed with its [Host].
 type Guest struct {
-	host       *Host
-	name       string
-	grants     *Grants       // nil: everything
-	budget     time.Duration // of calls; 0: that of the host
-	hostMemory uint64        // bytes; 0: that of the host
+	host   *Host
+	name   string
+	config guestConfig // within the limits of the host
 	*program
 }
 
@@ -63,6 +61,7 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 	for _, o := range opts {
 		o.applyGuest(&c)
 	}
+	c.within(h.config)
 	key := programKey{sha256.Sum256(wasm), c.trusted, h.config.pages(c.memoryLimit)}
 	work := h.compiling.DoChan(key.String(), func() (any, error) { return h.compile(context.WithoutCancel(ctx), key, wasm) })
 	select {
@@ -71,7 +70,7 @@ func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...Gu
 			return nil, fmt.Errorf("compile guest %q: %w", name, r.Err)
 		}
 		p, _ := r.Val.(*program)
-		return &Guest{host: h, name: name, grants: c.grants, budget: c.budget, hostMemory: c.hostMemory, program: p}, nil
+		return &Guest{host: h, name: name, config: c, program: p}, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("compile guest %q: %w", name, ctx.Err())
 	}
@@ -370,7 +369,7 @@ func (i *Instance) sleep(ns int64) {
 	select {
 	case <-timer.C:
 	case <-i.running.Done():
-		panic(sys.NewExitError(sys.ExitCodeContextCanceled)) //nolint:forbidigo // wazero's way to end a guest from a host function
+		endGuest()
 	}
 }
 

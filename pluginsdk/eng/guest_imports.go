@@ -39,7 +39,7 @@ func (g *Guest) Imports() []Import {
 				i.Service, i.Method = methodName(module, f)
 			}
 		}
-		i.Granted = g.grants.MayCall(i.Service, i.Method)
+		i.Granted = g.config.grants.MayCall(i.Service, i.Method)
 		out = append(out, i)
 	}
 	slices.SortFunc(out, func(a, b Import) int {

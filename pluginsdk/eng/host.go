@@ -313,16 +313,16 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		return nil, errClosed()
 	}
 	h.busy.Add(1)
-	account := instance.NewAccount(min(h.config.hostMemory, cmp.Or(g.hostMemory, h.config.hostMemory)))
+	account := instance.NewAccount(g.config.hostMemory)
 	s := &instance.State{
 		ID:   id.New[id.HostKind](),
 		Name: g.name,
 		Limits: instance.Limits{
-			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, Budget: cmp.Or(g.budget, h.config.budget),
+			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, Budget: cmp.Or(g.config.budget, h.config.budget),
 		},
 		Logger:   h.config.logger,
 		Counters: &h.counters,
-		Grants:   g.grants,
+		Grants:   g.config.grants,
 		Account:  account,
 	}
 	if g.outline.overlaps && h.config.maxPending > 0 {

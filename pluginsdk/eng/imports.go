@@ -100,7 +100,7 @@ func (h *Host) checkImport(g *Guest, module, name string, d api.FunctionDefiniti
 	if !ok {
 		return "the plugin has no such function, it has " + strings.Join(m.names(), ", ")
 	}
-	if service, method := methodName(module, f); !g.grants.MayCall(service, method) {
+	if service, method := methodName(module, f); !g.config.grants.MayCall(service, method) {
 		return fmt.Sprintf("not granted: grant %s.%s, or all of %s", service, method, service)
 	}
 	return mismatch(d, callSignature)

@@ -20,8 +20,8 @@ type mount struct {
 // WithMount gives the guest the directory host of the host as guest, an absolute path
 // with slashes, to read, and to change if writable. What is outside of the directory
 // stays out of its reach, whatever symbolic links and paths say; the guest makes no
-// links, opens nothing but files and directories, and has at most 1024 of them open. How much it may write is not bounded. A
-// directory that cannot be opened, and a path that is not absolute and clean, are
+// links, and opens nothing but files and directories. [WithMaxOpenFiles] bounds how many, and
+// [WithDiskLimit] how much it may write. A directory that cannot be opened, and a path that is not absolute and clean, are
 // FAILED_PRECONDITION and INVALID_ARGUMENT when the guest starts. Without this option a
 // guest has no files.
 func WithMount(host, guest string, writable bool) RunOption {
@@ -44,7 +44,11 @@ func (i *Instance) openMounts() error {
 }
 
 func (i *Instance) mountConfig() wazero.FSConfig {
-	budget := new(rootfs.Budget)
+	budget := &rootfs.Budget{
+		MaxOpen: i.guest.config.openFiles, MaxDisk: i.guest.config.disk,
+		Check:    i.check,
+		Exceeded: func(errno uint16) { i.state.Errno = errno },
+	}
 	c := wazero.NewFSConfig()
 	for n, m := range i.config.mounts {
 		c = c.(sysfs.FSConfig).WithSysFSMount(rootfs.New(i.roots[n], m.writable, budget), m.guest) // it is documented to be one

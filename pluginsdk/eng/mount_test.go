@@ -35,11 +35,11 @@ func mounted(t *testing.T) (rw, ro string, opts []eng.RunOption) {
 }
 
 // fileOperations runs them in a guest and returns what came of each.
-func fileOperations(t *testing.T, opts []eng.RunOption, operations []string) []string {
+func fileOperations(t *testing.T, opts []eng.RunOption, operations []string, guestOpts ...eng.GuestOption) []string {
 	t.Helper()
 	var out bytes.Buffer
 	opts = append(opts, eng.WithArgs(append([]string{"files"}, operations...)...), eng.WithStdout(&out), eng.WithStderr(&out))
-	code, err := compile(t, newHost(t)).Run(t.Context(), opts...)
+	code, err := compile(t, newHost(t), guestOpts...).Run(t.Context(), opts...)
 	require.NoError(t, err, out.String())
 	require.Zero(t, code, out.String())
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
@@ -83,7 +83,7 @@ func TestMounts(t *testing.T) {
 		"link /rw/a /rw/x: Operation not permitted",
 		"read /rw/pipe: Permission denied",
 		"read /etc/passwd: Bad file number",
-		"hoard /rw/a: 1022 open, then Try again", // wazero has two of its own: the mounts
+		"hoard /rw/a: 1022 open, then Too many open files", // wazero has two of its own: the mounts
 	}
 	var operations []string
 	for _, line := range want {

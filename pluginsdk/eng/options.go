@@ -1,6 +1,7 @@
 package eng
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"strings"
@@ -16,6 +17,10 @@ const (
 	// DefaultHostMemoryLimit bounds what the host holds in memory for one guest
 	// instance beside its linear memory, in bytes.
 	DefaultHostMemoryLimit = 256 << 20
+	// DefaultMaxOpenFiles bounds the files and directories that one guest instance has open.
+	DefaultMaxOpenFiles = 1024
+	// DefaultDiskLimit bounds what one guest instance adds to its directories, in bytes.
+	DefaultDiskLimit = 1 << 30
 	// DefaultMaxMessage bounds an encoded request and an encoded response, in
 	// bytes.
 	DefaultMaxMessage = 64 << 20
@@ -33,6 +38,8 @@ type hostConfig struct {
 	cacheDir    string
 	memoryLimit uint64
 	hostMemory  uint64
+	openFiles   int
+	disk        uint64
 	maxRequest  uint32
 	maxResponse uint32
 	budget      time.Duration
@@ -78,6 +85,21 @@ func WithHostMemoryLimit(bytes uint64) Option {
 	return hostOption(func(c *hostConfig) { c.hostMemory = bytes })
 }
 
+// WithMaxOpenFiles bounds the files and directories that each guest instance has open, those
+// of [WithMount] included. Opening one more fails with EMFILE. The default, and 0, is
+// [DefaultMaxOpenFiles]; more than 65536 has no effect.
+func WithMaxOpenFiles(files int) Option {
+	return hostOption(func(c *hostConfig) { c.openFiles = files })
+}
+
+// WithDiskLimit bounds what each guest instance adds to the directories of [WithMount], in
+// bytes: files that grow, holes included, and 4096 for each new file or directory. What it
+// removes makes room for as much again. Past the limit writes fail with ENOSPC. The default,
+// and 0, is [DefaultDiskLimit].
+func WithDiskLimit(bytes uint64) Option {
+	return hostOption(func(c *hostConfig) { c.disk = bytes })
+}
+
 // WithMaxMessage bounds encoded requests and responses, in bytes. Calls over
 // a limit get RESOURCE_EXHAUSTED. The default, and 0, is [DefaultMaxMessage] each.
 func WithMaxMessage(request, response uint32) Option {
@@ -116,6 +138,12 @@ func newHostConfig(opts []Option) hostConfig {
 	if c.hostMemory == 0 {
 		c.hostMemory = DefaultHostMemoryLimit
 	}
+	if c.openFiles == 0 {
+		c.openFiles = DefaultMaxOpenFiles
+	}
+	if c.disk == 0 {
+		c.disk = DefaultDiskLimit
+	}
 	if c.maxRequest == 0 {
 		c.maxRequest = DefaultMaxMessage
 	}
@@ -148,7 +176,16 @@ type guestConfig struct {
 	grants      *Grants
 	memoryLimit uint64
 	hostMemory  uint64
+	openFiles   int
+	disk        uint64
 	budget      time.Duration
+}
+
+// within fills in the limits that a guest has from those for all, which are also the most.
+func (c *guestConfig) within(h hostConfig) {
+	c.hostMemory = min(cmp.Or(c.hostMemory, h.hostMemory), h.hostMemory)
+	c.openFiles = min(cmp.Or(c.openFiles, h.openFiles), h.openFiles, maxDescriptor+1)
+	c.disk = min(cmp.Or(c.disk, h.disk), h.disk)
 }
 
 type guestOption func(*guestConfig)
@@ -175,6 +212,20 @@ func GuestMemoryLimit(bytes uint64) GuestOption {
 // is the limit for all.
 func GuestHostMemoryLimit(bytes uint64) GuestOption {
 	return guestOption(func(c *guestConfig) { c.hostMemory = bytes })
+}
+
+// GuestMaxOpenFiles bounds the files that each instance of a guest has open, as
+// [WithMaxOpenFiles] does for all. More than that has no effect. The default, and 0, is the
+// limit for all.
+func GuestMaxOpenFiles(files int) GuestOption {
+	return guestOption(func(c *guestConfig) { c.openFiles = files })
+}
+
+// GuestDiskLimit bounds what each instance of a guest adds to its directories, as
+// [WithDiskLimit] does for all. More than that has no effect. The default, and 0, is the limit
+// for all.
+func GuestDiskLimit(bytes uint64) GuestOption {
+	return guestOption(func(c *guestConfig) { c.disk = bytes })
 }
 
 // GuestCallBudget sets how long a call of the guest may take when its method does not

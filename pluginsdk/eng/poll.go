@@ -21,6 +21,8 @@ const (
 	wasiInval  = 28
 	wasiNotSup = 58
 
+	wasiNameTooLong = 37
+
 	eventClock   = 0
 	eventFDRead  = 1
 	eventFDWrite = 2
@@ -84,11 +86,8 @@ func pollOneoff(ctx context.Context, m api.Module, stack []uint64) {
 }
 
 func poll(ctx context.Context, mem api.Memory, in, out, count, result uint32) uint64 {
-	if count == 0 {
+	if count == 0 || count > maxSubscriptions {
 		return wasiInval
-	}
-	if uint64(count)*subscriptionSize > math.MaxUint32 {
-		return wasiFault
 	}
 	subs, ok := mem.Read(in, count*subscriptionSize)
 	events, okEvents := mem.Read(out, count*eventSize)

@@ -76,7 +76,9 @@ func (b *sandbox) close(ctx context.Context) error {
 // furnish adds the modules that every guest may import.
 func (b *sandbox) furnish(ctx context.Context, overlaps bool) error {
 	wasi := b.runtime.NewHostModuleBuilder(wasiModule)
-	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(wasi)
+	if err := exportWASI(wasi); err != nil {
+		return err
+	}
 	if overlaps {
 		exportPolling(wasi)
 	}

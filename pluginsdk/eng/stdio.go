@@ -4,8 +4,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/tetratelabs/wazero/sys"
-
 	"github.com/iansmith/parigot/internal/nonblock"
 )
 
@@ -21,7 +19,26 @@ func (i *Instance) output(w io.Writer) io.Writer {
 	if file, ok := w.(*os.File); ok {
 		return &fileOutput{inst: i, file: file}
 	}
-	return w
+	return &chunkedOutput{inst: i, w: w}
+}
+
+// chunkedOutput is a writer of the host that a guest writes to, some bytes at a time.
+type chunkedOutput struct {
+	inst *Instance
+	w    io.Writer
+}
+
+// Write implements [io.Writer].
+func (o *chunkedOutput) Write(p []byte) (written int, err error) {
+	for {
+		o.inst.check()
+		chunk := p[:min(len(p), stdioChunk)]
+		n, err := o.w.Write(chunk)
+		written += n
+		if p = p[len(chunk):]; err != nil || len(p) == 0 {
+			return written, err
+		}
+	}
 }
 
 // input is output for what a guest reads.
@@ -29,7 +46,19 @@ func (i *Instance) input(r io.Reader) io.Reader {
 	if file, ok := r.(*os.File); ok {
 		return &fileInput{inst: i, file: file}
 	}
-	return r
+	return &chunkedInput{inst: i, r: r}
+}
+
+// chunkedInput is a reader of the host that a guest reads, some bytes at a time.
+type chunkedInput struct {
+	inst *Instance
+	r    io.Reader
+}
+
+// Read implements [io.Reader].
+func (c *chunkedInput) Read(p []byte) (int, error) {
+	c.inst.check()
+	return c.r.Read(p[:min(len(p), stdioChunk)])
 }
 
 // fileOutput is a file of the host that a guest writes to. A slow reader blocks the guest,
@@ -91,6 +120,7 @@ func (i *Instance) transfer(do func([]byte) (int, error), buf []byte) (int, erro
 	case r := <-done:
 		return r.n, r.err
 	case <-ctx.Done():
-		panic(sys.NewExitError(sys.ExitCodeContextCanceled)) //nolint:forbidigo // wazero's way to end a guest from a host function
+		endGuest()
+		return 0, ctx.Err()
 	}
 }

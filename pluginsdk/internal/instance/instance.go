@@ -51,6 +51,10 @@ type State struct {
 	// with its context all the same.
 	Ended atomic.Bool
 
+	// Errno is the number of WASI that a file of the guest failed with, if wazero has no such
+	// number; else 0.
+	Errno uint16
+
 	// Parked waits for parigot.take: a response or a status that did not fit. It is
 	// reserved in Account.
 	Parked []byte

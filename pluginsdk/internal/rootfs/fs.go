@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,22 +18,9 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// maxOpen bounds the files that an instance has open, as they are the host's, too.
-const maxOpen = 1024
-
-// Budget counts the open files of one instance, over all of its mounts. The zero value
-// is ready to use.
-type Budget struct{ open atomic.Int64 }
-
-func (b *Budget) take() bool {
-	if b.open.Add(1) > maxOpen {
-		b.free()
-		return false
-	}
-	return true
-}
-
-func (b *Budget) free() { b.open.Add(-1) }
+// maxPath bounds the paths below a root, in bytes. Those of what is in an open directory
+// begin with the path of that, so each of them would make the next longer.
+const maxPath = 4096
 
 // FS is a directory as a guest sees it. It is used by one instance.
 type FS struct {
@@ -60,28 +46,51 @@ const changing = experimentalsys.O_RDWR | experimentalsys.O_WRONLY | experimenta
 
 // OpenFile implements the interface of wazero.
 func (f *FS) OpenFile(path string, flag experimentalsys.Oflag, perm fs.FileMode) (experimentalsys.File, experimentalsys.Errno) {
-	if flag&changing != 0 && !f.writable {
+	switch {
+	case len(path) > maxPath:
+		return nil, experimentalsys.ENAMETOOLONG
+	case flag&changing != 0 && !f.writable:
 		return nil, f.refusal(path)
 	}
-	if errno := f.openable(path, flag); errno != 0 {
+	before, errno := f.openable(path, flag)
+	if errno != 0 {
 		return nil, errno
 	}
-	if !f.budget.take() {
-		return nil, experimentalsys.EAGAIN
+	if !f.budget.mayOpen() {
+		return nil, experimentalsys.EIO
 	}
-	file, err := f.root.OpenFile(inside(path), osFlags(flag), perm.Perm())
+	file, errno := f.open(path, flag, perm, before)
+	if errno != 0 {
+		return nil, errno
+	}
+	info, err := file.Stat()
+	if err == nil && flag&experimentalsys.O_DIRECTORY != 0 && !info.IsDir() {
+		err = experimentalsys.ENOTDIR
+	}
 	if err != nil {
-		f.budget.free()
+		_ = file.Close() // it was only looked at
 		return nil, errnoOf(err)
 	}
-	opened := &openFile{File: file, fs: f, path: path, appends: flag&experimentalsys.O_APPEND != 0}
-	if flag&experimentalsys.O_DIRECTORY != 0 {
-		if isDir, errno := opened.IsDir(); errno != 0 || !isDir {
-			_ = opened.Close() // it was only looked at
-			return nil, experimentalsys.ENOTDIR
-		}
-	}
+	opened := &openFile{File: file, fs: f, path: path, appends: flag&experimentalsys.O_APPEND != 0, id: idOf(sys.NewStat_t(info))}
+	f.budget.opened(opened.id)
 	return opened, 0
+}
+
+// open opens a file, and counts what that takes on the disk. before is what had the name:
+// nil when nothing did.
+func (f *FS) open(path string, flag experimentalsys.Oflag, perm fs.FileMode, before fs.FileInfo) (*os.File, experimentalsys.Errno) {
+	creates := before == nil && flag&experimentalsys.O_CREAT != 0
+	if creates && !f.budget.grow(entryCost) {
+		return nil, experimentalsys.EIO
+	}
+	file, err := f.root.OpenFile(inside(path), osFlags(flag), perm.Perm())
+	switch {
+	case err != nil && creates:
+		f.budget.shrink(entryCost)
+	case err == nil && before != nil && flag&experimentalsys.O_TRUNC != 0:
+		f.budget.shrink(uint64(before.Size()))
+	}
+	return file, errnoOf(err)
 }
 
 // refusal returns why a file of a directory that is not writable cannot be opened for
@@ -93,9 +102,9 @@ func (f *FS) refusal(path string) experimentalsys.Errno {
 	return experimentalsys.EROFS
 }
 
-// openable refuses what would have the host wait, or reach a device: pipes, sockets and
-// the like.
-func (f *FS) openable(path string, flag experimentalsys.Oflag) experimentalsys.Errno {
+// openable returns what has the name, or nil. It refuses what would have the host wait, or
+// reach a device: pipes, sockets and the like.
+func (f *FS) openable(path string, flag experimentalsys.Oflag) (fs.FileInfo, experimentalsys.Errno) {
 	look := f.root.Stat
 	if flag&experimentalsys.O_NOFOLLOW != 0 {
 		look = f.root.Lstat
@@ -103,15 +112,15 @@ func (f *FS) openable(path string, flag experimentalsys.Oflag) experimentalsys.E
 	info, err := look(inside(path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return 0 // opening it says so, or creates it
+		return nil, 0 // opening it says so, or creates it
 	case err != nil:
-		return errnoOf(err)
+		return nil, errnoOf(err)
 	case info.Mode()&fs.ModeSymlink != 0:
-		return experimentalsys.ELOOP
+		return nil, experimentalsys.ELOOP
 	case !info.IsDir() && !info.Mode().IsRegular():
-		return experimentalsys.EACCES
+		return nil, experimentalsys.EACCES
 	}
-	return 0
+	return info, 0
 }
 
 func osFlags(flag experimentalsys.Oflag) int {
@@ -142,11 +151,17 @@ func osFlags(flag experimentalsys.Oflag) int {
 
 // Lstat implements the interface of wazero.
 func (f *FS) Lstat(path string) (sys.Stat_t, experimentalsys.Errno) {
+	if len(path) > maxPath {
+		return sys.Stat_t{}, experimentalsys.ENAMETOOLONG
+	}
 	return stat(f.root.Lstat(inside(path)))
 }
 
 // Stat implements the interface of wazero.
 func (f *FS) Stat(path string) (sys.Stat_t, experimentalsys.Errno) {
+	if len(path) > maxPath {
+		return sys.Stat_t{}, experimentalsys.ENAMETOOLONG
+	}
 	return stat(f.root.Stat(inside(path)))
 }
 
@@ -159,36 +174,74 @@ func stat(info fs.FileInfo, err error) (sys.Stat_t, experimentalsys.Errno) {
 
 // Mkdir implements the interface of wazero.
 func (f *FS) Mkdir(path string, perm fs.FileMode) experimentalsys.Errno {
-	return f.change(func() error { return f.root.Mkdir(inside(path), perm.Perm()) })
+	return f.change(path, func() error {
+		if !f.budget.grow(entryCost) {
+			return experimentalsys.EIO
+		}
+		err := f.root.Mkdir(inside(path), perm.Perm())
+		if err != nil {
+			f.budget.shrink(entryCost)
+		}
+		return err
+	})
 }
 
 // Chmod implements the interface of wazero.
 func (f *FS) Chmod(path string, perm fs.FileMode) experimentalsys.Errno {
-	return f.change(func() error { return f.root.Chmod(inside(path), perm.Perm()) })
+	return f.change(path, func() error { return f.root.Chmod(inside(path), perm.Perm()) })
 }
 
 // Rename implements the interface of wazero.
 func (f *FS) Rename(from, to string) experimentalsys.Errno {
-	return f.change(func() error { return f.root.Rename(inside(from), inside(to)) })
+	if len(from) > maxPath {
+		return experimentalsys.ENAMETOOLONG
+	}
+	return f.change(to, func() error {
+		source, _ := f.root.Lstat(inside(from))
+		target, _ := f.root.Lstat(inside(to)) // nil: there is none
+		err := f.root.Rename(inside(from), inside(to))
+		if err == nil && target != nil && !os.SameFile(source, target) {
+			f.budget.removed(target)
+		}
+		return err
+	})
 }
 
 // Rmdir implements the interface of wazero.
 func (f *FS) Rmdir(path string) experimentalsys.Errno {
-	return f.change(func() error {
-		if info, err := f.root.Lstat(inside(path)); err == nil && !info.IsDir() {
+	return f.remove(path, func(info fs.FileInfo) experimentalsys.Errno {
+		if !info.IsDir() {
 			return experimentalsys.ENOTDIR
 		}
-		return f.root.Remove(inside(path))
+		return 0
 	})
 }
 
 // Unlink implements the interface of wazero.
 func (f *FS) Unlink(path string) experimentalsys.Errno {
-	return f.change(func() error {
-		if info, err := f.root.Lstat(inside(path)); err == nil && info.IsDir() {
+	return f.remove(path, func(info fs.FileInfo) experimentalsys.Errno {
+		if info.IsDir() {
 			return experimentalsys.EISDIR
 		}
-		return f.root.Remove(inside(path))
+		return 0
+	})
+}
+
+// remove removes what may says may be removed.
+func (f *FS) remove(path string, may func(fs.FileInfo) experimentalsys.Errno) experimentalsys.Errno {
+	return f.change(path, func() error {
+		info, err := f.root.Lstat(inside(path))
+		if err != nil {
+			return err
+		}
+		if errno := may(info); errno != 0 {
+			return errno
+		}
+		if err := f.root.Remove(inside(path)); err != nil {
+			return err
+		}
+		f.budget.removed(info)
+		return nil
 	})
 }
 
@@ -201,13 +254,16 @@ func (f *FS) Symlink(string, string) experimentalsys.Errno { return experimental
 
 // Readlink implements the interface of wazero.
 func (f *FS) Readlink(path string) (string, experimentalsys.Errno) {
+	if len(path) > maxPath {
+		return "", experimentalsys.ENAMETOOLONG
+	}
 	target, err := f.root.Readlink(inside(path))
 	return target, errnoOf(err)
 }
 
 // Utimens implements the interface of wazero.
 func (f *FS) Utimens(path string, atim, mtim int64) experimentalsys.Errno {
-	return f.change(func() error { return f.root.Chtimes(inside(path), timeOf(atim), timeOf(mtim)) })
+	return f.change(path, func() error { return f.root.Chtimes(inside(path), timeOf(atim), timeOf(mtim)) })
 }
 
 // timeOf returns a time that Chtimes takes: the zero time leaves it as it is.
@@ -218,10 +274,13 @@ func timeOf(ns int64) time.Time {
 	return time.Unix(0, ns)
 }
 
-// change does what changes the directory, if that may be.
-func (f *FS) change(do func() error) experimentalsys.Errno {
-	if !f.writable {
+// change does what changes path, if that may be.
+func (f *FS) change(path string, do func() error) experimentalsys.Errno {
+	switch {
+	case !f.writable:
 		return experimentalsys.EROFS
+	case len(path) > maxPath:
+		return experimentalsys.ENAMETOOLONG
 	}
 	return errnoOf(do())
 }

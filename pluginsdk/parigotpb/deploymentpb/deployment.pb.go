@@ -125,8 +125,16 @@ type Engine struct {
 	// that wait, decoded requests. A call that needs more fails with RESOURCE_EXHAUSTED. The
 	// default is 256Mi.
 	HostMemoryLimit *uint64 `protobuf:"varint,8,opt,name=host_memory_limit,json=hostMemoryLimit,proto3,oneof" json:"host_memory_limit,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How many files and directories of its mounts an instance may have open, when the guest's
+	// own max_open_files does not say. Opening one more fails with EMFILE. The default is 1024.
+	MaxOpenFiles *uint32 `protobuf:"varint,9,opt,name=max_open_files,json=maxOpenFiles,proto3,oneof" json:"max_open_files,omitempty"`
+	// How many bytes an instance may add to its mounts, when the guest's own disk_limit does not
+	// say: files that grow, holes included, and 4096 for each new file or directory. What it
+	// removes makes room for as much again. Past the limit writes fail with ENOSPC. The default
+	// is 1Gi.
+	DiskLimit     *uint64 `protobuf:"varint,10,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Engine) Reset() {
@@ -211,6 +219,20 @@ func (x *Engine) GetGracePeriod() *durationpb.Duration {
 func (x *Engine) GetHostMemoryLimit() uint64 {
 	if x != nil && x.HostMemoryLimit != nil {
 		return *x.HostMemoryLimit
+	}
+	return 0
+}
+
+func (x *Engine) GetMaxOpenFiles() uint32 {
+	if x != nil && x.MaxOpenFiles != nil {
+		return *x.MaxOpenFiles
+	}
+	return 0
+}
+
+func (x *Engine) GetDiskLimit() uint64 {
+	if x != nil && x.DiskLimit != nil {
+		return *x.DiskLimit
 	}
 	return 0
 }
@@ -354,8 +376,14 @@ type Guest struct {
 	// How much memory the host may hold for an instance beside the instance's own. The default,
 	// and the most, is host_memory_limit of the engine.
 	HostMemoryLimit *uint64 `protobuf:"varint,16,opt,name=host_memory_limit,json=hostMemoryLimit,proto3,oneof" json:"host_memory_limit,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How many files and directories of its mounts an instance may have open. The default, and
+	// the most, is max_open_files of the engine.
+	MaxOpenFiles *uint32 `protobuf:"varint,17,opt,name=max_open_files,json=maxOpenFiles,proto3,oneof" json:"max_open_files,omitempty"`
+	// How many bytes an instance may add to its mounts. The default, and the most, is disk_limit
+	// of the engine.
+	DiskLimit     *uint64 `protobuf:"varint,18,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Guest) Reset() {
@@ -496,6 +524,20 @@ func (x *Guest) GetTrusted() bool {
 func (x *Guest) GetHostMemoryLimit() uint64 {
 	if x != nil && x.HostMemoryLimit != nil {
 		return *x.HostMemoryLimit
+	}
+	return 0
+}
+
+func (x *Guest) GetMaxOpenFiles() uint32 {
+	if x != nil && x.MaxOpenFiles != nil {
+		return *x.MaxOpenFiles
+	}
+	return 0
+}
+
+func (x *Guest) GetDiskLimit() uint64 {
+	if x != nil && x.DiskLimit != nil {
+		return *x.DiskLimit
 	}
 	return 0
 }
@@ -651,7 +693,7 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"Deployment\x12*\n" +
 	"\x06engine\x18\x01 \x01(\v2\x12.parigot.v1.EngineR\x06engine\x127\n" +
 	"\aplugins\x18\x02 \x03(\v2\x12.parigot.v1.PluginB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\aplugins\x126\n" +
-	"\x06guests\x18\x03 \x03(\v2\x11.parigot.v1.GuestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06guests\"\x93\x04\n" +
+	"\x06guests\x18\x03 \x03(\v2\x11.parigot.v1.GuestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06guests\"\x9a\x05\n" +
 	"\x06Engine\x12\x1b\n" +
 	"\tcache_dir\x18\x01 \x01(\tR\bcacheDir\x127\n" +
 	"\fmemory_limit\x18\x02 \x01(\x04B\x0f\xbaH\f2\n" +
@@ -664,12 +706,18 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\vmax_pending\x18\x06 \x01(\rB\v\xbaH\b*\x06\x18\xc0\x84= \x00H\x03R\n" +
 	"maxPending\x88\x01\x01\x12F\n" +
 	"\fgrace_period\x18\a \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\vgracePeriod\x12:\n" +
-	"\x11host_memory_limit\x18\b \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\x04R\x0fhostMemoryLimit\x88\x01\x01B\x0f\n" +
+	"\x11host_memory_limit\x18\b \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\x04R\x0fhostMemoryLimit\x88\x01\x01\x126\n" +
+	"\x0emax_open_files\x18\t \x01(\rB\v\xbaH\b*\x06\x18\x80\x80\x04 \x00H\x05R\fmaxOpenFiles\x88\x01\x01\x12+\n" +
+	"\n" +
+	"disk_limit\x18\n" +
+	" \x01(\x04B\a\xbaH\x042\x02 \x00H\x06R\tdiskLimit\x88\x01\x01B\x0f\n" +
 	"\r_memory_limitB\x0e\n" +
 	"\f_max_requestB\x0f\n" +
 	"\r_max_responseB\x0e\n" +
 	"\f_max_pendingB\x14\n" +
-	"\x12_host_memory_limit\"\xef\x05\n" +
+	"\x12_host_memory_limitB\x11\n" +
+	"\x0f_max_open_filesB\r\n" +
+	"\v_disk_limit\"\xef\x05\n" +
 	"\x06Plugin\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12;\n" +
 	"\tplacement\x18\x02 \x01(\tB\x1d\xbaH\x1a\xd8\x01\x01r\x15R\x06staticR\x02soR\aprocessR\tplacement\x12\x12\n" +
@@ -679,7 +727,7 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\rstart_timeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\fstartTimeout:\xa2\x03\xbaH\x9e\x03\x1a\xa9\x01\n" +
 	"\x04path\x12ea plugin with the placement so or process needs path, the file of its code, and a static one has none\x1a:(this.path != '') == (this.placement in ['so', 'process'])\x1ag\n" +
 	"\x06symbol\x120only a plugin with the placement so has a symbol\x1a+this.symbol == '' || this.placement == 'so'\x1a\x86\x01\n" +
-	"\rstart_timeout\x12<only a plugin with the placement process has a start_timeout\x1a7!has(this.start_timeout) || this.placement == 'process'\"\xd3\b\n" +
+	"\rstart_timeout\x12<only a plugin with the placement process has a start_timeout\x1a7!has(this.start_timeout) || this.placement == 'process'\"\xd6\t\n" +
 	"\x05Guest\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x1a\n" +
 	"\x04wasm\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04wasm\x123\n" +
@@ -701,14 +749,19 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\vcall_budget\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\n" +
 	"callBudget\x12\x18\n" +
 	"\atrusted\x18\x0f \x01(\bR\atrusted\x12:\n" +
-	"\x11host_memory_limit\x18\x10 \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\x02R\x0fhostMemoryLimit\x88\x01\x01\x1a6\n" +
+	"\x11host_memory_limit\x18\x10 \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\x02R\x0fhostMemoryLimit\x88\x01\x01\x122\n" +
+	"\x0emax_open_files\x18\x11 \x01(\rB\a\xbaH\x04*\x02 \x00H\x03R\fmaxOpenFiles\x88\x01\x01\x12+\n" +
+	"\n" +
+	"disk_limit\x18\x12 \x01(\x04B\a\xbaH\x042\x02 \x00H\x04R\tdiskLimit\x88\x01\x01\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\x8a\x01\xbaH\x86\x01\x1a\x83\x01\n" +
 	"\x04main\x12Athe main guest has one instance: its exit code is that of the run\x1a8!this.main || !has(this.replicas) || this.replicas == 1uB\v\n" +
 	"\t_replicasB\x0f\n" +
 	"\r_memory_limitB\x14\n" +
-	"\x12_host_memory_limit\"`\n" +
+	"\x12_host_memory_limitB\x11\n" +
+	"\x0f_max_open_filesB\r\n" +
+	"\v_disk_limit\"`\n" +
 	"\x05Mount\x12\x1a\n" +
 	"\x04host\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04host\x12\x1f\n" +
 	"\x05guest\x18\x02 \x01(\tB\t\xbaH\x06r\x042\x02^/R\x05guest\x12\x1a\n" +

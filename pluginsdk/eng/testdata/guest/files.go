@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -32,6 +33,14 @@ func file(operation string, args []string) string {
 			return text("", err)
 		}
 		_, err = f.WriteString(args[1])
+		return text("done", errors.Join(err, f.Close()))
+	case "grow":
+		f, err := os.OpenFile(args[0], os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return text("", err)
+		}
+		n, _ := strconv.Atoi(args[1])
+		_, err = f.Write(make([]byte, n))
 		return text("done", errors.Join(err, f.Close()))
 	case "list":
 		entries, err := os.ReadDir(args[0])

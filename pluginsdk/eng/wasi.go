@@ -1,0 +1,164 @@
+package eng
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+)
+
+// Limits of one call of a WASI function. A call past one fails with the number beside it,
+// before wazero looks at it. docs/security.md lists them.
+const (
+	maxIovecs        = 1024    // of one read or write: INVAL
+	maxPath          = 4096    // bytes of a path: NAMETOOLONG
+	maxDirBuffer     = 1 << 20 // bytes for the entries of a directory: INVAL
+	maxSubscriptions = 4096    // of poll_oneoff: INVAL
+	maxDescriptor    = 1<<16 - 1
+)
+
+// workChunk is how many bytes the engine moves for a guest before it looks whether the guest
+// is to end: a millisecond's work.
+const workChunk = 64 << 10
+
+// bound is the largest value that a parameter of a WASI function may have.
+type bound struct {
+	param int
+	most  uint32
+	errno uint64
+}
+
+// wasiBounds are the bounds of the functions that have some.
+var wasiBounds = map[string][]bound{
+	"fd_allocate":          {},
+	"fd_filestat_set_size": {},
+
+	"fd_pread":   {{2, maxIovecs, wasiInval}},
+	"fd_pwrite":  {{2, maxIovecs, wasiInval}},
+	"fd_read":    {{2, maxIovecs, wasiInval}},
+	"fd_write":   {{2, maxIovecs, wasiInval}},
+	"sock_recv":  {{2, maxIovecs, wasiInval}},
+	"sock_send":  {{2, maxIovecs, wasiInval}},
+	"fd_readdir": {{2, maxDirBuffer, wasiInval}},
+	// Its descriptors are as many as the largest number.
+	"fd_renumber": {{0, maxDescriptor, wasiBadFD}, {1, maxDescriptor, wasiBadFD}},
+
+	"path_create_directory":   {{2, maxPath, wasiNameTooLong}},
+	"path_filestat_get":       {{3, maxPath, wasiNameTooLong}},
+	"path_filestat_set_times": {{3, maxPath, wasiNameTooLong}},
+	"path_link":               {{3, maxPath, wasiNameTooLong}, {6, maxPath, wasiNameTooLong}},
+	"path_open":               {{3, maxPath, wasiNameTooLong}},
+	"path_readlink":           {{2, maxPath, wasiNameTooLong}},
+	"path_remove_directory":   {{2, maxPath, wasiNameTooLong}},
+	"path_rename":             {{2, maxPath, wasiNameTooLong}, {5, maxPath, wasiNameTooLong}},
+	"path_symlink":            {{1, maxPath, wasiNameTooLong}, {4, maxPath, wasiNameTooLong}},
+	"path_unlink_file":        {{2, maxPath, wasiNameTooLong}},
+
+	"poll_oneoff": {{2, maxSubscriptions, wasiInval}},
+}
+
+// wasiFunctions are those that wazero offers.
+var wasiFunctions = sync.OnceValues(func() (map[string]api.FunctionDefinition, error) {
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	b := r.NewHostModuleBuilder(wasiModule)
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
+	compiled, err := b.Compile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	functions := compiled.ExportedFunctions()
+	return functions, r.Close(ctx)
+})
+
+// exportWASI exports the functions that wazero offers, each within its bounds. The work that
+// one call may cause is cut into pieces where it is done, in the files and streams of a
+// guest: see [Instance.check].
+func exportWASI(b wazero.HostModuleBuilder) error {
+	functions, err := wasiFunctions()
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(functions)) {
+		d := functions[name]
+		f, ok := d.GoFunction().(api.GoModuleFunction)
+		if !ok {
+			return fmt.Errorf("wazero has no function %s", name)
+		}
+		if bounds := wasiBounds[name]; bounds != nil {
+			f = bounded(f, bounds)
+		}
+		if name == "random_get" {
+			f = api.GoModuleFunc(randomGet)
+		}
+		b.NewFunctionBuilder().
+			WithGoModuleFunction(f, d.ParamTypes(), d.ResultTypes()).
+			WithName(name).
+			WithParameterNames(d.ParamNames()...).
+			WithResultNames(d.ResultNames()...).
+			Export(name)
+	}
+	return nil
+}
+
+// bounded is f for parameters within bounds. It gives its failures numbers that wazero does
+// not have.
+func bounded(f api.GoModuleFunction, bounds []bound) api.GoModuleFunc {
+	return func(ctx context.Context, m api.Module, stack []uint64) {
+		for _, b := range bounds {
+			if api.DecodeU32(stack[b.param]) > b.most {
+				stack[0] = b.errno
+				return
+			}
+		}
+		f.Call(ctx, m, stack)
+		if stack[0] != wasiOK {
+			precise(ctx, stack)
+		}
+	}
+}
+
+// precise replaces the number that a call failed with by the one that the guest's files left.
+func precise(ctx context.Context, stack []uint64) {
+	if s := instance.FromContext(ctx); s != nil && s.Errno != 0 {
+		stack[0], s.Errno = uint64(s.Errno), 0
+	}
+}
+
+// randomGet is random_get in pieces.
+func randomGet(ctx context.Context, m api.Module, stack []uint64) {
+	b, ok := m.Memory().Read(api.DecodeU32(stack[0]), api.DecodeU32(stack[1]))
+	if !ok {
+		stack[0] = wasiFault
+		return
+	}
+	for chunk := range slices.Chunk(b, workChunk) {
+		_, _ = rand.Read(chunk) // it never fails
+		if ctx.Err() != nil {
+			endGuest()
+		}
+	}
+	stack[0] = wasiOK
+}
+
+// endGuest ends a guest from a function that it called: its context has ended.
+func endGuest() {
+	panic(sys.NewExitError(sys.ExitCodeContextCanceled)) //nolint:forbidigo // wazero's way to end a guest from a host function
+}
+
+// check ends the guest if it is to end. What works for the guest calls it between two
+// pieces of its work.
+func (i *Instance) check() {
+	if i.running.Err() != nil {
+		endGuest()
+	}
+}
