@@ -32,7 +32,7 @@ FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is built is what was generated
-.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test soak chaos chaos-process corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
+.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test soak chaos chaos-process loss corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -105,6 +105,7 @@ LONGEST := ./internal/walk ./runner ./internal/gen/calltest ./pluginsdk/eng ./ex
 
 # Vetting takes the packages of all dependencies apart once more, and make lint does it.
 test: check-generated ## Run everything: stale code, and all tests with the race detector
+	@command -v protoc >/dev/null || echo "==> protoc is not installed: what the generator writes is tested with buf alone"
 	@$(if $(RACE),echo "==> go test -race",echo "==> go test, WITHOUT the race detector: it needs cgo and a C compiler")
 	@go test $(RACE) -vet=off -timeout 30m $(LONGEST) ./...
 	@echo "==> the generator on services of published modules (the first time compiles them, which takes minutes)"
@@ -119,6 +120,9 @@ chaos: ## End 50 guests that call each other, in all ways there are, for a minut
 
 chaos-process: ## Kill a plugin's process 1000 times while guests call it
 	@go test ./pluginsdk/process -run '^TestKill$$' -v -timeout 30m -kills 1000
+
+loss: ## Run buf and protoc over random trees of hand-written files for ten minutes: nothing may be lost
+	@go test ./internal/gen -run '^TestNothingIsLost$$' -v -timeout 30m -loss.time 10m -rapid.checks 1000000
 
 corpus: ## Generate and compile the services of all corpus modules, and print the scoreboard
 	@cd internal/corpus && go test -tags corpusfull -run Grouping -timeout 60m . && go run -tags corpusfull ./cmd/corpus
