@@ -102,7 +102,7 @@ func forwardOverlapping(ctx context.Context, x exchange, carry Carrier) uint64 {
 		}
 		return x.deliver(f.call, f.code, body, err)
 	}
-	open := func() (time.Time, *status.Status, bool) {
+	open := func(x *exchange) (time.Time, *status.Status, bool) {
 		view, start, s, ok := x.openRaw(f.call)
 		request = append([]byte(nil), view...)
 		return start, s, ok

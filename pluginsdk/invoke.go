@@ -14,6 +14,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -56,6 +57,8 @@ type exchange struct {
 	req, resp buffer
 	parked    []byte // an answer that does not fit into resp
 	reserved  uint64 // bytes in the instance's account, for parked
+	decoded   uint64 // the same, for the decoded request
+	pends     bool   // the call may go on while its guest runs
 }
 
 // newExchange reads the parameters of a call.
@@ -98,7 +101,7 @@ func (b buffer) view(mem api.Memory) ([]byte, bool) {
 
 // strayLimits are the limits of calls that no engine makes: those of local
 // clients, and of tests that call a bridge by hand.
-var strayLimits = instance.Limits{MaxRequest: eng.DefaultMaxMessage, MaxResponse: eng.DefaultMaxMessage, Budget: eng.DefaultCallBudget}
+var strayLimits = instance.Limits{MaxRequest: eng.DefaultMaxMessage, MaxResponse: eng.DefaultMaxMessage, MaxDecoded: eng.DefaultMaxDecoded, Budget: eng.DefaultCallBudget}
 
 func stateOf(ctx context.Context) *instance.State {
 	if s := instance.FromContext(ctx); s != nil {
@@ -180,6 +183,11 @@ func (x *exchange) decode(t message) *status.Status {
 	if s != nil {
 		return s
 	}
+	if len(b) > wirecost.Tiny || x.pends {
+		if s := x.admit(b, t); s != nil {
+			return s
+		}
+	}
 	var err error
 	switch {
 	case !t.borrow:
@@ -195,6 +203,36 @@ func (x *exchange) decode(t message) *status.Status {
 		return refuse(status.InvalidArgument, "%s: the request does not decode as %s", x.name, codec.NameOf(t))
 	}
 	return nil
+}
+
+// admit refuses a request that would take more than the limits when it is decoded, or does
+// not decode. What it takes counts against the instance's account until release. Calls may
+// be pending in numbers, so those count as exactly as possible.
+func (x *exchange) admit(b []byte, t message) *status.Status {
+	plan := wirecost.Of(t.Message)
+	cost, err := plan.Cost(b, x.inst.Limits.MaxDecoded)
+	if err == nil && !x.pends && x.inst.Account.Reserve(cost) {
+		x.decoded = cost
+		return nil
+	}
+	if err == nil {
+		cost, err = plan.Scan(b, x.inst.Limits.MaxDecoded)
+	}
+	if err != nil {
+		s, _ := status.From(wirecost.Status(err, x.name+": the request", codec.NameOf(t), x.inst.Limits.MaxDecoded))
+		return s
+	}
+	if !x.inst.Account.Reserve(cost) {
+		return refuse(status.ResourceExhausted, "%s: a request that takes %d bytes when it is decoded: %s", x.name, cost, instance.NoRoom)
+	}
+	x.decoded = cost
+	return nil
+}
+
+// release gives back what the decoded request has reserved.
+func (x *exchange) release() {
+	x.inst.Account.Release(x.decoded)
+	x.decoded = 0
 }
 
 // succeed encodes u, into the guest's buffer when it fits.
@@ -255,8 +293,9 @@ func (x *exchange) settle() {
 	x.reserved = uint64(len(x.parked))
 }
 
-// park leaves to parigot.take what did not fit into the guest's buffer.
+// park ends a call, and leaves to parigot.take what did not fit into the guest's buffer.
 func (x *exchange) park() {
+	x.release()
 	x.settle()
 	x.inst.Parked = x.parked
 }

@@ -70,7 +70,7 @@ func newBench(tb testing.TB) *bench {
 	b.state = &instance.State{
 		ID:       id.New[id.HostKind](),
 		Name:     "test",
-		Limits:   instance.Limits{MaxRequest: 32 << 10, MaxResponse: 32 << 10, Budget: time.Second},
+		Limits:   instance.Limits{MaxRequest: 32 << 10, MaxResponse: 32 << 10, MaxDecoded: 1 << 20, Budget: time.Second},
 		Logger:   slog.New(slog.NewTextHandler(&b.log, nil)),
 		Counters: new(instance.Counters),
 		Account:  instance.NewAccount(64 << 10),

@@ -50,25 +50,28 @@ const (
 
 // overlap is exchange.serve for a call that may go on while its guest runs.
 func overlap(ctx context.Context, x exchange, t, u message, run func(context.Context) int32) (result uint64) {
+	x.pends = true
 	f := &flight{call: newCallContext(ctx, x.name), inst: x.inst}
 	f.reply = func(x *exchange) uint64 { return x.answer(f.call, f.code, u) }
-	return f.begin(x, func() (time.Time, *status.Status, bool) { return x.open(f.call, t) }, run)
+	return f.begin(x, func(x *exchange) (time.Time, *status.Status, bool) { return x.open(f.call, t) }, run)
 }
 
 // begin runs the call: open takes its request, run is the implementation.
-func (f *flight) begin(x exchange, open func() (time.Time, *status.Status, bool), run func(context.Context) int32) (result uint64) {
+func (f *flight) begin(x exchange, open func(*exchange) (time.Time, *status.Status, bool), run func(context.Context) int32) (result uint64) {
 	defer func() {
 		if p := recover(); p != nil {
 			result = x.failAfterPanic(panicStatus(f.call, x.inst, p))
 		}
 		x.park()
 	}()
-	start, s, ok := open()
+	start, s, ok := open(&x)
 	if !ok {
 		return x.refuse(s)
 	}
 	f.start = start
-	if s := f.depart(x.req.size); s != nil {
+	size := max(uint64(x.req.size), x.decoded)
+	x.release() // depart reserves it for as long as the call goes on
+	if s := f.depart(size); s != nil {
 		return x.fail(s)
 	}
 	f.inst.Running.Depart(&f.seen, f.call.name, start)
@@ -83,7 +86,7 @@ func (f *flight) begin(x exchange, open func() (time.Time, *status.Status, bool)
 // depart makes room for the call among those of the instance, and gives it a
 // context that ends with the instance or with parigot.cancel. The one that the guest
 // runs with may end before: with a call of one of its exports.
-func (f *flight) depart(size uint32) *status.Status {
+func (f *flight) depart(size uint64) *status.Status {
 	f.call.Context, f.stop = context.WithCancel(context.WithoutCancel(f.call.Context))
 	slot, refusal := f.inst.Calls.Start(size, f.stop)
 	if refusal == "" {

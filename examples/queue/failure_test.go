@@ -264,7 +264,7 @@ func TestDamagedRow(t *testing.T) {
 // insertion returns what Send does as a job.
 func (b *bundle) insertion(queueID *parigotpb.Id, texts ...string) func(context.Context, *Queries) error {
 	return func(ctx context.Context, q *Queries) error {
-		batch, err := b.store.batchOf(messagesOf(b.t, texts))
+		batch, err := b.store.batchOf(b.t.Context(), messagesOf(b.t, texts))
 		require.NoError(b.t, err)
 		return b.store.insert(ctx, q, queuev1parigot.QueueIdFromProto(queueID), batch)
 	}

@@ -135,7 +135,7 @@ func (p *QueuePlugin) Send(ctx context.Context, req *queuev1.SendRequest, resp *
 	if p.store == nil {
 		return errNotInitialised()
 	}
-	b, err := p.store.batchOf(req.GetMsg())
+	b, err := p.store.batchOf(ctx, req.GetMsg())
 	if err != nil {
 		return err
 	}

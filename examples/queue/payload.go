@@ -3,6 +3,8 @@
 package queue
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -14,32 +16,33 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
+	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // encodePayload checks the payload of a message and appends what is stored of it
 // to b. field names it in errors.
-func (s *settings) encodePayload(b []byte, field string, payload *anypb.Any) ([]byte, error) {
+func (s *settings) encodePayload(ctx context.Context, b []byte, field string, payload *anypb.Any) ([]byte, error) {
 	if payload.GetTypeUrl() == "" && len(payload.GetValue()) == 0 {
 		return nil, status.Errorf(queuev1.QueueErr_NoPayload, "%s is empty", field)
 	}
-	return s.encodeAny(b, field, payload)
+	return s.encodeAny(ctx, b, field, payload)
 }
 
 // encodeSender is encodePayload for a sender, which may be missing.
-func (s *settings) encodeSender(field string, sender *anypb.Any) ([]byte, error) {
+func (s *settings) encodeSender(ctx context.Context, field string, sender *anypb.Any) ([]byte, error) {
 	if sender == nil {
 		return nil, nil
 	}
-	return s.encodeAny(nil, field, sender)
+	return s.encodeAny(ctx, nil, field, sender)
 }
 
-func (s *settings) encodeAny(b []byte, field string, a *anypb.Any) ([]byte, error) {
+func (s *settings) encodeAny(ctx context.Context, b []byte, field string, a *anypb.Any) ([]byte, error) {
 	if n := proto.Size(a); n > s.maxPayload {
 		return nil, status.Errorf(status.ResourceExhausted, "%s has %d bytes, the host takes %d", field, n, s.maxPayload)
 	}
-	if err := checkAny(a); err != nil {
-		return nil, status.Errorf(queuev1.QueueErr_UnmarshalFailed, "%s: %s", field, err)
+	if err := checkAny(ctx, field, a); err != nil {
+		return nil, err
 	}
 	b, err := proto.MarshalOptions{}.MarshalAppend(b, a)
 	if err != nil {
@@ -50,18 +53,22 @@ func (s *settings) encodeAny(b []byte, field string, a *anypb.Any) ([]byte, erro
 
 // checkAny decodes what a says it holds. Of types that the host does not know
 // it checks that they are protobuf at all.
-func checkAny(a *anypb.Any) error {
+func checkAny(ctx context.Context, field string, a *anypb.Any) error {
 	url := a.GetTypeUrl()
 	if !utf8.ValidString(url) || !protoreflect.FullName(url[strings.LastIndexByte(url, '/')+1:]).IsValid() {
-		return fmt.Errorf("the type URL %.100q does not end in the name of a message", url)
+		return status.Errorf(queuev1.QueueErr_UnmarshalFailed, "%s: the type URL %.100q does not end in the name of a message", field, url)
 	}
 	var m proto.Message = new(emptypb.Empty)
 	if t, err := protoregistry.GlobalTypes.FindMessageByURL(url); err == nil {
 		m = t.New().Interface()
 	}
-	if proto.Unmarshal(a.GetValue(), m) != nil {
+	err := pluginsdk.Unmarshal(ctx, a.GetValue(), m)
+	if errors.Is(err, status.Of(status.ResourceExhausted)) {
+		return fmt.Errorf("%s: %w", field, err)
+	}
+	if err != nil {
 		// protobuf's own words are not stable, and say no more.
-		return fmt.Errorf("its bytes do not decode as %.100q", url)
+		return status.Errorf(queuev1.QueueErr_UnmarshalFailed, "%s: its bytes do not decode as %.100q", field, url)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func FuzzPayload(f *testing.F) {
 	s := &settings{maxPayload: 1 << 10}
 	f.Fuzz(func(t *testing.T, url string, value []byte) {
 		in := &anypb.Any{TypeUrl: url, Value: value}
-		stored, err := s.encodePayload(nil, "payload", in)
+		stored, err := s.encodePayload(t.Context(), nil, "payload", in)
 		if err != nil {
 			coded, ok := status.From(err)
 			require.True(t, ok, err)

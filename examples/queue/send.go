@@ -50,7 +50,7 @@ func newMessageID() queuev1parigot.QueueMsgId {
 }
 
 // batchOf checks and encodes what is to be sent.
-func (st *store) batchOf(messages []*queuev1.QueueMsg) (*batch, error) {
+func (st *store) batchOf(ctx context.Context, messages []*queuev1.QueueMsg) (*batch, error) {
 	if len(messages) == 0 {
 		return nil, status.Error(queuev1.QueueErr_NoPayload, "the request has no message")
 	}
@@ -61,14 +61,14 @@ func (st *store) batchOf(messages []*queuev1.QueueMsg) (*batch, error) {
 	for i, m := range messages {
 		c := content{id: newMessageID()}
 		var err error
-		if c.sender, err = st.encodeSender(fmt.Sprintf("msg[%d].sender", i), m.GetSender()); err != nil {
+		if c.sender, err = st.encodeSender(ctx, fmt.Sprintf("msg[%d].sender", i), m.GetSender()); err != nil {
 			return nil, err
 		}
 		var into []byte
 		if c.inBlock = b.block != nil && proto.Size(m.GetPayload()) >= minLarge; c.inBlock {
 			into, c.offset = b.block, int64(len(b.block))
 		}
-		into, err = st.encodePayload(into, fmt.Sprintf("msg[%d].payload", i), m.GetPayload())
+		into, err = st.encodePayload(ctx, into, fmt.Sprintf("msg[%d].payload", i), m.GetPayload())
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ package syscall
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -34,25 +35,25 @@ func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, r
 	}
 	result, err := d.kernel.callFromHost(ctx, splitName(service), method, &anypb.Any{Value: param})
 	if err == nil {
-		err = decodeResult(result, resp)
+		err = decodeResult(ctx, result, resp)
 	}
 	return syscallpb.Canonical(err)
 }
 
 // decodeResult decodes what a guest has answered, which is hostile.
-func decodeResult(result *syscallpb.ResolvedCall, resp proto.Message) error {
+func decodeResult(ctx context.Context, result *syscallpb.ResolvedCall, resp proto.Message) error {
 	if code := result.GetResultError(); code != 0 {
 		failure := new(spb.Status)
-		if err := proto.Unmarshal(result.GetResult().GetValue(), failure); err != nil {
+		if err := pluginsdk.Unmarshal(ctx, result.GetResult().GetValue(), failure); err != nil {
 			failure = nil // the code is what counts
 		}
 		return status.FromProto(code, failure)
 	}
-	if err := proto.Unmarshal(result.GetResult().GetValue(), resp); err != nil {
-		return status.Wrap(status.Internal, err,
-			"decode the response as "+string(resp.ProtoReflect().Descriptor().FullName()))
+	err := pluginsdk.Unmarshal(ctx, result.GetResult().GetValue(), resp)
+	if errors.Is(err, status.Of(status.InvalidArgument)) {
+		err = status.Wrap(status.Internal, err, "decode the response")
 	}
-	return nil
+	return err
 }
 
 // endOf is the error of a call whose context has ended.

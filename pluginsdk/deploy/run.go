@@ -142,6 +142,7 @@ func (f *File) engineOptions(logger *slog.Logger) []eng.Option {
 		eng.WithMaxOpenFiles(int(e.GetMaxOpenFiles())),
 		eng.WithDiskLimit(e.GetDiskLimit()),
 		eng.WithMaxMessage(e.GetMaxRequest(), e.GetMaxResponse()),
+		eng.WithMaxDecoded(e.GetMaxDecoded()),
 		eng.WithCallBudget(e.GetCallBudget().AsDuration()),
 		eng.WithMaxPending(int(e.GetMaxPending())),
 	}
@@ -165,7 +166,8 @@ func (r *run) startPlugins(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		plugin, description, err := described(ctx, p, r.Resolve, process.WithMaxMessage(e.GetMaxRequest(), e.GetMaxResponse()))
+		plugin, description, err := described(ctx, p, r.Resolve, process.WithMaxMessage(e.GetMaxRequest(), e.GetMaxResponse()),
+			process.WithMaxDecoded(e.GetMaxDecoded()))
 		opts := []pluginsdk.StartOption{pluginsdk.WithDrainer(&r.drainer)}
 		if err == nil && description != nil {
 			config, configErr := r.config(p, *description)

@@ -318,7 +318,8 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		ID:   id.New[id.HostKind](),
 		Name: g.name,
 		Limits: instance.Limits{
-			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, Budget: cmp.Or(g.config.budget, h.config.budget),
+			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, MaxDecoded: h.config.maxDecoded,
+			Budget: cmp.Or(g.config.budget, h.config.budget),
 		},
 		Logger:   h.config.logger,
 		Counters: &h.counters,

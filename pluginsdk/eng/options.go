@@ -24,6 +24,9 @@ const (
 	// DefaultMaxMessage bounds an encoded request and an encoded response, in
 	// bytes.
 	DefaultMaxMessage = 64 << 20
+	// DefaultMaxDecoded bounds what a request takes when it is decoded, in bytes. A request
+	// of [DefaultMaxMessage] bytes has as much again for what is around its contents.
+	DefaultMaxDecoded = 128 << 20
 	// DefaultCallBudget is how long one call may take.
 	DefaultCallBudget = 200 * time.Millisecond
 	// DefaultMaxPending bounds the calls that one guest instance has pending.
@@ -42,6 +45,7 @@ type hostConfig struct {
 	disk        uint64
 	maxRequest  uint32
 	maxResponse uint32
+	maxDecoded  uint64
 	budget      time.Duration
 	maxPending  int
 }
@@ -106,6 +110,15 @@ func WithMaxMessage(request, response uint32) Option {
 	return hostOption(func(c *hostConfig) { c.maxRequest, c.maxResponse = request, response })
 }
 
+// WithMaxDecoded bounds what a request may take when it is decoded, in bytes: structs, lists,
+// maps and their contents, which can be many times what the request has encoded. It is
+// estimated before anything is decoded, from above. A call over the limit gets
+// RESOURCE_EXHAUSTED. So does, with any limit, one whose messages are nested in more than
+// 1000 levels. The default, and 0, is [DefaultMaxDecoded].
+func WithMaxDecoded(bytes uint64) Option {
+	return hostOption(func(c *hostConfig) { c.maxDecoded = bytes })
+}
+
 // WithCallBudget sets how long a call may take when its method does not say: the
 // deadline of the implementation's context. A call that takes longer is logged
 // and counted. The default, and 0, is [DefaultCallBudget]; a negative budget means
@@ -149,6 +162,9 @@ func newHostConfig(opts []Option) hostConfig {
 	}
 	if c.maxResponse == 0 {
 		c.maxResponse = DefaultMaxMessage
+	}
+	if c.maxDecoded == 0 {
+		c.maxDecoded = DefaultMaxDecoded
 	}
 	if c.budget == 0 {
 		c.budget = DefaultCallBudget

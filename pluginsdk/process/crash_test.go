@@ -138,6 +138,10 @@ func runBroken(how string) {
 	case "silent":
 		select {}
 	}
+	if how == "emptydescription" {
+		_, _ = os.NewFile(controlDescriptor, "description").Write(frame.Append(nil, frame.Description, nil))
+		select {}
+	}
 	control, err := inherited(controlDescriptor, "control")
 	if err != nil {
 		os.Exit(4)
@@ -162,6 +166,10 @@ func runBroken(how string) {
 	}
 	write(control, frame.Append(nil, frame.Hello, hello.Append(nil)))
 	_, _, _ = frames.Next()
+	if how == "emptyready" {
+		write(control, frame.Append(nil, frame.Ready, nil))
+		select {}
+	}
 	s := &state{}
 	ready, _ := encodeReady([]function{{"test.v1.Test", functionOf(service(s))}}, false)
 	write(control, frame.Append(nil, frame.Ready, ready))

@@ -152,8 +152,8 @@ func decodeDescription(kind frame.Kind, payload []byte) (d pluginsdk.Description
 		return d, status.Errorf(status.FailedPrecondition, "the program sent a frame of kind %d, want its description", kind)
 	}
 	p := new(processpb.ProcessDescription)
-	if err := proto.Unmarshal(payload, p); err != nil {
-		return d, status.Wrap(status.FailedPrecondition, err, "the description does not decode")
+	if err := decodeFrame(payload, p, "the description"); err != nil {
+		return d, status.Wrap(status.FailedPrecondition, err, "the program does not say what it is")
 	}
 	files, err := openFiles(p.GetFiles())
 	if err != nil {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 )
 
@@ -115,8 +113,8 @@ func clip(s string) string {
 // relog logs what a plugin sent.
 func relog(to *slog.Logger, payload []byte) error {
 	l := new(processpb.ProcessLog)
-	if err := proto.Unmarshal(payload, l); err != nil {
-		return fmt.Errorf("a log record does not decode: %w", err)
+	if err := decodeFrame(payload, l, "a log record"); err != nil {
+		return err
 	}
 	ctx := context.Background()
 	level := slog.Level(l.GetLevel())

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +76,8 @@ type server struct {
 	engine   *engine
 	greeting frame.Greeting // the host's
 	grace    time.Duration  // to stop in
+	// maxDecoded bounds what a request takes when it is decoded, in bytes.
+	maxDecoded uint64
 
 	functions  []function
 	dispatcher pluginsdk.Dispatcher // nil: none
@@ -166,6 +169,7 @@ func (s *server) start(frames *frame.Reader, plugin pluginsdk.ParigotInit) error
 		return fmt.Errorf("the host sent a frame of kind %d that is no order to start", kind)
 	}
 	s.grace = time.Duration(order.GetStopGraceNs())
+	s.maxDecoded = cmp.Or(order.GetMaxDecoded(), eng.DefaultMaxDecoded)
 	s.engine = &engine{logger: slog.New(&logSender{send: s.log, level: slog.Level(order.GetLogLevel())})}
 	if err := s.initialise(plugin, order); err != nil {
 		if cause := errors.Unwrap(err); cause != nil {

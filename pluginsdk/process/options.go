@@ -56,6 +56,7 @@ type settings struct {
 
 	maxRequest, maxResponse uint32
 	maxCalls                int
+	maxDecoded              uint64
 }
 
 func newSettings(path string, opts []Option) *settings {
@@ -78,6 +79,7 @@ func newSettings(path string, opts []Option) *settings {
 	fallback(&s.maxRequest, eng.DefaultMaxMessage)
 	fallback(&s.maxResponse, eng.DefaultMaxMessage)
 	fallback(&s.maxCalls, DefaultMaxCalls)
+	fallback(&s.maxDecoded, eng.DefaultMaxDecoded)
 	return s
 }
 
@@ -150,6 +152,13 @@ func WithBreaker(failures int, window, cooldown time.Duration) Option {
 // each.
 func WithMaxMessage(request, response uint32) Option {
 	return option(func(s *settings) { s.maxRequest, s.maxResponse = request, response })
+}
+
+// WithMaxDecoded bounds what a request may take when the plugin decodes it, and what the
+// host decodes of what the plugin's process sends, in bytes, see [eng.WithMaxDecoded]. The
+// default, and 0, is [eng.DefaultMaxDecoded].
+func WithMaxDecoded(bytes uint64) Option {
+	return option(func(s *settings) { s.maxDecoded = bytes })
 }
 
 // WithMaxCalls bounds the calls that are under way at a time, those that wait included.

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -48,7 +50,7 @@ func (p *plugin) start(ctx context.Context, e eng.Engine) (*supervisor, error) {
 		return nil, supported
 	}
 	log := e.Logger().With("plugin", p.settings.name)
-	start := &processpb.ProcessStart{LogLevel: int32(lowestLevel(log)), StopGraceNs: int64(p.settings.stopGrace)}
+	start := &processpb.ProcessStart{LogLevel: int32(lowestLevel(log)), StopGraceNs: int64(p.settings.stopGrace), MaxDecoded: p.settings.maxDecoded}
 	if config := pluginsdk.ConfigOf(ctx); config != nil {
 		encoded, err := proto.Marshal(config)
 		if err != nil {
@@ -79,11 +81,17 @@ func (p *plugin) start(ctx context.Context, e eng.Engine) (*supervisor, error) {
 	return v, nil
 }
 
+// maxFunctions bounds what a plugin registers.
+const maxFunctions = 10_000
+
 // modules returns what to register: functions that forward their calls.
 func (v *supervisor) modules(ready *processpb.ProcessReady) ([]eng.HostModule, error) {
 	files, err := openFiles(ready.GetFiles())
 	if err != nil {
 		return nil, err
+	}
+	if n := len(ready.GetFunctions()); n > maxFunctions {
+		return nil, status.Errorf(status.ResourceExhausted, "the plugin registers %d functions, more than %d", n, maxFunctions)
 	}
 	var modules []eng.HostModule
 	for i, f := range ready.GetFunctions() {
@@ -137,20 +145,21 @@ func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, r
 	if err != nil {
 		return err
 	}
-	return r.decode(resp)
+	return r.decode(resp, d.settings.maxDecoded)
 }
 
 // decode decodes the result of a dispatch, which comes from a guest: it is hostile.
-func (r result) decode(resp proto.Message) error {
+func (r result) decode(resp proto.Message, limit uint64) error {
 	if r.code != 0 {
 		failure := new(spb.Status)
-		if proto.Unmarshal(r.body, failure) != nil {
+		if wirecost.Unmarshal(r.body, failure, limit, "the error") != nil {
 			failure = nil // the code is what counts
 		}
 		return status.FromProto(r.code, failure)
 	}
-	if err := proto.Unmarshal(r.body, resp); err != nil {
-		return status.Wrap(status.Internal, err, "decode the response as "+string(resp.ProtoReflect().Descriptor().FullName()))
+	err := wirecost.Unmarshal(r.body, resp, limit, "the response")
+	if errors.Is(err, status.Of(status.InvalidArgument)) {
+		err = status.Wrap(status.Internal, err, "decode what the guest answered")
 	}
-	return nil
+	return err
 }

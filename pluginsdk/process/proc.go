@@ -262,10 +262,10 @@ func (p *proc) awaitReady(frames *frame.Reader) error {
 			return status.Error(status.Internal, "Init failed, and gave no reason")
 		case frame.Ready:
 			p.ready = new(processpb.ProcessReady)
-			if err := proto.Unmarshal(payload, p.ready); err != nil {
-				return fmt.Errorf("what it registered does not decode: %w", err)
+			if err := decodeFrame(payload, p.ready, "what it registered"); err != nil {
+				return err
 			}
-			return nil
+			return checkFiles(p.ready.GetFiles())
 		default:
 			return fmt.Errorf("it sent a frame of kind %d before it was ready", kind)
 		}

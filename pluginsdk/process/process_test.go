@@ -164,6 +164,7 @@ func TestInitFails(t *testing.T) {
 		"no magic":       {opts: []Option{WithEnv("TEST_MISBEHAVE=magic")}, want: []string{"magic"}},
 		"huge hello":     {opts: []Option{WithEnv("TEST_MISBEHAVE=huge")}, want: []string{"too large"}},
 		"half a hello":   {opts: []Option{WithEnv("TEST_MISBEHAVE=half")}, want: []string{"exit status 0"}},
+		"empty ready":    {opts: []Option{WithEnv("TEST_MISBEHAVE=emptyready")}, want: []string{"plugin test: FAILED_PRECONDITION: the plugin did not send its proto files"}},
 		"missing":        {opts: []Option{withPath(missing)}, want: []string{"no such file", missing}},
 	} {
 		t.Run(name, func(t *testing.T) {

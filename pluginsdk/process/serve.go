@@ -258,7 +258,7 @@ func (s *server) caller(head frame.CallHead) (*instance.State, error) {
 // state returns the state of a guest without a name.
 func (s *server) state() *instance.State {
 	return &instance.State{
-		Limits:   instance.Limits{MaxRequest: s.greeting.MaxRequest, MaxResponse: s.greeting.MaxResponse},
+		Limits:   instance.Limits{MaxRequest: s.greeting.MaxRequest, MaxResponse: s.greeting.MaxResponse, MaxDecoded: s.maxDecoded},
 		Logger:   s.engine.logger,
 		Counters: new(instance.Counters),
 		Remote:   true,

@@ -263,7 +263,7 @@ func (h *host) guest(name string) *guest {
 	g := &guest{host: h, mem: wazerotest.NewFixedMemory(8 << 20)}
 	g.state = &instance.State{
 		ID: id.New[id.HostKind](), Name: name,
-		Limits:   instance.Limits{MaxRequest: eng.DefaultMaxMessage, MaxResponse: eng.DefaultMaxMessage, Budget: 5 * time.Second},
+		Limits:   instance.Limits{MaxRequest: eng.DefaultMaxMessage, MaxResponse: eng.DefaultMaxMessage, MaxDecoded: eng.DefaultMaxDecoded, Budget: 5 * time.Second},
 		Logger:   h.engine.logger,
 		Counters: new(instance.Counters),
 	}

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -31,14 +33,24 @@ func encodeStatus(err error) []byte {
 	return b
 }
 
+// maxControlDecoded bounds what a frame on the control connection takes when it is decoded,
+// in bytes.
+const maxControlDecoded = 16 * frame.MaxControl
+
+// decodeFrame decodes what the plugin has sent on the control connection. what is the
+// subject of the error.
+func decodeFrame(b []byte, m proto.Message, what string) error {
+	return wirecost.Unmarshal(b, m, maxControlDecoded, what)
+}
+
 // decodeStatus is the inverse of encodeStatus. What does not decode is an error, too.
 func decodeStatus(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
 	p := new(spb.Status)
-	if err := proto.Unmarshal(b, p); err != nil {
-		return status.Wrap(status.Internal, err, "the plugin failed, and why does not decode")
+	if err := decodeFrame(b, p, "why the plugin failed"); err != nil {
+		return status.Wrap(status.Internal, err, "the plugin failed")
 	}
 	code := status.Code(p.GetCode())
 	if code <= status.OK || code > status.Unauthenticated {
@@ -112,8 +124,19 @@ func (s *fileSet) add(file protoreflect.FileDescriptor) {
 	s.set.File = append(s.set.File, protodesc.ToFileDescriptorProto(file))
 }
 
+// checkFiles checks the proto files that a plugin sends, even if it has none.
+func checkFiles(set *descriptorpb.FileDescriptorSet) error {
+	if set == nil {
+		return status.Error(status.FailedPrecondition, "the plugin did not send its proto files: is its program a Parigot plugin?")
+	}
+	return wirecost.CheckFiles(set)
+}
+
 // openFiles returns the files of a set. A file may import what is missing.
 func openFiles(set *descriptorpb.FileDescriptorSet) (*protoregistry.Files, error) {
+	if err := checkFiles(set); err != nil {
+		return nil, err
+	}
 	files, err := protodesc.FileOptions{AllowUnresolvable: true}.NewFiles(set)
 	if err != nil {
 		return nil, status.Wrap(status.InvalidArgument, err, "the plugin's proto files are broken")

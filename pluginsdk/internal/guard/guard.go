@@ -40,8 +40,12 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 func (p *Process) Wait() error { return p.wait() }
 
 // Kill kills the program and everything it started. It does not wait. Safe for concurrent use,
-// and after the end, when it does nothing.
-func (p *Process) Kill() { p.kill() }
+// and after the end, when it does nothing, nor does it for the zero value.
+func (p *Process) Kill() {
+	if p.running != nil {
+		p.kill()
+	}
+}
 
 // ended is how a program ended.
 type ended struct{ state string }

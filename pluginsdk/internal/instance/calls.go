@@ -59,9 +59,9 @@ func NewCalls(maxCalls int, account *Account, busy *sync.WaitGroup) *Calls {
 	}
 }
 
-// Start makes room for a call with a request of size bytes. What it returns must be
+// Start makes room for a call whose request takes size bytes. What it returns must be
 // ended with Drop or Finish. cancel ends the context of the implementation.
-func (c *Calls) Start(size uint32, cancel context.CancelFunc) (*OpenCall, Refusal) {
+func (c *Calls) Start(size uint64, cancel context.CancelFunc) (*OpenCall, Refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -69,10 +69,10 @@ func (c *Calls) Start(size uint32, cancel context.CancelFunc) (*OpenCall, Refusa
 		return nil, Ending
 	case len(c.open) >= c.max:
 		return nil, TooMany
-	case !c.account.Reserve(uint64(size)):
+	case !c.account.Reserve(size):
 		return nil, NoRoom
 	}
-	o := &OpenCall{Handle: c.handle(), cancel: cancel, size: uint64(size)}
+	o := &OpenCall{Handle: c.handle(), cancel: cancel, size: size}
 	c.open[o.Handle] = o
 	c.running++
 	c.busy.Add(1)

@@ -191,7 +191,7 @@ func TestCallsModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"start": func(t *rapid.T) {
-				o, refusal := c.Start(rapid.Uint32Range(0, 100).Draw(t, "size"), func() {})
+				o, refusal := c.Start(rapid.Uint64Range(0, 100).Draw(t, "size"), func() {})
 				require.Equal(t, len(running)+len(finished) >= maxCalls, refusal == TooMany)
 				if o != nil {
 					require.NotContains(t, finished, o.Handle)

@@ -17,6 +17,7 @@ import (
 type Limits struct {
 	MaxRequest  uint32        // bytes
 	MaxResponse uint32        // bytes
+	MaxDecoded  uint64        // bytes that a request takes when it is decoded
 	Budget      time.Duration // not positive: none
 }
 

@@ -132,7 +132,10 @@ type Engine struct {
 	// say: files that grow, holes included, and 4096 for each new file or directory. What it
 	// removes makes room for as much again. Past the limit writes fail with ENOSPC. The default
 	// is 1Gi.
-	DiskLimit     *uint64 `protobuf:"varint,10,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
+	DiskLimit *uint64 `protobuf:"varint,10,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
+	// How much memory a request may take in the host when it is decoded, in bytes. A few
+	// encoded bytes can become hundreds. The default is 128Mi.
+	MaxDecoded    *uint64 `protobuf:"varint,16,opt,name=max_decoded,json=maxDecoded,proto3,oneof" json:"max_decoded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -233,6 +236,13 @@ func (x *Engine) GetMaxOpenFiles() uint32 {
 func (x *Engine) GetDiskLimit() uint64 {
 	if x != nil && x.DiskLimit != nil {
 		return *x.DiskLimit
+	}
+	return 0
+}
+
+func (x *Engine) GetMaxDecoded() uint64 {
+	if x != nil && x.MaxDecoded != nil {
+		return *x.MaxDecoded
 	}
 	return 0
 }
@@ -693,7 +703,7 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"Deployment\x12*\n" +
 	"\x06engine\x18\x01 \x01(\v2\x12.parigot.v1.EngineR\x06engine\x127\n" +
 	"\aplugins\x18\x02 \x03(\v2\x12.parigot.v1.PluginB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\aplugins\x126\n" +
-	"\x06guests\x18\x03 \x03(\v2\x11.parigot.v1.GuestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06guests\"\x9a\x05\n" +
+	"\x06guests\x18\x03 \x03(\v2\x11.parigot.v1.GuestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06guests\"\xdb\x05\n" +
 	"\x06Engine\x12\x1b\n" +
 	"\tcache_dir\x18\x01 \x01(\tR\bcacheDir\x127\n" +
 	"\fmemory_limit\x18\x02 \x01(\x04B\x0f\xbaH\f2\n" +
@@ -710,14 +720,17 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\x0emax_open_files\x18\t \x01(\rB\v\xbaH\b*\x06\x18\x80\x80\x04 \x00H\x05R\fmaxOpenFiles\x88\x01\x01\x12+\n" +
 	"\n" +
 	"disk_limit\x18\n" +
-	" \x01(\x04B\a\xbaH\x042\x02 \x00H\x06R\tdiskLimit\x88\x01\x01B\x0f\n" +
+	" \x01(\x04B\a\xbaH\x042\x02 \x00H\x06R\tdiskLimit\x88\x01\x01\x12/\n" +
+	"\vmax_decoded\x18\x10 \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\aR\n" +
+	"maxDecoded\x88\x01\x01B\x0f\n" +
 	"\r_memory_limitB\x0e\n" +
 	"\f_max_requestB\x0f\n" +
 	"\r_max_responseB\x0e\n" +
 	"\f_max_pendingB\x14\n" +
 	"\x12_host_memory_limitB\x11\n" +
 	"\x0f_max_open_filesB\r\n" +
-	"\v_disk_limit\"\xef\x05\n" +
+	"\v_disk_limitB\x0e\n" +
+	"\f_max_decoded\"\xef\x05\n" +
 	"\x06Plugin\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12;\n" +
 	"\tplacement\x18\x02 \x01(\tB\x1d\xbaH\x1a\xd8\x01\x01r\x15R\x06staticR\x02soR\aprocessR\tplacement\x12\x12\n" +

@@ -38,7 +38,10 @@ type ProcessStart struct {
 	// 8 error.
 	LogLevel int32 `protobuf:"varint,3,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
 	// How long the plugin may take to stop, in nanoseconds, before it is killed.
-	StopGraceNs   int64 `protobuf:"varint,4,opt,name=stop_grace_ns,json=stopGraceNs,proto3" json:"stop_grace_ns,omitempty"`
+	StopGraceNs int64 `protobuf:"varint,4,opt,name=stop_grace_ns,json=stopGraceNs,proto3" json:"stop_grace_ns,omitempty"`
+	// The most that a request may take when it is decoded, in bytes. 0 leaves it at the
+	// default, 128 MiB.
+	MaxDecoded    uint64 `protobuf:"varint,5,opt,name=max_decoded,json=maxDecoded,proto3" json:"max_decoded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -97,6 +100,13 @@ func (x *ProcessStart) GetLogLevel() int32 {
 func (x *ProcessStart) GetStopGraceNs() int64 {
 	if x != nil {
 		return x.StopGraceNs
+	}
+	return 0
+}
+
+func (x *ProcessStart) GetMaxDecoded() uint64 {
+	if x != nil {
+		return x.MaxDecoded
 	}
 	return 0
 }
@@ -922,13 +932,15 @@ var File_parigot_v1_process_proto protoreflect.FileDescriptor
 const file_parigot_v1_process_proto_rawDesc = "" +
 	"\n" +
 	"\x18parigot/v1/process.proto\x12\n" +
-	"parigot.v1\x1a google/protobuf/descriptor.proto\x1a\x15parigot/v1/call.proto\x1a\x13parigot/v1/id.proto\"\x88\x01\n" +
+	"parigot.v1\x1a google/protobuf/descriptor.proto\x1a\x15parigot/v1/call.proto\x1a\x13parigot/v1/id.proto\"\xa9\x01\n" +
 	"\fProcessStart\x12\x1f\n" +
 	"\vconfig_type\x18\x01 \x01(\tR\n" +
 	"configType\x12\x16\n" +
 	"\x06config\x18\x02 \x01(\fR\x06config\x12\x1b\n" +
 	"\tlog_level\x18\x03 \x01(\x05R\blogLevel\x12\"\n" +
-	"\rstop_grace_ns\x18\x04 \x01(\x03R\vstopGraceNs\"\xa3\x01\n" +
+	"\rstop_grace_ns\x18\x04 \x01(\x03R\vstopGraceNs\x12\x1f\n" +
+	"\vmax_decoded\x18\x05 \x01(\x04R\n" +
+	"maxDecoded\"\xa3\x01\n" +
 	"\fProcessReady\x129\n" +
 	"\tfunctions\x18\x01 \x03(\v2\x1b.parigot.v1.ProcessFunctionR\tfunctions\x128\n" +
 	"\x05files\x18\x02 \x01(\v2\".google.protobuf.FileDescriptorSetR\x05files\x12\x1e\n" +
