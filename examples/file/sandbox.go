@@ -5,6 +5,7 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -44,7 +45,7 @@ type sandbox struct {
 func newSandbox(s settings, logger *slog.Logger) (*sandbox, error) {
 	root, err := os.OpenRoot(s.root)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("file: FileConfig.root %q cannot be opened: let the host's user read and enter it: %w", s.root, err)
 	}
 	return &sandbox{settings: s, root: root, logger: logger, files: newOpenFiles()}, nil
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // databasePerm keeps the guests' messages to the host's user.
@@ -33,13 +35,16 @@ func openDatabase(ctx context.Context, s *settings) (*sql.DB, error) {
 	}
 	connector, err := sqlite.NewConnector(s.dataSource())
 	if err != nil {
-		return nil, fmt.Errorf("queue: open %s: %w", s.database, err)
+		return nil, err
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
 	if err := prepareDatabase(ctx, s, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("queue: %w", err), db.Close())
+		if isFull(err) {
+			_ = os.Remove(s.database + spareFile) // for another try
+		}
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
@@ -54,15 +59,16 @@ func (s *settings) touch() error {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, databasePerm)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("queue: QueueConfig.database is %q, and the directory %q does not exist: make it, or name another file",
-			path, filepath.Dir(path))
+		return fmt.Errorf("the directory %q does not exist: make it, or name another file", filepath.Dir(path))
 	}
 	if err != nil {
-		return fmt.Errorf("queue: QueueConfig.database cannot be opened for writing: %w", err)
+		return fmt.Errorf("it cannot be opened for writing: %w", err)
 	}
-	if s.database, err = filepath.EvalSymlinks(path); err != nil {
-		return errors.Join(fmt.Errorf("queue: QueueConfig.database: %w", err), f.Close())
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return errors.Join(err, f.Close())
 	}
+	s.database = target
 	return f.Close()
 }
 
@@ -93,11 +99,10 @@ const cacheKiB = 16 << 10
 func prepareDatabase(ctx context.Context, s *settings, db *sql.DB) error {
 	var mode string
 	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
-		return fmt.Errorf("QueueConfig.database is %q, which SQLite cannot use: %w", s.database, err)
+		return err
 	}
 	if mode != "wal" && s.database != inMemory {
-		return fmt.Errorf("QueueConfig.database is %q, whose file system cannot share memory between programs: "+
-			"name a file on a local disk", s.database)
+		return errors.New("its file system cannot share memory between programs: name a file on a local disk")
 	}
 	// Two hosts may make the tables of one file at the same time. The one
 	// that comes second finds them made when it looks again.
@@ -109,7 +114,7 @@ func prepareDatabase(ctx context.Context, s *settings, db *sql.DB) error {
 		err = migrate(ctx, db)
 	}
 	if err != nil {
-		return fmt.Errorf("bring the tables of %q up to date: %w", s.database, err)
+		return fmt.Errorf("bring its tables up to date: %w", err)
 	}
 	return nil
 }
@@ -132,6 +137,33 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 	_, err = migrations.Up(ctx)
 	return err
+}
+
+// startError is the error of a store that cannot be opened: which file it is about, and what to
+// do about what SQLite says.
+func (s *settings) startError(err error) error {
+	code, remedy := status.FailedPrecondition, ""
+	sqlite, _ := primaryCode(err)
+	switch {
+	case isBusy(err):
+		code = status.Unavailable
+		remedy = fmt.Sprintf("another program has kept it locked for longer than busy_timeout (%v): "+
+			"end it, or its transaction, or set a longer busy_timeout (at most %v)", s.busyTimeout, longestBusyTimeout)
+	case isFull(err):
+		code, remedy = status.ResourceExhausted, "its disk is full: make room on it"
+	case sqlite == sqlite3.SQLITE_NOTADB:
+		remedy = "it is no SQLite database: name another file"
+	case sqlite == sqlite3.SQLITE_CORRUPT:
+		remedy = "it is damaged: bring it back from a copy"
+	case sqlite == sqlite3.SQLITE_READONLY, sqlite == sqlite3.SQLITE_CANTOPEN, sqlite == sqlite3.SQLITE_PERM:
+		remedy = "SQLite cannot make or open its files: let the host's user write to the directory " + filepath.Dir(s.database)
+	case sqlite == sqlite3.SQLITE_IOERR:
+		remedy = "its disk cannot be read or written"
+	}
+	if remedy != "" {
+		err = fmt.Errorf("%s: %w", remedy, err)
+	}
+	return status.Wrap(code, err, fmt.Sprintf("queue: QueueConfig.database is %q", s.database))
 }
 
 // primaryCode returns SQLite's result code for err without its details, and

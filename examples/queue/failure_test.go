@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,7 +41,8 @@ func TestFullDisk(t *testing.T) {
 		ids, err = b.send(q, big, big)
 		acknowledged = append(acknowledged, ids...)
 	}
-	b.requireIncident(err)
+	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
+	require.ErrorContains(t, err, "the disk with the host's queues is full: have messages marked done")
 	require.EqualValues(t, len(acknowledged), b.length(q), "a Send that fails sends nothing")
 
 	require.Empty(t, b.markDone(q, acknowledged[:4]...))
@@ -94,8 +96,8 @@ func TestFullDatabase(t *testing.T) {
 	}
 }
 
-// TestFullDiskInAGroup: jobs that share a transaction with one that fills the
-// disk are told so, or are done: none is acknowledged and lost.
+// TestFullDiskInAGroup: of jobs that share a transaction which fills the disk, those that
+// have room are done: none is acknowledged and lost.
 func TestFullDiskInAGroup(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
@@ -122,7 +124,7 @@ func TestFullDiskInAGroup(t *testing.T) {
 					return
 				}
 				failed++
-				if !errors.Is(err, status.Of(queuev1.QueueErr_InternalError)) {
+				if !errors.Is(err, status.Of(status.ResourceExhausted)) {
 					t.Errorf("unexpected: %v", err)
 				}
 			})
@@ -434,6 +436,67 @@ func TestStartOnABusyDatabase(t *testing.T) {
 	require.NoError(t, b.store.exec(t.Context(), "COMMIT"))
 	b.close()
 	require.NoFileExists(t, b.config.GetDatabase()+"-wal", "the last user removes it")
+}
+
+// TestStartErrorsSayWhatToDo: what SQLite says about a start is not enough.
+func TestStartErrorsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	hold := func(statements ...string) func(t *testing.T, path string) {
+		return func(t *testing.T, path string) {
+			t.Helper()
+			db, err := sql.Open("sqlite", path)
+			require.NoError(t, err)
+			db.SetMaxOpenConns(1)
+			t.Cleanup(func() { require.NoError(t, db.Close()) })
+			for _, s := range statements {
+				_, err = db.ExecContext(t.Context(), s)
+				require.NoError(t, err)
+			}
+		}
+	}
+	made := "CREATE TABLE t (x)"
+	busy := []string{"another program has kept", "locked for longer than busy_timeout (20ms)", "end it, or its transaction, or set a longer busy_timeout"}
+	for name, tt := range map[string]struct {
+		prepare func(t *testing.T, path string)
+		want    []string
+		code    status.Code
+	}{
+		"written to":       {hold("PRAGMA journal_mode = wal", made, "BEGIN IMMEDIATE"), busy, status.Unavailable},
+		"locked":           {hold(made, "BEGIN EXCLUSIVE"), busy, status.Unavailable},
+		"read in old mode": {hold(made, "BEGIN", "SELECT * FROM t"), busy, status.Unavailable},
+		"damaged": {func(t *testing.T, path string) {
+			t.Helper()
+			db, err := sql.Open("sqlite", path)
+			require.NoError(t, err)
+			_, err = db.ExecContext(t.Context(), made)
+			require.NoError(t, errors.Join(err, db.Close()))
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteAt(slices.Repeat([]byte{0xff}, 3900), 100)
+			require.NoError(t, errors.Join(err, f.Close()))
+		}, []string{"is damaged: bring it back from a copy"}, status.FailedPrecondition},
+		"not a database": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(path, make([]byte, 10_000), 0o600))
+		}, []string{"is no SQLite database: name another file"}, status.FailedPrecondition},
+		"no room beside it": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Mkdir(path+"-shm", 0o700))
+		}, []string{"cannot make or open its files", "let the host's user write to the directory"}, status.FailedPrecondition},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "q.db")
+			tt.prepare(t, path)
+			s, err := newSettings(&queuev1.QueueConfig{Database: path, BusyTimeout: durationpb.New(20 * time.Millisecond)})
+			require.NoError(t, err)
+			_, err = openStore(t.Context(), s, nil)
+			require.ErrorIs(t, err, status.Of(tt.code))
+			for _, want := range append(tt.want, fmt.Sprintf("QueueConfig.database is %q", path)) {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
 }
 
 // TestHostsStartTogether: several hosts may make the same database at the same

@@ -95,7 +95,7 @@ func (p *QueuePlugin) CreateQueue(ctx context.Context, req *queuev1.CreateQueueR
 		return err
 	}
 	var queueID queuev1parigot.QueueId
-	err := p.write(ctx, func(ctx context.Context, q *Queries) (err error) {
+	err := p.grow(ctx, func(ctx context.Context, q *Queries) (err error) {
 		queueID, err = p.store.create(ctx, q, req.GetQueueName())
 		return err
 	})
@@ -139,7 +139,7 @@ func (p *QueuePlugin) Send(ctx context.Context, req *queuev1.SendRequest, resp *
 	if err != nil {
 		return err
 	}
-	if err := p.write(ctx, func(ctx context.Context, q *Queries) error {
+	if err := p.grow(ctx, func(ctx context.Context, q *Queries) error {
 		return p.store.insert(ctx, q, queuev1parigot.QueueIdFromProto(req.GetId()), b)
 	}); err != nil {
 		return err
@@ -250,6 +250,14 @@ func (p *QueuePlugin) write(ctx context.Context, do func(ctx context.Context, q 
 		return errNotInitialised()
 	}
 	return guestError(ctx, p.store.write(ctx, do))
+}
+
+// grow does a job that makes the queues larger.
+func (p *QueuePlugin) grow(ctx context.Context, do func(ctx context.Context, q *Queries) error) error {
+	if p.store == nil {
+		return errNotInitialised()
+	}
+	return guestError(ctx, p.store.grow(ctx, do))
 }
 
 // read does a job that changes nothing.

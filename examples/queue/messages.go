@@ -36,6 +36,7 @@ type leased struct {
 }
 
 func (l *lease) run(ctx context.Context, q *Queries) (err error) {
+	l.messages, l.buried = nil, nil // of a transaction that was undone
 	key, err := keyOf(ctx, q, l.queue)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,9 @@ type store struct {
 	conn   *sql.Conn // the one that everything is done with
 	q      *Queries  // prepared for conn
 
+	pageCount *sql.Stmt // how many pages the database has, for keepSpare
+	pageBytes int64
+
 	segments *segments // nil: all payloads are in their rows
 	reader   *sql.Conn // of segments.committed
 
@@ -55,6 +59,7 @@ type store struct {
 type job struct {
 	do     func(ctx context.Context, q *Queries) error
 	reads  bool // it changes nothing
+	grows  bool // it makes the queues larger
 	state  atomic.Int32
 	result chan error // gets one value if the job was taken
 }
@@ -66,7 +71,24 @@ const (
 	jobAbandoned
 )
 
+// openStore opens the store, on a full disk with the room of the spare that an earlier run
+// has left, if any.
 func openStore(ctx context.Context, s settings, logger *slog.Logger) (*store, error) {
+	st, err := tryOpenStore(ctx, s, logger)
+	if isFull(err) {
+		st, err = tryOpenStore(ctx, s, logger)
+	}
+	if err != nil {
+		return nil, s.startError(err)
+	}
+	if err := st.takeSpare(0); err != nil {
+		logger.WarnContext(ctx, "the disk with the queues is full: nothing can be sent", "database", st.database, "err", err)
+	}
+	go st.work()
+	return st, nil
+}
+
+func tryOpenStore(ctx context.Context, s settings, logger *slog.Logger) (*store, error) {
 	db, err := openDatabase(ctx, &s)
 	if err != nil {
 		return nil, err
@@ -78,17 +100,20 @@ func openStore(ctx context.Context, s settings, logger *slog.Logger) (*store, er
 	}
 	st.stop = sync.OnceFunc(func() { close(st.closing) })
 	if err := st.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("queue: %w", err), st.release())
+		return nil, errors.Join(err, st.release())
 	}
-	go st.work()
 	return st, nil
 }
 
 // release closes what prepare has opened, and the database.
 func (st *store) release() error {
+	st.giveSpare() // SQLite needs room, too, to move its log into the database
 	var errs []error
 	if st.q != nil {
 		errs = append(errs, st.q.Close())
+	}
+	if st.pageCount != nil {
+		errs = append(errs, st.pageCount.Close())
 	}
 	if st.conn != nil {
 		errs = append(errs, st.conn.Close())
@@ -107,7 +132,7 @@ func (st *store) prepare(ctx context.Context) (err error) {
 	if st.q, err = Prepare(ctx, st.conn); err != nil {
 		return err
 	}
-	if err := st.openSegments(ctx); err != nil {
+	if err := errors.Join(st.prepareSpare(ctx), st.openSegments(ctx)); err != nil {
 		return err
 	}
 	// The clock may have gone back since the messages were received.
@@ -142,6 +167,11 @@ func (st *store) leaseUntil() int64 {
 // job waits for its turn, it is not done.
 func (st *store) write(ctx context.Context, do func(ctx context.Context, q *Queries) error) error {
 	return st.submit(ctx, &job{do: do, result: make(chan error, 1)})
+}
+
+// grow is write for a job that makes the queues larger.
+func (st *store) grow(ctx context.Context, do func(ctx context.Context, q *Queries) error) error {
+	return st.submit(ctx, &job{do: do, grows: true, result: make(chan error, 1)})
 }
 
 // read is write for a job that changes nothing.
@@ -227,19 +257,22 @@ func (st *store) group(first *job) {
 		}
 		return
 	}
-	if err := first.run(ctx, st.q); err != nil {
-		// Nothing else depends on this transaction yet.
-		st.rollback(ctx)
-		first.result <- err
-		return
-	}
 	g := group{jobs: []*job{first}, results: []error{nil}}
-	err := st.join(ctx, &g)
+	err := first.run(ctx, st.q)
 	if err == nil {
-		err = st.exec(ctx, "COMMIT")
+		err = st.join(ctx, &g)
+	}
+	if err == nil {
+		err = st.commit(ctx, g.grows())
 	}
 	if err != nil {
 		st.rollback(ctx)
+	}
+	if isFull(err) {
+		for _, j := range g.jobs {
+			j.result <- st.alone(ctx, j)
+		}
+		return
 	}
 	g.acknowledge(err)
 }
@@ -284,6 +317,11 @@ type group struct {
 	results []error
 }
 
+// grows reports whether one of the jobs does.
+func (g *group) grows() bool {
+	return slices.ContainsFunc(g.jobs, func(j *job) bool { return j.grows })
+}
+
 // acknowledge tells the callers. Without a commit nothing is true that any of
 // them found.
 func (g *group) acknowledge(commit error) {
@@ -304,7 +342,9 @@ func (st *store) nested(ctx context.Context, j *job) (result, err error) {
 	if err := st.exec(ctx, "SAVEPOINT job"); err != nil {
 		return nil, err
 	}
-	if result = j.run(ctx, st.q); result != nil {
+	if result = j.run(ctx, st.q); isFull(result) {
+		return result, result // the jobs are done again
+	} else if result != nil {
 		if err := st.exec(ctx, "ROLLBACK TO job"); err != nil {
 			return result, fmt.Errorf("undo a job that failed (%v): %w", result, err) //nolint:errorlint // its code is for its own caller
 		}

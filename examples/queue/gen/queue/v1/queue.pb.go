@@ -37,7 +37,7 @@ const (
 	// A queue cannot have this name. A name has 1 to 80 of the ASCII letters,
 	// digits, '.', ',', '_' and '-', and starts with a letter.
 	QueueErr_InvalidName QueueErr = 1
-	// The host failed in a way that is its own affair: a full disk, say. Its log
+	// The host failed in a way that is its own affair: a bad disk, say. Its log
 	// has the reason, under the incident id in the message.
 	QueueErr_InternalError QueueErr = 2
 	// There is no message, or one has no payload.

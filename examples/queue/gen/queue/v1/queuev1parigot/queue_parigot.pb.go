@@ -138,8 +138,9 @@ const (
 // CreateQueue, from Locate, or from whoever gave it away.
 //
 // Beside the errors named below, every method has InternalError when the host
-// failed, and UNAVAILABLE when another program keeps the database busy or the
-// host has closed its queues. Neither leaves anything half done.
+// failed, UNAVAILABLE when another program keeps the database busy or the
+// host has closed its queues, and RESOURCE_EXHAUSTED when its disk is full. None
+// of them leaves anything half done.
 type QueueImpl interface {
 	// CreateQueue makes a queue.
 	//
@@ -160,8 +161,8 @@ type QueueImpl interface {
 	// Errors: NotFound, NoPayload when there is no message, or one without a
 	// payload, UnmarshalFailed when a payload or a sender is not what its type
 	// says, INVALID_ARGUMENT when there are more than 1000, RESOURCE_EXHAUSTED when
-	// a payload or a sender is larger than the host allows, or its queues are as
-	// full as they may be.
+	// a payload or a sender is larger than the host allows, or its queues or its
+	// disk are full: messages that are marked done make room.
 	Send(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
@@ -236,8 +237,9 @@ func (UnimplementedQueueImpl) Length(context.Context, *v1.LengthRequest, *v1.Len
 // CreateQueue, from Locate, or from whoever gave it away.
 //
 // Beside the errors named below, every method has InternalError when the host
-// failed, and UNAVAILABLE when another program keeps the database busy or the
-// host has closed its queues. Neither leaves anything half done.
+// failed, UNAVAILABLE when another program keeps the database busy or the
+// host has closed its queues, and RESOURCE_EXHAUSTED when its disk is full. None
+// of them leaves anything half done.
 type QueueClient interface {
 	// CreateQueue makes a queue.
 	//
@@ -276,8 +278,8 @@ type QueueClient interface {
 	// Errors: NotFound, NoPayload when there is no message, or one without a
 	// payload, UnmarshalFailed when a payload or a sender is not what its type
 	// says, INVALID_ARGUMENT when there are more than 1000, RESOURCE_EXHAUSTED when
-	// a payload or a sender is larger than the host allows, or its queues are as
-	// full as they may be.
+	// a payload or a sender is larger than the host allows, or its queues or its
+	// disk are full: messages that are marked done make room.
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 	// SendAsync is Send without the wait: it returns the future of the response.
 	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
