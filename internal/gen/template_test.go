@@ -117,7 +117,7 @@ func TestSkeletonLosesNothing(t *testing.T) {
 			err: "mail/impl_queue.go:18 implements queue.v1.Queue, and queue does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into queue/impl_queue.go yourself, with the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)"},
 		{name: "a fake of a test", files: map[string]string{"mail/fake_test.go": written}},
 		{name: "the name below another directory", files: map[string]string{"sub/queue/impl_queue.go": "package other\n"},
-			err: "sub/queue/impl_queue.go is queue/impl_queue.go below sub, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in sub; if it is a copy, delete it"},
+			err: "sub/queue/impl_queue.go is queue/impl_queue.go below sub, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in sub; if it is a copy, delete it; otherwise rename it"},
 		{name: "the name in another directory", files: map[string]string{"mail/impl_queue.go": "package mail\n"}},
 		{name: "a checkout below", files: map[string]string{"tree/.git": "gitdir: x\n", "tree/queue/impl_queue.go": written}},
 		{name: "the Go package moved", files: map[string]string{"queue/impl_queue.go": written}, proto: moved,

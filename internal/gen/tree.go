@@ -52,12 +52,14 @@ func (t *tree) visit(name string, entry fs.DirEntry, err error) error {
 		return err
 	case entry.IsDir():
 		return t.visitDir(name)
+	case entry.Type()&^fs.ModeSymlink != 0:
+		return nil // a pipe, or the like, which does not end
 	}
 	t.names = append(t.names, name)
 	if !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name)) {
 		return nil
 	}
-	text, err := t.readTemplate(name, entry)
+	text, err := t.readTemplate(name)
 	if err != nil {
 		return err
 	}
@@ -89,11 +91,15 @@ func (t *tree) isBelow(name string) bool {
 
 // readTemplate reads a file that may be a template. It is empty when it is too long
 // or cannot be read, which buf could not either.
-func (t *tree) readTemplate(name string, entry fs.DirEntry) ([]byte, error) {
-	if info, err := entry.Info(); err != nil || info.Size() > maxTemplate || !info.Mode().IsRegular() {
-		return nil, nil //nolint:nilerr // it went meanwhile
+func (t *tree) readTemplate(name string) ([]byte, error) {
+	info, err := fs.Stat(t.fsys, name) // of what a link leads to
+	if err == nil && (info.Size() > maxTemplate || !info.Mode().IsRegular()) {
+		return nil, nil
 	}
-	text, err := fs.ReadFile(t.fsys, name)
+	var text []byte
+	if err == nil {
+		text, err = fs.ReadFile(t.fsys, name)
+	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -146,12 +152,15 @@ func (t *tree) refuseLoss(o newFile) error {
 			continue
 		}
 		text, err := fs.ReadFile(t.fsys, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it went meanwhile, or is a link to nothing
+		}
 		if err != nil {
 			return err
 		}
 		if !bytes.Equal(text, o.content) {
 			below := path.Clean(name[:len(name)-len(o.name)])
-			return fmt.Errorf("%s is %s below %s, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in %s; if it is a copy, delete it", name, o.name, below, below)
+			return fmt.Errorf("%s is %s below %s, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in %s; if it is a copy, delete it; otherwise rename it", name, o.name, below, below)
 		}
 	}
 	return nil
