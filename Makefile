@@ -32,7 +32,7 @@ FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is built is what was generated
-.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test soak chaos chaos-process loss corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
+.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test hostile soak chaos chaos-process loss corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -114,6 +114,9 @@ test: check-generated ## Run everything: stale code, and all tests with the race
 
 soak: ## Kill the queue's host 200 times while its guests work
 	@go test $(RACE) -run '^TestCrash$$' -v -timeout 30m ./examples/queue -kills 200
+
+hostile: ## Run modules that try to hurt their host, and print what they cost: a minute
+	@go test ./pluginsdk/internal/hostile -v -count 1 -timeout 10m -hostile.full
 
 chaos: ## End 50 guests that call each other, in all ways there are, for a minute
 	@go test ./examples/syscall -run '^TestGuestChaos$$' -v -timeout 30m -chaos.guests 50 -chaos.time 1m

@@ -17,8 +17,11 @@ import (
 // header, the call that it belongs to tells.
 func header(ctx context.Context, m api.Module, stack []uint64) {
 	s := instance.FromContext(ctx)
-	if s == nil {
+	switch {
+	case s == nil:
 		return
+	case ctx.Err() != nil:
+		endGuest() // decoding takes longer than what the guest is ended by otherwise
 	}
 	call, err := readHeader(m.Memory(), api.DecodeU32(stack[0]), api.DecodeU32(stack[1]))
 	failed, _ := status.From(err)

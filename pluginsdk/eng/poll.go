@@ -86,6 +86,9 @@ func pollOneoff(ctx context.Context, m api.Module, stack []uint64) {
 }
 
 func poll(ctx context.Context, mem api.Memory, in, out, count, result uint32) uint64 {
+	if ctx.Err() != nil {
+		endGuest()
+	}
 	if count == 0 || count > maxSubscriptions {
 		return wasiInval
 	}
