@@ -101,6 +101,7 @@ func (g *generator) views() []*fileView {
 	v := &viewer{parameters: g.parameters, problems: g.problems, redacted: redactedMessages(g.plugin.Files)}
 	wasm := &wasmNames{problems: g.problems, taken: make(map[[2]string]owner)}
 	checkOptionNumbers(g.problems, g.plugin.Files)
+	g.checkOwnPackages()
 	outputs := newOutputs(g.problems)
 	var views []*fileView
 	for _, file := range g.files() {

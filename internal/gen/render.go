@@ -12,8 +12,12 @@ import (
 	"github.com/iansmith/parigot/templates"
 )
 
-// sdkPath is the import path of the packages that generated code builds on.
-const sdkPath = "github.com/iansmith/parigot/pluginsdk"
+const (
+	// modulePath is the path of Parigot's module.
+	modulePath = "github.com/iansmith/parigot"
+	// sdkPath is the import path of the packages that generated code builds on.
+	sdkPath = modulePath + "/pluginsdk"
+)
 
 // packages are what {{go "name.Ident"}} in a template may refer to.
 var packages = map[string]protogen.GoImportPath{

@@ -85,7 +85,7 @@ var rows = []struct {
 	61: {"very many services", "TestLargeFile BenchmarkGenerate"},
 	62: {"the same input again, in another order", "TestGolden TestOrderOfRequest"},
 	63: {"annotate_code", "TestAnnotations"},
-	64: {"no files, no environment", "TestReadsNothing"},
+	64: {"no files, no environment; managed mode", "TestReadsNothing TestManagedMode"},
 	65: {"the header", "header TestHeaderNamesCompiler"},
 	66: {"an SDK that is too old", "TestVersionAssertion"},
 	67: {"go vet", "TestGoldensVet"},

@@ -36,6 +36,7 @@ func TestNewPluginPage(t *testing.T) {
 	w := &walker{t: t, dir: t.TempDir(), env: []string{"GOBIN=" + bin, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}}
 	w.env = append(w.env, publish(t, w)...)
 	w.walk("../../docs/new-plugin.md")
+	w.lintsOwnFiles()
 	w.loadsElsewhere(filepath.Join(w.dir, "hello"))
 }
 
@@ -48,6 +49,15 @@ func (w *walker) walk(page string) {
 	for _, s := range steps {
 		w.follow(s[1], s[2])
 	}
+}
+
+// lintsOwnFiles: with Parigot's options in third_party, as the page says, buf finds nothing in
+// that folder, and nothing at all in what parigot new writes.
+func (w *walker) lintsOwnFiles() {
+	w.run("buf lint || true")
+	require.NotContains(w.t, w.output, "third_party")
+	w.edit("hello/buf.yaml", "  - path: proto\n", "  - path: proto\n  - path: third_party\n")
+	w.run("cp -r third_party hello/ && cd hello && buf lint")
 }
 
 func (w *walker) follow(what, text string) {
