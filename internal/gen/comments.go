@@ -87,7 +87,29 @@ func comment(prose, carried, deprecation string) string {
 			parts = append(parts, part)
 		}
 	}
-	return withoutHeadings(strings.Join(parts, "//\n"))
+	return formatted(withoutHeadings(strings.Join(parts, "//\n")))
+}
+
+// inside returns the lines of a comment as those of something inside a declaration,
+// and the indentation of what follows.
+func inside(lines string) string {
+	return "\t" + strings.ReplaceAll(lines, "\n", "\n\t")
+}
+
+// formatted returns the lines of a doc comment as gofmt writes them.
+func formatted(lines string) string {
+	var text, b strings.Builder
+	for line := range strings.Lines(lines) {
+		text.WriteString(strings.TrimPrefix(strings.TrimPrefix(line, "//"), " "))
+	}
+	doc := new(doccomment.Parser).Parse(text.String())
+	for line := range strings.Lines(string(new(doccomment.Printer).Comment(doc))) {
+		if line != "\n" && line[0] != '\t' {
+			line = " " + line
+		}
+		b.WriteString("//" + line)
+	}
+	return b.String()
 }
 
 // saysDeprecated reports whether comment lines have a paragraph by which tools

@@ -97,9 +97,9 @@ func TestAnnotations(t *testing.T) {
 	files, text := generateText(t, "annotate_code,versions=false", map[string]string{"a.proto": service("a", "ex.com/a", "Foo", "Call")}, "a.proto")
 	require.Empty(t, text)
 	for name, symbols := range map[string][]string{
-		"a_parigot.pb.go":       {"FooServiceName", "FooImpl", "UnimplementedFooImpl", "FooClient", "Foo_Call_FullName", "Call", "Call", "Call", "CallAsync", "CallInto", "FooServer", "Call"},
-		"a_host_parigot.pb.go":  {"DescribeFoo", "RegisterFoo", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call", "CallAsync", "CallInto", "NewFooHostClient", "hostFooClient", "Call", "CallAsync", "CallInto"},
-		"a_guest_parigot.pb.go": {"NewFooClient", "guestFooClient", "importFoo_Call", "methodFoo_Call", "Call", "CallAsync", "CallInto", "ServeFoo", "LocateFoo", "locatedFooClient", "Call", "CallAsync", "CallInto"},
+		"a_parigot.pb.go":       {"FooServiceName", "FooImpl", "UnimplementedFooImpl", "Foo_Call_FullName", "Call", "Call", "FooServer", "Call"},
+		"a_host_parigot.pb.go":  {"DescribeFoo", "RegisterFoo", "FooClient", "Call", "CallAsync", "CallInto", "NewLocalFooClient", "localFooClient", "bridgeFoo_Call", "Call", "CallAsync", "CallInto", "NewFooHostClient", "hostFooClient", "Call", "CallAsync", "CallInto"},
+		"a_guest_parigot.pb.go": {"FooClient", "callsFooClient", "Call", "CallAsync", "CallInto", "NewFooClient", "guestFooClient", "importFoo_Call", "methodFoo_Call", "ServeFoo", "LocateFoo", "locatedFooClient"},
 	} {
 		info := new(descriptorpb.GeneratedCodeInfo)
 		require.NoError(t, prototext.Unmarshal([]byte(files[name+".meta"]), info))

@@ -21,7 +21,8 @@ type serviceNames struct {
 	NewLocalName      string // host function that makes a client without wasm
 	LocalType         string // what it returns
 	NewClientName     string // guest function that makes a client
-	GuestType         string // what it returns
+	CallsType         string // interface inside the client of a guest
+	GuestType         string // what implements it with calls to the host
 
 	// Of services that are not native.
 	ServerName        string // interface that a guest implements
@@ -52,6 +53,7 @@ func namesOfService(goName string) serviceNames {
 		NewLocalName:      "NewLocal" + goName + "Client",
 		LocalType:         "local" + goName + "Client",
 		NewClientName:     "New" + goName + "Client",
+		CallsType:         "calls" + goName + "Client",
 		GuestType:         "guest" + goName + "Client",
 		ServerName:        goName + "Server",
 		ServeName:         "Serve" + goName,
@@ -94,17 +96,17 @@ func nameTwins(methods []*methodView) {
 
 // shared, host and guest return the package-level names of each file.
 func (s *serviceView) shared() []string {
-	names := []string{s.ServiceNameConst, s.ImplName, s.UnimplementedName, s.ClientName}
+	names := []string{s.ServiceNameConst, s.ImplName, s.UnimplementedName}
 	return s.unlessNative(names, s.ServerName)
 }
 
 func (s *serviceView) host() []string {
-	names := []string{s.DescribeName, s.RegisterName, s.NewLocalName, s.LocalType}
+	names := []string{s.DescribeName, s.RegisterName, s.ClientName, s.NewLocalName, s.LocalType}
 	return s.unlessNative(names, s.NewHostClientName, s.HostClientType)
 }
 
 func (s *serviceView) guest() []string {
-	names := []string{s.NewClientName, s.GuestType}
+	names := []string{s.ClientName, s.CallsType, s.NewClientName, s.GuestType}
 	return s.unlessNative(names, s.ServeName, s.LocateName, s.LocatedType)
 }
 

@@ -13,9 +13,9 @@ import (
 )
 
 // To parse and print a file, only to sort its imports and align its columns,
-// takes protogen as long as all the rest. The files for the host and for guests
-// hold no comments of the proto file that gofmt could want otherwise, so they are
-// finished here, and the golden files prove that gofmt would change nothing.
+// takes protogen as long as all the rest. The comments in the files for the host and
+// for guests are as gofmt wants them already, so the files are finished here, and the
+// golden files prove that gofmt would change nothing.
 
 const (
 	// rawSuffix keeps protogen from parsing a file. It is not in the response.

@@ -72,6 +72,7 @@ func (b *binding) funcs() template.FuncMap {
 		"go":        b.sdkIdent,
 		"ident":     b.ident,
 		"imports":   b.importsHere,
+		"inside":    inside,
 		"local":     b.local,
 	}
 }
@@ -213,14 +214,14 @@ func annotate(out *protogen.GeneratedFile, file *fileView, tmpl string) {
 		for _, m := range s.Methods {
 			switch tmpl {
 			case sharedTemplate:
-				mark(m.Location, m.FullNameConst, s.ImplName+"."+m.GoName, s.ClientName+"."+m.GoName, s.ClientName+"."+m.AsyncName, s.ClientName+"."+m.IntoName, s.UnimplementedName+"."+m.GoName)
+				mark(m.Location, m.FullNameConst, s.ImplName+"."+m.GoName, s.UnimplementedName+"."+m.GoName)
 				mark(m.Location, s.unlessNative(nil, s.ServerName+"."+m.GoName)...)
 			case hostTemplate:
+				mark(m.Location, s.ClientName+"."+m.GoName, s.ClientName+"."+m.AsyncName, s.ClientName+"."+m.IntoName)
 				mark(m.Location, m.BridgeName, s.LocalType+"."+m.GoName, s.LocalType+"."+m.AsyncName, s.LocalType+"."+m.IntoName)
 				mark(m.Location, s.unlessNative(nil, s.HostClientType+"."+m.GoName, s.HostClientType+"."+m.AsyncName, s.HostClientType+"."+m.IntoName)...)
 			case guestTemplate:
-				mark(m.Location, m.ImportName, m.MethodVar, s.GuestType+"."+m.GoName, s.GuestType+"."+m.AsyncName, s.GuestType+"."+m.IntoName)
-				mark(m.Location, s.unlessNative(nil, s.LocatedType+"."+m.GoName, s.LocatedType+"."+m.AsyncName, s.LocatedType+"."+m.IntoName)...)
+				mark(m.Location, m.ImportName, m.MethodVar, s.ClientName+"."+m.GoName, s.ClientName+"."+m.AsyncName, s.ClientName+"."+m.IntoName)
 			}
 		}
 	}

@@ -137,21 +137,393 @@ func importSyscall_DependencyExists(req unsafe.Pointer, reqLen uint32, resp unsa
 
 var methodSyscall_DependencyExists = guest.Method{Import: importSyscall_DependencyExists}
 
+// SyscallClient calls the service syscall.v1.Syscall. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+//
+// Syscall lets the guests of one engine serve each other.
+//
+// A guest registers what it is (Register), says what it serves (BindMethod,
+// Export) and what it needs (Require), and waits until that is there (Launch).
+// From then on it calls others (Locate, Dispatch), and one loop around ReadOne
+// brings it the calls of others, which it answers with ReturnValue, and the
+// results of its own.
+//
+// Who calls is what the engine says, never what a request claims. The name that a
+// guest was compiled under is its entry: instances of one name are replicas of
+// each other and share what they export.
+//
+// Errors are values of KernelErr. Beside those that a method names, all methods
+// but Register answer BadId to a guest that has not registered, all answer
+// ChannelClosed when the engine is closing, and Register, Export, Require and
+// Dispatch answer AbortRequest once a guest has asked all to end. Where the host
+// says what a guest may do (eng.WithGrants), Register of a service that it may not
+// serve, Require of one that it may not call and Dispatch of a method that it may
+// not call are PERMISSION_DENIED.
+type SyscallClient struct {
+	calls callsSyscallClient
+}
+
+// callsSyscallClient makes the calls of a SyscallClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSyscallClient interface {
+	callRegister(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error)
+	callRegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error]
+	callRegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error
+	callBindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error)
+	callBindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error]
+	callBindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error
+	callExport(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error)
+	callExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error]
+	callExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error
+	callRequire(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error)
+	callRequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error]
+	callRequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error
+	callLaunch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error)
+	callLaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error]
+	callLaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
+	callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
+	callLocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error]
+	callLocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
+	callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
+	callDispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error]
+	callDispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
+	callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
+	callReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error]
+	callReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
+	callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
+	callReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error]
+	callReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
+	callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
+	callCancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error]
+	callCancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
+	callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
+	callExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error]
+	callExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
+	callServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error)
+	callServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error]
+	callServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error
+	callServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error)
+	callServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error]
+	callServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error
+	callDependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error)
+	callDependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error]
+	callDependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error
+}
+
+// Register makes the guest known and gives it the id of a service: the one that
+// it names and is going to export, or, for a client, one that stands for the
+// guest itself. A guest may register several services. Doing it again gives
+// the same id.
+//
+// Errors: BadId for a name that no service can have, NamespaceExhausted.
+func (c SyscallClient) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
+	return c.calls.callRegister(ctx, req)
+}
+
+// RegisterAsync is Register without the wait: it returns the future of the
+// response.
+func (c SyscallClient) RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error] {
+	return c.calls.callRegisterAsync(ctx, req)
+}
+
+// RegisterInto is Register into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c SyscallClient) RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
+	return c.calls.callRegisterInto(ctx, req, resp)
+}
+
+// BindMethod gives an id to a method of a service that the guest has
+// registered. The id of a name is the same for all replicas, and for those that
+// come later as long as any guest knows the service.
+//
+// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
+// export the service, NamespaceExhausted.
+func (c SyscallClient) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
+	return c.calls.callBindMethod(ctx, req)
+}
+
+// BindMethodAsync is BindMethod without the wait: it returns the future of the
+// response.
+func (c SyscallClient) BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error] {
+	return c.calls.callBindMethodAsync(ctx, req)
+}
+
+// BindMethodInto is BindMethod into resp, a response to use again: what it had
+// is gone. After a call that failed it is undefined.
+func (c SyscallClient) BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
+	return c.calls.callBindMethodInto(ctx, req, resp)
+}
+
+// Export says that the guest implements a service that it has registered. Calls
+// come once it is launched.
+//
+// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
+// export it, or when this guest has called Exit.
+func (c SyscallClient) Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
+	return c.calls.callExport(ctx, req)
+}
+
+// ExportAsync is Export without the wait: it returns the future of the
+// response.
+func (c SyscallClient) ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error] {
+	return c.calls.callExportAsync(ctx, req)
+}
+
+// ExportInto is Export into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c SyscallClient) ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error {
+	return c.calls.callExportInto(ctx, req, resp)
+}
+
+// Require says that a service that the guest has registered needs others. They
+// need not be known yet. All of them are added, or none.
+//
+// Errors: BadId, ServiceAlreadyRequired, DependencyCycle, whose message names
+// the cycle, NamespaceExhausted.
+func (c SyscallClient) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
+	return c.calls.callRequire(ctx, req)
+}
+
+// RequireAsync is Require without the wait: it returns the future of the
+// response.
+func (c SyscallClient) RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error] {
+	return c.calls.callRequireAsync(ctx, req)
+}
+
+// RequireInto is Require into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c SyscallClient) RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error {
+	return c.calls.callRequireInto(ctx, req, resp)
+}
+
+// Launch waits until everything that the service requires has started, and
+// starts it: from then on it gets calls.
+//
+// Errors: BadId, NotReady when the service is no client's and was not exported,
+// RunTimeout, with the service that is missing, AbortRequest, DependencyCycle
+// when guests wait for each other, see RegisterRequest.single_flight and
+// LaunchRequest.single_flight.
+func (c SyscallClient) Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
+	return c.calls.callLaunch(ctx, req)
+}
+
+// LaunchAsync is Launch without the wait: it returns the future of the
+// response.
+func (c SyscallClient) LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error] {
+	return c.calls.callLaunchAsync(ctx, req)
+}
+
+// LaunchInto is Launch into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c SyscallClient) LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error {
+	return c.calls.callLaunchInto(ctx, req, resp)
+}
+
+// Locate finds a service that the guest requires and has launched for. Its ids
+// stay true when the guests that export it end and others come.
+//
+// Errors: NotFound when nobody ever named the service, NotRequired, LocateError
+// when nobody exports it, NotReady when the guest was not launched, or the
+// service has not started.
+func (c SyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
+	return c.calls.callLocate(ctx, req)
+}
+
+// LocateAsync is Locate without the wait: it returns the future of the
+// response.
+func (c SyscallClient) LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error] {
+	return c.calls.callLocateAsync(ctx, req)
+}
+
+// LocateInto is Locate into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c SyscallClient) LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
+	return c.calls.callLocateInto(ctx, req, resp)
+}
+
+// Dispatch calls a method of a service that the guest has located. It does not
+// wait: ReadOne has the result. Calls go round-robin to the guests that export
+// the service, as far as they have room.
+//
+// Errors: NotRequired for a service that was not located, IdDispatch for the
+// method of another service, BadId for an unknown one, NotFound for one that
+// those who export the service now do not have, DataTooLarge, CallerUnavailable
+// when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
+// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
+// too many calls in flight or the target has too many waiting.
+func (c SyscallClient) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
+	return c.calls.callDispatch(ctx, req)
+}
+
+// DispatchAsync is Dispatch without the wait: it returns the future of the
+// response.
+func (c SyscallClient) DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error] {
+	return c.calls.callDispatchAsync(ctx, req)
+}
+
+// DispatchInto is Dispatch into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c SyscallClient) DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
+	return c.calls.callDispatchInto(ctx, req, resp)
+}
+
+// ReadOne waits until there is something for the guest and returns it: calls to
+// answer, results of its own calls, and notices. What is there already comes
+// in one response. Several ReadOne may wait at once; each thing goes to one of
+// them.
+//
+// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
+// guest in flight, ChannelClosed.
+func (c SyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
+	return c.calls.callReadOne(ctx, req)
+}
+
+// ReadOneAsync is ReadOne without the wait: it returns the future of the
+// response.
+func (c SyscallClient) ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error] {
+	return c.calls.callReadOneAsync(ctx, req)
+}
+
+// ReadOneInto is ReadOne into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c SyscallClient) ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
+	return c.calls.callReadOneInto(ctx, req, resp)
+}
+
+// ReturnValue answers a call that ReadOne brought.
+//
+// Errors: BadCallId for a call that is not this guest's to answer, or is over:
+// it was answered, its caller does not wait any longer or has ended.
+// DataTooLarge: the call waits for another answer.
+func (c SyscallClient) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
+	return c.calls.callReturnValue(ctx, req)
+}
+
+// ReturnValueAsync is ReturnValue without the wait: it returns the future of
+// the response.
+func (c SyscallClient) ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error] {
+	return c.calls.callReturnValueAsync(ctx, req)
+}
+
+// ReturnValueInto is ReturnValue into resp, a response to use again: what it
+// had is gone. After a call that failed it is undefined.
+func (c SyscallClient) ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error {
+	return c.calls.callReturnValueInto(ctx, req, resp)
+}
+
+// Cancel ends a call of the guest that has no result yet: none will come, and
+// the guest that serves it is told.
+//
+// Errors: BadCallId for a call that is not this guest's, or has its result.
+func (c SyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
+	return c.calls.callCancel(ctx, req)
+}
+
+// CancelAsync is Cancel without the wait: it returns the future of the
+// response.
+func (c SyscallClient) CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error] {
+	return c.calls.callCancelAsync(ctx, req)
+}
+
+// CancelInto is Cancel into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c SyscallClient) CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error {
+	return c.calls.callCancelInto(ctx, req, resp)
+}
+
+// Exit withdraws all services of the guest, or asks all guests to end. It ends
+// nobody: a guest ends by returning from its main function. Doing it
+// again changes nothing.
+//
+// Errors: ExitFailed for a code that is not from 0 to 255, PERMISSION_DENIED
+// when the host does not let this guest end the others.
+func (c SyscallClient) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
+	return c.calls.callExit(ctx, req)
+}
+
+// ExitAsync is Exit without the wait: it returns the future of the response.
+func (c SyscallClient) ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error] {
+	return c.calls.callExitAsync(ctx, req)
+}
+
+// ExitInto is Exit into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c SyscallClient) ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error {
+	return c.calls.callExitInto(ctx, req, resp)
+}
+
+// ServiceByName tells about a service. Any guest may ask.
+//
+// Errors: NotFound.
+func (c SyscallClient) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
+	return c.calls.callServiceByName(ctx, req)
+}
+
+// ServiceByNameAsync is ServiceByName without the wait: it returns the future
+// of the response.
+func (c SyscallClient) ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error] {
+	return c.calls.callServiceByNameAsync(ctx, req)
+}
+
+// ServiceByNameInto is ServiceByName into resp, a response to use again: what
+// it had is gone. After a call that failed it is undefined.
+func (c SyscallClient) ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
+	return c.calls.callServiceByNameInto(ctx, req, resp)
+}
+
+// ServiceById tells about a service. Any guest may ask.
+//
+// Errors: NotFound.
+func (c SyscallClient) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
+	return c.calls.callServiceById(ctx, req)
+}
+
+// ServiceByIdAsync is ServiceById without the wait: it returns the future of
+// the response.
+func (c SyscallClient) ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error] {
+	return c.calls.callServiceByIdAsync(ctx, req)
+}
+
+// ServiceByIdInto is ServiceById into resp, a response to use again: what it
+// had is gone. After a call that failed it is undefined.
+func (c SyscallClient) ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
+	return c.calls.callServiceByIdInto(ctx, req, resp)
+}
+
+// DependencyExists tells whether one service requires another, itself or by way
+// of others. Any guest may ask.
+func (c SyscallClient) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
+	return c.calls.callDependencyExists(ctx, req)
+}
+
+// DependencyExistsAsync is DependencyExists without the wait: it returns the
+// future of the response.
+func (c SyscallClient) DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error] {
+	return c.calls.callDependencyExistsAsync(ctx, req)
+}
+
+// DependencyExistsInto is DependencyExists into resp, a response to use again:
+// what it had is gone. After a call that failed it is undefined.
+func (c SyscallClient) DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
+	return c.calls.callDependencyExistsInto(ctx, req, resp)
+}
+
 // NewSyscallClient returns a client of syscall.v1.Syscall that calls the host.
 // A guest that links it runs only in a host that has the module
 // "syscall.v1.Syscall". With [guest.Borrowed] responses are good until the
 // next call.
 func NewSyscallClient(opts ...guest.ClientOption) SyscallClient {
-	return &guestSyscallClient{client: guest.NewClient(opts...)}
+	return SyscallClient{&guestSyscallClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSyscallClient is the client that NewSyscallClient returns.
+// guestSyscallClient calls the host.
 type guestSyscallClient struct {
 	client guest.Client
 }
 
-// Register calls syscall.v1.Syscall.Register.
-func (c *guestSyscallClient) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
+func (c *guestSyscallClient) callRegister(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
 	resp := new(syscallpb.RegisterResponse)
 	if err := methodSyscall_Register.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -159,18 +531,15 @@ func (c *guestSyscallClient) Register(ctx context.Context, req *syscallpb.Regist
 	return resp, nil
 }
 
-// RegisterInto calls syscall.v1.Syscall.Register into resp.
-func (c *guestSyscallClient) RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
+func (c *guestSyscallClient) callRegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
 	return methodSyscall_Register.CallInto(ctx, c.client, req, resp)
 }
 
-// RegisterAsync calls syscall.v1.Syscall.Register and returns its future.
-func (c *guestSyscallClient) RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error] {
+func (c *guestSyscallClient) callRegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error] {
 	return guest.Async(ctx, &methodSyscall_Register, c.client, req, new(syscallpb.RegisterResponse))
 }
 
-// BindMethod calls syscall.v1.Syscall.BindMethod.
-func (c *guestSyscallClient) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
+func (c *guestSyscallClient) callBindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
 	resp := new(syscallpb.BindMethodResponse)
 	if err := methodSyscall_BindMethod.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -178,18 +547,15 @@ func (c *guestSyscallClient) BindMethod(ctx context.Context, req *syscallpb.Bind
 	return resp, nil
 }
 
-// BindMethodInto calls syscall.v1.Syscall.BindMethod into resp.
-func (c *guestSyscallClient) BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
+func (c *guestSyscallClient) callBindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
 	return methodSyscall_BindMethod.CallInto(ctx, c.client, req, resp)
 }
 
-// BindMethodAsync calls syscall.v1.Syscall.BindMethod and returns its future.
-func (c *guestSyscallClient) BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error] {
+func (c *guestSyscallClient) callBindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error] {
 	return guest.Async(ctx, &methodSyscall_BindMethod, c.client, req, new(syscallpb.BindMethodResponse))
 }
 
-// Export calls syscall.v1.Syscall.Export.
-func (c *guestSyscallClient) Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
+func (c *guestSyscallClient) callExport(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
 	resp := new(syscallpb.ExportResponse)
 	if err := methodSyscall_Export.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -197,18 +563,15 @@ func (c *guestSyscallClient) Export(ctx context.Context, req *syscallpb.ExportRe
 	return resp, nil
 }
 
-// ExportInto calls syscall.v1.Syscall.Export into resp.
-func (c *guestSyscallClient) ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error {
+func (c *guestSyscallClient) callExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error {
 	return methodSyscall_Export.CallInto(ctx, c.client, req, resp)
 }
 
-// ExportAsync calls syscall.v1.Syscall.Export and returns its future.
-func (c *guestSyscallClient) ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error] {
+func (c *guestSyscallClient) callExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error] {
 	return guest.Async(ctx, &methodSyscall_Export, c.client, req, new(syscallpb.ExportResponse))
 }
 
-// Require calls syscall.v1.Syscall.Require.
-func (c *guestSyscallClient) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
+func (c *guestSyscallClient) callRequire(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
 	resp := new(syscallpb.RequireResponse)
 	if err := methodSyscall_Require.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -216,18 +579,15 @@ func (c *guestSyscallClient) Require(ctx context.Context, req *syscallpb.Require
 	return resp, nil
 }
 
-// RequireInto calls syscall.v1.Syscall.Require into resp.
-func (c *guestSyscallClient) RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error {
+func (c *guestSyscallClient) callRequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error {
 	return methodSyscall_Require.CallInto(ctx, c.client, req, resp)
 }
 
-// RequireAsync calls syscall.v1.Syscall.Require and returns its future.
-func (c *guestSyscallClient) RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error] {
+func (c *guestSyscallClient) callRequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error] {
 	return guest.Async(ctx, &methodSyscall_Require, c.client, req, new(syscallpb.RequireResponse))
 }
 
-// Launch calls syscall.v1.Syscall.Launch.
-func (c *guestSyscallClient) Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
+func (c *guestSyscallClient) callLaunch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
 	resp := new(syscallpb.LaunchResponse)
 	if err := methodSyscall_Launch.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -235,18 +595,15 @@ func (c *guestSyscallClient) Launch(ctx context.Context, req *syscallpb.LaunchRe
 	return resp, nil
 }
 
-// LaunchInto calls syscall.v1.Syscall.Launch into resp.
-func (c *guestSyscallClient) LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error {
+func (c *guestSyscallClient) callLaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error {
 	return methodSyscall_Launch.CallInto(ctx, c.client, req, resp)
 }
 
-// LaunchAsync calls syscall.v1.Syscall.Launch and returns its future.
-func (c *guestSyscallClient) LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error] {
+func (c *guestSyscallClient) callLaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error] {
 	return guest.Async(ctx, &methodSyscall_Launch, c.client, req, new(syscallpb.LaunchResponse))
 }
 
-// Locate calls syscall.v1.Syscall.Locate.
-func (c *guestSyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
+func (c *guestSyscallClient) callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
 	resp := new(syscallpb.LocateResponse)
 	if err := methodSyscall_Locate.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -254,18 +611,15 @@ func (c *guestSyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRe
 	return resp, nil
 }
 
-// LocateInto calls syscall.v1.Syscall.Locate into resp.
-func (c *guestSyscallClient) LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
+func (c *guestSyscallClient) callLocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
 	return methodSyscall_Locate.CallInto(ctx, c.client, req, resp)
 }
 
-// LocateAsync calls syscall.v1.Syscall.Locate and returns its future.
-func (c *guestSyscallClient) LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error] {
+func (c *guestSyscallClient) callLocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error] {
 	return guest.Async(ctx, &methodSyscall_Locate, c.client, req, new(syscallpb.LocateResponse))
 }
 
-// Dispatch calls syscall.v1.Syscall.Dispatch.
-func (c *guestSyscallClient) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
+func (c *guestSyscallClient) callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
 	resp := new(syscallpb.DispatchResponse)
 	if err := methodSyscall_Dispatch.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -273,18 +627,15 @@ func (c *guestSyscallClient) Dispatch(ctx context.Context, req *syscallpb.Dispat
 	return resp, nil
 }
 
-// DispatchInto calls syscall.v1.Syscall.Dispatch into resp.
-func (c *guestSyscallClient) DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
+func (c *guestSyscallClient) callDispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
 	return methodSyscall_Dispatch.CallInto(ctx, c.client, req, resp)
 }
 
-// DispatchAsync calls syscall.v1.Syscall.Dispatch and returns its future.
-func (c *guestSyscallClient) DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error] {
+func (c *guestSyscallClient) callDispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error] {
 	return guest.Async(ctx, &methodSyscall_Dispatch, c.client, req, new(syscallpb.DispatchResponse))
 }
 
-// ReadOne calls syscall.v1.Syscall.ReadOne.
-func (c *guestSyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
+func (c *guestSyscallClient) callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
 	resp := new(syscallpb.ReadOneResponse)
 	if err := methodSyscall_ReadOne.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -292,18 +643,15 @@ func (c *guestSyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOne
 	return resp, nil
 }
 
-// ReadOneInto calls syscall.v1.Syscall.ReadOne into resp.
-func (c *guestSyscallClient) ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
+func (c *guestSyscallClient) callReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
 	return methodSyscall_ReadOne.CallInto(ctx, c.client, req, resp)
 }
 
-// ReadOneAsync calls syscall.v1.Syscall.ReadOne and returns its future.
-func (c *guestSyscallClient) ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error] {
+func (c *guestSyscallClient) callReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error] {
 	return guest.Async(ctx, &methodSyscall_ReadOne, c.client, req, new(syscallpb.ReadOneResponse))
 }
 
-// ReturnValue calls syscall.v1.Syscall.ReturnValue.
-func (c *guestSyscallClient) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
+func (c *guestSyscallClient) callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	resp := new(syscallpb.ReturnValueResponse)
 	if err := methodSyscall_ReturnValue.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -311,19 +659,15 @@ func (c *guestSyscallClient) ReturnValue(ctx context.Context, req *syscallpb.Ret
 	return resp, nil
 }
 
-// ReturnValueInto calls syscall.v1.Syscall.ReturnValue into resp.
-func (c *guestSyscallClient) ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error {
+func (c *guestSyscallClient) callReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error {
 	return methodSyscall_ReturnValue.CallInto(ctx, c.client, req, resp)
 }
 
-// ReturnValueAsync calls syscall.v1.Syscall.ReturnValue and returns its
-// future.
-func (c *guestSyscallClient) ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error] {
+func (c *guestSyscallClient) callReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error] {
 	return guest.Async(ctx, &methodSyscall_ReturnValue, c.client, req, new(syscallpb.ReturnValueResponse))
 }
 
-// Cancel calls syscall.v1.Syscall.Cancel.
-func (c *guestSyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
+func (c *guestSyscallClient) callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
 	resp := new(syscallpb.CancelResponse)
 	if err := methodSyscall_Cancel.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -331,18 +675,15 @@ func (c *guestSyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRe
 	return resp, nil
 }
 
-// CancelInto calls syscall.v1.Syscall.Cancel into resp.
-func (c *guestSyscallClient) CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error {
+func (c *guestSyscallClient) callCancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error {
 	return methodSyscall_Cancel.CallInto(ctx, c.client, req, resp)
 }
 
-// CancelAsync calls syscall.v1.Syscall.Cancel and returns its future.
-func (c *guestSyscallClient) CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error] {
+func (c *guestSyscallClient) callCancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error] {
 	return guest.Async(ctx, &methodSyscall_Cancel, c.client, req, new(syscallpb.CancelResponse))
 }
 
-// Exit calls syscall.v1.Syscall.Exit.
-func (c *guestSyscallClient) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
+func (c *guestSyscallClient) callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
 	resp := new(syscallpb.ExitResponse)
 	if err := methodSyscall_Exit.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -350,18 +691,15 @@ func (c *guestSyscallClient) Exit(ctx context.Context, req *syscallpb.ExitReques
 	return resp, nil
 }
 
-// ExitInto calls syscall.v1.Syscall.Exit into resp.
-func (c *guestSyscallClient) ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error {
+func (c *guestSyscallClient) callExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error {
 	return methodSyscall_Exit.CallInto(ctx, c.client, req, resp)
 }
 
-// ExitAsync calls syscall.v1.Syscall.Exit and returns its future.
-func (c *guestSyscallClient) ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error] {
+func (c *guestSyscallClient) callExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error] {
 	return guest.Async(ctx, &methodSyscall_Exit, c.client, req, new(syscallpb.ExitResponse))
 }
 
-// ServiceByName calls syscall.v1.Syscall.ServiceByName.
-func (c *guestSyscallClient) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
+func (c *guestSyscallClient) callServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
 	resp := new(syscallpb.ServiceByNameResponse)
 	if err := methodSyscall_ServiceByName.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -369,19 +707,15 @@ func (c *guestSyscallClient) ServiceByName(ctx context.Context, req *syscallpb.S
 	return resp, nil
 }
 
-// ServiceByNameInto calls syscall.v1.Syscall.ServiceByName into resp.
-func (c *guestSyscallClient) ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
+func (c *guestSyscallClient) callServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
 	return methodSyscall_ServiceByName.CallInto(ctx, c.client, req, resp)
 }
 
-// ServiceByNameAsync calls syscall.v1.Syscall.ServiceByName and returns its
-// future.
-func (c *guestSyscallClient) ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error] {
+func (c *guestSyscallClient) callServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error] {
 	return guest.Async(ctx, &methodSyscall_ServiceByName, c.client, req, new(syscallpb.ServiceByNameResponse))
 }
 
-// ServiceById calls syscall.v1.Syscall.ServiceById.
-func (c *guestSyscallClient) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
+func (c *guestSyscallClient) callServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
 	resp := new(syscallpb.ServiceByIdResponse)
 	if err := methodSyscall_ServiceById.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -389,19 +723,15 @@ func (c *guestSyscallClient) ServiceById(ctx context.Context, req *syscallpb.Ser
 	return resp, nil
 }
 
-// ServiceByIdInto calls syscall.v1.Syscall.ServiceById into resp.
-func (c *guestSyscallClient) ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
+func (c *guestSyscallClient) callServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
 	return methodSyscall_ServiceById.CallInto(ctx, c.client, req, resp)
 }
 
-// ServiceByIdAsync calls syscall.v1.Syscall.ServiceById and returns its
-// future.
-func (c *guestSyscallClient) ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error] {
+func (c *guestSyscallClient) callServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error] {
 	return guest.Async(ctx, &methodSyscall_ServiceById, c.client, req, new(syscallpb.ServiceByIdResponse))
 }
 
-// DependencyExists calls syscall.v1.Syscall.DependencyExists.
-func (c *guestSyscallClient) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
+func (c *guestSyscallClient) callDependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
 	resp := new(syscallpb.DependencyExistsResponse)
 	if err := methodSyscall_DependencyExists.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -409,13 +739,10 @@ func (c *guestSyscallClient) DependencyExists(ctx context.Context, req *syscallp
 	return resp, nil
 }
 
-// DependencyExistsInto calls syscall.v1.Syscall.DependencyExists into resp.
-func (c *guestSyscallClient) DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
+func (c *guestSyscallClient) callDependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
 	return methodSyscall_DependencyExists.CallInto(ctx, c.client, req, resp)
 }
 
-// DependencyExistsAsync calls syscall.v1.Syscall.DependencyExists and returns
-// its future.
-func (c *guestSyscallClient) DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error] {
+func (c *guestSyscallClient) callDependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error] {
 	return guest.Async(ctx, &methodSyscall_DependencyExists, c.client, req, new(syscallpb.DependencyExistsResponse))
 }

@@ -258,6 +258,203 @@ func bridgeSyscall_DependencyExists(impl SyscallImpl) eng.HostFunc {
 	}
 }
 
+// SyscallClient calls the service syscall.v1.Syscall. It is safe for
+// concurrent use. In guests it is a struct.
+//
+// Syscall lets the guests of one engine serve each other.
+//
+// A guest registers what it is (Register), says what it serves (BindMethod,
+// Export) and what it needs (Require), and waits until that is there (Launch).
+// From then on it calls others (Locate, Dispatch), and one loop around ReadOne
+// brings it the calls of others, which it answers with ReturnValue, and the
+// results of its own.
+//
+// Who calls is what the engine says, never what a request claims. The name that a
+// guest was compiled under is its entry: instances of one name are replicas of
+// each other and share what they export.
+//
+// Errors are values of KernelErr. Beside those that a method names, all methods
+// but Register answer BadId to a guest that has not registered, all answer
+// ChannelClosed when the engine is closing, and Register, Export, Require and
+// Dispatch answer AbortRequest once a guest has asked all to end. Where the host
+// says what a guest may do (eng.WithGrants), Register of a service that it may not
+// serve, Require of one that it may not call and Dispatch of a method that it may
+// not call are PERMISSION_DENIED.
+type SyscallClient interface {
+	// Register makes the guest known and gives it the id of a service: the one that
+	// it names and is going to export, or, for a client, one that stands for the
+	// guest itself. A guest may register several services. Doing it again gives
+	// the same id.
+	//
+	// Errors: BadId for a name that no service can have, NamespaceExhausted.
+	Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error)
+	// RegisterAsync is Register without the wait: it returns the future of the
+	// response.
+	RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error]
+	// RegisterInto is Register into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error
+	// BindMethod gives an id to a method of a service that the guest has
+	// registered. The id of a name is the same for all replicas, and for those that
+	// come later as long as any guest knows the service.
+	//
+	// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
+	// export the service, NamespaceExhausted.
+	BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error)
+	// BindMethodAsync is BindMethod without the wait: it returns the future of the
+	// response.
+	BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error]
+	// BindMethodInto is BindMethod into resp, a response to use again: what it had
+	// is gone. After a call that failed it is undefined.
+	BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error
+	// Export says that the guest implements a service that it has registered. Calls
+	// come once it is launched.
+	//
+	// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
+	// export it, or when this guest has called Exit.
+	Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error)
+	// ExportAsync is Export without the wait: it returns the future of the
+	// response.
+	ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error]
+	// ExportInto is Export into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error
+	// Require says that a service that the guest has registered needs others. They
+	// need not be known yet. All of them are added, or none.
+	//
+	// Errors: BadId, ServiceAlreadyRequired, DependencyCycle, whose message names
+	// the cycle, NamespaceExhausted.
+	Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error)
+	// RequireAsync is Require without the wait: it returns the future of the
+	// response.
+	RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error]
+	// RequireInto is Require into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error
+	// Launch waits until everything that the service requires has started, and
+	// starts it: from then on it gets calls.
+	//
+	// Errors: BadId, NotReady when the service is no client's and was not exported,
+	// RunTimeout, with the service that is missing, AbortRequest, DependencyCycle
+	// when guests wait for each other, see RegisterRequest.single_flight and
+	// LaunchRequest.single_flight.
+	Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error)
+	// LaunchAsync is Launch without the wait: it returns the future of the
+	// response.
+	LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error]
+	// LaunchInto is Launch into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
+	// Locate finds a service that the guest requires and has launched for. Its ids
+	// stay true when the guests that export it end and others come.
+	//
+	// Errors: NotFound when nobody ever named the service, NotRequired, LocateError
+	// when nobody exports it, NotReady when the guest was not launched, or the
+	// service has not started.
+	Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
+	// LocateAsync is Locate without the wait: it returns the future of the
+	// response.
+	LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error]
+	// LocateInto is Locate into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
+	// Dispatch calls a method of a service that the guest has located. It does not
+	// wait: ReadOne has the result. Calls go round-robin to the guests that export
+	// the service, as far as they have room.
+	//
+	// Errors: NotRequired for a service that was not located, IdDispatch for the
+	// method of another service, BadId for an unknown one, NotFound for one that
+	// those who export the service now do not have, DataTooLarge, CallerUnavailable
+	// when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
+	// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
+	// too many calls in flight or the target has too many waiting.
+	Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
+	// DispatchAsync is Dispatch without the wait: it returns the future of the
+	// response.
+	DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error]
+	// DispatchInto is Dispatch into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
+	// ReadOne waits until there is something for the guest and returns it: calls to
+	// answer, results of its own calls, and notices. What is there already comes
+	// in one response. Several ReadOne may wait at once; each thing goes to one of
+	// them.
+	//
+	// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
+	// guest in flight, ChannelClosed.
+	ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
+	// ReadOneAsync is ReadOne without the wait: it returns the future of the
+	// response.
+	ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error]
+	// ReadOneInto is ReadOne into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
+	// ReturnValue answers a call that ReadOne brought.
+	//
+	// Errors: BadCallId for a call that is not this guest's to answer, or is over:
+	// it was answered, its caller does not wait any longer or has ended.
+	// DataTooLarge: the call waits for another answer.
+	ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
+	// ReturnValueAsync is ReturnValue without the wait: it returns the future of
+	// the response.
+	ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error]
+	// ReturnValueInto is ReturnValue into resp, a response to use again: what it
+	// had is gone. After a call that failed it is undefined.
+	ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
+	// Cancel ends a call of the guest that has no result yet: none will come, and
+	// the guest that serves it is told.
+	//
+	// Errors: BadCallId for a call that is not this guest's, or has its result.
+	Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
+	// CancelAsync is Cancel without the wait: it returns the future of the
+	// response.
+	CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error]
+	// CancelInto is Cancel into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
+	// Exit withdraws all services of the guest, or asks all guests to end. It ends
+	// nobody: a guest ends by returning from its main function. Doing it
+	// again changes nothing.
+	//
+	// Errors: ExitFailed for a code that is not from 0 to 255, PERMISSION_DENIED
+	// when the host does not let this guest end the others.
+	Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
+	// ExitAsync is Exit without the wait: it returns the future of the response.
+	ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error]
+	// ExitInto is Exit into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
+	// ServiceByName tells about a service. Any guest may ask.
+	//
+	// Errors: NotFound.
+	ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error)
+	// ServiceByNameAsync is ServiceByName without the wait: it returns the future
+	// of the response.
+	ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error]
+	// ServiceByNameInto is ServiceByName into resp, a response to use again: what
+	// it had is gone. After a call that failed it is undefined.
+	ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error
+	// ServiceById tells about a service. Any guest may ask.
+	//
+	// Errors: NotFound.
+	ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error)
+	// ServiceByIdAsync is ServiceById without the wait: it returns the future of
+	// the response.
+	ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error]
+	// ServiceByIdInto is ServiceById into resp, a response to use again: what it
+	// had is gone. After a call that failed it is undefined.
+	ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error
+	// DependencyExists tells whether one service requires another, itself or by way
+	// of others. Any guest may ask.
+	DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error)
+	// DependencyExistsAsync is DependencyExists without the wait: it returns the
+	// future of the response.
+	DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error]
+	// DependencyExistsInto is DependencyExists into resp, a response to use again:
+	// what it had is gone. After a call that failed it is undefined.
+	DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error
+}
+
 // NewLocalSyscallClient returns a client of syscall.v1.Syscall that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

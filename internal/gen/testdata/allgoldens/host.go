@@ -10,182 +10,184 @@ import (
 	"errors"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
 	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
 	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
 	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
 	p3 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
 	p4 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
 	p5 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p6 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
 	p7 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
 	p8 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
 	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
 	p10 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
 	p11 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
 	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
 	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
 	p15 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
 	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
 	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
 	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
 	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	p20 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
 	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
 	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
 	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
 	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
 	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
 	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
 	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
 	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
 	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
 	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
 	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
 	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
 	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
 	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
 	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
 	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
 	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
 	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
 	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
 	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
 	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
 	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
 	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
 	p45 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
 	p47 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
 	p48 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p157 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p158 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p159 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p160 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p161 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p162 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p163 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p164 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p165 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p166 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p167 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p168 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p169 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p170 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p171 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p172 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p162 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p164 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p165 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p166 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p171 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p172 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p173 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p174 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/future"
 	"google.golang.org/protobuf/proto"
-	p84 "google.golang.org/protobuf/types/known/anypb"
-	p60 "google.golang.org/protobuf/types/known/emptypb"
-	p85 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p86 "google.golang.org/protobuf/types/known/structpb"
+	p85 "google.golang.org/protobuf/types/known/anypb"
+	p61 "google.golang.org/protobuf/types/known/emptypb"
+	p86 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p87 "google.golang.org/protobuf/types/known/structpb"
 	p46 "google.golang.org/protobuf/types/known/timestamppb"
-	p87 "google.golang.org/protobuf/types/known/wrapperspb"
+	p88 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
@@ -619,547 +621,597 @@ func (i impl52) Send(_ context.Context, req *p48.SendRequest, resp *p48.SendResp
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) Find(_ context.Context, req *p49.FindRequest, resp *p49.FindResponse) error {
-	return i.seen.answer("import_path.Finder.Find", req, resp)
+func (i impl53) Get(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.Get", req, resp)
+}
+
+func (i impl53) String(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.String", req, resp)
+}
+
+func (i impl53) Error(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.Error", req, resp)
+}
+
+func (i impl53) Close(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.Close", req, resp)
+}
+
+func (i impl53) Next(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.Next", req, resp)
+}
+
+func (i impl53) Len(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.Len", req, resp)
+}
+
+func (i impl53) Reset(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.Reset", req, resp)
+}
+
+func (i impl53) ProtoReflect(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.ProtoReflect", req, resp)
+}
+
+func (i impl53) Unwrap(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.Unwrap", req, resp)
+}
+
+func (i impl53) Interface(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.Interface", req, resp)
+}
+
+func (i impl53) ProtoType(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.ProtoType", req, resp)
+}
+
+func (i impl53) X(_ context.Context, req *p49.Word, resp *p49.Word) error {
+	return i.seen.answer("import_names.Names.X", req, resp)
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) BarBaz(_ context.Context, req *p50.FooBar, resp *p50.FooBar) error {
-	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
+func (i impl54) Find(_ context.Context, req *p50.FindRequest, resp *p50.FindResponse) error {
+	return i.seen.answer("import_path.Finder.Find", req, resp)
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) Baz(_ context.Context, req *p50.FooBar, resp *p50.FooBar) error {
-	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
+func (i impl55) BarBaz(_ context.Context, req *p51.FooBar, resp *p51.FooBar) error {
+	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) Baz(_ context.Context, req *p50.FooBar, resp *p50.FooBar) error {
-	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
+func (i impl56) Baz(_ context.Context, req *p51.FooBar, resp *p51.FooBar) error {
+	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
 }
 
 type impl57 struct{ seen Seen }
 
-func (i impl57) BarBaz(_ context.Context, req *p50.FooBar, resp *p50.FooBar) error {
-	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
+func (i impl57) Baz(_ context.Context, req *p51.FooBar, resp *p51.FooBar) error {
+	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) SayHello(_ context.Context, req *p51.HelloRequest, resp *p51.HelloResponse) error {
-	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
+func (i impl58) BarBaz(_ context.Context, req *p51.FooBar, resp *p51.FooBar) error {
+	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) Count(_ context.Context, req *p51.HelloRequest, resp *p51.HelloResponse) error {
-	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
+func (i impl59) SayHello(_ context.Context, req *p52.HelloRequest, resp *p52.HelloResponse) error {
+	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Weigh(_ context.Context, req *p52.WeighRequest, resp *p53.Mass) error {
-	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
+func (i impl60) Count(_ context.Context, req *p52.HelloRequest, resp *p52.HelloResponse) error {
+	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Bar(_ context.Context, req *p54.BarRequest, resp *p54.BarResponse) error {
-	return i.seen.answer("m_override.Foo.Bar", req, resp)
+func (i impl61) Weigh(_ context.Context, req *p53.WeighRequest, resp *p54.Mass) error {
+	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Do(_ context.Context, req *p55.Request, resp *p55.Response) error {
-	return i.seen.answer("many_packages.a.A.Do", req, resp)
+func (i impl62) Bar(_ context.Context, req *p55.BarRequest, resp *p55.BarResponse) error {
+	return i.seen.answer("m_override.Foo.Bar", req, resp)
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Do(_ context.Context, req *p55.Request, resp *p56.Response) error {
-	return i.seen.answer("many_packages.b.B.Do", req, resp)
+func (i impl63) Do(_ context.Context, req *p56.Request, resp *p56.Response) error {
+	return i.seen.answer("many_packages.a.A.Do", req, resp)
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Clients(_ context.Context, req *p57.GreeterClient, resp *p57.GreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Clients", req, resp)
-}
-
-func (i impl64) Plugins(_ context.Context, req *p57.GreeterPlugin, resp *p57.UnimplementedGreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
-}
-
-func (i impl64) Joined(_ context.Context, req *p57.GreeterClients, resp *p57.RegisterGreeter) error {
-	return i.seen.answer("message_names.Greeter.Joined", req, resp)
-}
-
-func (i impl64) Predeclared(_ context.Context, req *p57.Error, resp *p57.String_) error {
-	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
-}
-
-func (i impl64) Packages(_ context.Context, req *p57.Context, resp *p57.Any) error {
-	return i.seen.answer("message_names.Greeter.Packages", req, resp)
+func (i impl64) Do(_ context.Context, req *p56.Request, resp *p57.Response) error {
+	return i.seen.answer("many_packages.b.B.Do", req, resp)
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Import(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Import", req, resp)
+func (i impl65) Clients(_ context.Context, req *p58.GreeterClient, resp *p58.GreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Clients", req, resp)
 }
 
-func (i impl65) Type(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Type", req, resp)
+func (i impl65) Plugins(_ context.Context, req *p58.GreeterPlugin, resp *p58.UnimplementedGreeterImpl) error {
+	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
 }
 
-func (i impl65) Range(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Range", req, resp)
+func (i impl65) Joined(_ context.Context, req *p58.GreeterClients, resp *p58.RegisterGreeter) error {
+	return i.seen.answer("message_names.Greeter.Joined", req, resp)
 }
 
-func (i impl65) Func(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Func", req, resp)
+func (i impl65) Predeclared(_ context.Context, req *p58.Error, resp *p58.String_) error {
+	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
 }
 
-func (i impl65) Go(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Go", req, resp)
-}
-
-func (i impl65) Select(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Select", req, resp)
-}
-
-func (i impl65) Close(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Close", req, resp)
-}
-
-func (i impl65) Ready(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Ready", req, resp)
-}
-
-func (i impl65) Init(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Init", req, resp)
-}
-
-func (i impl65) String(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.String", req, resp)
-}
-
-func (i impl65) Error(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Error", req, resp)
-}
-
-func (i impl65) Context(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Context", req, resp)
-}
-
-func (i impl65) Module(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Module", req, resp)
-}
-
-func (i impl65) Call(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Call", req, resp)
-}
-
-func (i impl65) Impl(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Impl", req, resp)
-}
-
-func (i impl65) New(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.New", req, resp)
-}
-
-func (i impl65) Register(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Register", req, resp)
-}
-
-func (i impl65) Delete(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Delete", req, resp)
-}
-
-func (i impl65) Panic(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Panic", req, resp)
-}
-
-func (i impl65) Recover(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Recover", req, resp)
-}
-
-func (i impl65) Complex(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Complex", req, resp)
-}
-
-func (i impl65) Append(_ context.Context, req *p58.Word, resp *p58.Word) error {
-	return i.seen.answer("method_names.Words.Append", req, resp)
+func (i impl65) Packages(_ context.Context, req *p58.Context, resp *p58.Any) error {
+	return i.seen.answer("message_names.Greeter.Packages", req, resp)
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Nothing(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.Nothing", req, resp)
+func (i impl66) Import(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Import", req, resp)
 }
 
-func (i impl66) Look(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.Look", req, resp)
+func (i impl66) Type(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Type", req, resp)
 }
 
-func (i impl66) Put(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.Put", req, resp)
+func (i impl66) Range(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Range", req, resp)
 }
 
-func (i impl66) Unknown(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.Unknown", req, resp)
+func (i impl66) Func(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Func", req, resp)
 }
 
-func (i impl66) Old(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.Old", req, resp)
+func (i impl66) Go(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Go", req, resp)
 }
 
-func (i impl66) Wait(_ context.Context, req *p59.Plain, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.Wait", req, resp)
+func (i impl66) Select(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Select", req, resp)
 }
 
-func (i impl66) RedactedRequest(_ context.Context, req *p59.Secret, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+func (i impl66) Close(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Close", req, resp)
 }
 
-func (i impl66) RedactedResponse(_ context.Context, req *p59.Plain, resp *p59.Deep) error {
-	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+func (i impl66) Ready(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Ready", req, resp)
 }
 
-func (i impl66) RedactedInLoop(_ context.Context, req *p59.LoopA, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+func (i impl66) Init(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Init", req, resp)
 }
 
-func (i impl66) RedactedInMap(_ context.Context, req *p59.InMap, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+func (i impl66) String(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.String", req, resp)
 }
 
-func (i impl66) RedactedInOneof(_ context.Context, req *p59.InOneof, resp *p59.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+func (i impl66) Error(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Error", req, resp)
 }
 
-func (i impl66) NotRedacted(_ context.Context, req *p59.Harmless, resp *p60.Empty) error {
-	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+func (i impl66) Context(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Context", req, resp)
 }
 
-func (i impl66) Everything(_ context.Context, req *p59.Secret, resp *p59.LoopB) error {
-	return i.seen.answer("method_table.Table.Everything", req, resp)
+func (i impl66) Module(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Module", req, resp)
+}
+
+func (i impl66) Call(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Call", req, resp)
+}
+
+func (i impl66) Impl(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Impl", req, resp)
+}
+
+func (i impl66) New(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.New", req, resp)
+}
+
+func (i impl66) Register(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Register", req, resp)
+}
+
+func (i impl66) Delete(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Delete", req, resp)
+}
+
+func (i impl66) Panic(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Panic", req, resp)
+}
+
+func (i impl66) Recover(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Recover", req, resp)
+}
+
+func (i impl66) Complex(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Complex", req, resp)
+}
+
+func (i impl66) Append(_ context.Context, req *p59.Word, resp *p59.Word) error {
+	return i.seen.answer("method_names.Words.Append", req, resp)
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Put(_ context.Context, req *p61.Thing, resp *p61.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl67) Nothing(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.Nothing", req, resp)
+}
+
+func (i impl67) Look(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.Look", req, resp)
+}
+
+func (i impl67) Put(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.Put", req, resp)
+}
+
+func (i impl67) Unknown(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.Unknown", req, resp)
+}
+
+func (i impl67) Old(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.Old", req, resp)
+}
+
+func (i impl67) Wait(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.Wait", req, resp)
+}
+
+func (i impl67) RedactedRequest(_ context.Context, req *p60.Secret, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+}
+
+func (i impl67) RedactedResponse(_ context.Context, req *p60.Plain, resp *p60.Deep) error {
+	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+}
+
+func (i impl67) RedactedInLoop(_ context.Context, req *p60.LoopA, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+}
+
+func (i impl67) RedactedInMap(_ context.Context, req *p60.InMap, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+}
+
+func (i impl67) RedactedInOneof(_ context.Context, req *p60.InOneof, resp *p60.Plain) error {
+	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+}
+
+func (i impl67) NotRedacted(_ context.Context, req *p60.Harmless, resp *p61.Empty) error {
+	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+}
+
+func (i impl67) Everything(_ context.Context, req *p60.Secret, resp *p60.LoopB) error {
+	return i.seen.answer("method_table.Table.Everything", req, resp)
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Read(_ context.Context, req *p62.Block, resp *p62.Block) error {
-	return i.seen.answer("native.Disk.Read", req, resp)
+func (i impl68) Put(_ context.Context, req *p62.Thing, resp *p62.Place) error {
+	return i.seen.answer("module.Box.Put", req, resp)
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Read(_ context.Context, req *p62.Block, resp *p62.Block) error {
-	return i.seen.answer("native.Drive.Read", req, resp)
+func (i impl69) Read(_ context.Context, req *p63.Block, resp *p63.Block) error {
+	return i.seen.answer("native.Disk.Read", req, resp)
 }
 
 type impl70 struct{ seen Seen }
 
-type impl71 struct{ seen Seen }
-
-func (i impl71) Read(_ context.Context, req *p62.Block, resp *p62.Block) error {
-	return i.seen.answer("native.ServeDisk.Read", req, resp)
+func (i impl70) Read(_ context.Context, req *p63.Block, resp *p63.Block) error {
+	return i.seen.answer("native.Drive.Read", req, resp)
 }
+
+type impl71 struct{ seen Seen }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Lay(_ context.Context, req *p63.Outer_Inner, resp *p63.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl72) Read(_ context.Context, req *p63.Block, resp *p63.Block) error {
+	return i.seen.answer("native.ServeDisk.Read", req, resp)
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Call(_ context.Context, req *p64.NoPackageRequest, resp *p64.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl73) Lay(_ context.Context, req *p64.Outer_Inner, resp *p64.Outer_Inner_Innermost) error {
+	return i.seen.answer("nested.Nest.Lay", req, resp)
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Call(_ context.Context, req *p65.Word, resp *p65.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl74) Call(_ context.Context, req *p65.NoPackageRequest, resp *p65.NoPackageResponse) error {
+	return i.seen.answer("NoPackageService.Call", req, resp)
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Open(_ context.Context, req *p66.Combination, resp *p66.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl75) Call(_ context.Context, req *p66.Word, resp *p66.Word) error {
+	return i.seen.answer("no_source_info.Bare.Call", req, resp)
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Slow(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
-}
-
-func (i impl76) Slower(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
-}
-
-func (i impl76) Quick(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
-}
-
-func (i impl76) Renamed(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
-}
-
-func (i impl76) Plain(_ context.Context, req *p67.Word, resp *p67.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl76) Open(_ context.Context, req *p67.Combination, resp *p67.Content) error {
+	return i.seen.answer("opaque.Safe.Open", req, resp)
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Call(_ context.Context, req *p68.Request, resp *p68.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl77) Slow(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("options.Tuned.Slow", req, resp)
+}
+
+func (i impl77) Slower(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("options.Tuned.Slower", req, resp)
+}
+
+func (i impl77) Quick(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("options.Tuned.Quick", req, resp)
+}
+
+func (i impl77) Renamed(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("options.Tuned.Renamed", req, resp)
+}
+
+func (i impl77) Plain(_ context.Context, req *p68.Word, resp *p68.Word) error {
+	return i.seen.answer("options.Tuned.Plain", req, resp)
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p69.OldRequest, resp *p69.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
+func (i impl78) Call(_ context.Context, req *p69.Request, resp *p69.Request) error {
+	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Get(_ context.Context, req *p70.Query, resp *p70.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl79) Call(_ context.Context, req *p70.OldRequest, resp *p70.OldResponse) error {
+	return i.seen.answer("proto2_case.Old.Call", req, resp)
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Enter(_ context.Context, req *p71.Home, resp *p71.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
+func (i impl80) Get(_ context.Context, req *p71.Query, resp *p71.Answer) error {
+	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Call(_ context.Context, req *p72.Request, resp *p72.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl81) Enter(_ context.Context, req *p72.Home, resp *p72.Home) error {
+	return i.seen.answer("public_import.Guest.Enter", req, resp)
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Turn(_ context.Context, req *p73.Degrees, resp *p73.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl82) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
+	return i.seen.answer("rootfile.Root.Call", req, resp)
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Turn(_ context.Context, req *p73.Degrees, resp *p73.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl83) Turn(_ context.Context, req *p74.Degrees, resp *p74.Degrees) error {
+	return i.seen.answer("same_method.Left.Turn", req, resp)
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Call(_ context.Context, req *p74.Request, resp *p74.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl84) Turn(_ context.Context, req *p74.Degrees, resp *p74.Degrees) error {
+	return i.seen.answer("same_method.Right.Turn", req, resp)
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Plant(_ context.Context, req *p75.Tree, resp *p75.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl85) Call(_ context.Context, req *p75.Request, resp *p75.Response) error {
+	return i.seen.answer("same_package.Same.Call", req, resp)
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl86) Plant(_ context.Context, req *p76.Tree, resp *p76.Tree) error {
+	return i.seen.answer("same_type.Forest.Plant", req, resp)
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl87) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Type.Call", req, resp)
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl88) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Interface.Call", req, resp)
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl89) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Map.Call", req, resp)
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl90) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.A.Call", req, resp)
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl91) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Ctx.Call", req, resp)
 }
 
 type impl92 struct{ seen Seen }
 
-func (i impl92) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl92) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Req.Call", req, resp)
 }
 
 type impl93 struct{ seen Seen }
 
-func (i impl93) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl93) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Resp.Call", req, resp)
 }
 
 type impl94 struct{ seen Seen }
 
-func (i impl94) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl94) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Err.Call", req, resp)
 }
 
 type impl95 struct{ seen Seen }
 
-func (i impl95) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl95) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Impl.Call", req, resp)
 }
 
 type impl96 struct{ seen Seen }
 
-func (i impl96) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl96) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Client.Call", req, resp)
 }
 
 type impl97 struct{ seen Seen }
 
-func (i impl97) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl97) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Error.Call", req, resp)
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl98) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Context.Call", req, resp)
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Call(_ context.Context, req *p76.Word, resp *p76.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl99) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Engine.Call", req, resp)
 }
 
 type impl100 struct{ seen Seen }
 
-func (i impl100) Get(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
-}
-
-func (i impl100) Purge(_ context.Context, req *p60.Empty, resp *p60.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl100) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
+	return i.seen.answer("service_names.Names.Call", req, resp)
 }
 
 type impl101 struct{ seen Seen }
 
-func (i impl101) Boot(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+func (i impl101) Get(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
+	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
 }
 
-func (i impl101) UnimplementedLinuxImpl(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl101) Purge(_ context.Context, req *p61.Empty, resp *p61.Empty) error {
+	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
 }
 
 type impl102 struct{ seen Seen }
 
-func (i impl102) Describe(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
-	return i.seen.answer("skeleton.Catalog.Describe", req, resp)
+func (i impl102) Boot(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+}
+
+func (i impl102) UnimplementedLinuxImpl(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
+	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
 }
 
 type impl103 struct{ seen Seen }
 
-func (i impl103) Init(_ context.Context, req *p77.GetRequest, resp *p77.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl103) Describe(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
+	return i.seen.answer("skeleton.Catalog.Describe", req, resp)
 }
 
 type impl104 struct{ seen Seen }
 
-func (i impl104) Greet(_ context.Context, req *p78.GreetRequest, resp *p78.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl104) Init(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
+	return i.seen.answer("skeleton.Test.Init", req, resp)
 }
 
 type impl105 struct{ seen Seen }
 
-func (i impl105) Once(_ context.Context, req *p79.Word, resp *p79.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl105) Greet(_ context.Context, req *p79.GreetRequest, resp *p79.GreetResponse) error {
+	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
 }
 
 type impl106 struct{ seen Seen }
 
-type impl107 struct{ seen Seen }
-
-func (i impl107) Call(_ context.Context, req *p80.OneRequest, resp *p80.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl106) Once(_ context.Context, req *p80.Word, resp *p80.Word) error {
+	return i.seen.answer("streaming_skip.Some.Once", req, resp)
 }
+
+type impl107 struct{ seen Seen }
 
 type impl108 struct{ seen Seen }
 
-func (i impl108) Call(_ context.Context, req *p80.OneResponse, resp *p80.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl108) Call(_ context.Context, req *p81.OneRequest, resp *p81.OneResponse) error {
+	return i.seen.answer("two_files.One.Call", req, resp)
 }
 
 type impl109 struct{ seen Seen }
 
-func (i impl109) Call(_ context.Context, req *p81.Request, resp *p81.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl109) Call(_ context.Context, req *p81.OneResponse, resp *p81.OneRequest) error {
+	return i.seen.answer("two_files.Two.Call", req, resp)
 }
 
 type impl110 struct{ seen Seen }
 
 func (i impl110) Call(_ context.Context, req *p82.Request, resp *p82.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
 }
 
 type impl111 struct{ seen Seen }
 
-func (i impl111) Call(_ context.Context, req *p83.Word, resp *p83.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl111) Call(_ context.Context, req *p83.Request, resp *p83.Response) error {
+	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
 }
 
 type impl112 struct{ seen Seen }
 
-func (i impl112) Empty(_ context.Context, req *p60.Empty, resp *p60.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
-}
-
-func (i impl112) Any(_ context.Context, req *p84.Any, resp *p46.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
-}
-
-func (i impl112) Mask(_ context.Context, req *p85.FieldMask, resp *p86.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
-}
-
-func (i impl112) Wrapper(_ context.Context, req *p87.StringValue, resp *p87.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl112) Call(_ context.Context, req *p84.Word, resp *p84.Word) error {
+	return i.seen.answer("unknown_options.Owned.Call", req, resp)
 }
 
 type impl113 struct{ seen Seen }
 
-func (i impl113) Ping(_ context.Context, req *p60.Empty, resp *p60.Empty) error {
+func (i impl113) Empty(_ context.Context, req *p61.Empty, resp *p61.Empty) error {
+	return i.seen.answer("well_known.Well.Empty", req, resp)
+}
+
+func (i impl113) Any(_ context.Context, req *p85.Any, resp *p46.Timestamp) error {
+	return i.seen.answer("well_known.Well.Any", req, resp)
+}
+
+func (i impl113) Mask(_ context.Context, req *p86.FieldMask, resp *p87.Struct) error {
+	return i.seen.answer("well_known.Well.Mask", req, resp)
+}
+
+func (i impl113) Wrapper(_ context.Context, req *p88.StringValue, resp *p88.Int64Value) error {
+	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+}
+
+type impl114 struct{ seen Seen }
+
+func (i impl114) Ping(_ context.Context, req *p61.Empty, resp *p61.Empty) error {
 	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
 }
 
-func (i impl113) Wrap(_ context.Context, req *p60.Empty, resp *p88.Wrapped) error {
+func (i impl114) Wrap(_ context.Context, req *p61.Empty, resp *p89.Wrapped) error {
 	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
 }
 
@@ -1237,6 +1289,18 @@ var Methods = []string{
 	"grown.Calendar.Today",
 	"header.Svc.Call",
 	"ids.Queue.Send",
+	"import_names.Names.Get",
+	"import_names.Names.String",
+	"import_names.Names.Error",
+	"import_names.Names.Close",
+	"import_names.Names.Next",
+	"import_names.Names.Len",
+	"import_names.Names.Reset",
+	"import_names.Names.ProtoReflect",
+	"import_names.Names.Unwrap",
+	"import_names.Names.Interface",
+	"import_names.Names.ProtoType",
+	"import_names.Names.X",
 	"import_path.Finder.Find",
 	"joined_names.Foo.BarBaz",
 	"joined_names.FooBar3.Baz",
@@ -1528,485 +1592,498 @@ var Served = []string{
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen, opts ...pluginsdk.ServiceOption) error {
 	return errors.Join(
-		p89.RegisterMail(ctx, e, impl0{seen}, opts...),
-		p90.RegisterOdd(ctx, e, impl1{seen}, opts...),
-		p91.RegisterTalk(ctx, e, impl2{seen}, opts...),
-		p92.RegisterSvc(ctx, e, impl3{seen}, opts...),
-		p93.RegisterSvc(ctx, e, impl4{seen}, opts...),
-		p94.RegisterSvc(ctx, e, impl5{seen}, opts...),
-		p95.RegisterSvc(ctx, e, impl6{seen}, opts...),
-		p96.RegisterSvc(ctx, e, impl7{seen}, opts...),
-		p97.RegisterSvc(ctx, e, impl8{seen}, opts...),
-		p98.RegisterDeep(ctx, e, impl9{seen}, opts...),
-		p99.RegisterFresh(ctx, e, impl10{seen}, opts...),
-		p99.RegisterStale(ctx, e, impl11{seen}, opts...),
-		p99.RegisterWhole(ctx, e, impl12{seen}, opts...),
-		p100.RegisterRun(ctx, e, impl13{seen}, opts...),
-		p101.RegisterNotes(ctx, e, impl14{seen}, opts...),
-		p102.RegisterQueue(ctx, e, impl15{seen}, opts...),
-		p103.RegisterEditor(ctx, e, impl16{seen}, opts...),
-		p104.RegisterEditor(ctx, e, impl17{seen}, opts...),
-		p105.RegisterNothing(ctx, e, impl18{seen}, opts...),
-		p106.RegisterIdle(ctx, e, impl19{seen}, opts...),
-		p107.RegisterSvc(ctx, e, impl20{seen}, opts...),
-		p108.RegisterSvc(ctx, e, impl21{seen}, opts...),
-		p109.RegisterSvc(ctx, e, impl22{seen}, opts...),
-		p110.RegisterSvc(ctx, e, impl23{seen}, opts...),
-		p111.RegisterCaller(ctx, e, impl24{seen}, opts...),
-		p112.RegisterNamed(ctx, e, impl25{seen}, opts...),
-		p113.RegisterSvc(ctx, e, impl26{seen}, opts...),
-		p114.RegisterSvc(ctx, e, impl27{seen}, opts...),
-		p115.RegisterSvc(ctx, e, impl28{seen}, opts...),
-		p116.RegisterSvc(ctx, e, impl29{seen}, opts...),
-		p117.RegisterSvc(ctx, e, impl30{seen}, opts...),
-		p118.RegisterSvc(ctx, e, impl31{seen}, opts...),
-		p119.RegisterSvc(ctx, e, impl32{seen}, opts...),
-		p120.RegisterSvc(ctx, e, impl33{seen}, opts...),
-		p121.RegisterSvc(ctx, e, impl34{seen}, opts...),
-		p122.RegisterSvc(ctx, e, impl35{seen}, opts...),
-		p123.RegisterSvc(ctx, e, impl36{seen}, opts...),
-		p124.RegisterSvc(ctx, e, impl37{seen}, opts...),
-		p125.RegisterSvc(ctx, e, impl38{seen}, opts...),
-		p126.RegisterSvc(ctx, e, impl39{seen}, opts...),
-		p127.RegisterSvc(ctx, e, impl40{seen}, opts...),
-		p128.RegisterSvc(ctx, e, impl41{seen}, opts...),
-		p129.RegisterSvc(ctx, e, impl42{seen}, opts...),
-		p130.RegisterSvc(ctx, e, impl43{seen}, opts...),
-		p131.RegisterSvc(ctx, e, impl44{seen}, opts...),
-		p132.RegisterSvc(ctx, e, impl45{seen}, opts...),
-		p133.RegisterSvc(ctx, e, impl46{seen}, opts...),
-		p134.RegisterSvc(ctx, e, impl47{seen}, opts...),
-		p135.RegisterSvc(ctx, e, impl48{seen}, opts...),
-		p136.RegisterClock(ctx, e, impl49{seen}, opts...),
-		p136.RegisterCalendar(ctx, e, impl50{seen}, opts...),
-		p137.RegisterSvc(ctx, e, impl51{seen}, opts...),
-		p138.RegisterQueue(ctx, e, impl52{seen}, opts...),
-		p139.RegisterFinder(ctx, e, impl53{seen}, opts...),
-		p140.RegisterFoo(ctx, e, impl54{seen}, opts...),
-		p140.RegisterFooBar3(ctx, e, impl55{seen}, opts...),
-		p140.RegisterFoo_BarBaz(ctx, e, impl56{seen}, opts...),
-		p140.RegisterLocalFoo(ctx, e, impl57{seen}, opts...),
-		p141.RegisterGreeter(ctx, e, impl58{seen}, opts...),
-		p141.RegisterWordCounterV2(ctx, e, impl59{seen}, opts...),
-		p142.RegisterScale(ctx, e, impl60{seen}, opts...),
-		p143.RegisterFoo(ctx, e, impl61{seen}, opts...),
-		p144.RegisterA(ctx, e, impl62{seen}, opts...),
-		p145.RegisterB(ctx, e, impl63{seen}, opts...),
-		p146.RegisterGreeter(ctx, e, impl64{seen}, opts...),
-		p147.RegisterWords(ctx, e, impl65{seen}, opts...),
-		p148.RegisterTable(ctx, e, impl66{seen}, opts...),
-		p149.RegisterBox(ctx, e, impl67{seen}, opts...),
-		p150.RegisterDisk(ctx, e, impl68{seen}, opts...),
-		p150.RegisterDrive(ctx, e, impl69{seen}, opts...),
-		p150.RegisterDiskServer(ctx, e, impl70{seen}, opts...),
-		p150.RegisterServeDisk(ctx, e, impl71{seen}, opts...),
-		p151.RegisterNest(ctx, e, impl72{seen}, opts...),
-		p152.RegisterNoPackageService(ctx, e, impl73{seen}, opts...),
-		p153.RegisterBare(ctx, e, impl74{seen}, opts...),
-		p154.RegisterSafe(ctx, e, impl75{seen}, opts...),
-		p155.RegisterTuned(ctx, e, impl76{seen}, opts...),
-		p156.RegisterSuffix(ctx, e, impl77{seen}, opts...),
-		p157.RegisterOld(ctx, e, impl78{seen}, opts...),
-		p158.RegisterMaybe(ctx, e, impl79{seen}, opts...),
-		p159.RegisterGuest(ctx, e, impl80{seen}, opts...),
-		p160.RegisterRoot(ctx, e, impl81{seen}, opts...),
-		p161.RegisterLeft(ctx, e, impl82{seen}, opts...),
-		p161.RegisterRight(ctx, e, impl83{seen}, opts...),
-		p74.RegisterSame(ctx, e, impl84{seen}, opts...),
-		p162.RegisterForest(ctx, e, impl85{seen}, opts...),
-		p163.RegisterType(ctx, e, impl86{seen}, opts...),
-		p163.RegisterInterface(ctx, e, impl87{seen}, opts...),
-		p163.RegisterMap(ctx, e, impl88{seen}, opts...),
-		p163.RegisterA(ctx, e, impl89{seen}, opts...),
-		p163.RegisterCtx(ctx, e, impl90{seen}, opts...),
-		p163.RegisterReq(ctx, e, impl91{seen}, opts...),
-		p163.RegisterResp(ctx, e, impl92{seen}, opts...),
-		p163.RegisterErr(ctx, e, impl93{seen}, opts...),
-		p163.RegisterImpl(ctx, e, impl94{seen}, opts...),
-		p163.RegisterClient(ctx, e, impl95{seen}, opts...),
-		p163.RegisterError(ctx, e, impl96{seen}, opts...),
-		p163.RegisterContext(ctx, e, impl97{seen}, opts...),
-		p163.RegisterEngine(ctx, e, impl98{seen}, opts...),
-		p163.RegisterNames(ctx, e, impl99{seen}, opts...),
-		p164.RegisterHTTPFiles(ctx, e, impl100{seen}, opts...),
-		p164.RegisterLinux(ctx, e, impl101{seen}, opts...),
-		p164.RegisterCatalog(ctx, e, impl102{seen}, opts...),
-		p164.RegisterTest(ctx, e, impl103{seen}, opts...),
-		p165.RegisterGreeter(ctx, e, impl104{seen}, opts...),
-		p166.RegisterSome(ctx, e, impl105{seen}, opts...),
-		p166.RegisterAll(ctx, e, impl106{seen}, opts...),
-		p167.RegisterOne(ctx, e, impl107{seen}, opts...),
-		p167.RegisterTwo(ctx, e, impl108{seen}, opts...),
-		p168.RegisterX(ctx, e, impl109{seen}, opts...),
-		p169.RegisterX(ctx, e, impl110{seen}, opts...),
-		p170.RegisterOwned(ctx, e, impl111{seen}, opts...),
-		p171.RegisterWell(ctx, e, impl112{seen}, opts...),
-		p172.RegisterPing(ctx, e, impl113{seen}, opts...),
+		p90.RegisterMail(ctx, e, impl0{seen}, opts...),
+		p91.RegisterOdd(ctx, e, impl1{seen}, opts...),
+		p92.RegisterTalk(ctx, e, impl2{seen}, opts...),
+		p93.RegisterSvc(ctx, e, impl3{seen}, opts...),
+		p94.RegisterSvc(ctx, e, impl4{seen}, opts...),
+		p95.RegisterSvc(ctx, e, impl5{seen}, opts...),
+		p96.RegisterSvc(ctx, e, impl6{seen}, opts...),
+		p97.RegisterSvc(ctx, e, impl7{seen}, opts...),
+		p98.RegisterSvc(ctx, e, impl8{seen}, opts...),
+		p99.RegisterDeep(ctx, e, impl9{seen}, opts...),
+		p100.RegisterFresh(ctx, e, impl10{seen}, opts...),
+		p100.RegisterStale(ctx, e, impl11{seen}, opts...),
+		p100.RegisterWhole(ctx, e, impl12{seen}, opts...),
+		p101.RegisterRun(ctx, e, impl13{seen}, opts...),
+		p102.RegisterNotes(ctx, e, impl14{seen}, opts...),
+		p103.RegisterQueue(ctx, e, impl15{seen}, opts...),
+		p104.RegisterEditor(ctx, e, impl16{seen}, opts...),
+		p105.RegisterEditor(ctx, e, impl17{seen}, opts...),
+		p106.RegisterNothing(ctx, e, impl18{seen}, opts...),
+		p107.RegisterIdle(ctx, e, impl19{seen}, opts...),
+		p108.RegisterSvc(ctx, e, impl20{seen}, opts...),
+		p109.RegisterSvc(ctx, e, impl21{seen}, opts...),
+		p110.RegisterSvc(ctx, e, impl22{seen}, opts...),
+		p111.RegisterSvc(ctx, e, impl23{seen}, opts...),
+		p112.RegisterCaller(ctx, e, impl24{seen}, opts...),
+		p113.RegisterNamed(ctx, e, impl25{seen}, opts...),
+		p114.RegisterSvc(ctx, e, impl26{seen}, opts...),
+		p115.RegisterSvc(ctx, e, impl27{seen}, opts...),
+		p116.RegisterSvc(ctx, e, impl28{seen}, opts...),
+		p117.RegisterSvc(ctx, e, impl29{seen}, opts...),
+		p118.RegisterSvc(ctx, e, impl30{seen}, opts...),
+		p119.RegisterSvc(ctx, e, impl31{seen}, opts...),
+		p120.RegisterSvc(ctx, e, impl32{seen}, opts...),
+		p121.RegisterSvc(ctx, e, impl33{seen}, opts...),
+		p122.RegisterSvc(ctx, e, impl34{seen}, opts...),
+		p123.RegisterSvc(ctx, e, impl35{seen}, opts...),
+		p124.RegisterSvc(ctx, e, impl36{seen}, opts...),
+		p125.RegisterSvc(ctx, e, impl37{seen}, opts...),
+		p126.RegisterSvc(ctx, e, impl38{seen}, opts...),
+		p127.RegisterSvc(ctx, e, impl39{seen}, opts...),
+		p128.RegisterSvc(ctx, e, impl40{seen}, opts...),
+		p129.RegisterSvc(ctx, e, impl41{seen}, opts...),
+		p130.RegisterSvc(ctx, e, impl42{seen}, opts...),
+		p131.RegisterSvc(ctx, e, impl43{seen}, opts...),
+		p132.RegisterSvc(ctx, e, impl44{seen}, opts...),
+		p133.RegisterSvc(ctx, e, impl45{seen}, opts...),
+		p134.RegisterSvc(ctx, e, impl46{seen}, opts...),
+		p135.RegisterSvc(ctx, e, impl47{seen}, opts...),
+		p136.RegisterSvc(ctx, e, impl48{seen}, opts...),
+		p137.RegisterClock(ctx, e, impl49{seen}, opts...),
+		p137.RegisterCalendar(ctx, e, impl50{seen}, opts...),
+		p138.RegisterSvc(ctx, e, impl51{seen}, opts...),
+		p139.RegisterQueue(ctx, e, impl52{seen}, opts...),
+		p140.RegisterNames(ctx, e, impl53{seen}, opts...),
+		p141.RegisterFinder(ctx, e, impl54{seen}, opts...),
+		p142.RegisterFoo(ctx, e, impl55{seen}, opts...),
+		p142.RegisterFooBar3(ctx, e, impl56{seen}, opts...),
+		p142.RegisterFoo_BarBaz(ctx, e, impl57{seen}, opts...),
+		p142.RegisterLocalFoo(ctx, e, impl58{seen}, opts...),
+		p143.RegisterGreeter(ctx, e, impl59{seen}, opts...),
+		p143.RegisterWordCounterV2(ctx, e, impl60{seen}, opts...),
+		p144.RegisterScale(ctx, e, impl61{seen}, opts...),
+		p145.RegisterFoo(ctx, e, impl62{seen}, opts...),
+		p146.RegisterA(ctx, e, impl63{seen}, opts...),
+		p147.RegisterB(ctx, e, impl64{seen}, opts...),
+		p148.RegisterGreeter(ctx, e, impl65{seen}, opts...),
+		p149.RegisterWords(ctx, e, impl66{seen}, opts...),
+		p150.RegisterTable(ctx, e, impl67{seen}, opts...),
+		p151.RegisterBox(ctx, e, impl68{seen}, opts...),
+		p152.RegisterDisk(ctx, e, impl69{seen}, opts...),
+		p152.RegisterDrive(ctx, e, impl70{seen}, opts...),
+		p152.RegisterDiskServer(ctx, e, impl71{seen}, opts...),
+		p152.RegisterServeDisk(ctx, e, impl72{seen}, opts...),
+		p153.RegisterNest(ctx, e, impl73{seen}, opts...),
+		p154.RegisterNoPackageService(ctx, e, impl74{seen}, opts...),
+		p155.RegisterBare(ctx, e, impl75{seen}, opts...),
+		p156.RegisterSafe(ctx, e, impl76{seen}, opts...),
+		p157.RegisterTuned(ctx, e, impl77{seen}, opts...),
+		p158.RegisterSuffix(ctx, e, impl78{seen}, opts...),
+		p159.RegisterOld(ctx, e, impl79{seen}, opts...),
+		p160.RegisterMaybe(ctx, e, impl80{seen}, opts...),
+		p161.RegisterGuest(ctx, e, impl81{seen}, opts...),
+		p162.RegisterRoot(ctx, e, impl82{seen}, opts...),
+		p163.RegisterLeft(ctx, e, impl83{seen}, opts...),
+		p163.RegisterRight(ctx, e, impl84{seen}, opts...),
+		p75.RegisterSame(ctx, e, impl85{seen}, opts...),
+		p164.RegisterForest(ctx, e, impl86{seen}, opts...),
+		p165.RegisterType(ctx, e, impl87{seen}, opts...),
+		p165.RegisterInterface(ctx, e, impl88{seen}, opts...),
+		p165.RegisterMap(ctx, e, impl89{seen}, opts...),
+		p165.RegisterA(ctx, e, impl90{seen}, opts...),
+		p165.RegisterCtx(ctx, e, impl91{seen}, opts...),
+		p165.RegisterReq(ctx, e, impl92{seen}, opts...),
+		p165.RegisterResp(ctx, e, impl93{seen}, opts...),
+		p165.RegisterErr(ctx, e, impl94{seen}, opts...),
+		p165.RegisterImpl(ctx, e, impl95{seen}, opts...),
+		p165.RegisterClient(ctx, e, impl96{seen}, opts...),
+		p165.RegisterError(ctx, e, impl97{seen}, opts...),
+		p165.RegisterContext(ctx, e, impl98{seen}, opts...),
+		p165.RegisterEngine(ctx, e, impl99{seen}, opts...),
+		p165.RegisterNames(ctx, e, impl100{seen}, opts...),
+		p166.RegisterHTTPFiles(ctx, e, impl101{seen}, opts...),
+		p166.RegisterLinux(ctx, e, impl102{seen}, opts...),
+		p166.RegisterCatalog(ctx, e, impl103{seen}, opts...),
+		p166.RegisterTest(ctx, e, impl104{seen}, opts...),
+		p167.RegisterGreeter(ctx, e, impl105{seen}, opts...),
+		p168.RegisterSome(ctx, e, impl106{seen}, opts...),
+		p168.RegisterAll(ctx, e, impl107{seen}, opts...),
+		p169.RegisterOne(ctx, e, impl108{seen}, opts...),
+		p169.RegisterTwo(ctx, e, impl109{seen}, opts...),
+		p170.RegisterX(ctx, e, impl110{seen}, opts...),
+		p171.RegisterX(ctx, e, impl111{seen}, opts...),
+		p172.RegisterOwned(ctx, e, impl112{seen}, opts...),
+		p173.RegisterWell(ctx, e, impl113{seen}, opts...),
+		p174.RegisterPing(ctx, e, impl114{seen}, opts...),
 	)
 }
 
 // CallLocal calls every method through its local client, and its twin.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p89.NewLocalMailClient(impl0{seen}).Send, p89.NewLocalMailClient(impl0{seen}).SendAsync__, p89.NewLocalMailClient(impl0{seen}).SendInto_, new(p0.Letter)),
-		check(ctx, p89.NewLocalMailClient(impl0{seen}).SendAsync, p89.NewLocalMailClient(impl0{seen}).SendAsyncAsync, p89.NewLocalMailClient(impl0{seen}).SendAsyncInto, new(p0.Letter)),
-		check(ctx, p89.NewLocalMailClient(impl0{seen}).SendAsync_, p89.NewLocalMailClient(impl0{seen}).SendAsync_Async, p89.NewLocalMailClient(impl0{seen}).SendAsync_Into, new(p0.Letter)),
-		check(ctx, p89.NewLocalMailClient(impl0{seen}).SendInto, p89.NewLocalMailClient(impl0{seen}).SendIntoAsync, p89.NewLocalMailClient(impl0{seen}).SendIntoInto, new(p0.Letter)),
-		check(ctx, p89.NewLocalMailClient(impl0{seen}).Receive, p89.NewLocalMailClient(impl0{seen}).ReceiveAsync, p89.NewLocalMailClient(impl0{seen}).ReceiveInto, new(p0.Letter)),
-		check(ctx, p90.NewLocalOddClient(impl1{seen}).Call, p90.NewLocalOddClient(impl1{seen}).CallAsync, p90.NewLocalOddClient(impl1{seen}).CallInto, new(p1.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Say, p91.NewLocalTalkClient(impl2{seen}).SayAsync, p91.NewLocalTalkClient(impl2{seen}).SayInto, new(p2.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Whisper, p91.NewLocalTalkClient(impl2{seen}).WhisperAsync, p91.NewLocalTalkClient(impl2{seen}).WhisperInto, new(p2.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Shout, p91.NewLocalTalkClient(impl2{seen}).ShoutAsync, p91.NewLocalTalkClient(impl2{seen}).ShoutInto, new(p2.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Mumble, p91.NewLocalTalkClient(impl2{seen}).MumbleAsync, p91.NewLocalTalkClient(impl2{seen}).MumbleInto, new(p2.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl2{seen}).Speak, p91.NewLocalTalkClient(impl2{seen}).SpeakAsync, p91.NewLocalTalkClient(impl2{seen}).SpeakInto, new(p2.Word)),
-		check(ctx, p92.NewLocalSvcClient(impl3{seen}).Call, p92.NewLocalSvcClient(impl3{seen}).CallAsync, p92.NewLocalSvcClient(impl3{seen}).CallInto, new(p3.Word)),
-		check(ctx, p93.NewLocalSvcClient(impl4{seen}).Call, p93.NewLocalSvcClient(impl4{seen}).CallAsync, p93.NewLocalSvcClient(impl4{seen}).CallInto, new(p3.Word)),
-		check(ctx, p94.NewLocalSvcClient(impl5{seen}).Call, p94.NewLocalSvcClient(impl5{seen}).CallAsync, p94.NewLocalSvcClient(impl5{seen}).CallInto, new(p3.Word)),
-		check(ctx, p95.NewLocalSvcClient(impl6{seen}).Call, p95.NewLocalSvcClient(impl6{seen}).CallAsync, p95.NewLocalSvcClient(impl6{seen}).CallInto, new(p3.Word)),
-		check(ctx, p96.NewLocalSvcClient(impl7{seen}).Call, p96.NewLocalSvcClient(impl7{seen}).CallAsync, p96.NewLocalSvcClient(impl7{seen}).CallInto, new(p3.Word)),
-		check(ctx, p97.NewLocalSvcClient(impl8{seen}).Call, p97.NewLocalSvcClient(impl8{seen}).CallAsync, p97.NewLocalSvcClient(impl8{seen}).CallInto, new(p3.Word)),
-		check(ctx, p98.NewLocalDeepClient(impl9{seen}).Dive, p98.NewLocalDeepClient(impl9{seen}).DiveAsync, p98.NewLocalDeepClient(impl9{seen}).DiveInto, new(p4.DiveRequest)),
-		check(ctx, p99.NewLocalFreshClient(impl10{seen}).Keep, p99.NewLocalFreshClient(impl10{seen}).KeepAsync, p99.NewLocalFreshClient(impl10{seen}).KeepInto, new(p5.Word)),
-		check(ctx, p99.NewLocalFreshClient(impl10{seen}).Drop, p99.NewLocalFreshClient(impl10{seen}).DropAsync, p99.NewLocalFreshClient(impl10{seen}).DropInto, new(p5.Word)),
-		check(ctx, p99.NewLocalStaleClient(impl11{seen}).Call, p99.NewLocalStaleClient(impl11{seen}).CallAsync, p99.NewLocalStaleClient(impl11{seen}).CallInto, new(p5.Word)),
-		check(ctx, p99.NewLocalWholeClient(impl12{seen}).Call, p99.NewLocalWholeClient(impl12{seen}).CallAsync, p99.NewLocalWholeClient(impl12{seen}).CallInto, new(p5.Word)),
-		check(ctx, p100.NewLocalRunClient(impl13{seen}).Call, p100.NewLocalRunClient(impl13{seen}).CallAsync, p100.NewLocalRunClient(impl13{seen}).CallInto, new(p6.Word)),
-		check(ctx, p100.NewLocalRunClient(impl13{seen}).Block, p100.NewLocalRunClient(impl13{seen}).BlockAsync, p100.NewLocalRunClient(impl13{seen}).BlockInto, new(p6.Word)),
-		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Get, p101.NewLocalNotesClient(impl14{seen}).GetAsync, p101.NewLocalNotesClient(impl14{seen}).GetInto, new(p7.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Old, p101.NewLocalNotesClient(impl14{seen}).OldAsync, p101.NewLocalNotesClient(impl14{seen}).OldInto, new(p7.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Put, p101.NewLocalNotesClient(impl14{seen}).PutAsync, p101.NewLocalNotesClient(impl14{seen}).PutInto, new(p7.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Block, p101.NewLocalNotesClient(impl14{seen}).BlockAsync, p101.NewLocalNotesClient(impl14{seen}).BlockInto, new(p7.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Odd, p101.NewLocalNotesClient(impl14{seen}).OddAsync, p101.NewLocalNotesClient(impl14{seen}).OddInto, new(p7.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl14{seen}).Middle, p101.NewLocalNotesClient(impl14{seen}).MiddleAsync, p101.NewLocalNotesClient(impl14{seen}).MiddleInto, new(p7.Note)),
-		check(ctx, p102.NewLocalQueueClient(impl15{seen}).Send, p102.NewLocalQueueClient(impl15{seen}).SendAsync, p102.NewLocalQueueClient(impl15{seen}).SendInto, new(p8.SendRequest)),
-		check(ctx, p102.NewLocalQueueClient(impl15{seen}).Receive, p102.NewLocalQueueClient(impl15{seen}).ReceiveAsync, p102.NewLocalQueueClient(impl15{seen}).ReceiveInto, new(p8.ReceiveRequest)),
-		check(ctx, p102.NewLocalQueueClient(impl15{seen}).Length, p102.NewLocalQueueClient(impl15{seen}).LengthAsync, p102.NewLocalQueueClient(impl15{seen}).LengthInto, new(p8.LengthRequest)),
-		check(ctx, p103.NewLocalEditorClient(impl16{seen}).Edit, p103.NewLocalEditorClient(impl16{seen}).EditAsync, p103.NewLocalEditorClient(impl16{seen}).EditInto, new(p9.EditRequest)),
-		check(ctx, p104.NewLocalEditorClient(impl17{seen}).Edit, p104.NewLocalEditorClient(impl17{seen}).EditAsync, p104.NewLocalEditorClient(impl17{seen}).EditInto, new(p10.EditRequest)),
-		check(ctx, p105.NewLocalNothingClient(impl18{seen}).Happens, p105.NewLocalNothingClient(impl18{seen}).HappensAsync, p105.NewLocalNothingClient(impl18{seen}).HappensInto, new(p11.HappensRequest)),
-		check(ctx, p107.NewLocalSvcClient(impl20{seen}).Call, p107.NewLocalSvcClient(impl20{seen}).CallAsync, p107.NewLocalSvcClient(impl20{seen}).CallInto, new(p12.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl21{seen}).Call, p108.NewLocalSvcClient(impl21{seen}).CallAsync, p108.NewLocalSvcClient(impl21{seen}).CallInto, new(p13.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl22{seen}).Call, p109.NewLocalSvcClient(impl22{seen}).CallAsync, p109.NewLocalSvcClient(impl22{seen}).CallInto, new(p14.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl23{seen}).Call, p110.NewLocalSvcClient(impl23{seen}).CallAsync, p110.NewLocalSvcClient(impl23{seen}).CallInto, new(p15.Word)),
-		check(ctx, p111.NewLocalCallerClient(impl24{seen}).Versions, p111.NewLocalCallerClient(impl24{seen}).VersionsAsync, p111.NewLocalCallerClient(impl24{seen}).VersionsInto, new(p16.In)),
-		check(ctx, p111.NewLocalCallerClient(impl24{seen}).Locals, p111.NewLocalCallerClient(impl24{seen}).LocalsAsync, p111.NewLocalCallerClient(impl24{seen}).LocalsInto, new(p18.In)),
-		check(ctx, p111.NewLocalCallerClient(impl24{seen}).Packages, p111.NewLocalCallerClient(impl24{seen}).PackagesAsync, p111.NewLocalCallerClient(impl24{seen}).PackagesInto, new(p18.In)),
-		check(ctx, p112.NewLocalNamedClient(impl25{seen}).Go, p112.NewLocalNamedClient(impl25{seen}).GoAsync, p112.NewLocalNamedClient(impl25{seen}).GoInto, new(p21.Thing)),
-		check(ctx, p113.NewLocalSvcClient(impl26{seen}).Call, p113.NewLocalSvcClient(impl26{seen}).CallAsync, p113.NewLocalSvcClient(impl26{seen}).CallInto, new(p22.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl27{seen}).Call, p114.NewLocalSvcClient(impl27{seen}).CallAsync, p114.NewLocalSvcClient(impl27{seen}).CallInto, new(p23.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl28{seen}).Call, p115.NewLocalSvcClient(impl28{seen}).CallAsync, p115.NewLocalSvcClient(impl28{seen}).CallInto, new(p24.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl29{seen}).Call, p116.NewLocalSvcClient(impl29{seen}).CallAsync, p116.NewLocalSvcClient(impl29{seen}).CallInto, new(p25.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl30{seen}).Call, p117.NewLocalSvcClient(impl30{seen}).CallAsync, p117.NewLocalSvcClient(impl30{seen}).CallInto, new(p26.Word)),
-		check(ctx, p118.NewLocalSvcClient(impl31{seen}).Call, p118.NewLocalSvcClient(impl31{seen}).CallAsync, p118.NewLocalSvcClient(impl31{seen}).CallInto, new(p27.Word)),
-		check(ctx, p119.NewLocalSvcClient(impl32{seen}).Call, p119.NewLocalSvcClient(impl32{seen}).CallAsync, p119.NewLocalSvcClient(impl32{seen}).CallInto, new(p28.Word)),
-		check(ctx, p120.NewLocalSvcClient(impl33{seen}).Call, p120.NewLocalSvcClient(impl33{seen}).CallAsync, p120.NewLocalSvcClient(impl33{seen}).CallInto, new(p29.Word)),
-		check(ctx, p121.NewLocalSvcClient(impl34{seen}).Call, p121.NewLocalSvcClient(impl34{seen}).CallAsync, p121.NewLocalSvcClient(impl34{seen}).CallInto, new(p30.Word)),
-		check(ctx, p122.NewLocalSvcClient(impl35{seen}).Call, p122.NewLocalSvcClient(impl35{seen}).CallAsync, p122.NewLocalSvcClient(impl35{seen}).CallInto, new(p31.Word)),
-		check(ctx, p123.NewLocalSvcClient(impl36{seen}).Call, p123.NewLocalSvcClient(impl36{seen}).CallAsync, p123.NewLocalSvcClient(impl36{seen}).CallInto, new(p32.Word)),
-		check(ctx, p124.NewLocalSvcClient(impl37{seen}).Call, p124.NewLocalSvcClient(impl37{seen}).CallAsync, p124.NewLocalSvcClient(impl37{seen}).CallInto, new(p33.Word)),
-		check(ctx, p125.NewLocalSvcClient(impl38{seen}).Call, p125.NewLocalSvcClient(impl38{seen}).CallAsync, p125.NewLocalSvcClient(impl38{seen}).CallInto, new(p34.Word)),
-		check(ctx, p126.NewLocalSvcClient(impl39{seen}).Call, p126.NewLocalSvcClient(impl39{seen}).CallAsync, p126.NewLocalSvcClient(impl39{seen}).CallInto, new(p35.Word)),
-		check(ctx, p127.NewLocalSvcClient(impl40{seen}).Call, p127.NewLocalSvcClient(impl40{seen}).CallAsync, p127.NewLocalSvcClient(impl40{seen}).CallInto, new(p36.Word)),
-		check(ctx, p128.NewLocalSvcClient(impl41{seen}).Call, p128.NewLocalSvcClient(impl41{seen}).CallAsync, p128.NewLocalSvcClient(impl41{seen}).CallInto, new(p37.Word)),
-		check(ctx, p129.NewLocalSvcClient(impl42{seen}).Call, p129.NewLocalSvcClient(impl42{seen}).CallAsync, p129.NewLocalSvcClient(impl42{seen}).CallInto, new(p38.Word)),
-		check(ctx, p130.NewLocalSvcClient(impl43{seen}).Call, p130.NewLocalSvcClient(impl43{seen}).CallAsync, p130.NewLocalSvcClient(impl43{seen}).CallInto, new(p39.Word)),
-		check(ctx, p131.NewLocalSvcClient(impl44{seen}).Call, p131.NewLocalSvcClient(impl44{seen}).CallAsync, p131.NewLocalSvcClient(impl44{seen}).CallInto, new(p40.Word)),
-		check(ctx, p132.NewLocalSvcClient(impl45{seen}).Call, p132.NewLocalSvcClient(impl45{seen}).CallAsync, p132.NewLocalSvcClient(impl45{seen}).CallInto, new(p41.Word)),
-		check(ctx, p133.NewLocalSvcClient(impl46{seen}).Call, p133.NewLocalSvcClient(impl46{seen}).CallAsync, p133.NewLocalSvcClient(impl46{seen}).CallInto, new(p42.Word)),
-		check(ctx, p134.NewLocalSvcClient(impl47{seen}).Call, p134.NewLocalSvcClient(impl47{seen}).CallAsync, p134.NewLocalSvcClient(impl47{seen}).CallInto, new(p43.Word)),
-		check(ctx, p135.NewLocalSvcClient(impl48{seen}).Call, p135.NewLocalSvcClient(impl48{seen}).CallAsync, p135.NewLocalSvcClient(impl48{seen}).CallInto, new(p44.Word)),
-		check(ctx, p136.NewLocalClockClient(impl49{seen}).Now, p136.NewLocalClockClient(impl49{seen}).NowAsync, p136.NewLocalClockClient(impl49{seen}).NowInto, new(p45.NowRequest)),
-		check(ctx, p136.NewLocalClockClient(impl49{seen}).Alarm, p136.NewLocalClockClient(impl49{seen}).AlarmAsync, p136.NewLocalClockClient(impl49{seen}).AlarmInto, new(p46.Timestamp)),
-		check(ctx, p136.NewLocalCalendarClient(impl50{seen}).Today, p136.NewLocalCalendarClient(impl50{seen}).TodayAsync, p136.NewLocalCalendarClient(impl50{seen}).TodayInto, new(p45.NowRequest)),
-		check(ctx, p137.NewLocalSvcClient(impl51{seen}).Call, p137.NewLocalSvcClient(impl51{seen}).CallAsync, p137.NewLocalSvcClient(impl51{seen}).CallInto, new(p47.Word)),
-		check(ctx, p138.NewLocalQueueClient(impl52{seen}).Send, p138.NewLocalQueueClient(impl52{seen}).SendAsync, p138.NewLocalQueueClient(impl52{seen}).SendInto, new(p48.SendRequest)),
-		check(ctx, p139.NewLocalFinderClient(impl53{seen}).Find, p139.NewLocalFinderClient(impl53{seen}).FindAsync, p139.NewLocalFinderClient(impl53{seen}).FindInto, new(p49.FindRequest)),
-		check(ctx, p140.NewLocalFooClient(impl54{seen}).BarBaz, p140.NewLocalFooClient(impl54{seen}).BarBazAsync, p140.NewLocalFooClient(impl54{seen}).BarBazInto, new(p50.FooBar)),
-		check(ctx, p140.NewLocalFooBar3Client(impl55{seen}).Baz, p140.NewLocalFooBar3Client(impl55{seen}).BazAsync, p140.NewLocalFooBar3Client(impl55{seen}).BazInto, new(p50.FooBar)),
-		check(ctx, p140.NewLocalFoo_BarBazClient(impl56{seen}).Baz, p140.NewLocalFoo_BarBazClient(impl56{seen}).BazAsync, p140.NewLocalFoo_BarBazClient(impl56{seen}).BazInto, new(p50.FooBar)),
-		check(ctx, p140.NewLocalLocalFooClient(impl57{seen}).BarBaz, p140.NewLocalLocalFooClient(impl57{seen}).BarBazAsync, p140.NewLocalLocalFooClient(impl57{seen}).BarBazInto, new(p50.FooBar)),
-		check(ctx, p141.NewLocalGreeterClient(impl58{seen}).SayHello, p141.NewLocalGreeterClient(impl58{seen}).SayHelloAsync, p141.NewLocalGreeterClient(impl58{seen}).SayHelloInto, new(p51.HelloRequest)),
-		check(ctx, p141.NewLocalWordCounterV2Client(impl59{seen}).Count, p141.NewLocalWordCounterV2Client(impl59{seen}).CountAsync, p141.NewLocalWordCounterV2Client(impl59{seen}).CountInto, new(p51.HelloRequest)),
-		check(ctx, p142.NewLocalScaleClient(impl60{seen}).Weigh, p142.NewLocalScaleClient(impl60{seen}).WeighAsync, p142.NewLocalScaleClient(impl60{seen}).WeighInto, new(p52.WeighRequest)),
-		check(ctx, p143.NewLocalFooClient(impl61{seen}).Bar, p143.NewLocalFooClient(impl61{seen}).BarAsync, p143.NewLocalFooClient(impl61{seen}).BarInto, new(p54.BarRequest)),
-		check(ctx, p144.NewLocalAClient(impl62{seen}).Do, p144.NewLocalAClient(impl62{seen}).DoAsync, p144.NewLocalAClient(impl62{seen}).DoInto, new(p55.Request)),
-		check(ctx, p145.NewLocalBClient(impl63{seen}).Do, p145.NewLocalBClient(impl63{seen}).DoAsync, p145.NewLocalBClient(impl63{seen}).DoInto, new(p55.Request)),
-		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Clients, p146.NewLocalGreeterClient(impl64{seen}).ClientsAsync, p146.NewLocalGreeterClient(impl64{seen}).ClientsInto, new(p57.GreeterClient)),
-		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Plugins, p146.NewLocalGreeterClient(impl64{seen}).PluginsAsync, p146.NewLocalGreeterClient(impl64{seen}).PluginsInto, new(p57.GreeterPlugin)),
-		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Joined, p146.NewLocalGreeterClient(impl64{seen}).JoinedAsync, p146.NewLocalGreeterClient(impl64{seen}).JoinedInto, new(p57.GreeterClients)),
-		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Predeclared, p146.NewLocalGreeterClient(impl64{seen}).PredeclaredAsync, p146.NewLocalGreeterClient(impl64{seen}).PredeclaredInto, new(p57.Error)),
-		check(ctx, p146.NewLocalGreeterClient(impl64{seen}).Packages, p146.NewLocalGreeterClient(impl64{seen}).PackagesAsync, p146.NewLocalGreeterClient(impl64{seen}).PackagesInto, new(p57.Context)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Import, p147.NewLocalWordsClient(impl65{seen}).ImportAsync, p147.NewLocalWordsClient(impl65{seen}).ImportInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Type, p147.NewLocalWordsClient(impl65{seen}).TypeAsync, p147.NewLocalWordsClient(impl65{seen}).TypeInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Range, p147.NewLocalWordsClient(impl65{seen}).RangeAsync, p147.NewLocalWordsClient(impl65{seen}).RangeInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Func, p147.NewLocalWordsClient(impl65{seen}).FuncAsync, p147.NewLocalWordsClient(impl65{seen}).FuncInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Go, p147.NewLocalWordsClient(impl65{seen}).GoAsync, p147.NewLocalWordsClient(impl65{seen}).GoInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Select, p147.NewLocalWordsClient(impl65{seen}).SelectAsync, p147.NewLocalWordsClient(impl65{seen}).SelectInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Close, p147.NewLocalWordsClient(impl65{seen}).CloseAsync, p147.NewLocalWordsClient(impl65{seen}).CloseInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Ready, p147.NewLocalWordsClient(impl65{seen}).ReadyAsync, p147.NewLocalWordsClient(impl65{seen}).ReadyInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Init, p147.NewLocalWordsClient(impl65{seen}).InitAsync, p147.NewLocalWordsClient(impl65{seen}).InitInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).String, p147.NewLocalWordsClient(impl65{seen}).StringAsync, p147.NewLocalWordsClient(impl65{seen}).StringInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Error, p147.NewLocalWordsClient(impl65{seen}).ErrorAsync, p147.NewLocalWordsClient(impl65{seen}).ErrorInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Context, p147.NewLocalWordsClient(impl65{seen}).ContextAsync, p147.NewLocalWordsClient(impl65{seen}).ContextInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Module, p147.NewLocalWordsClient(impl65{seen}).ModuleAsync, p147.NewLocalWordsClient(impl65{seen}).ModuleInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Call, p147.NewLocalWordsClient(impl65{seen}).CallAsync, p147.NewLocalWordsClient(impl65{seen}).CallInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Impl, p147.NewLocalWordsClient(impl65{seen}).ImplAsync, p147.NewLocalWordsClient(impl65{seen}).ImplInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).New, p147.NewLocalWordsClient(impl65{seen}).NewAsync, p147.NewLocalWordsClient(impl65{seen}).NewInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Register, p147.NewLocalWordsClient(impl65{seen}).RegisterAsync, p147.NewLocalWordsClient(impl65{seen}).RegisterInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Delete, p147.NewLocalWordsClient(impl65{seen}).DeleteAsync, p147.NewLocalWordsClient(impl65{seen}).DeleteInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Panic, p147.NewLocalWordsClient(impl65{seen}).PanicAsync, p147.NewLocalWordsClient(impl65{seen}).PanicInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Recover, p147.NewLocalWordsClient(impl65{seen}).RecoverAsync, p147.NewLocalWordsClient(impl65{seen}).RecoverInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Complex, p147.NewLocalWordsClient(impl65{seen}).ComplexAsync, p147.NewLocalWordsClient(impl65{seen}).ComplexInto, new(p58.Word)),
-		check(ctx, p147.NewLocalWordsClient(impl65{seen}).Append, p147.NewLocalWordsClient(impl65{seen}).AppendAsync, p147.NewLocalWordsClient(impl65{seen}).AppendInto, new(p58.Word)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).Nothing, p148.NewLocalTableClient(impl66{seen}).NothingAsync, p148.NewLocalTableClient(impl66{seen}).NothingInto, new(p59.Plain)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).Look, p148.NewLocalTableClient(impl66{seen}).LookAsync, p148.NewLocalTableClient(impl66{seen}).LookInto, new(p59.Plain)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).Put, p148.NewLocalTableClient(impl66{seen}).PutAsync, p148.NewLocalTableClient(impl66{seen}).PutInto, new(p59.Plain)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).Unknown, p148.NewLocalTableClient(impl66{seen}).UnknownAsync, p148.NewLocalTableClient(impl66{seen}).UnknownInto, new(p59.Plain)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).Old, p148.NewLocalTableClient(impl66{seen}).OldAsync, p148.NewLocalTableClient(impl66{seen}).OldInto, new(p59.Plain)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).Wait, p148.NewLocalTableClient(impl66{seen}).WaitAsync, p148.NewLocalTableClient(impl66{seen}).WaitInto, new(p59.Plain)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedRequest, p148.NewLocalTableClient(impl66{seen}).RedactedRequestAsync, p148.NewLocalTableClient(impl66{seen}).RedactedRequestInto, new(p59.Secret)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedResponse, p148.NewLocalTableClient(impl66{seen}).RedactedResponseAsync, p148.NewLocalTableClient(impl66{seen}).RedactedResponseInto, new(p59.Plain)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedInLoop, p148.NewLocalTableClient(impl66{seen}).RedactedInLoopAsync, p148.NewLocalTableClient(impl66{seen}).RedactedInLoopInto, new(p59.LoopA)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedInMap, p148.NewLocalTableClient(impl66{seen}).RedactedInMapAsync, p148.NewLocalTableClient(impl66{seen}).RedactedInMapInto, new(p59.InMap)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).RedactedInOneof, p148.NewLocalTableClient(impl66{seen}).RedactedInOneofAsync, p148.NewLocalTableClient(impl66{seen}).RedactedInOneofInto, new(p59.InOneof)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).NotRedacted, p148.NewLocalTableClient(impl66{seen}).NotRedactedAsync, p148.NewLocalTableClient(impl66{seen}).NotRedactedInto, new(p59.Harmless)),
-		check(ctx, p148.NewLocalTableClient(impl66{seen}).Everything, p148.NewLocalTableClient(impl66{seen}).EverythingAsync, p148.NewLocalTableClient(impl66{seen}).EverythingInto, new(p59.Secret)),
-		check(ctx, p149.NewLocalBoxClient(impl67{seen}).Put, p149.NewLocalBoxClient(impl67{seen}).PutAsync, p149.NewLocalBoxClient(impl67{seen}).PutInto, new(p61.Thing)),
-		check(ctx, p150.NewLocalDiskClient(impl68{seen}).Read, p150.NewLocalDiskClient(impl68{seen}).ReadAsync, p150.NewLocalDiskClient(impl68{seen}).ReadInto, new(p62.Block)),
-		check(ctx, p150.NewLocalDriveClient(impl69{seen}).Read, p150.NewLocalDriveClient(impl69{seen}).ReadAsync, p150.NewLocalDriveClient(impl69{seen}).ReadInto, new(p62.Block)),
-		check(ctx, p150.NewLocalServeDiskClient(impl71{seen}).Read, p150.NewLocalServeDiskClient(impl71{seen}).ReadAsync, p150.NewLocalServeDiskClient(impl71{seen}).ReadInto, new(p62.Block)),
-		check(ctx, p151.NewLocalNestClient(impl72{seen}).Lay, p151.NewLocalNestClient(impl72{seen}).LayAsync, p151.NewLocalNestClient(impl72{seen}).LayInto, new(p63.Outer_Inner)),
-		check(ctx, p152.NewLocalNoPackageServiceClient(impl73{seen}).Call, p152.NewLocalNoPackageServiceClient(impl73{seen}).CallAsync, p152.NewLocalNoPackageServiceClient(impl73{seen}).CallInto, new(p64.NoPackageRequest)),
-		check(ctx, p153.NewLocalBareClient(impl74{seen}).Call, p153.NewLocalBareClient(impl74{seen}).CallAsync, p153.NewLocalBareClient(impl74{seen}).CallInto, new(p65.Word)),
-		check(ctx, p154.NewLocalSafeClient(impl75{seen}).Open, p154.NewLocalSafeClient(impl75{seen}).OpenAsync, p154.NewLocalSafeClient(impl75{seen}).OpenInto, new(p66.Combination)),
-		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Slow, p155.NewLocalTunedClient(impl76{seen}).SlowAsync, p155.NewLocalTunedClient(impl76{seen}).SlowInto, new(p67.Word)),
-		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Slower, p155.NewLocalTunedClient(impl76{seen}).SlowerAsync, p155.NewLocalTunedClient(impl76{seen}).SlowerInto, new(p67.Word)),
-		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Quick, p155.NewLocalTunedClient(impl76{seen}).QuickAsync, p155.NewLocalTunedClient(impl76{seen}).QuickInto, new(p67.Word)),
-		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Renamed, p155.NewLocalTunedClient(impl76{seen}).RenamedAsync, p155.NewLocalTunedClient(impl76{seen}).RenamedInto, new(p67.Word)),
-		check(ctx, p155.NewLocalTunedClient(impl76{seen}).Plain, p155.NewLocalTunedClient(impl76{seen}).PlainAsync, p155.NewLocalTunedClient(impl76{seen}).PlainInto, new(p67.Word)),
-		check(ctx, p156.NewLocalSuffixClient(impl77{seen}).Call, p156.NewLocalSuffixClient(impl77{seen}).CallAsync, p156.NewLocalSuffixClient(impl77{seen}).CallInto, new(p68.Request)),
-		check(ctx, p157.NewLocalOldClient(impl78{seen}).Call, p157.NewLocalOldClient(impl78{seen}).CallAsync, p157.NewLocalOldClient(impl78{seen}).CallInto, new(p69.OldRequest)),
-		check(ctx, p158.NewLocalMaybeClient(impl79{seen}).Get, p158.NewLocalMaybeClient(impl79{seen}).GetAsync, p158.NewLocalMaybeClient(impl79{seen}).GetInto, new(p70.Query)),
-		check(ctx, p159.NewLocalGuestClient(impl80{seen}).Enter, p159.NewLocalGuestClient(impl80{seen}).EnterAsync, p159.NewLocalGuestClient(impl80{seen}).EnterInto, new(p71.Home)),
-		check(ctx, p160.NewLocalRootClient(impl81{seen}).Call, p160.NewLocalRootClient(impl81{seen}).CallAsync, p160.NewLocalRootClient(impl81{seen}).CallInto, new(p72.Request)),
-		check(ctx, p161.NewLocalLeftClient(impl82{seen}).Turn, p161.NewLocalLeftClient(impl82{seen}).TurnAsync, p161.NewLocalLeftClient(impl82{seen}).TurnInto, new(p73.Degrees)),
-		check(ctx, p161.NewLocalRightClient(impl83{seen}).Turn, p161.NewLocalRightClient(impl83{seen}).TurnAsync, p161.NewLocalRightClient(impl83{seen}).TurnInto, new(p73.Degrees)),
-		check(ctx, p74.NewLocalSameClient(impl84{seen}).Call, p74.NewLocalSameClient(impl84{seen}).CallAsync, p74.NewLocalSameClient(impl84{seen}).CallInto, new(p74.Request)),
-		check(ctx, p162.NewLocalForestClient(impl85{seen}).Plant, p162.NewLocalForestClient(impl85{seen}).PlantAsync, p162.NewLocalForestClient(impl85{seen}).PlantInto, new(p75.Tree)),
-		check(ctx, p163.NewLocalTypeClient(impl86{seen}).Call, p163.NewLocalTypeClient(impl86{seen}).CallAsync, p163.NewLocalTypeClient(impl86{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalInterfaceClient(impl87{seen}).Call, p163.NewLocalInterfaceClient(impl87{seen}).CallAsync, p163.NewLocalInterfaceClient(impl87{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalMapClient(impl88{seen}).Call, p163.NewLocalMapClient(impl88{seen}).CallAsync, p163.NewLocalMapClient(impl88{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalAClient(impl89{seen}).Call, p163.NewLocalAClient(impl89{seen}).CallAsync, p163.NewLocalAClient(impl89{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalCtxClient(impl90{seen}).Call, p163.NewLocalCtxClient(impl90{seen}).CallAsync, p163.NewLocalCtxClient(impl90{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalReqClient(impl91{seen}).Call, p163.NewLocalReqClient(impl91{seen}).CallAsync, p163.NewLocalReqClient(impl91{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalRespClient(impl92{seen}).Call, p163.NewLocalRespClient(impl92{seen}).CallAsync, p163.NewLocalRespClient(impl92{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalErrClient(impl93{seen}).Call, p163.NewLocalErrClient(impl93{seen}).CallAsync, p163.NewLocalErrClient(impl93{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalImplClient(impl94{seen}).Call, p163.NewLocalImplClient(impl94{seen}).CallAsync, p163.NewLocalImplClient(impl94{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalClientClient(impl95{seen}).Call, p163.NewLocalClientClient(impl95{seen}).CallAsync, p163.NewLocalClientClient(impl95{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalErrorClient(impl96{seen}).Call, p163.NewLocalErrorClient(impl96{seen}).CallAsync, p163.NewLocalErrorClient(impl96{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalContextClient(impl97{seen}).Call, p163.NewLocalContextClient(impl97{seen}).CallAsync, p163.NewLocalContextClient(impl97{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalEngineClient(impl98{seen}).Call, p163.NewLocalEngineClient(impl98{seen}).CallAsync, p163.NewLocalEngineClient(impl98{seen}).CallInto, new(p76.Word)),
-		check(ctx, p163.NewLocalNamesClient(impl99{seen}).Call, p163.NewLocalNamesClient(impl99{seen}).CallAsync, p163.NewLocalNamesClient(impl99{seen}).CallInto, new(p76.Word)),
-		check(ctx, p164.NewLocalHTTPFilesClient(impl100{seen}).Get, p164.NewLocalHTTPFilesClient(impl100{seen}).GetAsync, p164.NewLocalHTTPFilesClient(impl100{seen}).GetInto, new(p77.GetRequest)),
-		check(ctx, p164.NewLocalHTTPFilesClient(impl100{seen}).Purge, p164.NewLocalHTTPFilesClient(impl100{seen}).PurgeAsync, p164.NewLocalHTTPFilesClient(impl100{seen}).PurgeInto, new(p60.Empty)),
-		check(ctx, p164.NewLocalLinuxClient(impl101{seen}).Boot, p164.NewLocalLinuxClient(impl101{seen}).BootAsync, p164.NewLocalLinuxClient(impl101{seen}).BootInto, new(p77.GetRequest)),
-		check(ctx, p164.NewLocalLinuxClient(impl101{seen}).UnimplementedLinuxImpl, p164.NewLocalLinuxClient(impl101{seen}).UnimplementedLinuxImplAsync, p164.NewLocalLinuxClient(impl101{seen}).UnimplementedLinuxImplInto, new(p77.GetRequest)),
-		check(ctx, p164.NewLocalCatalogClient(impl102{seen}).Describe, p164.NewLocalCatalogClient(impl102{seen}).DescribeAsync, p164.NewLocalCatalogClient(impl102{seen}).DescribeInto, new(p77.GetRequest)),
-		check(ctx, p164.NewLocalTestClient(impl103{seen}).Init, p164.NewLocalTestClient(impl103{seen}).InitAsync, p164.NewLocalTestClient(impl103{seen}).InitInto, new(p77.GetRequest)),
-		check(ctx, p165.NewLocalGreeterClient(impl104{seen}).Greet, p165.NewLocalGreeterClient(impl104{seen}).GreetAsync, p165.NewLocalGreeterClient(impl104{seen}).GreetInto, new(p78.GreetRequest)),
-		check(ctx, p166.NewLocalSomeClient(impl105{seen}).Once, p166.NewLocalSomeClient(impl105{seen}).OnceAsync, p166.NewLocalSomeClient(impl105{seen}).OnceInto, new(p79.Word)),
-		check(ctx, p167.NewLocalOneClient(impl107{seen}).Call, p167.NewLocalOneClient(impl107{seen}).CallAsync, p167.NewLocalOneClient(impl107{seen}).CallInto, new(p80.OneRequest)),
-		check(ctx, p167.NewLocalTwoClient(impl108{seen}).Call, p167.NewLocalTwoClient(impl108{seen}).CallAsync, p167.NewLocalTwoClient(impl108{seen}).CallInto, new(p80.OneResponse)),
-		check(ctx, p168.NewLocalXClient(impl109{seen}).Call, p168.NewLocalXClient(impl109{seen}).CallAsync, p168.NewLocalXClient(impl109{seen}).CallInto, new(p81.Request)),
-		check(ctx, p169.NewLocalXClient(impl110{seen}).Call, p169.NewLocalXClient(impl110{seen}).CallAsync, p169.NewLocalXClient(impl110{seen}).CallInto, new(p82.Request)),
-		check(ctx, p170.NewLocalOwnedClient(impl111{seen}).Call, p170.NewLocalOwnedClient(impl111{seen}).CallAsync, p170.NewLocalOwnedClient(impl111{seen}).CallInto, new(p83.Word)),
-		check(ctx, p171.NewLocalWellClient(impl112{seen}).Empty, p171.NewLocalWellClient(impl112{seen}).EmptyAsync, p171.NewLocalWellClient(impl112{seen}).EmptyInto, new(p60.Empty)),
-		check(ctx, p171.NewLocalWellClient(impl112{seen}).Any, p171.NewLocalWellClient(impl112{seen}).AnyAsync, p171.NewLocalWellClient(impl112{seen}).AnyInto, new(p84.Any)),
-		check(ctx, p171.NewLocalWellClient(impl112{seen}).Mask, p171.NewLocalWellClient(impl112{seen}).MaskAsync, p171.NewLocalWellClient(impl112{seen}).MaskInto, new(p85.FieldMask)),
-		check(ctx, p171.NewLocalWellClient(impl112{seen}).Wrapper, p171.NewLocalWellClient(impl112{seen}).WrapperAsync, p171.NewLocalWellClient(impl112{seen}).WrapperInto, new(p87.StringValue)),
-		check(ctx, p172.NewLocalPingClient(impl113{seen}).Ping, p172.NewLocalPingClient(impl113{seen}).PingAsync, p172.NewLocalPingClient(impl113{seen}).PingInto, new(p60.Empty)),
-		check(ctx, p172.NewLocalPingClient(impl113{seen}).Wrap, p172.NewLocalPingClient(impl113{seen}).WrapAsync, p172.NewLocalPingClient(impl113{seen}).WrapInto, new(p60.Empty)),
+		check(ctx, p90.NewLocalMailClient(impl0{seen}).Send, p90.NewLocalMailClient(impl0{seen}).SendAsync__, p90.NewLocalMailClient(impl0{seen}).SendInto_, new(p0.Letter)),
+		check(ctx, p90.NewLocalMailClient(impl0{seen}).SendAsync, p90.NewLocalMailClient(impl0{seen}).SendAsyncAsync, p90.NewLocalMailClient(impl0{seen}).SendAsyncInto, new(p0.Letter)),
+		check(ctx, p90.NewLocalMailClient(impl0{seen}).SendAsync_, p90.NewLocalMailClient(impl0{seen}).SendAsync_Async, p90.NewLocalMailClient(impl0{seen}).SendAsync_Into, new(p0.Letter)),
+		check(ctx, p90.NewLocalMailClient(impl0{seen}).SendInto, p90.NewLocalMailClient(impl0{seen}).SendIntoAsync, p90.NewLocalMailClient(impl0{seen}).SendIntoInto, new(p0.Letter)),
+		check(ctx, p90.NewLocalMailClient(impl0{seen}).Receive, p90.NewLocalMailClient(impl0{seen}).ReceiveAsync, p90.NewLocalMailClient(impl0{seen}).ReceiveInto, new(p0.Letter)),
+		check(ctx, p91.NewLocalOddClient(impl1{seen}).Call, p91.NewLocalOddClient(impl1{seen}).CallAsync, p91.NewLocalOddClient(impl1{seen}).CallInto, new(p1.Word)),
+		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Say, p92.NewLocalTalkClient(impl2{seen}).SayAsync, p92.NewLocalTalkClient(impl2{seen}).SayInto, new(p2.Word)),
+		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Whisper, p92.NewLocalTalkClient(impl2{seen}).WhisperAsync, p92.NewLocalTalkClient(impl2{seen}).WhisperInto, new(p2.Word)),
+		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Shout, p92.NewLocalTalkClient(impl2{seen}).ShoutAsync, p92.NewLocalTalkClient(impl2{seen}).ShoutInto, new(p2.Word)),
+		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Mumble, p92.NewLocalTalkClient(impl2{seen}).MumbleAsync, p92.NewLocalTalkClient(impl2{seen}).MumbleInto, new(p2.Word)),
+		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Speak, p92.NewLocalTalkClient(impl2{seen}).SpeakAsync, p92.NewLocalTalkClient(impl2{seen}).SpeakInto, new(p2.Word)),
+		check(ctx, p93.NewLocalSvcClient(impl3{seen}).Call, p93.NewLocalSvcClient(impl3{seen}).CallAsync, p93.NewLocalSvcClient(impl3{seen}).CallInto, new(p3.Word)),
+		check(ctx, p94.NewLocalSvcClient(impl4{seen}).Call, p94.NewLocalSvcClient(impl4{seen}).CallAsync, p94.NewLocalSvcClient(impl4{seen}).CallInto, new(p3.Word)),
+		check(ctx, p95.NewLocalSvcClient(impl5{seen}).Call, p95.NewLocalSvcClient(impl5{seen}).CallAsync, p95.NewLocalSvcClient(impl5{seen}).CallInto, new(p3.Word)),
+		check(ctx, p96.NewLocalSvcClient(impl6{seen}).Call, p96.NewLocalSvcClient(impl6{seen}).CallAsync, p96.NewLocalSvcClient(impl6{seen}).CallInto, new(p3.Word)),
+		check(ctx, p97.NewLocalSvcClient(impl7{seen}).Call, p97.NewLocalSvcClient(impl7{seen}).CallAsync, p97.NewLocalSvcClient(impl7{seen}).CallInto, new(p3.Word)),
+		check(ctx, p98.NewLocalSvcClient(impl8{seen}).Call, p98.NewLocalSvcClient(impl8{seen}).CallAsync, p98.NewLocalSvcClient(impl8{seen}).CallInto, new(p3.Word)),
+		check(ctx, p99.NewLocalDeepClient(impl9{seen}).Dive, p99.NewLocalDeepClient(impl9{seen}).DiveAsync, p99.NewLocalDeepClient(impl9{seen}).DiveInto, new(p4.DiveRequest)),
+		check(ctx, p100.NewLocalFreshClient(impl10{seen}).Keep, p100.NewLocalFreshClient(impl10{seen}).KeepAsync, p100.NewLocalFreshClient(impl10{seen}).KeepInto, new(p5.Word)),
+		check(ctx, p100.NewLocalFreshClient(impl10{seen}).Drop, p100.NewLocalFreshClient(impl10{seen}).DropAsync, p100.NewLocalFreshClient(impl10{seen}).DropInto, new(p5.Word)),
+		check(ctx, p100.NewLocalStaleClient(impl11{seen}).Call, p100.NewLocalStaleClient(impl11{seen}).CallAsync, p100.NewLocalStaleClient(impl11{seen}).CallInto, new(p5.Word)),
+		check(ctx, p100.NewLocalWholeClient(impl12{seen}).Call, p100.NewLocalWholeClient(impl12{seen}).CallAsync, p100.NewLocalWholeClient(impl12{seen}).CallInto, new(p5.Word)),
+		check(ctx, p101.NewLocalRunClient(impl13{seen}).Call, p101.NewLocalRunClient(impl13{seen}).CallAsync, p101.NewLocalRunClient(impl13{seen}).CallInto, new(p6.Word)),
+		check(ctx, p101.NewLocalRunClient(impl13{seen}).Block, p101.NewLocalRunClient(impl13{seen}).BlockAsync, p101.NewLocalRunClient(impl13{seen}).BlockInto, new(p6.Word)),
+		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Get, p102.NewLocalNotesClient(impl14{seen}).GetAsync, p102.NewLocalNotesClient(impl14{seen}).GetInto, new(p7.Note)),
+		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Old, p102.NewLocalNotesClient(impl14{seen}).OldAsync, p102.NewLocalNotesClient(impl14{seen}).OldInto, new(p7.Note)),
+		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Put, p102.NewLocalNotesClient(impl14{seen}).PutAsync, p102.NewLocalNotesClient(impl14{seen}).PutInto, new(p7.Note)),
+		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Block, p102.NewLocalNotesClient(impl14{seen}).BlockAsync, p102.NewLocalNotesClient(impl14{seen}).BlockInto, new(p7.Note)),
+		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Odd, p102.NewLocalNotesClient(impl14{seen}).OddAsync, p102.NewLocalNotesClient(impl14{seen}).OddInto, new(p7.Note)),
+		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Middle, p102.NewLocalNotesClient(impl14{seen}).MiddleAsync, p102.NewLocalNotesClient(impl14{seen}).MiddleInto, new(p7.Note)),
+		check(ctx, p103.NewLocalQueueClient(impl15{seen}).Send, p103.NewLocalQueueClient(impl15{seen}).SendAsync, p103.NewLocalQueueClient(impl15{seen}).SendInto, new(p8.SendRequest)),
+		check(ctx, p103.NewLocalQueueClient(impl15{seen}).Receive, p103.NewLocalQueueClient(impl15{seen}).ReceiveAsync, p103.NewLocalQueueClient(impl15{seen}).ReceiveInto, new(p8.ReceiveRequest)),
+		check(ctx, p103.NewLocalQueueClient(impl15{seen}).Length, p103.NewLocalQueueClient(impl15{seen}).LengthAsync, p103.NewLocalQueueClient(impl15{seen}).LengthInto, new(p8.LengthRequest)),
+		check(ctx, p104.NewLocalEditorClient(impl16{seen}).Edit, p104.NewLocalEditorClient(impl16{seen}).EditAsync, p104.NewLocalEditorClient(impl16{seen}).EditInto, new(p9.EditRequest)),
+		check(ctx, p105.NewLocalEditorClient(impl17{seen}).Edit, p105.NewLocalEditorClient(impl17{seen}).EditAsync, p105.NewLocalEditorClient(impl17{seen}).EditInto, new(p10.EditRequest)),
+		check(ctx, p106.NewLocalNothingClient(impl18{seen}).Happens, p106.NewLocalNothingClient(impl18{seen}).HappensAsync, p106.NewLocalNothingClient(impl18{seen}).HappensInto, new(p11.HappensRequest)),
+		check(ctx, p108.NewLocalSvcClient(impl20{seen}).Call, p108.NewLocalSvcClient(impl20{seen}).CallAsync, p108.NewLocalSvcClient(impl20{seen}).CallInto, new(p12.Word)),
+		check(ctx, p109.NewLocalSvcClient(impl21{seen}).Call, p109.NewLocalSvcClient(impl21{seen}).CallAsync, p109.NewLocalSvcClient(impl21{seen}).CallInto, new(p13.Word)),
+		check(ctx, p110.NewLocalSvcClient(impl22{seen}).Call, p110.NewLocalSvcClient(impl22{seen}).CallAsync, p110.NewLocalSvcClient(impl22{seen}).CallInto, new(p14.Word)),
+		check(ctx, p111.NewLocalSvcClient(impl23{seen}).Call, p111.NewLocalSvcClient(impl23{seen}).CallAsync, p111.NewLocalSvcClient(impl23{seen}).CallInto, new(p15.Word)),
+		check(ctx, p112.NewLocalCallerClient(impl24{seen}).Versions, p112.NewLocalCallerClient(impl24{seen}).VersionsAsync, p112.NewLocalCallerClient(impl24{seen}).VersionsInto, new(p16.In)),
+		check(ctx, p112.NewLocalCallerClient(impl24{seen}).Locals, p112.NewLocalCallerClient(impl24{seen}).LocalsAsync, p112.NewLocalCallerClient(impl24{seen}).LocalsInto, new(p18.In)),
+		check(ctx, p112.NewLocalCallerClient(impl24{seen}).Packages, p112.NewLocalCallerClient(impl24{seen}).PackagesAsync, p112.NewLocalCallerClient(impl24{seen}).PackagesInto, new(p18.In)),
+		check(ctx, p113.NewLocalNamedClient(impl25{seen}).Go, p113.NewLocalNamedClient(impl25{seen}).GoAsync, p113.NewLocalNamedClient(impl25{seen}).GoInto, new(p21.Thing)),
+		check(ctx, p114.NewLocalSvcClient(impl26{seen}).Call, p114.NewLocalSvcClient(impl26{seen}).CallAsync, p114.NewLocalSvcClient(impl26{seen}).CallInto, new(p22.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl27{seen}).Call, p115.NewLocalSvcClient(impl27{seen}).CallAsync, p115.NewLocalSvcClient(impl27{seen}).CallInto, new(p23.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl28{seen}).Call, p116.NewLocalSvcClient(impl28{seen}).CallAsync, p116.NewLocalSvcClient(impl28{seen}).CallInto, new(p24.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl29{seen}).Call, p117.NewLocalSvcClient(impl29{seen}).CallAsync, p117.NewLocalSvcClient(impl29{seen}).CallInto, new(p25.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl30{seen}).Call, p118.NewLocalSvcClient(impl30{seen}).CallAsync, p118.NewLocalSvcClient(impl30{seen}).CallInto, new(p26.Word)),
+		check(ctx, p119.NewLocalSvcClient(impl31{seen}).Call, p119.NewLocalSvcClient(impl31{seen}).CallAsync, p119.NewLocalSvcClient(impl31{seen}).CallInto, new(p27.Word)),
+		check(ctx, p120.NewLocalSvcClient(impl32{seen}).Call, p120.NewLocalSvcClient(impl32{seen}).CallAsync, p120.NewLocalSvcClient(impl32{seen}).CallInto, new(p28.Word)),
+		check(ctx, p121.NewLocalSvcClient(impl33{seen}).Call, p121.NewLocalSvcClient(impl33{seen}).CallAsync, p121.NewLocalSvcClient(impl33{seen}).CallInto, new(p29.Word)),
+		check(ctx, p122.NewLocalSvcClient(impl34{seen}).Call, p122.NewLocalSvcClient(impl34{seen}).CallAsync, p122.NewLocalSvcClient(impl34{seen}).CallInto, new(p30.Word)),
+		check(ctx, p123.NewLocalSvcClient(impl35{seen}).Call, p123.NewLocalSvcClient(impl35{seen}).CallAsync, p123.NewLocalSvcClient(impl35{seen}).CallInto, new(p31.Word)),
+		check(ctx, p124.NewLocalSvcClient(impl36{seen}).Call, p124.NewLocalSvcClient(impl36{seen}).CallAsync, p124.NewLocalSvcClient(impl36{seen}).CallInto, new(p32.Word)),
+		check(ctx, p125.NewLocalSvcClient(impl37{seen}).Call, p125.NewLocalSvcClient(impl37{seen}).CallAsync, p125.NewLocalSvcClient(impl37{seen}).CallInto, new(p33.Word)),
+		check(ctx, p126.NewLocalSvcClient(impl38{seen}).Call, p126.NewLocalSvcClient(impl38{seen}).CallAsync, p126.NewLocalSvcClient(impl38{seen}).CallInto, new(p34.Word)),
+		check(ctx, p127.NewLocalSvcClient(impl39{seen}).Call, p127.NewLocalSvcClient(impl39{seen}).CallAsync, p127.NewLocalSvcClient(impl39{seen}).CallInto, new(p35.Word)),
+		check(ctx, p128.NewLocalSvcClient(impl40{seen}).Call, p128.NewLocalSvcClient(impl40{seen}).CallAsync, p128.NewLocalSvcClient(impl40{seen}).CallInto, new(p36.Word)),
+		check(ctx, p129.NewLocalSvcClient(impl41{seen}).Call, p129.NewLocalSvcClient(impl41{seen}).CallAsync, p129.NewLocalSvcClient(impl41{seen}).CallInto, new(p37.Word)),
+		check(ctx, p130.NewLocalSvcClient(impl42{seen}).Call, p130.NewLocalSvcClient(impl42{seen}).CallAsync, p130.NewLocalSvcClient(impl42{seen}).CallInto, new(p38.Word)),
+		check(ctx, p131.NewLocalSvcClient(impl43{seen}).Call, p131.NewLocalSvcClient(impl43{seen}).CallAsync, p131.NewLocalSvcClient(impl43{seen}).CallInto, new(p39.Word)),
+		check(ctx, p132.NewLocalSvcClient(impl44{seen}).Call, p132.NewLocalSvcClient(impl44{seen}).CallAsync, p132.NewLocalSvcClient(impl44{seen}).CallInto, new(p40.Word)),
+		check(ctx, p133.NewLocalSvcClient(impl45{seen}).Call, p133.NewLocalSvcClient(impl45{seen}).CallAsync, p133.NewLocalSvcClient(impl45{seen}).CallInto, new(p41.Word)),
+		check(ctx, p134.NewLocalSvcClient(impl46{seen}).Call, p134.NewLocalSvcClient(impl46{seen}).CallAsync, p134.NewLocalSvcClient(impl46{seen}).CallInto, new(p42.Word)),
+		check(ctx, p135.NewLocalSvcClient(impl47{seen}).Call, p135.NewLocalSvcClient(impl47{seen}).CallAsync, p135.NewLocalSvcClient(impl47{seen}).CallInto, new(p43.Word)),
+		check(ctx, p136.NewLocalSvcClient(impl48{seen}).Call, p136.NewLocalSvcClient(impl48{seen}).CallAsync, p136.NewLocalSvcClient(impl48{seen}).CallInto, new(p44.Word)),
+		check(ctx, p137.NewLocalClockClient(impl49{seen}).Now, p137.NewLocalClockClient(impl49{seen}).NowAsync, p137.NewLocalClockClient(impl49{seen}).NowInto, new(p45.NowRequest)),
+		check(ctx, p137.NewLocalClockClient(impl49{seen}).Alarm, p137.NewLocalClockClient(impl49{seen}).AlarmAsync, p137.NewLocalClockClient(impl49{seen}).AlarmInto, new(p46.Timestamp)),
+		check(ctx, p137.NewLocalCalendarClient(impl50{seen}).Today, p137.NewLocalCalendarClient(impl50{seen}).TodayAsync, p137.NewLocalCalendarClient(impl50{seen}).TodayInto, new(p45.NowRequest)),
+		check(ctx, p138.NewLocalSvcClient(impl51{seen}).Call, p138.NewLocalSvcClient(impl51{seen}).CallAsync, p138.NewLocalSvcClient(impl51{seen}).CallInto, new(p47.Word)),
+		check(ctx, p139.NewLocalQueueClient(impl52{seen}).Send, p139.NewLocalQueueClient(impl52{seen}).SendAsync, p139.NewLocalQueueClient(impl52{seen}).SendInto, new(p48.SendRequest)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Get, p140.NewLocalNamesClient(impl53{seen}).GetAsync, p140.NewLocalNamesClient(impl53{seen}).GetInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).String, p140.NewLocalNamesClient(impl53{seen}).StringAsync, p140.NewLocalNamesClient(impl53{seen}).StringInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Error, p140.NewLocalNamesClient(impl53{seen}).ErrorAsync, p140.NewLocalNamesClient(impl53{seen}).ErrorInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Close, p140.NewLocalNamesClient(impl53{seen}).CloseAsync, p140.NewLocalNamesClient(impl53{seen}).CloseInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Next, p140.NewLocalNamesClient(impl53{seen}).NextAsync, p140.NewLocalNamesClient(impl53{seen}).NextInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Len, p140.NewLocalNamesClient(impl53{seen}).LenAsync, p140.NewLocalNamesClient(impl53{seen}).LenInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Reset, p140.NewLocalNamesClient(impl53{seen}).ResetAsync, p140.NewLocalNamesClient(impl53{seen}).ResetInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).ProtoReflect, p140.NewLocalNamesClient(impl53{seen}).ProtoReflectAsync, p140.NewLocalNamesClient(impl53{seen}).ProtoReflectInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Unwrap, p140.NewLocalNamesClient(impl53{seen}).UnwrapAsync, p140.NewLocalNamesClient(impl53{seen}).UnwrapInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Interface, p140.NewLocalNamesClient(impl53{seen}).InterfaceAsync, p140.NewLocalNamesClient(impl53{seen}).InterfaceInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).ProtoType, p140.NewLocalNamesClient(impl53{seen}).ProtoTypeAsync, p140.NewLocalNamesClient(impl53{seen}).ProtoTypeInto, new(p49.Word)),
+		check(ctx, p140.NewLocalNamesClient(impl53{seen}).X, p140.NewLocalNamesClient(impl53{seen}).XAsync, p140.NewLocalNamesClient(impl53{seen}).XInto, new(p49.Word)),
+		check(ctx, p141.NewLocalFinderClient(impl54{seen}).Find, p141.NewLocalFinderClient(impl54{seen}).FindAsync, p141.NewLocalFinderClient(impl54{seen}).FindInto, new(p50.FindRequest)),
+		check(ctx, p142.NewLocalFooClient(impl55{seen}).BarBaz, p142.NewLocalFooClient(impl55{seen}).BarBazAsync, p142.NewLocalFooClient(impl55{seen}).BarBazInto, new(p51.FooBar)),
+		check(ctx, p142.NewLocalFooBar3Client(impl56{seen}).Baz, p142.NewLocalFooBar3Client(impl56{seen}).BazAsync, p142.NewLocalFooBar3Client(impl56{seen}).BazInto, new(p51.FooBar)),
+		check(ctx, p142.NewLocalFoo_BarBazClient(impl57{seen}).Baz, p142.NewLocalFoo_BarBazClient(impl57{seen}).BazAsync, p142.NewLocalFoo_BarBazClient(impl57{seen}).BazInto, new(p51.FooBar)),
+		check(ctx, p142.NewLocalLocalFooClient(impl58{seen}).BarBaz, p142.NewLocalLocalFooClient(impl58{seen}).BarBazAsync, p142.NewLocalLocalFooClient(impl58{seen}).BarBazInto, new(p51.FooBar)),
+		check(ctx, p143.NewLocalGreeterClient(impl59{seen}).SayHello, p143.NewLocalGreeterClient(impl59{seen}).SayHelloAsync, p143.NewLocalGreeterClient(impl59{seen}).SayHelloInto, new(p52.HelloRequest)),
+		check(ctx, p143.NewLocalWordCounterV2Client(impl60{seen}).Count, p143.NewLocalWordCounterV2Client(impl60{seen}).CountAsync, p143.NewLocalWordCounterV2Client(impl60{seen}).CountInto, new(p52.HelloRequest)),
+		check(ctx, p144.NewLocalScaleClient(impl61{seen}).Weigh, p144.NewLocalScaleClient(impl61{seen}).WeighAsync, p144.NewLocalScaleClient(impl61{seen}).WeighInto, new(p53.WeighRequest)),
+		check(ctx, p145.NewLocalFooClient(impl62{seen}).Bar, p145.NewLocalFooClient(impl62{seen}).BarAsync, p145.NewLocalFooClient(impl62{seen}).BarInto, new(p55.BarRequest)),
+		check(ctx, p146.NewLocalAClient(impl63{seen}).Do, p146.NewLocalAClient(impl63{seen}).DoAsync, p146.NewLocalAClient(impl63{seen}).DoInto, new(p56.Request)),
+		check(ctx, p147.NewLocalBClient(impl64{seen}).Do, p147.NewLocalBClient(impl64{seen}).DoAsync, p147.NewLocalBClient(impl64{seen}).DoInto, new(p56.Request)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Clients, p148.NewLocalGreeterClient(impl65{seen}).ClientsAsync, p148.NewLocalGreeterClient(impl65{seen}).ClientsInto, new(p58.GreeterClient)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Plugins, p148.NewLocalGreeterClient(impl65{seen}).PluginsAsync, p148.NewLocalGreeterClient(impl65{seen}).PluginsInto, new(p58.GreeterPlugin)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Joined, p148.NewLocalGreeterClient(impl65{seen}).JoinedAsync, p148.NewLocalGreeterClient(impl65{seen}).JoinedInto, new(p58.GreeterClients)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Predeclared, p148.NewLocalGreeterClient(impl65{seen}).PredeclaredAsync, p148.NewLocalGreeterClient(impl65{seen}).PredeclaredInto, new(p58.Error)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Packages, p148.NewLocalGreeterClient(impl65{seen}).PackagesAsync, p148.NewLocalGreeterClient(impl65{seen}).PackagesInto, new(p58.Context)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Import, p149.NewLocalWordsClient(impl66{seen}).ImportAsync, p149.NewLocalWordsClient(impl66{seen}).ImportInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Type, p149.NewLocalWordsClient(impl66{seen}).TypeAsync, p149.NewLocalWordsClient(impl66{seen}).TypeInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Range, p149.NewLocalWordsClient(impl66{seen}).RangeAsync, p149.NewLocalWordsClient(impl66{seen}).RangeInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Func, p149.NewLocalWordsClient(impl66{seen}).FuncAsync, p149.NewLocalWordsClient(impl66{seen}).FuncInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Go, p149.NewLocalWordsClient(impl66{seen}).GoAsync, p149.NewLocalWordsClient(impl66{seen}).GoInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Select, p149.NewLocalWordsClient(impl66{seen}).SelectAsync, p149.NewLocalWordsClient(impl66{seen}).SelectInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Close, p149.NewLocalWordsClient(impl66{seen}).CloseAsync, p149.NewLocalWordsClient(impl66{seen}).CloseInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Ready, p149.NewLocalWordsClient(impl66{seen}).ReadyAsync, p149.NewLocalWordsClient(impl66{seen}).ReadyInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Init, p149.NewLocalWordsClient(impl66{seen}).InitAsync, p149.NewLocalWordsClient(impl66{seen}).InitInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).String, p149.NewLocalWordsClient(impl66{seen}).StringAsync, p149.NewLocalWordsClient(impl66{seen}).StringInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Error, p149.NewLocalWordsClient(impl66{seen}).ErrorAsync, p149.NewLocalWordsClient(impl66{seen}).ErrorInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Context, p149.NewLocalWordsClient(impl66{seen}).ContextAsync, p149.NewLocalWordsClient(impl66{seen}).ContextInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Module, p149.NewLocalWordsClient(impl66{seen}).ModuleAsync, p149.NewLocalWordsClient(impl66{seen}).ModuleInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Call, p149.NewLocalWordsClient(impl66{seen}).CallAsync, p149.NewLocalWordsClient(impl66{seen}).CallInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Impl, p149.NewLocalWordsClient(impl66{seen}).ImplAsync, p149.NewLocalWordsClient(impl66{seen}).ImplInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).New, p149.NewLocalWordsClient(impl66{seen}).NewAsync, p149.NewLocalWordsClient(impl66{seen}).NewInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Register, p149.NewLocalWordsClient(impl66{seen}).RegisterAsync, p149.NewLocalWordsClient(impl66{seen}).RegisterInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Delete, p149.NewLocalWordsClient(impl66{seen}).DeleteAsync, p149.NewLocalWordsClient(impl66{seen}).DeleteInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Panic, p149.NewLocalWordsClient(impl66{seen}).PanicAsync, p149.NewLocalWordsClient(impl66{seen}).PanicInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Recover, p149.NewLocalWordsClient(impl66{seen}).RecoverAsync, p149.NewLocalWordsClient(impl66{seen}).RecoverInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Complex, p149.NewLocalWordsClient(impl66{seen}).ComplexAsync, p149.NewLocalWordsClient(impl66{seen}).ComplexInto, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Append, p149.NewLocalWordsClient(impl66{seen}).AppendAsync, p149.NewLocalWordsClient(impl66{seen}).AppendInto, new(p59.Word)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Nothing, p150.NewLocalTableClient(impl67{seen}).NothingAsync, p150.NewLocalTableClient(impl67{seen}).NothingInto, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Look, p150.NewLocalTableClient(impl67{seen}).LookAsync, p150.NewLocalTableClient(impl67{seen}).LookInto, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Put, p150.NewLocalTableClient(impl67{seen}).PutAsync, p150.NewLocalTableClient(impl67{seen}).PutInto, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Unknown, p150.NewLocalTableClient(impl67{seen}).UnknownAsync, p150.NewLocalTableClient(impl67{seen}).UnknownInto, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Old, p150.NewLocalTableClient(impl67{seen}).OldAsync, p150.NewLocalTableClient(impl67{seen}).OldInto, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Wait, p150.NewLocalTableClient(impl67{seen}).WaitAsync, p150.NewLocalTableClient(impl67{seen}).WaitInto, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedRequest, p150.NewLocalTableClient(impl67{seen}).RedactedRequestAsync, p150.NewLocalTableClient(impl67{seen}).RedactedRequestInto, new(p60.Secret)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedResponse, p150.NewLocalTableClient(impl67{seen}).RedactedResponseAsync, p150.NewLocalTableClient(impl67{seen}).RedactedResponseInto, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInLoop, p150.NewLocalTableClient(impl67{seen}).RedactedInLoopAsync, p150.NewLocalTableClient(impl67{seen}).RedactedInLoopInto, new(p60.LoopA)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInMap, p150.NewLocalTableClient(impl67{seen}).RedactedInMapAsync, p150.NewLocalTableClient(impl67{seen}).RedactedInMapInto, new(p60.InMap)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInOneof, p150.NewLocalTableClient(impl67{seen}).RedactedInOneofAsync, p150.NewLocalTableClient(impl67{seen}).RedactedInOneofInto, new(p60.InOneof)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).NotRedacted, p150.NewLocalTableClient(impl67{seen}).NotRedactedAsync, p150.NewLocalTableClient(impl67{seen}).NotRedactedInto, new(p60.Harmless)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Everything, p150.NewLocalTableClient(impl67{seen}).EverythingAsync, p150.NewLocalTableClient(impl67{seen}).EverythingInto, new(p60.Secret)),
+		check(ctx, p151.NewLocalBoxClient(impl68{seen}).Put, p151.NewLocalBoxClient(impl68{seen}).PutAsync, p151.NewLocalBoxClient(impl68{seen}).PutInto, new(p62.Thing)),
+		check(ctx, p152.NewLocalDiskClient(impl69{seen}).Read, p152.NewLocalDiskClient(impl69{seen}).ReadAsync, p152.NewLocalDiskClient(impl69{seen}).ReadInto, new(p63.Block)),
+		check(ctx, p152.NewLocalDriveClient(impl70{seen}).Read, p152.NewLocalDriveClient(impl70{seen}).ReadAsync, p152.NewLocalDriveClient(impl70{seen}).ReadInto, new(p63.Block)),
+		check(ctx, p152.NewLocalServeDiskClient(impl72{seen}).Read, p152.NewLocalServeDiskClient(impl72{seen}).ReadAsync, p152.NewLocalServeDiskClient(impl72{seen}).ReadInto, new(p63.Block)),
+		check(ctx, p153.NewLocalNestClient(impl73{seen}).Lay, p153.NewLocalNestClient(impl73{seen}).LayAsync, p153.NewLocalNestClient(impl73{seen}).LayInto, new(p64.Outer_Inner)),
+		check(ctx, p154.NewLocalNoPackageServiceClient(impl74{seen}).Call, p154.NewLocalNoPackageServiceClient(impl74{seen}).CallAsync, p154.NewLocalNoPackageServiceClient(impl74{seen}).CallInto, new(p65.NoPackageRequest)),
+		check(ctx, p155.NewLocalBareClient(impl75{seen}).Call, p155.NewLocalBareClient(impl75{seen}).CallAsync, p155.NewLocalBareClient(impl75{seen}).CallInto, new(p66.Word)),
+		check(ctx, p156.NewLocalSafeClient(impl76{seen}).Open, p156.NewLocalSafeClient(impl76{seen}).OpenAsync, p156.NewLocalSafeClient(impl76{seen}).OpenInto, new(p67.Combination)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Slow, p157.NewLocalTunedClient(impl77{seen}).SlowAsync, p157.NewLocalTunedClient(impl77{seen}).SlowInto, new(p68.Word)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Slower, p157.NewLocalTunedClient(impl77{seen}).SlowerAsync, p157.NewLocalTunedClient(impl77{seen}).SlowerInto, new(p68.Word)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Quick, p157.NewLocalTunedClient(impl77{seen}).QuickAsync, p157.NewLocalTunedClient(impl77{seen}).QuickInto, new(p68.Word)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Renamed, p157.NewLocalTunedClient(impl77{seen}).RenamedAsync, p157.NewLocalTunedClient(impl77{seen}).RenamedInto, new(p68.Word)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Plain, p157.NewLocalTunedClient(impl77{seen}).PlainAsync, p157.NewLocalTunedClient(impl77{seen}).PlainInto, new(p68.Word)),
+		check(ctx, p158.NewLocalSuffixClient(impl78{seen}).Call, p158.NewLocalSuffixClient(impl78{seen}).CallAsync, p158.NewLocalSuffixClient(impl78{seen}).CallInto, new(p69.Request)),
+		check(ctx, p159.NewLocalOldClient(impl79{seen}).Call, p159.NewLocalOldClient(impl79{seen}).CallAsync, p159.NewLocalOldClient(impl79{seen}).CallInto, new(p70.OldRequest)),
+		check(ctx, p160.NewLocalMaybeClient(impl80{seen}).Get, p160.NewLocalMaybeClient(impl80{seen}).GetAsync, p160.NewLocalMaybeClient(impl80{seen}).GetInto, new(p71.Query)),
+		check(ctx, p161.NewLocalGuestClient(impl81{seen}).Enter, p161.NewLocalGuestClient(impl81{seen}).EnterAsync, p161.NewLocalGuestClient(impl81{seen}).EnterInto, new(p72.Home)),
+		check(ctx, p162.NewLocalRootClient(impl82{seen}).Call, p162.NewLocalRootClient(impl82{seen}).CallAsync, p162.NewLocalRootClient(impl82{seen}).CallInto, new(p73.Request)),
+		check(ctx, p163.NewLocalLeftClient(impl83{seen}).Turn, p163.NewLocalLeftClient(impl83{seen}).TurnAsync, p163.NewLocalLeftClient(impl83{seen}).TurnInto, new(p74.Degrees)),
+		check(ctx, p163.NewLocalRightClient(impl84{seen}).Turn, p163.NewLocalRightClient(impl84{seen}).TurnAsync, p163.NewLocalRightClient(impl84{seen}).TurnInto, new(p74.Degrees)),
+		check(ctx, p75.NewLocalSameClient(impl85{seen}).Call, p75.NewLocalSameClient(impl85{seen}).CallAsync, p75.NewLocalSameClient(impl85{seen}).CallInto, new(p75.Request)),
+		check(ctx, p164.NewLocalForestClient(impl86{seen}).Plant, p164.NewLocalForestClient(impl86{seen}).PlantAsync, p164.NewLocalForestClient(impl86{seen}).PlantInto, new(p76.Tree)),
+		check(ctx, p165.NewLocalTypeClient(impl87{seen}).Call, p165.NewLocalTypeClient(impl87{seen}).CallAsync, p165.NewLocalTypeClient(impl87{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalInterfaceClient(impl88{seen}).Call, p165.NewLocalInterfaceClient(impl88{seen}).CallAsync, p165.NewLocalInterfaceClient(impl88{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalMapClient(impl89{seen}).Call, p165.NewLocalMapClient(impl89{seen}).CallAsync, p165.NewLocalMapClient(impl89{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalAClient(impl90{seen}).Call, p165.NewLocalAClient(impl90{seen}).CallAsync, p165.NewLocalAClient(impl90{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalCtxClient(impl91{seen}).Call, p165.NewLocalCtxClient(impl91{seen}).CallAsync, p165.NewLocalCtxClient(impl91{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalReqClient(impl92{seen}).Call, p165.NewLocalReqClient(impl92{seen}).CallAsync, p165.NewLocalReqClient(impl92{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalRespClient(impl93{seen}).Call, p165.NewLocalRespClient(impl93{seen}).CallAsync, p165.NewLocalRespClient(impl93{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalErrClient(impl94{seen}).Call, p165.NewLocalErrClient(impl94{seen}).CallAsync, p165.NewLocalErrClient(impl94{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalImplClient(impl95{seen}).Call, p165.NewLocalImplClient(impl95{seen}).CallAsync, p165.NewLocalImplClient(impl95{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalClientClient(impl96{seen}).Call, p165.NewLocalClientClient(impl96{seen}).CallAsync, p165.NewLocalClientClient(impl96{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalErrorClient(impl97{seen}).Call, p165.NewLocalErrorClient(impl97{seen}).CallAsync, p165.NewLocalErrorClient(impl97{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalContextClient(impl98{seen}).Call, p165.NewLocalContextClient(impl98{seen}).CallAsync, p165.NewLocalContextClient(impl98{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalEngineClient(impl99{seen}).Call, p165.NewLocalEngineClient(impl99{seen}).CallAsync, p165.NewLocalEngineClient(impl99{seen}).CallInto, new(p77.Word)),
+		check(ctx, p165.NewLocalNamesClient(impl100{seen}).Call, p165.NewLocalNamesClient(impl100{seen}).CallAsync, p165.NewLocalNamesClient(impl100{seen}).CallInto, new(p77.Word)),
+		check(ctx, p166.NewLocalHTTPFilesClient(impl101{seen}).Get, p166.NewLocalHTTPFilesClient(impl101{seen}).GetAsync, p166.NewLocalHTTPFilesClient(impl101{seen}).GetInto, new(p78.GetRequest)),
+		check(ctx, p166.NewLocalHTTPFilesClient(impl101{seen}).Purge, p166.NewLocalHTTPFilesClient(impl101{seen}).PurgeAsync, p166.NewLocalHTTPFilesClient(impl101{seen}).PurgeInto, new(p61.Empty)),
+		check(ctx, p166.NewLocalLinuxClient(impl102{seen}).Boot, p166.NewLocalLinuxClient(impl102{seen}).BootAsync, p166.NewLocalLinuxClient(impl102{seen}).BootInto, new(p78.GetRequest)),
+		check(ctx, p166.NewLocalLinuxClient(impl102{seen}).UnimplementedLinuxImpl, p166.NewLocalLinuxClient(impl102{seen}).UnimplementedLinuxImplAsync, p166.NewLocalLinuxClient(impl102{seen}).UnimplementedLinuxImplInto, new(p78.GetRequest)),
+		check(ctx, p166.NewLocalCatalogClient(impl103{seen}).Describe, p166.NewLocalCatalogClient(impl103{seen}).DescribeAsync, p166.NewLocalCatalogClient(impl103{seen}).DescribeInto, new(p78.GetRequest)),
+		check(ctx, p166.NewLocalTestClient(impl104{seen}).Init, p166.NewLocalTestClient(impl104{seen}).InitAsync, p166.NewLocalTestClient(impl104{seen}).InitInto, new(p78.GetRequest)),
+		check(ctx, p167.NewLocalGreeterClient(impl105{seen}).Greet, p167.NewLocalGreeterClient(impl105{seen}).GreetAsync, p167.NewLocalGreeterClient(impl105{seen}).GreetInto, new(p79.GreetRequest)),
+		check(ctx, p168.NewLocalSomeClient(impl106{seen}).Once, p168.NewLocalSomeClient(impl106{seen}).OnceAsync, p168.NewLocalSomeClient(impl106{seen}).OnceInto, new(p80.Word)),
+		check(ctx, p169.NewLocalOneClient(impl108{seen}).Call, p169.NewLocalOneClient(impl108{seen}).CallAsync, p169.NewLocalOneClient(impl108{seen}).CallInto, new(p81.OneRequest)),
+		check(ctx, p169.NewLocalTwoClient(impl109{seen}).Call, p169.NewLocalTwoClient(impl109{seen}).CallAsync, p169.NewLocalTwoClient(impl109{seen}).CallInto, new(p81.OneResponse)),
+		check(ctx, p170.NewLocalXClient(impl110{seen}).Call, p170.NewLocalXClient(impl110{seen}).CallAsync, p170.NewLocalXClient(impl110{seen}).CallInto, new(p82.Request)),
+		check(ctx, p171.NewLocalXClient(impl111{seen}).Call, p171.NewLocalXClient(impl111{seen}).CallAsync, p171.NewLocalXClient(impl111{seen}).CallInto, new(p83.Request)),
+		check(ctx, p172.NewLocalOwnedClient(impl112{seen}).Call, p172.NewLocalOwnedClient(impl112{seen}).CallAsync, p172.NewLocalOwnedClient(impl112{seen}).CallInto, new(p84.Word)),
+		check(ctx, p173.NewLocalWellClient(impl113{seen}).Empty, p173.NewLocalWellClient(impl113{seen}).EmptyAsync, p173.NewLocalWellClient(impl113{seen}).EmptyInto, new(p61.Empty)),
+		check(ctx, p173.NewLocalWellClient(impl113{seen}).Any, p173.NewLocalWellClient(impl113{seen}).AnyAsync, p173.NewLocalWellClient(impl113{seen}).AnyInto, new(p85.Any)),
+		check(ctx, p173.NewLocalWellClient(impl113{seen}).Mask, p173.NewLocalWellClient(impl113{seen}).MaskAsync, p173.NewLocalWellClient(impl113{seen}).MaskInto, new(p86.FieldMask)),
+		check(ctx, p173.NewLocalWellClient(impl113{seen}).Wrapper, p173.NewLocalWellClient(impl113{seen}).WrapperAsync, p173.NewLocalWellClient(impl113{seen}).WrapperInto, new(p88.StringValue)),
+		check(ctx, p174.NewLocalPingClient(impl114{seen}).Ping, p174.NewLocalPingClient(impl114{seen}).PingAsync, p174.NewLocalPingClient(impl114{seen}).PingInto, new(p61.Empty)),
+		check(ctx, p174.NewLocalPingClient(impl114{seen}).Wrap, p174.NewLocalPingClient(impl114{seen}).WrapAsync, p174.NewLocalPingClient(impl114{seen}).WrapInto, new(p61.Empty)),
 	)
 }
 
 // CallGuests calls every method that guests may serve, and its twin.
 func CallGuests(ctx context.Context, d pluginsdk.Dispatcher) error {
 	return errors.Join(
-		check(ctx, p89.NewMailHostClient(d).Send, p89.NewMailHostClient(d).SendAsync__, p89.NewMailHostClient(d).SendInto_, new(p0.Letter)),
-		check(ctx, p89.NewMailHostClient(d).SendAsync, p89.NewMailHostClient(d).SendAsyncAsync, p89.NewMailHostClient(d).SendAsyncInto, new(p0.Letter)),
-		check(ctx, p89.NewMailHostClient(d).SendAsync_, p89.NewMailHostClient(d).SendAsync_Async, p89.NewMailHostClient(d).SendAsync_Into, new(p0.Letter)),
-		check(ctx, p89.NewMailHostClient(d).SendInto, p89.NewMailHostClient(d).SendIntoAsync, p89.NewMailHostClient(d).SendIntoInto, new(p0.Letter)),
-		check(ctx, p89.NewMailHostClient(d).Receive, p89.NewMailHostClient(d).ReceiveAsync, p89.NewMailHostClient(d).ReceiveInto, new(p0.Letter)),
-		check(ctx, p90.NewOddHostClient(d).Call, p90.NewOddHostClient(d).CallAsync, p90.NewOddHostClient(d).CallInto, new(p1.Word)),
-		check(ctx, p91.NewTalkHostClient(d).Say, p91.NewTalkHostClient(d).SayAsync, p91.NewTalkHostClient(d).SayInto, new(p2.Word)),
-		check(ctx, p91.NewTalkHostClient(d).Whisper, p91.NewTalkHostClient(d).WhisperAsync, p91.NewTalkHostClient(d).WhisperInto, new(p2.Word)),
-		check(ctx, p91.NewTalkHostClient(d).Shout, p91.NewTalkHostClient(d).ShoutAsync, p91.NewTalkHostClient(d).ShoutInto, new(p2.Word)),
-		check(ctx, p91.NewTalkHostClient(d).Mumble, p91.NewTalkHostClient(d).MumbleAsync, p91.NewTalkHostClient(d).MumbleInto, new(p2.Word)),
-		check(ctx, p91.NewTalkHostClient(d).Speak, p91.NewTalkHostClient(d).SpeakAsync, p91.NewTalkHostClient(d).SpeakInto, new(p2.Word)),
-		check(ctx, p92.NewSvcHostClient(d).Call, p92.NewSvcHostClient(d).CallAsync, p92.NewSvcHostClient(d).CallInto, new(p3.Word)),
+		check(ctx, p90.NewMailHostClient(d).Send, p90.NewMailHostClient(d).SendAsync__, p90.NewMailHostClient(d).SendInto_, new(p0.Letter)),
+		check(ctx, p90.NewMailHostClient(d).SendAsync, p90.NewMailHostClient(d).SendAsyncAsync, p90.NewMailHostClient(d).SendAsyncInto, new(p0.Letter)),
+		check(ctx, p90.NewMailHostClient(d).SendAsync_, p90.NewMailHostClient(d).SendAsync_Async, p90.NewMailHostClient(d).SendAsync_Into, new(p0.Letter)),
+		check(ctx, p90.NewMailHostClient(d).SendInto, p90.NewMailHostClient(d).SendIntoAsync, p90.NewMailHostClient(d).SendIntoInto, new(p0.Letter)),
+		check(ctx, p90.NewMailHostClient(d).Receive, p90.NewMailHostClient(d).ReceiveAsync, p90.NewMailHostClient(d).ReceiveInto, new(p0.Letter)),
+		check(ctx, p91.NewOddHostClient(d).Call, p91.NewOddHostClient(d).CallAsync, p91.NewOddHostClient(d).CallInto, new(p1.Word)),
+		check(ctx, p92.NewTalkHostClient(d).Say, p92.NewTalkHostClient(d).SayAsync, p92.NewTalkHostClient(d).SayInto, new(p2.Word)),
+		check(ctx, p92.NewTalkHostClient(d).Whisper, p92.NewTalkHostClient(d).WhisperAsync, p92.NewTalkHostClient(d).WhisperInto, new(p2.Word)),
+		check(ctx, p92.NewTalkHostClient(d).Shout, p92.NewTalkHostClient(d).ShoutAsync, p92.NewTalkHostClient(d).ShoutInto, new(p2.Word)),
+		check(ctx, p92.NewTalkHostClient(d).Mumble, p92.NewTalkHostClient(d).MumbleAsync, p92.NewTalkHostClient(d).MumbleInto, new(p2.Word)),
+		check(ctx, p92.NewTalkHostClient(d).Speak, p92.NewTalkHostClient(d).SpeakAsync, p92.NewTalkHostClient(d).SpeakInto, new(p2.Word)),
 		check(ctx, p93.NewSvcHostClient(d).Call, p93.NewSvcHostClient(d).CallAsync, p93.NewSvcHostClient(d).CallInto, new(p3.Word)),
 		check(ctx, p94.NewSvcHostClient(d).Call, p94.NewSvcHostClient(d).CallAsync, p94.NewSvcHostClient(d).CallInto, new(p3.Word)),
 		check(ctx, p95.NewSvcHostClient(d).Call, p95.NewSvcHostClient(d).CallAsync, p95.NewSvcHostClient(d).CallInto, new(p3.Word)),
 		check(ctx, p96.NewSvcHostClient(d).Call, p96.NewSvcHostClient(d).CallAsync, p96.NewSvcHostClient(d).CallInto, new(p3.Word)),
 		check(ctx, p97.NewSvcHostClient(d).Call, p97.NewSvcHostClient(d).CallAsync, p97.NewSvcHostClient(d).CallInto, new(p3.Word)),
-		check(ctx, p98.NewDeepHostClient(d).Dive, p98.NewDeepHostClient(d).DiveAsync, p98.NewDeepHostClient(d).DiveInto, new(p4.DiveRequest)),
-		check(ctx, p99.NewFreshHostClient(d).Keep, p99.NewFreshHostClient(d).KeepAsync, p99.NewFreshHostClient(d).KeepInto, new(p5.Word)),
-		check(ctx, p99.NewFreshHostClient(d).Drop, p99.NewFreshHostClient(d).DropAsync, p99.NewFreshHostClient(d).DropInto, new(p5.Word)),
-		check(ctx, p99.NewStaleHostClient(d).Call, p99.NewStaleHostClient(d).CallAsync, p99.NewStaleHostClient(d).CallInto, new(p5.Word)),
-		check(ctx, p99.NewWholeHostClient(d).Call, p99.NewWholeHostClient(d).CallAsync, p99.NewWholeHostClient(d).CallInto, new(p5.Word)),
-		check(ctx, p100.NewRunHostClient(d).Call, p100.NewRunHostClient(d).CallAsync, p100.NewRunHostClient(d).CallInto, new(p6.Word)),
-		check(ctx, p100.NewRunHostClient(d).Block, p100.NewRunHostClient(d).BlockAsync, p100.NewRunHostClient(d).BlockInto, new(p6.Word)),
-		check(ctx, p101.NewNotesHostClient(d).Get, p101.NewNotesHostClient(d).GetAsync, p101.NewNotesHostClient(d).GetInto, new(p7.Note)),
-		check(ctx, p101.NewNotesHostClient(d).Old, p101.NewNotesHostClient(d).OldAsync, p101.NewNotesHostClient(d).OldInto, new(p7.Note)),
-		check(ctx, p101.NewNotesHostClient(d).Put, p101.NewNotesHostClient(d).PutAsync, p101.NewNotesHostClient(d).PutInto, new(p7.Note)),
-		check(ctx, p101.NewNotesHostClient(d).Block, p101.NewNotesHostClient(d).BlockAsync, p101.NewNotesHostClient(d).BlockInto, new(p7.Note)),
-		check(ctx, p101.NewNotesHostClient(d).Odd, p101.NewNotesHostClient(d).OddAsync, p101.NewNotesHostClient(d).OddInto, new(p7.Note)),
-		check(ctx, p101.NewNotesHostClient(d).Middle, p101.NewNotesHostClient(d).MiddleAsync, p101.NewNotesHostClient(d).MiddleInto, new(p7.Note)),
-		check(ctx, p102.NewQueueHostClient(d).Send, p102.NewQueueHostClient(d).SendAsync, p102.NewQueueHostClient(d).SendInto, new(p8.SendRequest)),
-		check(ctx, p102.NewQueueHostClient(d).Receive, p102.NewQueueHostClient(d).ReceiveAsync, p102.NewQueueHostClient(d).ReceiveInto, new(p8.ReceiveRequest)),
-		check(ctx, p102.NewQueueHostClient(d).Length, p102.NewQueueHostClient(d).LengthAsync, p102.NewQueueHostClient(d).LengthInto, new(p8.LengthRequest)),
-		check(ctx, p103.NewEditorHostClient(d).Edit, p103.NewEditorHostClient(d).EditAsync, p103.NewEditorHostClient(d).EditInto, new(p9.EditRequest)),
-		check(ctx, p104.NewEditorHostClient(d).Edit, p104.NewEditorHostClient(d).EditAsync, p104.NewEditorHostClient(d).EditInto, new(p10.EditRequest)),
-		check(ctx, p105.NewNothingHostClient(d).Happens, p105.NewNothingHostClient(d).HappensAsync, p105.NewNothingHostClient(d).HappensInto, new(p11.HappensRequest)),
-		check(ctx, p107.NewSvcHostClient(d).Call, p107.NewSvcHostClient(d).CallAsync, p107.NewSvcHostClient(d).CallInto, new(p12.Word)),
-		check(ctx, p108.NewSvcHostClient(d).Call, p108.NewSvcHostClient(d).CallAsync, p108.NewSvcHostClient(d).CallInto, new(p13.Word)),
-		check(ctx, p109.NewSvcHostClient(d).Call, p109.NewSvcHostClient(d).CallAsync, p109.NewSvcHostClient(d).CallInto, new(p14.Word)),
-		check(ctx, p110.NewSvcHostClient(d).Call, p110.NewSvcHostClient(d).CallAsync, p110.NewSvcHostClient(d).CallInto, new(p15.Word)),
-		check(ctx, p111.NewCallerHostClient(d).Versions, p111.NewCallerHostClient(d).VersionsAsync, p111.NewCallerHostClient(d).VersionsInto, new(p16.In)),
-		check(ctx, p111.NewCallerHostClient(d).Locals, p111.NewCallerHostClient(d).LocalsAsync, p111.NewCallerHostClient(d).LocalsInto, new(p18.In)),
-		check(ctx, p111.NewCallerHostClient(d).Packages, p111.NewCallerHostClient(d).PackagesAsync, p111.NewCallerHostClient(d).PackagesInto, new(p18.In)),
-		check(ctx, p112.NewNamedHostClient(d).Go, p112.NewNamedHostClient(d).GoAsync, p112.NewNamedHostClient(d).GoInto, new(p21.Thing)),
-		check(ctx, p113.NewSvcHostClient(d).Call, p113.NewSvcHostClient(d).CallAsync, p113.NewSvcHostClient(d).CallInto, new(p22.Word)),
-		check(ctx, p114.NewSvcHostClient(d).Call, p114.NewSvcHostClient(d).CallAsync, p114.NewSvcHostClient(d).CallInto, new(p23.Word)),
-		check(ctx, p115.NewSvcHostClient(d).Call, p115.NewSvcHostClient(d).CallAsync, p115.NewSvcHostClient(d).CallInto, new(p24.Word)),
-		check(ctx, p116.NewSvcHostClient(d).Call, p116.NewSvcHostClient(d).CallAsync, p116.NewSvcHostClient(d).CallInto, new(p25.Word)),
-		check(ctx, p117.NewSvcHostClient(d).Call, p117.NewSvcHostClient(d).CallAsync, p117.NewSvcHostClient(d).CallInto, new(p26.Word)),
-		check(ctx, p118.NewSvcHostClient(d).Call, p118.NewSvcHostClient(d).CallAsync, p118.NewSvcHostClient(d).CallInto, new(p27.Word)),
-		check(ctx, p119.NewSvcHostClient(d).Call, p119.NewSvcHostClient(d).CallAsync, p119.NewSvcHostClient(d).CallInto, new(p28.Word)),
-		check(ctx, p120.NewSvcHostClient(d).Call, p120.NewSvcHostClient(d).CallAsync, p120.NewSvcHostClient(d).CallInto, new(p29.Word)),
-		check(ctx, p121.NewSvcHostClient(d).Call, p121.NewSvcHostClient(d).CallAsync, p121.NewSvcHostClient(d).CallInto, new(p30.Word)),
-		check(ctx, p122.NewSvcHostClient(d).Call, p122.NewSvcHostClient(d).CallAsync, p122.NewSvcHostClient(d).CallInto, new(p31.Word)),
-		check(ctx, p123.NewSvcHostClient(d).Call, p123.NewSvcHostClient(d).CallAsync, p123.NewSvcHostClient(d).CallInto, new(p32.Word)),
-		check(ctx, p124.NewSvcHostClient(d).Call, p124.NewSvcHostClient(d).CallAsync, p124.NewSvcHostClient(d).CallInto, new(p33.Word)),
-		check(ctx, p125.NewSvcHostClient(d).Call, p125.NewSvcHostClient(d).CallAsync, p125.NewSvcHostClient(d).CallInto, new(p34.Word)),
-		check(ctx, p126.NewSvcHostClient(d).Call, p126.NewSvcHostClient(d).CallAsync, p126.NewSvcHostClient(d).CallInto, new(p35.Word)),
-		check(ctx, p127.NewSvcHostClient(d).Call, p127.NewSvcHostClient(d).CallAsync, p127.NewSvcHostClient(d).CallInto, new(p36.Word)),
-		check(ctx, p128.NewSvcHostClient(d).Call, p128.NewSvcHostClient(d).CallAsync, p128.NewSvcHostClient(d).CallInto, new(p37.Word)),
-		check(ctx, p129.NewSvcHostClient(d).Call, p129.NewSvcHostClient(d).CallAsync, p129.NewSvcHostClient(d).CallInto, new(p38.Word)),
-		check(ctx, p130.NewSvcHostClient(d).Call, p130.NewSvcHostClient(d).CallAsync, p130.NewSvcHostClient(d).CallInto, new(p39.Word)),
-		check(ctx, p131.NewSvcHostClient(d).Call, p131.NewSvcHostClient(d).CallAsync, p131.NewSvcHostClient(d).CallInto, new(p40.Word)),
-		check(ctx, p132.NewSvcHostClient(d).Call, p132.NewSvcHostClient(d).CallAsync, p132.NewSvcHostClient(d).CallInto, new(p41.Word)),
-		check(ctx, p133.NewSvcHostClient(d).Call, p133.NewSvcHostClient(d).CallAsync, p133.NewSvcHostClient(d).CallInto, new(p42.Word)),
-		check(ctx, p134.NewSvcHostClient(d).Call, p134.NewSvcHostClient(d).CallAsync, p134.NewSvcHostClient(d).CallInto, new(p43.Word)),
-		check(ctx, p135.NewSvcHostClient(d).Call, p135.NewSvcHostClient(d).CallAsync, p135.NewSvcHostClient(d).CallInto, new(p44.Word)),
-		check(ctx, p136.NewClockHostClient(d).Now, p136.NewClockHostClient(d).NowAsync, p136.NewClockHostClient(d).NowInto, new(p45.NowRequest)),
-		check(ctx, p136.NewClockHostClient(d).Alarm, p136.NewClockHostClient(d).AlarmAsync, p136.NewClockHostClient(d).AlarmInto, new(p46.Timestamp)),
-		check(ctx, p136.NewCalendarHostClient(d).Today, p136.NewCalendarHostClient(d).TodayAsync, p136.NewCalendarHostClient(d).TodayInto, new(p45.NowRequest)),
-		check(ctx, p137.NewSvcHostClient(d).Call, p137.NewSvcHostClient(d).CallAsync, p137.NewSvcHostClient(d).CallInto, new(p47.Word)),
-		check(ctx, p138.NewQueueHostClient(d).Send, p138.NewQueueHostClient(d).SendAsync, p138.NewQueueHostClient(d).SendInto, new(p48.SendRequest)),
-		check(ctx, p139.NewFinderHostClient(d).Find, p139.NewFinderHostClient(d).FindAsync, p139.NewFinderHostClient(d).FindInto, new(p49.FindRequest)),
-		check(ctx, p140.NewFooHostClient(d).BarBaz, p140.NewFooHostClient(d).BarBazAsync, p140.NewFooHostClient(d).BarBazInto, new(p50.FooBar)),
-		check(ctx, p140.NewFooBar3HostClient(d).Baz, p140.NewFooBar3HostClient(d).BazAsync, p140.NewFooBar3HostClient(d).BazInto, new(p50.FooBar)),
-		check(ctx, p140.NewFoo_BarBazHostClient(d).Baz, p140.NewFoo_BarBazHostClient(d).BazAsync, p140.NewFoo_BarBazHostClient(d).BazInto, new(p50.FooBar)),
-		check(ctx, p140.NewLocalFooHostClient(d).BarBaz, p140.NewLocalFooHostClient(d).BarBazAsync, p140.NewLocalFooHostClient(d).BarBazInto, new(p50.FooBar)),
-		check(ctx, p141.NewGreeterHostClient(d).SayHello, p141.NewGreeterHostClient(d).SayHelloAsync, p141.NewGreeterHostClient(d).SayHelloInto, new(p51.HelloRequest)),
-		check(ctx, p141.NewWordCounterV2HostClient(d).Count, p141.NewWordCounterV2HostClient(d).CountAsync, p141.NewWordCounterV2HostClient(d).CountInto, new(p51.HelloRequest)),
-		check(ctx, p142.NewScaleHostClient(d).Weigh, p142.NewScaleHostClient(d).WeighAsync, p142.NewScaleHostClient(d).WeighInto, new(p52.WeighRequest)),
-		check(ctx, p143.NewFooHostClient(d).Bar, p143.NewFooHostClient(d).BarAsync, p143.NewFooHostClient(d).BarInto, new(p54.BarRequest)),
-		check(ctx, p144.NewAHostClient(d).Do, p144.NewAHostClient(d).DoAsync, p144.NewAHostClient(d).DoInto, new(p55.Request)),
-		check(ctx, p145.NewBHostClient(d).Do, p145.NewBHostClient(d).DoAsync, p145.NewBHostClient(d).DoInto, new(p55.Request)),
-		check(ctx, p146.NewGreeterHostClient(d).Clients, p146.NewGreeterHostClient(d).ClientsAsync, p146.NewGreeterHostClient(d).ClientsInto, new(p57.GreeterClient)),
-		check(ctx, p146.NewGreeterHostClient(d).Plugins, p146.NewGreeterHostClient(d).PluginsAsync, p146.NewGreeterHostClient(d).PluginsInto, new(p57.GreeterPlugin)),
-		check(ctx, p146.NewGreeterHostClient(d).Joined, p146.NewGreeterHostClient(d).JoinedAsync, p146.NewGreeterHostClient(d).JoinedInto, new(p57.GreeterClients)),
-		check(ctx, p146.NewGreeterHostClient(d).Predeclared, p146.NewGreeterHostClient(d).PredeclaredAsync, p146.NewGreeterHostClient(d).PredeclaredInto, new(p57.Error)),
-		check(ctx, p146.NewGreeterHostClient(d).Packages, p146.NewGreeterHostClient(d).PackagesAsync, p146.NewGreeterHostClient(d).PackagesInto, new(p57.Context)),
-		check(ctx, p147.NewWordsHostClient(d).Import, p147.NewWordsHostClient(d).ImportAsync, p147.NewWordsHostClient(d).ImportInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Type, p147.NewWordsHostClient(d).TypeAsync, p147.NewWordsHostClient(d).TypeInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Range, p147.NewWordsHostClient(d).RangeAsync, p147.NewWordsHostClient(d).RangeInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Func, p147.NewWordsHostClient(d).FuncAsync, p147.NewWordsHostClient(d).FuncInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Go, p147.NewWordsHostClient(d).GoAsync, p147.NewWordsHostClient(d).GoInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Select, p147.NewWordsHostClient(d).SelectAsync, p147.NewWordsHostClient(d).SelectInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Close, p147.NewWordsHostClient(d).CloseAsync, p147.NewWordsHostClient(d).CloseInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Ready, p147.NewWordsHostClient(d).ReadyAsync, p147.NewWordsHostClient(d).ReadyInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Init, p147.NewWordsHostClient(d).InitAsync, p147.NewWordsHostClient(d).InitInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).String, p147.NewWordsHostClient(d).StringAsync, p147.NewWordsHostClient(d).StringInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Error, p147.NewWordsHostClient(d).ErrorAsync, p147.NewWordsHostClient(d).ErrorInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Context, p147.NewWordsHostClient(d).ContextAsync, p147.NewWordsHostClient(d).ContextInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Module, p147.NewWordsHostClient(d).ModuleAsync, p147.NewWordsHostClient(d).ModuleInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Call, p147.NewWordsHostClient(d).CallAsync, p147.NewWordsHostClient(d).CallInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Impl, p147.NewWordsHostClient(d).ImplAsync, p147.NewWordsHostClient(d).ImplInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).New, p147.NewWordsHostClient(d).NewAsync, p147.NewWordsHostClient(d).NewInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Register, p147.NewWordsHostClient(d).RegisterAsync, p147.NewWordsHostClient(d).RegisterInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Delete, p147.NewWordsHostClient(d).DeleteAsync, p147.NewWordsHostClient(d).DeleteInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Panic, p147.NewWordsHostClient(d).PanicAsync, p147.NewWordsHostClient(d).PanicInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Recover, p147.NewWordsHostClient(d).RecoverAsync, p147.NewWordsHostClient(d).RecoverInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Complex, p147.NewWordsHostClient(d).ComplexAsync, p147.NewWordsHostClient(d).ComplexInto, new(p58.Word)),
-		check(ctx, p147.NewWordsHostClient(d).Append, p147.NewWordsHostClient(d).AppendAsync, p147.NewWordsHostClient(d).AppendInto, new(p58.Word)),
-		check(ctx, p148.NewTableHostClient(d).Nothing, p148.NewTableHostClient(d).NothingAsync, p148.NewTableHostClient(d).NothingInto, new(p59.Plain)),
-		check(ctx, p148.NewTableHostClient(d).Look, p148.NewTableHostClient(d).LookAsync, p148.NewTableHostClient(d).LookInto, new(p59.Plain)),
-		check(ctx, p148.NewTableHostClient(d).Put, p148.NewTableHostClient(d).PutAsync, p148.NewTableHostClient(d).PutInto, new(p59.Plain)),
-		check(ctx, p148.NewTableHostClient(d).Unknown, p148.NewTableHostClient(d).UnknownAsync, p148.NewTableHostClient(d).UnknownInto, new(p59.Plain)),
-		check(ctx, p148.NewTableHostClient(d).Old, p148.NewTableHostClient(d).OldAsync, p148.NewTableHostClient(d).OldInto, new(p59.Plain)),
-		check(ctx, p148.NewTableHostClient(d).Wait, p148.NewTableHostClient(d).WaitAsync, p148.NewTableHostClient(d).WaitInto, new(p59.Plain)),
-		check(ctx, p148.NewTableHostClient(d).RedactedRequest, p148.NewTableHostClient(d).RedactedRequestAsync, p148.NewTableHostClient(d).RedactedRequestInto, new(p59.Secret)),
-		check(ctx, p148.NewTableHostClient(d).RedactedResponse, p148.NewTableHostClient(d).RedactedResponseAsync, p148.NewTableHostClient(d).RedactedResponseInto, new(p59.Plain)),
-		check(ctx, p148.NewTableHostClient(d).RedactedInLoop, p148.NewTableHostClient(d).RedactedInLoopAsync, p148.NewTableHostClient(d).RedactedInLoopInto, new(p59.LoopA)),
-		check(ctx, p148.NewTableHostClient(d).RedactedInMap, p148.NewTableHostClient(d).RedactedInMapAsync, p148.NewTableHostClient(d).RedactedInMapInto, new(p59.InMap)),
-		check(ctx, p148.NewTableHostClient(d).RedactedInOneof, p148.NewTableHostClient(d).RedactedInOneofAsync, p148.NewTableHostClient(d).RedactedInOneofInto, new(p59.InOneof)),
-		check(ctx, p148.NewTableHostClient(d).NotRedacted, p148.NewTableHostClient(d).NotRedactedAsync, p148.NewTableHostClient(d).NotRedactedInto, new(p59.Harmless)),
-		check(ctx, p148.NewTableHostClient(d).Everything, p148.NewTableHostClient(d).EverythingAsync, p148.NewTableHostClient(d).EverythingInto, new(p59.Secret)),
-		check(ctx, p149.NewBoxHostClient(d).Put, p149.NewBoxHostClient(d).PutAsync, p149.NewBoxHostClient(d).PutInto, new(p61.Thing)),
-		check(ctx, p150.NewServeDiskHostClient(d).Read, p150.NewServeDiskHostClient(d).ReadAsync, p150.NewServeDiskHostClient(d).ReadInto, new(p62.Block)),
-		check(ctx, p151.NewNestHostClient(d).Lay, p151.NewNestHostClient(d).LayAsync, p151.NewNestHostClient(d).LayInto, new(p63.Outer_Inner)),
-		check(ctx, p152.NewNoPackageServiceHostClient(d).Call, p152.NewNoPackageServiceHostClient(d).CallAsync, p152.NewNoPackageServiceHostClient(d).CallInto, new(p64.NoPackageRequest)),
-		check(ctx, p153.NewBareHostClient(d).Call, p153.NewBareHostClient(d).CallAsync, p153.NewBareHostClient(d).CallInto, new(p65.Word)),
-		check(ctx, p154.NewSafeHostClient(d).Open, p154.NewSafeHostClient(d).OpenAsync, p154.NewSafeHostClient(d).OpenInto, new(p66.Combination)),
-		check(ctx, p155.NewTunedHostClient(d).Slow, p155.NewTunedHostClient(d).SlowAsync, p155.NewTunedHostClient(d).SlowInto, new(p67.Word)),
-		check(ctx, p155.NewTunedHostClient(d).Slower, p155.NewTunedHostClient(d).SlowerAsync, p155.NewTunedHostClient(d).SlowerInto, new(p67.Word)),
-		check(ctx, p155.NewTunedHostClient(d).Quick, p155.NewTunedHostClient(d).QuickAsync, p155.NewTunedHostClient(d).QuickInto, new(p67.Word)),
-		check(ctx, p155.NewTunedHostClient(d).Renamed, p155.NewTunedHostClient(d).RenamedAsync, p155.NewTunedHostClient(d).RenamedInto, new(p67.Word)),
-		check(ctx, p155.NewTunedHostClient(d).Plain, p155.NewTunedHostClient(d).PlainAsync, p155.NewTunedHostClient(d).PlainInto, new(p67.Word)),
-		check(ctx, p156.NewSuffixHostClient(d).Call, p156.NewSuffixHostClient(d).CallAsync, p156.NewSuffixHostClient(d).CallInto, new(p68.Request)),
-		check(ctx, p157.NewOldHostClient(d).Call, p157.NewOldHostClient(d).CallAsync, p157.NewOldHostClient(d).CallInto, new(p69.OldRequest)),
-		check(ctx, p158.NewMaybeHostClient(d).Get, p158.NewMaybeHostClient(d).GetAsync, p158.NewMaybeHostClient(d).GetInto, new(p70.Query)),
-		check(ctx, p159.NewGuestHostClient(d).Enter, p159.NewGuestHostClient(d).EnterAsync, p159.NewGuestHostClient(d).EnterInto, new(p71.Home)),
-		check(ctx, p160.NewRootHostClient(d).Call, p160.NewRootHostClient(d).CallAsync, p160.NewRootHostClient(d).CallInto, new(p72.Request)),
-		check(ctx, p161.NewLeftHostClient(d).Turn, p161.NewLeftHostClient(d).TurnAsync, p161.NewLeftHostClient(d).TurnInto, new(p73.Degrees)),
-		check(ctx, p161.NewRightHostClient(d).Turn, p161.NewRightHostClient(d).TurnAsync, p161.NewRightHostClient(d).TurnInto, new(p73.Degrees)),
-		check(ctx, p74.NewSameHostClient(d).Call, p74.NewSameHostClient(d).CallAsync, p74.NewSameHostClient(d).CallInto, new(p74.Request)),
-		check(ctx, p162.NewForestHostClient(d).Plant, p162.NewForestHostClient(d).PlantAsync, p162.NewForestHostClient(d).PlantInto, new(p75.Tree)),
-		check(ctx, p163.NewTypeHostClient(d).Call, p163.NewTypeHostClient(d).CallAsync, p163.NewTypeHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewInterfaceHostClient(d).Call, p163.NewInterfaceHostClient(d).CallAsync, p163.NewInterfaceHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewMapHostClient(d).Call, p163.NewMapHostClient(d).CallAsync, p163.NewMapHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewAHostClient(d).Call, p163.NewAHostClient(d).CallAsync, p163.NewAHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewCtxHostClient(d).Call, p163.NewCtxHostClient(d).CallAsync, p163.NewCtxHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewReqHostClient(d).Call, p163.NewReqHostClient(d).CallAsync, p163.NewReqHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewRespHostClient(d).Call, p163.NewRespHostClient(d).CallAsync, p163.NewRespHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewErrHostClient(d).Call, p163.NewErrHostClient(d).CallAsync, p163.NewErrHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewImplHostClient(d).Call, p163.NewImplHostClient(d).CallAsync, p163.NewImplHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewClientHostClient(d).Call, p163.NewClientHostClient(d).CallAsync, p163.NewClientHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewErrorHostClient(d).Call, p163.NewErrorHostClient(d).CallAsync, p163.NewErrorHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewContextHostClient(d).Call, p163.NewContextHostClient(d).CallAsync, p163.NewContextHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewEngineHostClient(d).Call, p163.NewEngineHostClient(d).CallAsync, p163.NewEngineHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p163.NewNamesHostClient(d).Call, p163.NewNamesHostClient(d).CallAsync, p163.NewNamesHostClient(d).CallInto, new(p76.Word)),
-		check(ctx, p164.NewHTTPFilesHostClient(d).Get, p164.NewHTTPFilesHostClient(d).GetAsync, p164.NewHTTPFilesHostClient(d).GetInto, new(p77.GetRequest)),
-		check(ctx, p164.NewHTTPFilesHostClient(d).Purge, p164.NewHTTPFilesHostClient(d).PurgeAsync, p164.NewHTTPFilesHostClient(d).PurgeInto, new(p60.Empty)),
-		check(ctx, p164.NewLinuxHostClient(d).Boot, p164.NewLinuxHostClient(d).BootAsync, p164.NewLinuxHostClient(d).BootInto, new(p77.GetRequest)),
-		check(ctx, p164.NewLinuxHostClient(d).UnimplementedLinuxImpl, p164.NewLinuxHostClient(d).UnimplementedLinuxImplAsync, p164.NewLinuxHostClient(d).UnimplementedLinuxImplInto, new(p77.GetRequest)),
-		check(ctx, p164.NewCatalogHostClient(d).Describe, p164.NewCatalogHostClient(d).DescribeAsync, p164.NewCatalogHostClient(d).DescribeInto, new(p77.GetRequest)),
-		check(ctx, p164.NewTestHostClient(d).Init, p164.NewTestHostClient(d).InitAsync, p164.NewTestHostClient(d).InitInto, new(p77.GetRequest)),
-		check(ctx, p165.NewGreeterHostClient(d).Greet, p165.NewGreeterHostClient(d).GreetAsync, p165.NewGreeterHostClient(d).GreetInto, new(p78.GreetRequest)),
-		check(ctx, p166.NewSomeHostClient(d).Once, p166.NewSomeHostClient(d).OnceAsync, p166.NewSomeHostClient(d).OnceInto, new(p79.Word)),
-		check(ctx, p167.NewOneHostClient(d).Call, p167.NewOneHostClient(d).CallAsync, p167.NewOneHostClient(d).CallInto, new(p80.OneRequest)),
-		check(ctx, p167.NewTwoHostClient(d).Call, p167.NewTwoHostClient(d).CallAsync, p167.NewTwoHostClient(d).CallInto, new(p80.OneResponse)),
-		check(ctx, p168.NewXHostClient(d).Call, p168.NewXHostClient(d).CallAsync, p168.NewXHostClient(d).CallInto, new(p81.Request)),
-		check(ctx, p169.NewXHostClient(d).Call, p169.NewXHostClient(d).CallAsync, p169.NewXHostClient(d).CallInto, new(p82.Request)),
-		check(ctx, p170.NewOwnedHostClient(d).Call, p170.NewOwnedHostClient(d).CallAsync, p170.NewOwnedHostClient(d).CallInto, new(p83.Word)),
-		check(ctx, p171.NewWellHostClient(d).Empty, p171.NewWellHostClient(d).EmptyAsync, p171.NewWellHostClient(d).EmptyInto, new(p60.Empty)),
-		check(ctx, p171.NewWellHostClient(d).Any, p171.NewWellHostClient(d).AnyAsync, p171.NewWellHostClient(d).AnyInto, new(p84.Any)),
-		check(ctx, p171.NewWellHostClient(d).Mask, p171.NewWellHostClient(d).MaskAsync, p171.NewWellHostClient(d).MaskInto, new(p85.FieldMask)),
-		check(ctx, p171.NewWellHostClient(d).Wrapper, p171.NewWellHostClient(d).WrapperAsync, p171.NewWellHostClient(d).WrapperInto, new(p87.StringValue)),
-		check(ctx, p172.NewPingHostClient(d).Ping, p172.NewPingHostClient(d).PingAsync, p172.NewPingHostClient(d).PingInto, new(p60.Empty)),
-		check(ctx, p172.NewPingHostClient(d).Wrap, p172.NewPingHostClient(d).WrapAsync, p172.NewPingHostClient(d).WrapInto, new(p60.Empty)),
+		check(ctx, p98.NewSvcHostClient(d).Call, p98.NewSvcHostClient(d).CallAsync, p98.NewSvcHostClient(d).CallInto, new(p3.Word)),
+		check(ctx, p99.NewDeepHostClient(d).Dive, p99.NewDeepHostClient(d).DiveAsync, p99.NewDeepHostClient(d).DiveInto, new(p4.DiveRequest)),
+		check(ctx, p100.NewFreshHostClient(d).Keep, p100.NewFreshHostClient(d).KeepAsync, p100.NewFreshHostClient(d).KeepInto, new(p5.Word)),
+		check(ctx, p100.NewFreshHostClient(d).Drop, p100.NewFreshHostClient(d).DropAsync, p100.NewFreshHostClient(d).DropInto, new(p5.Word)),
+		check(ctx, p100.NewStaleHostClient(d).Call, p100.NewStaleHostClient(d).CallAsync, p100.NewStaleHostClient(d).CallInto, new(p5.Word)),
+		check(ctx, p100.NewWholeHostClient(d).Call, p100.NewWholeHostClient(d).CallAsync, p100.NewWholeHostClient(d).CallInto, new(p5.Word)),
+		check(ctx, p101.NewRunHostClient(d).Call, p101.NewRunHostClient(d).CallAsync, p101.NewRunHostClient(d).CallInto, new(p6.Word)),
+		check(ctx, p101.NewRunHostClient(d).Block, p101.NewRunHostClient(d).BlockAsync, p101.NewRunHostClient(d).BlockInto, new(p6.Word)),
+		check(ctx, p102.NewNotesHostClient(d).Get, p102.NewNotesHostClient(d).GetAsync, p102.NewNotesHostClient(d).GetInto, new(p7.Note)),
+		check(ctx, p102.NewNotesHostClient(d).Old, p102.NewNotesHostClient(d).OldAsync, p102.NewNotesHostClient(d).OldInto, new(p7.Note)),
+		check(ctx, p102.NewNotesHostClient(d).Put, p102.NewNotesHostClient(d).PutAsync, p102.NewNotesHostClient(d).PutInto, new(p7.Note)),
+		check(ctx, p102.NewNotesHostClient(d).Block, p102.NewNotesHostClient(d).BlockAsync, p102.NewNotesHostClient(d).BlockInto, new(p7.Note)),
+		check(ctx, p102.NewNotesHostClient(d).Odd, p102.NewNotesHostClient(d).OddAsync, p102.NewNotesHostClient(d).OddInto, new(p7.Note)),
+		check(ctx, p102.NewNotesHostClient(d).Middle, p102.NewNotesHostClient(d).MiddleAsync, p102.NewNotesHostClient(d).MiddleInto, new(p7.Note)),
+		check(ctx, p103.NewQueueHostClient(d).Send, p103.NewQueueHostClient(d).SendAsync, p103.NewQueueHostClient(d).SendInto, new(p8.SendRequest)),
+		check(ctx, p103.NewQueueHostClient(d).Receive, p103.NewQueueHostClient(d).ReceiveAsync, p103.NewQueueHostClient(d).ReceiveInto, new(p8.ReceiveRequest)),
+		check(ctx, p103.NewQueueHostClient(d).Length, p103.NewQueueHostClient(d).LengthAsync, p103.NewQueueHostClient(d).LengthInto, new(p8.LengthRequest)),
+		check(ctx, p104.NewEditorHostClient(d).Edit, p104.NewEditorHostClient(d).EditAsync, p104.NewEditorHostClient(d).EditInto, new(p9.EditRequest)),
+		check(ctx, p105.NewEditorHostClient(d).Edit, p105.NewEditorHostClient(d).EditAsync, p105.NewEditorHostClient(d).EditInto, new(p10.EditRequest)),
+		check(ctx, p106.NewNothingHostClient(d).Happens, p106.NewNothingHostClient(d).HappensAsync, p106.NewNothingHostClient(d).HappensInto, new(p11.HappensRequest)),
+		check(ctx, p108.NewSvcHostClient(d).Call, p108.NewSvcHostClient(d).CallAsync, p108.NewSvcHostClient(d).CallInto, new(p12.Word)),
+		check(ctx, p109.NewSvcHostClient(d).Call, p109.NewSvcHostClient(d).CallAsync, p109.NewSvcHostClient(d).CallInto, new(p13.Word)),
+		check(ctx, p110.NewSvcHostClient(d).Call, p110.NewSvcHostClient(d).CallAsync, p110.NewSvcHostClient(d).CallInto, new(p14.Word)),
+		check(ctx, p111.NewSvcHostClient(d).Call, p111.NewSvcHostClient(d).CallAsync, p111.NewSvcHostClient(d).CallInto, new(p15.Word)),
+		check(ctx, p112.NewCallerHostClient(d).Versions, p112.NewCallerHostClient(d).VersionsAsync, p112.NewCallerHostClient(d).VersionsInto, new(p16.In)),
+		check(ctx, p112.NewCallerHostClient(d).Locals, p112.NewCallerHostClient(d).LocalsAsync, p112.NewCallerHostClient(d).LocalsInto, new(p18.In)),
+		check(ctx, p112.NewCallerHostClient(d).Packages, p112.NewCallerHostClient(d).PackagesAsync, p112.NewCallerHostClient(d).PackagesInto, new(p18.In)),
+		check(ctx, p113.NewNamedHostClient(d).Go, p113.NewNamedHostClient(d).GoAsync, p113.NewNamedHostClient(d).GoInto, new(p21.Thing)),
+		check(ctx, p114.NewSvcHostClient(d).Call, p114.NewSvcHostClient(d).CallAsync, p114.NewSvcHostClient(d).CallInto, new(p22.Word)),
+		check(ctx, p115.NewSvcHostClient(d).Call, p115.NewSvcHostClient(d).CallAsync, p115.NewSvcHostClient(d).CallInto, new(p23.Word)),
+		check(ctx, p116.NewSvcHostClient(d).Call, p116.NewSvcHostClient(d).CallAsync, p116.NewSvcHostClient(d).CallInto, new(p24.Word)),
+		check(ctx, p117.NewSvcHostClient(d).Call, p117.NewSvcHostClient(d).CallAsync, p117.NewSvcHostClient(d).CallInto, new(p25.Word)),
+		check(ctx, p118.NewSvcHostClient(d).Call, p118.NewSvcHostClient(d).CallAsync, p118.NewSvcHostClient(d).CallInto, new(p26.Word)),
+		check(ctx, p119.NewSvcHostClient(d).Call, p119.NewSvcHostClient(d).CallAsync, p119.NewSvcHostClient(d).CallInto, new(p27.Word)),
+		check(ctx, p120.NewSvcHostClient(d).Call, p120.NewSvcHostClient(d).CallAsync, p120.NewSvcHostClient(d).CallInto, new(p28.Word)),
+		check(ctx, p121.NewSvcHostClient(d).Call, p121.NewSvcHostClient(d).CallAsync, p121.NewSvcHostClient(d).CallInto, new(p29.Word)),
+		check(ctx, p122.NewSvcHostClient(d).Call, p122.NewSvcHostClient(d).CallAsync, p122.NewSvcHostClient(d).CallInto, new(p30.Word)),
+		check(ctx, p123.NewSvcHostClient(d).Call, p123.NewSvcHostClient(d).CallAsync, p123.NewSvcHostClient(d).CallInto, new(p31.Word)),
+		check(ctx, p124.NewSvcHostClient(d).Call, p124.NewSvcHostClient(d).CallAsync, p124.NewSvcHostClient(d).CallInto, new(p32.Word)),
+		check(ctx, p125.NewSvcHostClient(d).Call, p125.NewSvcHostClient(d).CallAsync, p125.NewSvcHostClient(d).CallInto, new(p33.Word)),
+		check(ctx, p126.NewSvcHostClient(d).Call, p126.NewSvcHostClient(d).CallAsync, p126.NewSvcHostClient(d).CallInto, new(p34.Word)),
+		check(ctx, p127.NewSvcHostClient(d).Call, p127.NewSvcHostClient(d).CallAsync, p127.NewSvcHostClient(d).CallInto, new(p35.Word)),
+		check(ctx, p128.NewSvcHostClient(d).Call, p128.NewSvcHostClient(d).CallAsync, p128.NewSvcHostClient(d).CallInto, new(p36.Word)),
+		check(ctx, p129.NewSvcHostClient(d).Call, p129.NewSvcHostClient(d).CallAsync, p129.NewSvcHostClient(d).CallInto, new(p37.Word)),
+		check(ctx, p130.NewSvcHostClient(d).Call, p130.NewSvcHostClient(d).CallAsync, p130.NewSvcHostClient(d).CallInto, new(p38.Word)),
+		check(ctx, p131.NewSvcHostClient(d).Call, p131.NewSvcHostClient(d).CallAsync, p131.NewSvcHostClient(d).CallInto, new(p39.Word)),
+		check(ctx, p132.NewSvcHostClient(d).Call, p132.NewSvcHostClient(d).CallAsync, p132.NewSvcHostClient(d).CallInto, new(p40.Word)),
+		check(ctx, p133.NewSvcHostClient(d).Call, p133.NewSvcHostClient(d).CallAsync, p133.NewSvcHostClient(d).CallInto, new(p41.Word)),
+		check(ctx, p134.NewSvcHostClient(d).Call, p134.NewSvcHostClient(d).CallAsync, p134.NewSvcHostClient(d).CallInto, new(p42.Word)),
+		check(ctx, p135.NewSvcHostClient(d).Call, p135.NewSvcHostClient(d).CallAsync, p135.NewSvcHostClient(d).CallInto, new(p43.Word)),
+		check(ctx, p136.NewSvcHostClient(d).Call, p136.NewSvcHostClient(d).CallAsync, p136.NewSvcHostClient(d).CallInto, new(p44.Word)),
+		check(ctx, p137.NewClockHostClient(d).Now, p137.NewClockHostClient(d).NowAsync, p137.NewClockHostClient(d).NowInto, new(p45.NowRequest)),
+		check(ctx, p137.NewClockHostClient(d).Alarm, p137.NewClockHostClient(d).AlarmAsync, p137.NewClockHostClient(d).AlarmInto, new(p46.Timestamp)),
+		check(ctx, p137.NewCalendarHostClient(d).Today, p137.NewCalendarHostClient(d).TodayAsync, p137.NewCalendarHostClient(d).TodayInto, new(p45.NowRequest)),
+		check(ctx, p138.NewSvcHostClient(d).Call, p138.NewSvcHostClient(d).CallAsync, p138.NewSvcHostClient(d).CallInto, new(p47.Word)),
+		check(ctx, p139.NewQueueHostClient(d).Send, p139.NewQueueHostClient(d).SendAsync, p139.NewQueueHostClient(d).SendInto, new(p48.SendRequest)),
+		check(ctx, p141.NewFinderHostClient(d).Find, p141.NewFinderHostClient(d).FindAsync, p141.NewFinderHostClient(d).FindInto, new(p50.FindRequest)),
+		check(ctx, p142.NewFooHostClient(d).BarBaz, p142.NewFooHostClient(d).BarBazAsync, p142.NewFooHostClient(d).BarBazInto, new(p51.FooBar)),
+		check(ctx, p142.NewFooBar3HostClient(d).Baz, p142.NewFooBar3HostClient(d).BazAsync, p142.NewFooBar3HostClient(d).BazInto, new(p51.FooBar)),
+		check(ctx, p142.NewFoo_BarBazHostClient(d).Baz, p142.NewFoo_BarBazHostClient(d).BazAsync, p142.NewFoo_BarBazHostClient(d).BazInto, new(p51.FooBar)),
+		check(ctx, p142.NewLocalFooHostClient(d).BarBaz, p142.NewLocalFooHostClient(d).BarBazAsync, p142.NewLocalFooHostClient(d).BarBazInto, new(p51.FooBar)),
+		check(ctx, p143.NewGreeterHostClient(d).SayHello, p143.NewGreeterHostClient(d).SayHelloAsync, p143.NewGreeterHostClient(d).SayHelloInto, new(p52.HelloRequest)),
+		check(ctx, p143.NewWordCounterV2HostClient(d).Count, p143.NewWordCounterV2HostClient(d).CountAsync, p143.NewWordCounterV2HostClient(d).CountInto, new(p52.HelloRequest)),
+		check(ctx, p144.NewScaleHostClient(d).Weigh, p144.NewScaleHostClient(d).WeighAsync, p144.NewScaleHostClient(d).WeighInto, new(p53.WeighRequest)),
+		check(ctx, p145.NewFooHostClient(d).Bar, p145.NewFooHostClient(d).BarAsync, p145.NewFooHostClient(d).BarInto, new(p55.BarRequest)),
+		check(ctx, p146.NewAHostClient(d).Do, p146.NewAHostClient(d).DoAsync, p146.NewAHostClient(d).DoInto, new(p56.Request)),
+		check(ctx, p147.NewBHostClient(d).Do, p147.NewBHostClient(d).DoAsync, p147.NewBHostClient(d).DoInto, new(p56.Request)),
+		check(ctx, p148.NewGreeterHostClient(d).Clients, p148.NewGreeterHostClient(d).ClientsAsync, p148.NewGreeterHostClient(d).ClientsInto, new(p58.GreeterClient)),
+		check(ctx, p148.NewGreeterHostClient(d).Plugins, p148.NewGreeterHostClient(d).PluginsAsync, p148.NewGreeterHostClient(d).PluginsInto, new(p58.GreeterPlugin)),
+		check(ctx, p148.NewGreeterHostClient(d).Joined, p148.NewGreeterHostClient(d).JoinedAsync, p148.NewGreeterHostClient(d).JoinedInto, new(p58.GreeterClients)),
+		check(ctx, p148.NewGreeterHostClient(d).Predeclared, p148.NewGreeterHostClient(d).PredeclaredAsync, p148.NewGreeterHostClient(d).PredeclaredInto, new(p58.Error)),
+		check(ctx, p148.NewGreeterHostClient(d).Packages, p148.NewGreeterHostClient(d).PackagesAsync, p148.NewGreeterHostClient(d).PackagesInto, new(p58.Context)),
+		check(ctx, p149.NewWordsHostClient(d).Import, p149.NewWordsHostClient(d).ImportAsync, p149.NewWordsHostClient(d).ImportInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Type, p149.NewWordsHostClient(d).TypeAsync, p149.NewWordsHostClient(d).TypeInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Range, p149.NewWordsHostClient(d).RangeAsync, p149.NewWordsHostClient(d).RangeInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Func, p149.NewWordsHostClient(d).FuncAsync, p149.NewWordsHostClient(d).FuncInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Go, p149.NewWordsHostClient(d).GoAsync, p149.NewWordsHostClient(d).GoInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Select, p149.NewWordsHostClient(d).SelectAsync, p149.NewWordsHostClient(d).SelectInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Close, p149.NewWordsHostClient(d).CloseAsync, p149.NewWordsHostClient(d).CloseInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Ready, p149.NewWordsHostClient(d).ReadyAsync, p149.NewWordsHostClient(d).ReadyInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Init, p149.NewWordsHostClient(d).InitAsync, p149.NewWordsHostClient(d).InitInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).String, p149.NewWordsHostClient(d).StringAsync, p149.NewWordsHostClient(d).StringInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Error, p149.NewWordsHostClient(d).ErrorAsync, p149.NewWordsHostClient(d).ErrorInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Context, p149.NewWordsHostClient(d).ContextAsync, p149.NewWordsHostClient(d).ContextInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Module, p149.NewWordsHostClient(d).ModuleAsync, p149.NewWordsHostClient(d).ModuleInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Call, p149.NewWordsHostClient(d).CallAsync, p149.NewWordsHostClient(d).CallInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Impl, p149.NewWordsHostClient(d).ImplAsync, p149.NewWordsHostClient(d).ImplInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).New, p149.NewWordsHostClient(d).NewAsync, p149.NewWordsHostClient(d).NewInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Register, p149.NewWordsHostClient(d).RegisterAsync, p149.NewWordsHostClient(d).RegisterInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Delete, p149.NewWordsHostClient(d).DeleteAsync, p149.NewWordsHostClient(d).DeleteInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Panic, p149.NewWordsHostClient(d).PanicAsync, p149.NewWordsHostClient(d).PanicInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Recover, p149.NewWordsHostClient(d).RecoverAsync, p149.NewWordsHostClient(d).RecoverInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Complex, p149.NewWordsHostClient(d).ComplexAsync, p149.NewWordsHostClient(d).ComplexInto, new(p59.Word)),
+		check(ctx, p149.NewWordsHostClient(d).Append, p149.NewWordsHostClient(d).AppendAsync, p149.NewWordsHostClient(d).AppendInto, new(p59.Word)),
+		check(ctx, p150.NewTableHostClient(d).Nothing, p150.NewTableHostClient(d).NothingAsync, p150.NewTableHostClient(d).NothingInto, new(p60.Plain)),
+		check(ctx, p150.NewTableHostClient(d).Look, p150.NewTableHostClient(d).LookAsync, p150.NewTableHostClient(d).LookInto, new(p60.Plain)),
+		check(ctx, p150.NewTableHostClient(d).Put, p150.NewTableHostClient(d).PutAsync, p150.NewTableHostClient(d).PutInto, new(p60.Plain)),
+		check(ctx, p150.NewTableHostClient(d).Unknown, p150.NewTableHostClient(d).UnknownAsync, p150.NewTableHostClient(d).UnknownInto, new(p60.Plain)),
+		check(ctx, p150.NewTableHostClient(d).Old, p150.NewTableHostClient(d).OldAsync, p150.NewTableHostClient(d).OldInto, new(p60.Plain)),
+		check(ctx, p150.NewTableHostClient(d).Wait, p150.NewTableHostClient(d).WaitAsync, p150.NewTableHostClient(d).WaitInto, new(p60.Plain)),
+		check(ctx, p150.NewTableHostClient(d).RedactedRequest, p150.NewTableHostClient(d).RedactedRequestAsync, p150.NewTableHostClient(d).RedactedRequestInto, new(p60.Secret)),
+		check(ctx, p150.NewTableHostClient(d).RedactedResponse, p150.NewTableHostClient(d).RedactedResponseAsync, p150.NewTableHostClient(d).RedactedResponseInto, new(p60.Plain)),
+		check(ctx, p150.NewTableHostClient(d).RedactedInLoop, p150.NewTableHostClient(d).RedactedInLoopAsync, p150.NewTableHostClient(d).RedactedInLoopInto, new(p60.LoopA)),
+		check(ctx, p150.NewTableHostClient(d).RedactedInMap, p150.NewTableHostClient(d).RedactedInMapAsync, p150.NewTableHostClient(d).RedactedInMapInto, new(p60.InMap)),
+		check(ctx, p150.NewTableHostClient(d).RedactedInOneof, p150.NewTableHostClient(d).RedactedInOneofAsync, p150.NewTableHostClient(d).RedactedInOneofInto, new(p60.InOneof)),
+		check(ctx, p150.NewTableHostClient(d).NotRedacted, p150.NewTableHostClient(d).NotRedactedAsync, p150.NewTableHostClient(d).NotRedactedInto, new(p60.Harmless)),
+		check(ctx, p150.NewTableHostClient(d).Everything, p150.NewTableHostClient(d).EverythingAsync, p150.NewTableHostClient(d).EverythingInto, new(p60.Secret)),
+		check(ctx, p151.NewBoxHostClient(d).Put, p151.NewBoxHostClient(d).PutAsync, p151.NewBoxHostClient(d).PutInto, new(p62.Thing)),
+		check(ctx, p152.NewServeDiskHostClient(d).Read, p152.NewServeDiskHostClient(d).ReadAsync, p152.NewServeDiskHostClient(d).ReadInto, new(p63.Block)),
+		check(ctx, p153.NewNestHostClient(d).Lay, p153.NewNestHostClient(d).LayAsync, p153.NewNestHostClient(d).LayInto, new(p64.Outer_Inner)),
+		check(ctx, p154.NewNoPackageServiceHostClient(d).Call, p154.NewNoPackageServiceHostClient(d).CallAsync, p154.NewNoPackageServiceHostClient(d).CallInto, new(p65.NoPackageRequest)),
+		check(ctx, p155.NewBareHostClient(d).Call, p155.NewBareHostClient(d).CallAsync, p155.NewBareHostClient(d).CallInto, new(p66.Word)),
+		check(ctx, p156.NewSafeHostClient(d).Open, p156.NewSafeHostClient(d).OpenAsync, p156.NewSafeHostClient(d).OpenInto, new(p67.Combination)),
+		check(ctx, p157.NewTunedHostClient(d).Slow, p157.NewTunedHostClient(d).SlowAsync, p157.NewTunedHostClient(d).SlowInto, new(p68.Word)),
+		check(ctx, p157.NewTunedHostClient(d).Slower, p157.NewTunedHostClient(d).SlowerAsync, p157.NewTunedHostClient(d).SlowerInto, new(p68.Word)),
+		check(ctx, p157.NewTunedHostClient(d).Quick, p157.NewTunedHostClient(d).QuickAsync, p157.NewTunedHostClient(d).QuickInto, new(p68.Word)),
+		check(ctx, p157.NewTunedHostClient(d).Renamed, p157.NewTunedHostClient(d).RenamedAsync, p157.NewTunedHostClient(d).RenamedInto, new(p68.Word)),
+		check(ctx, p157.NewTunedHostClient(d).Plain, p157.NewTunedHostClient(d).PlainAsync, p157.NewTunedHostClient(d).PlainInto, new(p68.Word)),
+		check(ctx, p158.NewSuffixHostClient(d).Call, p158.NewSuffixHostClient(d).CallAsync, p158.NewSuffixHostClient(d).CallInto, new(p69.Request)),
+		check(ctx, p159.NewOldHostClient(d).Call, p159.NewOldHostClient(d).CallAsync, p159.NewOldHostClient(d).CallInto, new(p70.OldRequest)),
+		check(ctx, p160.NewMaybeHostClient(d).Get, p160.NewMaybeHostClient(d).GetAsync, p160.NewMaybeHostClient(d).GetInto, new(p71.Query)),
+		check(ctx, p161.NewGuestHostClient(d).Enter, p161.NewGuestHostClient(d).EnterAsync, p161.NewGuestHostClient(d).EnterInto, new(p72.Home)),
+		check(ctx, p162.NewRootHostClient(d).Call, p162.NewRootHostClient(d).CallAsync, p162.NewRootHostClient(d).CallInto, new(p73.Request)),
+		check(ctx, p163.NewLeftHostClient(d).Turn, p163.NewLeftHostClient(d).TurnAsync, p163.NewLeftHostClient(d).TurnInto, new(p74.Degrees)),
+		check(ctx, p163.NewRightHostClient(d).Turn, p163.NewRightHostClient(d).TurnAsync, p163.NewRightHostClient(d).TurnInto, new(p74.Degrees)),
+		check(ctx, p75.NewSameHostClient(d).Call, p75.NewSameHostClient(d).CallAsync, p75.NewSameHostClient(d).CallInto, new(p75.Request)),
+		check(ctx, p164.NewForestHostClient(d).Plant, p164.NewForestHostClient(d).PlantAsync, p164.NewForestHostClient(d).PlantInto, new(p76.Tree)),
+		check(ctx, p165.NewTypeHostClient(d).Call, p165.NewTypeHostClient(d).CallAsync, p165.NewTypeHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewInterfaceHostClient(d).Call, p165.NewInterfaceHostClient(d).CallAsync, p165.NewInterfaceHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewMapHostClient(d).Call, p165.NewMapHostClient(d).CallAsync, p165.NewMapHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewAHostClient(d).Call, p165.NewAHostClient(d).CallAsync, p165.NewAHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewCtxHostClient(d).Call, p165.NewCtxHostClient(d).CallAsync, p165.NewCtxHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewReqHostClient(d).Call, p165.NewReqHostClient(d).CallAsync, p165.NewReqHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewRespHostClient(d).Call, p165.NewRespHostClient(d).CallAsync, p165.NewRespHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewErrHostClient(d).Call, p165.NewErrHostClient(d).CallAsync, p165.NewErrHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewImplHostClient(d).Call, p165.NewImplHostClient(d).CallAsync, p165.NewImplHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewClientHostClient(d).Call, p165.NewClientHostClient(d).CallAsync, p165.NewClientHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewErrorHostClient(d).Call, p165.NewErrorHostClient(d).CallAsync, p165.NewErrorHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewContextHostClient(d).Call, p165.NewContextHostClient(d).CallAsync, p165.NewContextHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewEngineHostClient(d).Call, p165.NewEngineHostClient(d).CallAsync, p165.NewEngineHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p165.NewNamesHostClient(d).Call, p165.NewNamesHostClient(d).CallAsync, p165.NewNamesHostClient(d).CallInto, new(p77.Word)),
+		check(ctx, p166.NewHTTPFilesHostClient(d).Get, p166.NewHTTPFilesHostClient(d).GetAsync, p166.NewHTTPFilesHostClient(d).GetInto, new(p78.GetRequest)),
+		check(ctx, p166.NewHTTPFilesHostClient(d).Purge, p166.NewHTTPFilesHostClient(d).PurgeAsync, p166.NewHTTPFilesHostClient(d).PurgeInto, new(p61.Empty)),
+		check(ctx, p166.NewLinuxHostClient(d).Boot, p166.NewLinuxHostClient(d).BootAsync, p166.NewLinuxHostClient(d).BootInto, new(p78.GetRequest)),
+		check(ctx, p166.NewLinuxHostClient(d).UnimplementedLinuxImpl, p166.NewLinuxHostClient(d).UnimplementedLinuxImplAsync, p166.NewLinuxHostClient(d).UnimplementedLinuxImplInto, new(p78.GetRequest)),
+		check(ctx, p166.NewCatalogHostClient(d).Describe, p166.NewCatalogHostClient(d).DescribeAsync, p166.NewCatalogHostClient(d).DescribeInto, new(p78.GetRequest)),
+		check(ctx, p166.NewTestHostClient(d).Init, p166.NewTestHostClient(d).InitAsync, p166.NewTestHostClient(d).InitInto, new(p78.GetRequest)),
+		check(ctx, p167.NewGreeterHostClient(d).Greet, p167.NewGreeterHostClient(d).GreetAsync, p167.NewGreeterHostClient(d).GreetInto, new(p79.GreetRequest)),
+		check(ctx, p168.NewSomeHostClient(d).Once, p168.NewSomeHostClient(d).OnceAsync, p168.NewSomeHostClient(d).OnceInto, new(p80.Word)),
+		check(ctx, p169.NewOneHostClient(d).Call, p169.NewOneHostClient(d).CallAsync, p169.NewOneHostClient(d).CallInto, new(p81.OneRequest)),
+		check(ctx, p169.NewTwoHostClient(d).Call, p169.NewTwoHostClient(d).CallAsync, p169.NewTwoHostClient(d).CallInto, new(p81.OneResponse)),
+		check(ctx, p170.NewXHostClient(d).Call, p170.NewXHostClient(d).CallAsync, p170.NewXHostClient(d).CallInto, new(p82.Request)),
+		check(ctx, p171.NewXHostClient(d).Call, p171.NewXHostClient(d).CallAsync, p171.NewXHostClient(d).CallInto, new(p83.Request)),
+		check(ctx, p172.NewOwnedHostClient(d).Call, p172.NewOwnedHostClient(d).CallAsync, p172.NewOwnedHostClient(d).CallInto, new(p84.Word)),
+		check(ctx, p173.NewWellHostClient(d).Empty, p173.NewWellHostClient(d).EmptyAsync, p173.NewWellHostClient(d).EmptyInto, new(p61.Empty)),
+		check(ctx, p173.NewWellHostClient(d).Any, p173.NewWellHostClient(d).AnyAsync, p173.NewWellHostClient(d).AnyInto, new(p85.Any)),
+		check(ctx, p173.NewWellHostClient(d).Mask, p173.NewWellHostClient(d).MaskAsync, p173.NewWellHostClient(d).MaskInto, new(p86.FieldMask)),
+		check(ctx, p173.NewWellHostClient(d).Wrapper, p173.NewWellHostClient(d).WrapperAsync, p173.NewWellHostClient(d).WrapperInto, new(p88.StringValue)),
+		check(ctx, p174.NewPingHostClient(d).Ping, p174.NewPingHostClient(d).PingAsync, p174.NewPingHostClient(d).PingInto, new(p61.Empty)),
+		check(ctx, p174.NewPingHostClient(d).Wrap, p174.NewPingHostClient(d).WrapAsync, p174.NewPingHostClient(d).WrapInto, new(p61.Empty)),
 	)
 }

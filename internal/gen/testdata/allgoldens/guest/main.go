@@ -50,11 +50,11 @@ import (
 	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
 	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
 	p39 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p166 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
 	p38 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p167 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	p40 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p168 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
 	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
 	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
@@ -109,85 +109,87 @@ import (
 	p92 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
 	p95 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
 	p94 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p169 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p170 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p158 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p157 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p160 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p159 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p161 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p172 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p165 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p171 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p172 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p162 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p174 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk/future"
 	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	"google.golang.org/protobuf/proto"
-	p162 "google.golang.org/protobuf/types/known/anypb"
-	p148 "google.golang.org/protobuf/types/known/emptypb"
-	p163 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p171 "google.golang.org/protobuf/types/known/structpb"
+	p164 "google.golang.org/protobuf/types/known/anypb"
+	p150 "google.golang.org/protobuf/types/known/emptypb"
+	p165 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p173 "google.golang.org/protobuf/types/known/structpb"
 	p91 "google.golang.org/protobuf/types/known/timestamppb"
-	p164 "google.golang.org/protobuf/types/known/wrapperspb"
+	p166 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
@@ -320,114 +322,126 @@ func callHost() {
 	check("grown.Calendar.Today", p89.NewCalendarClient().Today, p89.NewCalendarClient().TodayAsync, p89.NewCalendarClient(guest.Borrowed()).TodayInto, new(p90.NowRequest))
 	check("header.Svc.Call", p92.NewSvcClient().Call, p92.NewSvcClient().CallAsync, p92.NewSvcClient(guest.Borrowed()).CallInto, new(p93.Word))
 	check("ids.Queue.Send", p94.NewQueueClient().Send, p94.NewQueueClient().SendAsync, p94.NewQueueClient(guest.Borrowed()).SendInto, new(p95.SendRequest))
-	check("import_path.Finder.Find", p96.NewFinderClient().Find, p96.NewFinderClient().FindAsync, p96.NewFinderClient(guest.Borrowed()).FindInto, new(p97.FindRequest))
-	check("joined_names.Foo.BarBaz", p98.NewFooClient().BarBaz, p98.NewFooClient().BarBazAsync, p98.NewFooClient(guest.Borrowed()).BarBazInto, new(p99.FooBar))
-	check("joined_names.FooBar3.Baz", p98.NewFooBar3Client().Baz, p98.NewFooBar3Client().BazAsync, p98.NewFooBar3Client(guest.Borrowed()).BazInto, new(p99.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p98.NewFoo_BarBazClient().Baz, p98.NewFoo_BarBazClient().BazAsync, p98.NewFoo_BarBazClient(guest.Borrowed()).BazInto, new(p99.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p98.NewLocalFooClient().BarBaz, p98.NewLocalFooClient().BarBazAsync, p98.NewLocalFooClient(guest.Borrowed()).BarBazInto, new(p99.FooBar))
-	check("lower_case.greeter.say_hello", p100.NewGreeterClient().SayHello, p100.NewGreeterClient().SayHelloAsync, p100.NewGreeterClient(guest.Borrowed()).SayHelloInto, new(p101.HelloRequest))
-	check("lower_case.word_counter_v2.count", p100.NewWordCounterV2Client().Count, p100.NewWordCounterV2Client().CountAsync, p100.NewWordCounterV2Client(guest.Borrowed()).CountInto, new(p101.HelloRequest))
-	check("m_dependency.Scale.Weigh", p102.NewScaleClient().Weigh, p102.NewScaleClient().WeighAsync, p102.NewScaleClient(guest.Borrowed()).WeighInto, new(p103.WeighRequest))
-	check("m_override.Foo.Bar", p104.NewFooClient().Bar, p104.NewFooClient().BarAsync, p104.NewFooClient(guest.Borrowed()).BarInto, new(p105.BarRequest))
-	check("many_packages.a.A.Do", p106.NewAClient().Do, p106.NewAClient().DoAsync, p106.NewAClient(guest.Borrowed()).DoInto, new(p107.Request))
-	check("many_packages.b.B.Do", p108.NewBClient().Do, p108.NewBClient().DoAsync, p108.NewBClient(guest.Borrowed()).DoInto, new(p107.Request))
-	check("message_names.Greeter.Clients", p109.NewGreeterClient().Clients, p109.NewGreeterClient().ClientsAsync, p109.NewGreeterClient(guest.Borrowed()).ClientsInto, new(p110.GreeterClient))
-	check("message_names.Greeter.Plugins", p109.NewGreeterClient().Plugins, p109.NewGreeterClient().PluginsAsync, p109.NewGreeterClient(guest.Borrowed()).PluginsInto, new(p110.GreeterPlugin))
-	check("message_names.Greeter.Joined", p109.NewGreeterClient().Joined, p109.NewGreeterClient().JoinedAsync, p109.NewGreeterClient(guest.Borrowed()).JoinedInto, new(p110.GreeterClients))
-	check("message_names.Greeter.Predeclared", p109.NewGreeterClient().Predeclared, p109.NewGreeterClient().PredeclaredAsync, p109.NewGreeterClient(guest.Borrowed()).PredeclaredInto, new(p110.Error))
-	check("message_names.Greeter.Packages", p109.NewGreeterClient().Packages, p109.NewGreeterClient().PackagesAsync, p109.NewGreeterClient(guest.Borrowed()).PackagesInto, new(p110.Context))
-	check("method_names.Words.Import", p111.NewWordsClient().Import, p111.NewWordsClient().ImportAsync, p111.NewWordsClient(guest.Borrowed()).ImportInto, new(p112.Word))
-	check("method_names.Words.Type", p111.NewWordsClient().Type, p111.NewWordsClient().TypeAsync, p111.NewWordsClient(guest.Borrowed()).TypeInto, new(p112.Word))
-	check("method_names.Words.Range", p111.NewWordsClient().Range, p111.NewWordsClient().RangeAsync, p111.NewWordsClient(guest.Borrowed()).RangeInto, new(p112.Word))
-	check("method_names.Words.Func", p111.NewWordsClient().Func, p111.NewWordsClient().FuncAsync, p111.NewWordsClient(guest.Borrowed()).FuncInto, new(p112.Word))
-	check("method_names.Words.Go", p111.NewWordsClient().Go, p111.NewWordsClient().GoAsync, p111.NewWordsClient(guest.Borrowed()).GoInto, new(p112.Word))
-	check("method_names.Words.Select", p111.NewWordsClient().Select, p111.NewWordsClient().SelectAsync, p111.NewWordsClient(guest.Borrowed()).SelectInto, new(p112.Word))
-	check("method_names.Words.Close", p111.NewWordsClient().Close, p111.NewWordsClient().CloseAsync, p111.NewWordsClient(guest.Borrowed()).CloseInto, new(p112.Word))
-	check("method_names.Words.Ready", p111.NewWordsClient().Ready, p111.NewWordsClient().ReadyAsync, p111.NewWordsClient(guest.Borrowed()).ReadyInto, new(p112.Word))
-	check("method_names.Words.Init", p111.NewWordsClient().Init, p111.NewWordsClient().InitAsync, p111.NewWordsClient(guest.Borrowed()).InitInto, new(p112.Word))
-	check("method_names.Words.String", p111.NewWordsClient().String, p111.NewWordsClient().StringAsync, p111.NewWordsClient(guest.Borrowed()).StringInto, new(p112.Word))
-	check("method_names.Words.Error", p111.NewWordsClient().Error, p111.NewWordsClient().ErrorAsync, p111.NewWordsClient(guest.Borrowed()).ErrorInto, new(p112.Word))
-	check("method_names.Words.Context", p111.NewWordsClient().Context, p111.NewWordsClient().ContextAsync, p111.NewWordsClient(guest.Borrowed()).ContextInto, new(p112.Word))
-	check("method_names.Words.Module", p111.NewWordsClient().Module, p111.NewWordsClient().ModuleAsync, p111.NewWordsClient(guest.Borrowed()).ModuleInto, new(p112.Word))
-	check("method_names.Words.Call", p111.NewWordsClient().Call, p111.NewWordsClient().CallAsync, p111.NewWordsClient(guest.Borrowed()).CallInto, new(p112.Word))
-	check("method_names.Words.Impl", p111.NewWordsClient().Impl, p111.NewWordsClient().ImplAsync, p111.NewWordsClient(guest.Borrowed()).ImplInto, new(p112.Word))
-	check("method_names.Words.New", p111.NewWordsClient().New, p111.NewWordsClient().NewAsync, p111.NewWordsClient(guest.Borrowed()).NewInto, new(p112.Word))
-	check("method_names.Words.Register", p111.NewWordsClient().Register, p111.NewWordsClient().RegisterAsync, p111.NewWordsClient(guest.Borrowed()).RegisterInto, new(p112.Word))
-	check("method_names.Words.Delete", p111.NewWordsClient().Delete, p111.NewWordsClient().DeleteAsync, p111.NewWordsClient(guest.Borrowed()).DeleteInto, new(p112.Word))
-	check("method_names.Words.Panic", p111.NewWordsClient().Panic, p111.NewWordsClient().PanicAsync, p111.NewWordsClient(guest.Borrowed()).PanicInto, new(p112.Word))
-	check("method_names.Words.Recover", p111.NewWordsClient().Recover, p111.NewWordsClient().RecoverAsync, p111.NewWordsClient(guest.Borrowed()).RecoverInto, new(p112.Word))
-	check("method_names.Words.Complex", p111.NewWordsClient().Complex, p111.NewWordsClient().ComplexAsync, p111.NewWordsClient(guest.Borrowed()).ComplexInto, new(p112.Word))
-	check("method_names.Words.Append", p111.NewWordsClient().Append, p111.NewWordsClient().AppendAsync, p111.NewWordsClient(guest.Borrowed()).AppendInto, new(p112.Word))
-	check("method_table.Table.Nothing", p113.NewTableClient().Nothing, p113.NewTableClient().NothingAsync, p113.NewTableClient(guest.Borrowed()).NothingInto, new(p114.Plain))
-	check("method_table.Table.Look", p113.NewTableClient().Look, p113.NewTableClient().LookAsync, p113.NewTableClient(guest.Borrowed()).LookInto, new(p114.Plain))
-	check("method_table.Table.Put", p113.NewTableClient().Put, p113.NewTableClient().PutAsync, p113.NewTableClient(guest.Borrowed()).PutInto, new(p114.Plain))
-	check("method_table.Table.Unknown", p113.NewTableClient().Unknown, p113.NewTableClient().UnknownAsync, p113.NewTableClient(guest.Borrowed()).UnknownInto, new(p114.Plain))
-	check("method_table.Table.Old", p113.NewTableClient().Old, p113.NewTableClient().OldAsync, p113.NewTableClient(guest.Borrowed()).OldInto, new(p114.Plain))
-	check("method_table.Table.Wait", p113.NewTableClient().Wait, p113.NewTableClient().WaitAsync, p113.NewTableClient(guest.Borrowed()).WaitInto, new(p114.Plain))
-	check("method_table.Table.RedactedRequest", p113.NewTableClient().RedactedRequest, p113.NewTableClient().RedactedRequestAsync, p113.NewTableClient(guest.Borrowed()).RedactedRequestInto, new(p114.Secret))
-	check("method_table.Table.RedactedResponse", p113.NewTableClient().RedactedResponse, p113.NewTableClient().RedactedResponseAsync, p113.NewTableClient(guest.Borrowed()).RedactedResponseInto, new(p114.Plain))
-	check("method_table.Table.RedactedInLoop", p113.NewTableClient().RedactedInLoop, p113.NewTableClient().RedactedInLoopAsync, p113.NewTableClient(guest.Borrowed()).RedactedInLoopInto, new(p114.LoopA))
-	check("method_table.Table.RedactedInMap", p113.NewTableClient().RedactedInMap, p113.NewTableClient().RedactedInMapAsync, p113.NewTableClient(guest.Borrowed()).RedactedInMapInto, new(p114.InMap))
-	check("method_table.Table.RedactedInOneof", p113.NewTableClient().RedactedInOneof, p113.NewTableClient().RedactedInOneofAsync, p113.NewTableClient(guest.Borrowed()).RedactedInOneofInto, new(p114.InOneof))
-	check("method_table.Table.NotRedacted", p113.NewTableClient().NotRedacted, p113.NewTableClient().NotRedactedAsync, p113.NewTableClient(guest.Borrowed()).NotRedactedInto, new(p114.Harmless))
-	check("method_table.Table.Everything", p113.NewTableClient().Everything, p113.NewTableClient().EverythingAsync, p113.NewTableClient(guest.Borrowed()).EverythingInto, new(p114.Secret))
-	check("module.Box.Put", p115.NewBoxClient().Put, p115.NewBoxClient().PutAsync, p115.NewBoxClient(guest.Borrowed()).PutInto, new(p116.Thing))
-	check("native.Disk.Read", p117.NewDiskClient().Read, p117.NewDiskClient().ReadAsync, p117.NewDiskClient(guest.Borrowed()).ReadInto, new(p118.Block))
-	check("native.Drive.Read", p117.NewDriveClient().Read, p117.NewDriveClient().ReadAsync, p117.NewDriveClient(guest.Borrowed()).ReadInto, new(p118.Block))
-	_ = p117.NewDiskServerClient()
-	check("native.ServeDisk.Read", p117.NewServeDiskClient().Read, p117.NewServeDiskClient().ReadAsync, p117.NewServeDiskClient(guest.Borrowed()).ReadInto, new(p118.Block))
-	check("nested.Nest.Lay", p119.NewNestClient().Lay, p119.NewNestClient().LayAsync, p119.NewNestClient(guest.Borrowed()).LayInto, new(p120.Outer_Inner))
-	check("NoPackageService.Call", p121.NewNoPackageServiceClient().Call, p121.NewNoPackageServiceClient().CallAsync, p121.NewNoPackageServiceClient(guest.Borrowed()).CallInto, new(p122.NoPackageRequest))
-	check("no_source_info.Bare.Call", p123.NewBareClient().Call, p123.NewBareClient().CallAsync, p123.NewBareClient(guest.Borrowed()).CallInto, new(p124.Word))
-	check("opaque.Safe.Open", p125.NewSafeClient().Open, p125.NewSafeClient().OpenAsync, p125.NewSafeClient(guest.Borrowed()).OpenInto, new(p126.Combination))
-	check("options.Tuned.Slow", p127.NewTunedClient().Slow, p127.NewTunedClient().SlowAsync, p127.NewTunedClient(guest.Borrowed()).SlowInto, new(p128.Word))
-	check("options.Tuned.Slower", p127.NewTunedClient().Slower, p127.NewTunedClient().SlowerAsync, p127.NewTunedClient(guest.Borrowed()).SlowerInto, new(p128.Word))
-	check("options.Tuned.Quick", p127.NewTunedClient().Quick, p127.NewTunedClient().QuickAsync, p127.NewTunedClient(guest.Borrowed()).QuickInto, new(p128.Word))
-	check("options.Tuned.Renamed", p127.NewTunedClient().Renamed, p127.NewTunedClient().RenamedAsync, p127.NewTunedClient(guest.Borrowed()).RenamedInto, new(p128.Word))
-	check("options.Tuned.Plain", p127.NewTunedClient().Plain, p127.NewTunedClient().PlainAsync, p127.NewTunedClient(guest.Borrowed()).PlainInto, new(p128.Word))
-	check("package_suffix.Suffix.Call", p129.NewSuffixClient().Call, p129.NewSuffixClient().CallAsync, p129.NewSuffixClient(guest.Borrowed()).CallInto, new(p130.Request))
-	check("proto2_case.Old.Call", p131.NewOldClient().Call, p131.NewOldClient().CallAsync, p131.NewOldClient(guest.Borrowed()).CallInto, new(p132.OldRequest))
-	check("proto3_optional.Maybe.Get", p133.NewMaybeClient().Get, p133.NewMaybeClient().GetAsync, p133.NewMaybeClient(guest.Borrowed()).GetInto, new(p134.Query))
-	check("public_import.Guest.Enter", p135.NewGuestClient().Enter, p135.NewGuestClient().EnterAsync, p135.NewGuestClient(guest.Borrowed()).EnterInto, new(p136.Home))
-	check("rootfile.Root.Call", p137.NewRootClient().Call, p137.NewRootClient().CallAsync, p137.NewRootClient(guest.Borrowed()).CallInto, new(p138.Request))
-	check("same_method.Left.Turn", p139.NewLeftClient().Turn, p139.NewLeftClient().TurnAsync, p139.NewLeftClient(guest.Borrowed()).TurnInto, new(p140.Degrees))
-	check("same_method.Right.Turn", p139.NewRightClient().Turn, p139.NewRightClient().TurnAsync, p139.NewRightClient(guest.Borrowed()).TurnInto, new(p140.Degrees))
-	check("same_package.Same.Call", p141.NewSameClient().Call, p141.NewSameClient().CallAsync, p141.NewSameClient(guest.Borrowed()).CallInto, new(p141.Request))
-	check("same_type.Forest.Plant", p142.NewForestClient().Plant, p142.NewForestClient().PlantAsync, p142.NewForestClient(guest.Borrowed()).PlantInto, new(p143.Tree))
-	check("service_names.Type.Call", p144.NewTypeClient().Call, p144.NewTypeClient().CallAsync, p144.NewTypeClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Interface.Call", p144.NewInterfaceClient().Call, p144.NewInterfaceClient().CallAsync, p144.NewInterfaceClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Map.Call", p144.NewMapClient().Call, p144.NewMapClient().CallAsync, p144.NewMapClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.A.Call", p144.NewAClient().Call, p144.NewAClient().CallAsync, p144.NewAClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Ctx.Call", p144.NewCtxClient().Call, p144.NewCtxClient().CallAsync, p144.NewCtxClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Req.Call", p144.NewReqClient().Call, p144.NewReqClient().CallAsync, p144.NewReqClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Resp.Call", p144.NewRespClient().Call, p144.NewRespClient().CallAsync, p144.NewRespClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Err.Call", p144.NewErrClient().Call, p144.NewErrClient().CallAsync, p144.NewErrClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Impl.Call", p144.NewImplClient().Call, p144.NewImplClient().CallAsync, p144.NewImplClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Client.Call", p144.NewClientClient().Call, p144.NewClientClient().CallAsync, p144.NewClientClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Error.Call", p144.NewErrorClient().Call, p144.NewErrorClient().CallAsync, p144.NewErrorClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Context.Call", p144.NewContextClient().Call, p144.NewContextClient().CallAsync, p144.NewContextClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Engine.Call", p144.NewEngineClient().Call, p144.NewEngineClient().CallAsync, p144.NewEngineClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("service_names.Names.Call", p144.NewNamesClient().Call, p144.NewNamesClient().CallAsync, p144.NewNamesClient(guest.Borrowed()).CallInto, new(p145.Word))
-	check("skeleton.HTTPFiles.Get", p146.NewHTTPFilesClient().Get, p146.NewHTTPFilesClient().GetAsync, p146.NewHTTPFilesClient(guest.Borrowed()).GetInto, new(p147.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p146.NewHTTPFilesClient().Purge, p146.NewHTTPFilesClient().PurgeAsync, p146.NewHTTPFilesClient(guest.Borrowed()).PurgeInto, new(p148.Empty))
-	check("skeleton.Linux.Boot", p146.NewLinuxClient().Boot, p146.NewLinuxClient().BootAsync, p146.NewLinuxClient(guest.Borrowed()).BootInto, new(p147.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p146.NewLinuxClient().UnimplementedLinuxImpl, p146.NewLinuxClient().UnimplementedLinuxImplAsync, p146.NewLinuxClient(guest.Borrowed()).UnimplementedLinuxImplInto, new(p147.GetRequest))
-	check("skeleton.Catalog.Describe", p146.NewCatalogClient().Describe, p146.NewCatalogClient().DescribeAsync, p146.NewCatalogClient(guest.Borrowed()).DescribeInto, new(p147.GetRequest))
-	check("skeleton.Test.Init", p146.NewTestClient().Init, p146.NewTestClient().InitAsync, p146.NewTestClient(guest.Borrowed()).InitInto, new(p147.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p149.NewGreeterClient().Greet, p149.NewGreeterClient().GreetAsync, p149.NewGreeterClient(guest.Borrowed()).GreetInto, new(p150.GreetRequest))
-	check("streaming_skip.Some.Once", p151.NewSomeClient().Once, p151.NewSomeClient().OnceAsync, p151.NewSomeClient(guest.Borrowed()).OnceInto, new(p152.Word))
-	_ = p151.NewAllClient()
-	check("two_files.One.Call", p153.NewOneClient().Call, p153.NewOneClient().CallAsync, p153.NewOneClient(guest.Borrowed()).CallInto, new(p154.OneRequest))
-	check("two_files.Two.Call", p153.NewTwoClient().Call, p153.NewTwoClient().CallAsync, p153.NewTwoClient(guest.Borrowed()).CallInto, new(p154.OneResponse))
-	check("two_versions.x.v1.X.Call", p155.NewXClient().Call, p155.NewXClient().CallAsync, p155.NewXClient(guest.Borrowed()).CallInto, new(p156.Request))
-	check("two_versions.x.v2.X.Call", p157.NewXClient().Call, p157.NewXClient().CallAsync, p157.NewXClient(guest.Borrowed()).CallInto, new(p158.Request))
-	check("unknown_options.Owned.Call", p159.NewOwnedClient().Call, p159.NewOwnedClient().CallAsync, p159.NewOwnedClient(guest.Borrowed()).CallInto, new(p160.Word))
-	check("well_known.Well.Empty", p161.NewWellClient().Empty, p161.NewWellClient().EmptyAsync, p161.NewWellClient(guest.Borrowed()).EmptyInto, new(p148.Empty))
-	check("well_known.Well.Any", p161.NewWellClient().Any, p161.NewWellClient().AnyAsync, p161.NewWellClient(guest.Borrowed()).AnyInto, new(p162.Any))
-	check("well_known.Well.Mask", p161.NewWellClient().Mask, p161.NewWellClient().MaskAsync, p161.NewWellClient(guest.Borrowed()).MaskInto, new(p163.FieldMask))
-	check("well_known.Well.Wrapper", p161.NewWellClient().Wrapper, p161.NewWellClient().WrapperAsync, p161.NewWellClient(guest.Borrowed()).WrapperInto, new(p164.StringValue))
-	check("wkt_listed.Ping.Ping", p165.NewPingClient().Ping, p165.NewPingClient().PingAsync, p165.NewPingClient(guest.Borrowed()).PingInto, new(p148.Empty))
-	check("wkt_listed.Ping.Wrap", p165.NewPingClient().Wrap, p165.NewPingClient().WrapAsync, p165.NewPingClient(guest.Borrowed()).WrapInto, new(p148.Empty))
+	check("import_names.Names.Get", p96.NewNamesClient().Get, p96.NewNamesClient().GetAsync, p96.NewNamesClient(guest.Borrowed()).GetInto, new(p97.Word))
+	check("import_names.Names.String", p96.NewNamesClient().String, p96.NewNamesClient().StringAsync, p96.NewNamesClient(guest.Borrowed()).StringInto, new(p97.Word))
+	check("import_names.Names.Error", p96.NewNamesClient().Error, p96.NewNamesClient().ErrorAsync, p96.NewNamesClient(guest.Borrowed()).ErrorInto, new(p97.Word))
+	check("import_names.Names.Close", p96.NewNamesClient().Close, p96.NewNamesClient().CloseAsync, p96.NewNamesClient(guest.Borrowed()).CloseInto, new(p97.Word))
+	check("import_names.Names.Next", p96.NewNamesClient().Next, p96.NewNamesClient().NextAsync, p96.NewNamesClient(guest.Borrowed()).NextInto, new(p97.Word))
+	check("import_names.Names.Len", p96.NewNamesClient().Len, p96.NewNamesClient().LenAsync, p96.NewNamesClient(guest.Borrowed()).LenInto, new(p97.Word))
+	check("import_names.Names.Reset", p96.NewNamesClient().Reset, p96.NewNamesClient().ResetAsync, p96.NewNamesClient(guest.Borrowed()).ResetInto, new(p97.Word))
+	check("import_names.Names.ProtoReflect", p96.NewNamesClient().ProtoReflect, p96.NewNamesClient().ProtoReflectAsync, p96.NewNamesClient(guest.Borrowed()).ProtoReflectInto, new(p97.Word))
+	check("import_names.Names.Unwrap", p96.NewNamesClient().Unwrap, p96.NewNamesClient().UnwrapAsync, p96.NewNamesClient(guest.Borrowed()).UnwrapInto, new(p97.Word))
+	check("import_names.Names.Interface", p96.NewNamesClient().Interface, p96.NewNamesClient().InterfaceAsync, p96.NewNamesClient(guest.Borrowed()).InterfaceInto, new(p97.Word))
+	check("import_names.Names.ProtoType", p96.NewNamesClient().ProtoType, p96.NewNamesClient().ProtoTypeAsync, p96.NewNamesClient(guest.Borrowed()).ProtoTypeInto, new(p97.Word))
+	check("import_names.Names.X", p96.NewNamesClient().X, p96.NewNamesClient().XAsync, p96.NewNamesClient(guest.Borrowed()).XInto, new(p97.Word))
+	check("import_path.Finder.Find", p98.NewFinderClient().Find, p98.NewFinderClient().FindAsync, p98.NewFinderClient(guest.Borrowed()).FindInto, new(p99.FindRequest))
+	check("joined_names.Foo.BarBaz", p100.NewFooClient().BarBaz, p100.NewFooClient().BarBazAsync, p100.NewFooClient(guest.Borrowed()).BarBazInto, new(p101.FooBar))
+	check("joined_names.FooBar3.Baz", p100.NewFooBar3Client().Baz, p100.NewFooBar3Client().BazAsync, p100.NewFooBar3Client(guest.Borrowed()).BazInto, new(p101.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p100.NewFoo_BarBazClient().Baz, p100.NewFoo_BarBazClient().BazAsync, p100.NewFoo_BarBazClient(guest.Borrowed()).BazInto, new(p101.FooBar))
+	check("joined_names.LocalFoo.BarBaz", p100.NewLocalFooClient().BarBaz, p100.NewLocalFooClient().BarBazAsync, p100.NewLocalFooClient(guest.Borrowed()).BarBazInto, new(p101.FooBar))
+	check("lower_case.greeter.say_hello", p102.NewGreeterClient().SayHello, p102.NewGreeterClient().SayHelloAsync, p102.NewGreeterClient(guest.Borrowed()).SayHelloInto, new(p103.HelloRequest))
+	check("lower_case.word_counter_v2.count", p102.NewWordCounterV2Client().Count, p102.NewWordCounterV2Client().CountAsync, p102.NewWordCounterV2Client(guest.Borrowed()).CountInto, new(p103.HelloRequest))
+	check("m_dependency.Scale.Weigh", p104.NewScaleClient().Weigh, p104.NewScaleClient().WeighAsync, p104.NewScaleClient(guest.Borrowed()).WeighInto, new(p105.WeighRequest))
+	check("m_override.Foo.Bar", p106.NewFooClient().Bar, p106.NewFooClient().BarAsync, p106.NewFooClient(guest.Borrowed()).BarInto, new(p107.BarRequest))
+	check("many_packages.a.A.Do", p108.NewAClient().Do, p108.NewAClient().DoAsync, p108.NewAClient(guest.Borrowed()).DoInto, new(p109.Request))
+	check("many_packages.b.B.Do", p110.NewBClient().Do, p110.NewBClient().DoAsync, p110.NewBClient(guest.Borrowed()).DoInto, new(p109.Request))
+	check("message_names.Greeter.Clients", p111.NewGreeterClient().Clients, p111.NewGreeterClient().ClientsAsync, p111.NewGreeterClient(guest.Borrowed()).ClientsInto, new(p112.GreeterClient))
+	check("message_names.Greeter.Plugins", p111.NewGreeterClient().Plugins, p111.NewGreeterClient().PluginsAsync, p111.NewGreeterClient(guest.Borrowed()).PluginsInto, new(p112.GreeterPlugin))
+	check("message_names.Greeter.Joined", p111.NewGreeterClient().Joined, p111.NewGreeterClient().JoinedAsync, p111.NewGreeterClient(guest.Borrowed()).JoinedInto, new(p112.GreeterClients))
+	check("message_names.Greeter.Predeclared", p111.NewGreeterClient().Predeclared, p111.NewGreeterClient().PredeclaredAsync, p111.NewGreeterClient(guest.Borrowed()).PredeclaredInto, new(p112.Error))
+	check("message_names.Greeter.Packages", p111.NewGreeterClient().Packages, p111.NewGreeterClient().PackagesAsync, p111.NewGreeterClient(guest.Borrowed()).PackagesInto, new(p112.Context))
+	check("method_names.Words.Import", p113.NewWordsClient().Import, p113.NewWordsClient().ImportAsync, p113.NewWordsClient(guest.Borrowed()).ImportInto, new(p114.Word))
+	check("method_names.Words.Type", p113.NewWordsClient().Type, p113.NewWordsClient().TypeAsync, p113.NewWordsClient(guest.Borrowed()).TypeInto, new(p114.Word))
+	check("method_names.Words.Range", p113.NewWordsClient().Range, p113.NewWordsClient().RangeAsync, p113.NewWordsClient(guest.Borrowed()).RangeInto, new(p114.Word))
+	check("method_names.Words.Func", p113.NewWordsClient().Func, p113.NewWordsClient().FuncAsync, p113.NewWordsClient(guest.Borrowed()).FuncInto, new(p114.Word))
+	check("method_names.Words.Go", p113.NewWordsClient().Go, p113.NewWordsClient().GoAsync, p113.NewWordsClient(guest.Borrowed()).GoInto, new(p114.Word))
+	check("method_names.Words.Select", p113.NewWordsClient().Select, p113.NewWordsClient().SelectAsync, p113.NewWordsClient(guest.Borrowed()).SelectInto, new(p114.Word))
+	check("method_names.Words.Close", p113.NewWordsClient().Close, p113.NewWordsClient().CloseAsync, p113.NewWordsClient(guest.Borrowed()).CloseInto, new(p114.Word))
+	check("method_names.Words.Ready", p113.NewWordsClient().Ready, p113.NewWordsClient().ReadyAsync, p113.NewWordsClient(guest.Borrowed()).ReadyInto, new(p114.Word))
+	check("method_names.Words.Init", p113.NewWordsClient().Init, p113.NewWordsClient().InitAsync, p113.NewWordsClient(guest.Borrowed()).InitInto, new(p114.Word))
+	check("method_names.Words.String", p113.NewWordsClient().String, p113.NewWordsClient().StringAsync, p113.NewWordsClient(guest.Borrowed()).StringInto, new(p114.Word))
+	check("method_names.Words.Error", p113.NewWordsClient().Error, p113.NewWordsClient().ErrorAsync, p113.NewWordsClient(guest.Borrowed()).ErrorInto, new(p114.Word))
+	check("method_names.Words.Context", p113.NewWordsClient().Context, p113.NewWordsClient().ContextAsync, p113.NewWordsClient(guest.Borrowed()).ContextInto, new(p114.Word))
+	check("method_names.Words.Module", p113.NewWordsClient().Module, p113.NewWordsClient().ModuleAsync, p113.NewWordsClient(guest.Borrowed()).ModuleInto, new(p114.Word))
+	check("method_names.Words.Call", p113.NewWordsClient().Call, p113.NewWordsClient().CallAsync, p113.NewWordsClient(guest.Borrowed()).CallInto, new(p114.Word))
+	check("method_names.Words.Impl", p113.NewWordsClient().Impl, p113.NewWordsClient().ImplAsync, p113.NewWordsClient(guest.Borrowed()).ImplInto, new(p114.Word))
+	check("method_names.Words.New", p113.NewWordsClient().New, p113.NewWordsClient().NewAsync, p113.NewWordsClient(guest.Borrowed()).NewInto, new(p114.Word))
+	check("method_names.Words.Register", p113.NewWordsClient().Register, p113.NewWordsClient().RegisterAsync, p113.NewWordsClient(guest.Borrowed()).RegisterInto, new(p114.Word))
+	check("method_names.Words.Delete", p113.NewWordsClient().Delete, p113.NewWordsClient().DeleteAsync, p113.NewWordsClient(guest.Borrowed()).DeleteInto, new(p114.Word))
+	check("method_names.Words.Panic", p113.NewWordsClient().Panic, p113.NewWordsClient().PanicAsync, p113.NewWordsClient(guest.Borrowed()).PanicInto, new(p114.Word))
+	check("method_names.Words.Recover", p113.NewWordsClient().Recover, p113.NewWordsClient().RecoverAsync, p113.NewWordsClient(guest.Borrowed()).RecoverInto, new(p114.Word))
+	check("method_names.Words.Complex", p113.NewWordsClient().Complex, p113.NewWordsClient().ComplexAsync, p113.NewWordsClient(guest.Borrowed()).ComplexInto, new(p114.Word))
+	check("method_names.Words.Append", p113.NewWordsClient().Append, p113.NewWordsClient().AppendAsync, p113.NewWordsClient(guest.Borrowed()).AppendInto, new(p114.Word))
+	check("method_table.Table.Nothing", p115.NewTableClient().Nothing, p115.NewTableClient().NothingAsync, p115.NewTableClient(guest.Borrowed()).NothingInto, new(p116.Plain))
+	check("method_table.Table.Look", p115.NewTableClient().Look, p115.NewTableClient().LookAsync, p115.NewTableClient(guest.Borrowed()).LookInto, new(p116.Plain))
+	check("method_table.Table.Put", p115.NewTableClient().Put, p115.NewTableClient().PutAsync, p115.NewTableClient(guest.Borrowed()).PutInto, new(p116.Plain))
+	check("method_table.Table.Unknown", p115.NewTableClient().Unknown, p115.NewTableClient().UnknownAsync, p115.NewTableClient(guest.Borrowed()).UnknownInto, new(p116.Plain))
+	check("method_table.Table.Old", p115.NewTableClient().Old, p115.NewTableClient().OldAsync, p115.NewTableClient(guest.Borrowed()).OldInto, new(p116.Plain))
+	check("method_table.Table.Wait", p115.NewTableClient().Wait, p115.NewTableClient().WaitAsync, p115.NewTableClient(guest.Borrowed()).WaitInto, new(p116.Plain))
+	check("method_table.Table.RedactedRequest", p115.NewTableClient().RedactedRequest, p115.NewTableClient().RedactedRequestAsync, p115.NewTableClient(guest.Borrowed()).RedactedRequestInto, new(p116.Secret))
+	check("method_table.Table.RedactedResponse", p115.NewTableClient().RedactedResponse, p115.NewTableClient().RedactedResponseAsync, p115.NewTableClient(guest.Borrowed()).RedactedResponseInto, new(p116.Plain))
+	check("method_table.Table.RedactedInLoop", p115.NewTableClient().RedactedInLoop, p115.NewTableClient().RedactedInLoopAsync, p115.NewTableClient(guest.Borrowed()).RedactedInLoopInto, new(p116.LoopA))
+	check("method_table.Table.RedactedInMap", p115.NewTableClient().RedactedInMap, p115.NewTableClient().RedactedInMapAsync, p115.NewTableClient(guest.Borrowed()).RedactedInMapInto, new(p116.InMap))
+	check("method_table.Table.RedactedInOneof", p115.NewTableClient().RedactedInOneof, p115.NewTableClient().RedactedInOneofAsync, p115.NewTableClient(guest.Borrowed()).RedactedInOneofInto, new(p116.InOneof))
+	check("method_table.Table.NotRedacted", p115.NewTableClient().NotRedacted, p115.NewTableClient().NotRedactedAsync, p115.NewTableClient(guest.Borrowed()).NotRedactedInto, new(p116.Harmless))
+	check("method_table.Table.Everything", p115.NewTableClient().Everything, p115.NewTableClient().EverythingAsync, p115.NewTableClient(guest.Borrowed()).EverythingInto, new(p116.Secret))
+	check("module.Box.Put", p117.NewBoxClient().Put, p117.NewBoxClient().PutAsync, p117.NewBoxClient(guest.Borrowed()).PutInto, new(p118.Thing))
+	check("native.Disk.Read", p119.NewDiskClient().Read, p119.NewDiskClient().ReadAsync, p119.NewDiskClient(guest.Borrowed()).ReadInto, new(p120.Block))
+	check("native.Drive.Read", p119.NewDriveClient().Read, p119.NewDriveClient().ReadAsync, p119.NewDriveClient(guest.Borrowed()).ReadInto, new(p120.Block))
+	_ = p119.NewDiskServerClient()
+	check("native.ServeDisk.Read", p119.NewServeDiskClient().Read, p119.NewServeDiskClient().ReadAsync, p119.NewServeDiskClient(guest.Borrowed()).ReadInto, new(p120.Block))
+	check("nested.Nest.Lay", p121.NewNestClient().Lay, p121.NewNestClient().LayAsync, p121.NewNestClient(guest.Borrowed()).LayInto, new(p122.Outer_Inner))
+	check("NoPackageService.Call", p123.NewNoPackageServiceClient().Call, p123.NewNoPackageServiceClient().CallAsync, p123.NewNoPackageServiceClient(guest.Borrowed()).CallInto, new(p124.NoPackageRequest))
+	check("no_source_info.Bare.Call", p125.NewBareClient().Call, p125.NewBareClient().CallAsync, p125.NewBareClient(guest.Borrowed()).CallInto, new(p126.Word))
+	check("opaque.Safe.Open", p127.NewSafeClient().Open, p127.NewSafeClient().OpenAsync, p127.NewSafeClient(guest.Borrowed()).OpenInto, new(p128.Combination))
+	check("options.Tuned.Slow", p129.NewTunedClient().Slow, p129.NewTunedClient().SlowAsync, p129.NewTunedClient(guest.Borrowed()).SlowInto, new(p130.Word))
+	check("options.Tuned.Slower", p129.NewTunedClient().Slower, p129.NewTunedClient().SlowerAsync, p129.NewTunedClient(guest.Borrowed()).SlowerInto, new(p130.Word))
+	check("options.Tuned.Quick", p129.NewTunedClient().Quick, p129.NewTunedClient().QuickAsync, p129.NewTunedClient(guest.Borrowed()).QuickInto, new(p130.Word))
+	check("options.Tuned.Renamed", p129.NewTunedClient().Renamed, p129.NewTunedClient().RenamedAsync, p129.NewTunedClient(guest.Borrowed()).RenamedInto, new(p130.Word))
+	check("options.Tuned.Plain", p129.NewTunedClient().Plain, p129.NewTunedClient().PlainAsync, p129.NewTunedClient(guest.Borrowed()).PlainInto, new(p130.Word))
+	check("package_suffix.Suffix.Call", p131.NewSuffixClient().Call, p131.NewSuffixClient().CallAsync, p131.NewSuffixClient(guest.Borrowed()).CallInto, new(p132.Request))
+	check("proto2_case.Old.Call", p133.NewOldClient().Call, p133.NewOldClient().CallAsync, p133.NewOldClient(guest.Borrowed()).CallInto, new(p134.OldRequest))
+	check("proto3_optional.Maybe.Get", p135.NewMaybeClient().Get, p135.NewMaybeClient().GetAsync, p135.NewMaybeClient(guest.Borrowed()).GetInto, new(p136.Query))
+	check("public_import.Guest.Enter", p137.NewGuestClient().Enter, p137.NewGuestClient().EnterAsync, p137.NewGuestClient(guest.Borrowed()).EnterInto, new(p138.Home))
+	check("rootfile.Root.Call", p139.NewRootClient().Call, p139.NewRootClient().CallAsync, p139.NewRootClient(guest.Borrowed()).CallInto, new(p140.Request))
+	check("same_method.Left.Turn", p141.NewLeftClient().Turn, p141.NewLeftClient().TurnAsync, p141.NewLeftClient(guest.Borrowed()).TurnInto, new(p142.Degrees))
+	check("same_method.Right.Turn", p141.NewRightClient().Turn, p141.NewRightClient().TurnAsync, p141.NewRightClient(guest.Borrowed()).TurnInto, new(p142.Degrees))
+	check("same_package.Same.Call", p143.NewSameClient().Call, p143.NewSameClient().CallAsync, p143.NewSameClient(guest.Borrowed()).CallInto, new(p143.Request))
+	check("same_type.Forest.Plant", p144.NewForestClient().Plant, p144.NewForestClient().PlantAsync, p144.NewForestClient(guest.Borrowed()).PlantInto, new(p145.Tree))
+	check("service_names.Type.Call", p146.NewTypeClient().Call, p146.NewTypeClient().CallAsync, p146.NewTypeClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Interface.Call", p146.NewInterfaceClient().Call, p146.NewInterfaceClient().CallAsync, p146.NewInterfaceClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Map.Call", p146.NewMapClient().Call, p146.NewMapClient().CallAsync, p146.NewMapClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.A.Call", p146.NewAClient().Call, p146.NewAClient().CallAsync, p146.NewAClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Ctx.Call", p146.NewCtxClient().Call, p146.NewCtxClient().CallAsync, p146.NewCtxClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Req.Call", p146.NewReqClient().Call, p146.NewReqClient().CallAsync, p146.NewReqClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Resp.Call", p146.NewRespClient().Call, p146.NewRespClient().CallAsync, p146.NewRespClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Err.Call", p146.NewErrClient().Call, p146.NewErrClient().CallAsync, p146.NewErrClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Impl.Call", p146.NewImplClient().Call, p146.NewImplClient().CallAsync, p146.NewImplClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Client.Call", p146.NewClientClient().Call, p146.NewClientClient().CallAsync, p146.NewClientClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Error.Call", p146.NewErrorClient().Call, p146.NewErrorClient().CallAsync, p146.NewErrorClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Context.Call", p146.NewContextClient().Call, p146.NewContextClient().CallAsync, p146.NewContextClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Engine.Call", p146.NewEngineClient().Call, p146.NewEngineClient().CallAsync, p146.NewEngineClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("service_names.Names.Call", p146.NewNamesClient().Call, p146.NewNamesClient().CallAsync, p146.NewNamesClient(guest.Borrowed()).CallInto, new(p147.Word))
+	check("skeleton.HTTPFiles.Get", p148.NewHTTPFilesClient().Get, p148.NewHTTPFilesClient().GetAsync, p148.NewHTTPFilesClient(guest.Borrowed()).GetInto, new(p149.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p148.NewHTTPFilesClient().Purge, p148.NewHTTPFilesClient().PurgeAsync, p148.NewHTTPFilesClient(guest.Borrowed()).PurgeInto, new(p150.Empty))
+	check("skeleton.Linux.Boot", p148.NewLinuxClient().Boot, p148.NewLinuxClient().BootAsync, p148.NewLinuxClient(guest.Borrowed()).BootInto, new(p149.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p148.NewLinuxClient().UnimplementedLinuxImpl, p148.NewLinuxClient().UnimplementedLinuxImplAsync, p148.NewLinuxClient(guest.Borrowed()).UnimplementedLinuxImplInto, new(p149.GetRequest))
+	check("skeleton.Catalog.Describe", p148.NewCatalogClient().Describe, p148.NewCatalogClient().DescribeAsync, p148.NewCatalogClient(guest.Borrowed()).DescribeInto, new(p149.GetRequest))
+	check("skeleton.Test.Init", p148.NewTestClient().Init, p148.NewTestClient().InitAsync, p148.NewTestClient(guest.Borrowed()).InitInto, new(p149.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p151.NewGreeterClient().Greet, p151.NewGreeterClient().GreetAsync, p151.NewGreeterClient(guest.Borrowed()).GreetInto, new(p152.GreetRequest))
+	check("streaming_skip.Some.Once", p153.NewSomeClient().Once, p153.NewSomeClient().OnceAsync, p153.NewSomeClient(guest.Borrowed()).OnceInto, new(p154.Word))
+	_ = p153.NewAllClient()
+	check("two_files.One.Call", p155.NewOneClient().Call, p155.NewOneClient().CallAsync, p155.NewOneClient(guest.Borrowed()).CallInto, new(p156.OneRequest))
+	check("two_files.Two.Call", p155.NewTwoClient().Call, p155.NewTwoClient().CallAsync, p155.NewTwoClient(guest.Borrowed()).CallInto, new(p156.OneResponse))
+	check("two_versions.x.v1.X.Call", p157.NewXClient().Call, p157.NewXClient().CallAsync, p157.NewXClient(guest.Borrowed()).CallInto, new(p158.Request))
+	check("two_versions.x.v2.X.Call", p159.NewXClient().Call, p159.NewXClient().CallAsync, p159.NewXClient(guest.Borrowed()).CallInto, new(p160.Request))
+	check("unknown_options.Owned.Call", p161.NewOwnedClient().Call, p161.NewOwnedClient().CallAsync, p161.NewOwnedClient(guest.Borrowed()).CallInto, new(p162.Word))
+	check("well_known.Well.Empty", p163.NewWellClient().Empty, p163.NewWellClient().EmptyAsync, p163.NewWellClient(guest.Borrowed()).EmptyInto, new(p150.Empty))
+	check("well_known.Well.Any", p163.NewWellClient().Any, p163.NewWellClient().AnyAsync, p163.NewWellClient(guest.Borrowed()).AnyInto, new(p164.Any))
+	check("well_known.Well.Mask", p163.NewWellClient().Mask, p163.NewWellClient().MaskAsync, p163.NewWellClient(guest.Borrowed()).MaskInto, new(p165.FieldMask))
+	check("well_known.Well.Wrapper", p163.NewWellClient().Wrapper, p163.NewWellClient().WrapperAsync, p163.NewWellClient(guest.Borrowed()).WrapperInto, new(p166.StringValue))
+	check("wkt_listed.Ping.Ping", p167.NewPingClient().Ping, p167.NewPingClient().PingAsync, p167.NewPingClient(guest.Borrowed()).PingInto, new(p150.Empty))
+	check("wkt_listed.Ping.Wrap", p167.NewPingClient().Wrap, p167.NewPingClient().WrapAsync, p167.NewPingClient(guest.Borrowed()).WrapInto, new(p150.Empty))
 }
 
 func callGuests() {
@@ -504,111 +518,111 @@ func callGuests() {
 	check("grown.Calendar.Today", located(p89.LocateCalendar).Today, located(p89.LocateCalendar).TodayAsync, located(p89.LocateCalendar).TodayInto, new(p90.NowRequest))
 	check("header.Svc.Call", located(p92.LocateSvc).Call, located(p92.LocateSvc).CallAsync, located(p92.LocateSvc).CallInto, new(p93.Word))
 	check("ids.Queue.Send", located(p94.LocateQueue).Send, located(p94.LocateQueue).SendAsync, located(p94.LocateQueue).SendInto, new(p95.SendRequest))
-	check("import_path.Finder.Find", located(p96.LocateFinder).Find, located(p96.LocateFinder).FindAsync, located(p96.LocateFinder).FindInto, new(p97.FindRequest))
-	check("joined_names.Foo.BarBaz", located(p98.LocateFoo).BarBaz, located(p98.LocateFoo).BarBazAsync, located(p98.LocateFoo).BarBazInto, new(p99.FooBar))
-	check("joined_names.FooBar3.Baz", located(p98.LocateFooBar3).Baz, located(p98.LocateFooBar3).BazAsync, located(p98.LocateFooBar3).BazInto, new(p99.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", located(p98.LocateFoo_BarBaz).Baz, located(p98.LocateFoo_BarBaz).BazAsync, located(p98.LocateFoo_BarBaz).BazInto, new(p99.FooBar))
-	check("joined_names.LocalFoo.BarBaz", located(p98.LocateLocalFoo).BarBaz, located(p98.LocateLocalFoo).BarBazAsync, located(p98.LocateLocalFoo).BarBazInto, new(p99.FooBar))
-	check("lower_case.greeter.say_hello", located(p100.LocateGreeter).SayHello, located(p100.LocateGreeter).SayHelloAsync, located(p100.LocateGreeter).SayHelloInto, new(p101.HelloRequest))
-	check("lower_case.word_counter_v2.count", located(p100.LocateWordCounterV2).Count, located(p100.LocateWordCounterV2).CountAsync, located(p100.LocateWordCounterV2).CountInto, new(p101.HelloRequest))
-	check("m_dependency.Scale.Weigh", located(p102.LocateScale).Weigh, located(p102.LocateScale).WeighAsync, located(p102.LocateScale).WeighInto, new(p103.WeighRequest))
-	check("m_override.Foo.Bar", located(p104.LocateFoo).Bar, located(p104.LocateFoo).BarAsync, located(p104.LocateFoo).BarInto, new(p105.BarRequest))
-	check("many_packages.a.A.Do", located(p106.LocateA).Do, located(p106.LocateA).DoAsync, located(p106.LocateA).DoInto, new(p107.Request))
-	check("many_packages.b.B.Do", located(p108.LocateB).Do, located(p108.LocateB).DoAsync, located(p108.LocateB).DoInto, new(p107.Request))
-	check("message_names.Greeter.Clients", located(p109.LocateGreeter).Clients, located(p109.LocateGreeter).ClientsAsync, located(p109.LocateGreeter).ClientsInto, new(p110.GreeterClient))
-	check("message_names.Greeter.Plugins", located(p109.LocateGreeter).Plugins, located(p109.LocateGreeter).PluginsAsync, located(p109.LocateGreeter).PluginsInto, new(p110.GreeterPlugin))
-	check("message_names.Greeter.Joined", located(p109.LocateGreeter).Joined, located(p109.LocateGreeter).JoinedAsync, located(p109.LocateGreeter).JoinedInto, new(p110.GreeterClients))
-	check("message_names.Greeter.Predeclared", located(p109.LocateGreeter).Predeclared, located(p109.LocateGreeter).PredeclaredAsync, located(p109.LocateGreeter).PredeclaredInto, new(p110.Error))
-	check("message_names.Greeter.Packages", located(p109.LocateGreeter).Packages, located(p109.LocateGreeter).PackagesAsync, located(p109.LocateGreeter).PackagesInto, new(p110.Context))
-	check("method_names.Words.Import", located(p111.LocateWords).Import, located(p111.LocateWords).ImportAsync, located(p111.LocateWords).ImportInto, new(p112.Word))
-	check("method_names.Words.Type", located(p111.LocateWords).Type, located(p111.LocateWords).TypeAsync, located(p111.LocateWords).TypeInto, new(p112.Word))
-	check("method_names.Words.Range", located(p111.LocateWords).Range, located(p111.LocateWords).RangeAsync, located(p111.LocateWords).RangeInto, new(p112.Word))
-	check("method_names.Words.Func", located(p111.LocateWords).Func, located(p111.LocateWords).FuncAsync, located(p111.LocateWords).FuncInto, new(p112.Word))
-	check("method_names.Words.Go", located(p111.LocateWords).Go, located(p111.LocateWords).GoAsync, located(p111.LocateWords).GoInto, new(p112.Word))
-	check("method_names.Words.Select", located(p111.LocateWords).Select, located(p111.LocateWords).SelectAsync, located(p111.LocateWords).SelectInto, new(p112.Word))
-	check("method_names.Words.Close", located(p111.LocateWords).Close, located(p111.LocateWords).CloseAsync, located(p111.LocateWords).CloseInto, new(p112.Word))
-	check("method_names.Words.Ready", located(p111.LocateWords).Ready, located(p111.LocateWords).ReadyAsync, located(p111.LocateWords).ReadyInto, new(p112.Word))
-	check("method_names.Words.Init", located(p111.LocateWords).Init, located(p111.LocateWords).InitAsync, located(p111.LocateWords).InitInto, new(p112.Word))
-	check("method_names.Words.String", located(p111.LocateWords).String, located(p111.LocateWords).StringAsync, located(p111.LocateWords).StringInto, new(p112.Word))
-	check("method_names.Words.Error", located(p111.LocateWords).Error, located(p111.LocateWords).ErrorAsync, located(p111.LocateWords).ErrorInto, new(p112.Word))
-	check("method_names.Words.Context", located(p111.LocateWords).Context, located(p111.LocateWords).ContextAsync, located(p111.LocateWords).ContextInto, new(p112.Word))
-	check("method_names.Words.Module", located(p111.LocateWords).Module, located(p111.LocateWords).ModuleAsync, located(p111.LocateWords).ModuleInto, new(p112.Word))
-	check("method_names.Words.Call", located(p111.LocateWords).Call, located(p111.LocateWords).CallAsync, located(p111.LocateWords).CallInto, new(p112.Word))
-	check("method_names.Words.Impl", located(p111.LocateWords).Impl, located(p111.LocateWords).ImplAsync, located(p111.LocateWords).ImplInto, new(p112.Word))
-	check("method_names.Words.New", located(p111.LocateWords).New, located(p111.LocateWords).NewAsync, located(p111.LocateWords).NewInto, new(p112.Word))
-	check("method_names.Words.Register", located(p111.LocateWords).Register, located(p111.LocateWords).RegisterAsync, located(p111.LocateWords).RegisterInto, new(p112.Word))
-	check("method_names.Words.Delete", located(p111.LocateWords).Delete, located(p111.LocateWords).DeleteAsync, located(p111.LocateWords).DeleteInto, new(p112.Word))
-	check("method_names.Words.Panic", located(p111.LocateWords).Panic, located(p111.LocateWords).PanicAsync, located(p111.LocateWords).PanicInto, new(p112.Word))
-	check("method_names.Words.Recover", located(p111.LocateWords).Recover, located(p111.LocateWords).RecoverAsync, located(p111.LocateWords).RecoverInto, new(p112.Word))
-	check("method_names.Words.Complex", located(p111.LocateWords).Complex, located(p111.LocateWords).ComplexAsync, located(p111.LocateWords).ComplexInto, new(p112.Word))
-	check("method_names.Words.Append", located(p111.LocateWords).Append, located(p111.LocateWords).AppendAsync, located(p111.LocateWords).AppendInto, new(p112.Word))
-	check("method_table.Table.Nothing", located(p113.LocateTable).Nothing, located(p113.LocateTable).NothingAsync, located(p113.LocateTable).NothingInto, new(p114.Plain))
-	check("method_table.Table.Look", located(p113.LocateTable).Look, located(p113.LocateTable).LookAsync, located(p113.LocateTable).LookInto, new(p114.Plain))
-	check("method_table.Table.Put", located(p113.LocateTable).Put, located(p113.LocateTable).PutAsync, located(p113.LocateTable).PutInto, new(p114.Plain))
-	check("method_table.Table.Unknown", located(p113.LocateTable).Unknown, located(p113.LocateTable).UnknownAsync, located(p113.LocateTable).UnknownInto, new(p114.Plain))
-	check("method_table.Table.Old", located(p113.LocateTable).Old, located(p113.LocateTable).OldAsync, located(p113.LocateTable).OldInto, new(p114.Plain))
-	check("method_table.Table.Wait", located(p113.LocateTable).Wait, located(p113.LocateTable).WaitAsync, located(p113.LocateTable).WaitInto, new(p114.Plain))
-	check("method_table.Table.RedactedRequest", located(p113.LocateTable).RedactedRequest, located(p113.LocateTable).RedactedRequestAsync, located(p113.LocateTable).RedactedRequestInto, new(p114.Secret))
-	check("method_table.Table.RedactedResponse", located(p113.LocateTable).RedactedResponse, located(p113.LocateTable).RedactedResponseAsync, located(p113.LocateTable).RedactedResponseInto, new(p114.Plain))
-	check("method_table.Table.RedactedInLoop", located(p113.LocateTable).RedactedInLoop, located(p113.LocateTable).RedactedInLoopAsync, located(p113.LocateTable).RedactedInLoopInto, new(p114.LoopA))
-	check("method_table.Table.RedactedInMap", located(p113.LocateTable).RedactedInMap, located(p113.LocateTable).RedactedInMapAsync, located(p113.LocateTable).RedactedInMapInto, new(p114.InMap))
-	check("method_table.Table.RedactedInOneof", located(p113.LocateTable).RedactedInOneof, located(p113.LocateTable).RedactedInOneofAsync, located(p113.LocateTable).RedactedInOneofInto, new(p114.InOneof))
-	check("method_table.Table.NotRedacted", located(p113.LocateTable).NotRedacted, located(p113.LocateTable).NotRedactedAsync, located(p113.LocateTable).NotRedactedInto, new(p114.Harmless))
-	check("method_table.Table.Everything", located(p113.LocateTable).Everything, located(p113.LocateTable).EverythingAsync, located(p113.LocateTable).EverythingInto, new(p114.Secret))
-	check("module.Box.Put", located(p115.LocateBox).Put, located(p115.LocateBox).PutAsync, located(p115.LocateBox).PutInto, new(p116.Thing))
-	check("native.ServeDisk.Read", located(p117.LocateServeDisk).Read, located(p117.LocateServeDisk).ReadAsync, located(p117.LocateServeDisk).ReadInto, new(p118.Block))
-	check("nested.Nest.Lay", located(p119.LocateNest).Lay, located(p119.LocateNest).LayAsync, located(p119.LocateNest).LayInto, new(p120.Outer_Inner))
-	check("NoPackageService.Call", located(p121.LocateNoPackageService).Call, located(p121.LocateNoPackageService).CallAsync, located(p121.LocateNoPackageService).CallInto, new(p122.NoPackageRequest))
-	check("no_source_info.Bare.Call", located(p123.LocateBare).Call, located(p123.LocateBare).CallAsync, located(p123.LocateBare).CallInto, new(p124.Word))
-	check("opaque.Safe.Open", located(p125.LocateSafe).Open, located(p125.LocateSafe).OpenAsync, located(p125.LocateSafe).OpenInto, new(p126.Combination))
-	check("options.Tuned.Slow", located(p127.LocateTuned).Slow, located(p127.LocateTuned).SlowAsync, located(p127.LocateTuned).SlowInto, new(p128.Word))
-	check("options.Tuned.Slower", located(p127.LocateTuned).Slower, located(p127.LocateTuned).SlowerAsync, located(p127.LocateTuned).SlowerInto, new(p128.Word))
-	check("options.Tuned.Quick", located(p127.LocateTuned).Quick, located(p127.LocateTuned).QuickAsync, located(p127.LocateTuned).QuickInto, new(p128.Word))
-	check("options.Tuned.Renamed", located(p127.LocateTuned).Renamed, located(p127.LocateTuned).RenamedAsync, located(p127.LocateTuned).RenamedInto, new(p128.Word))
-	check("options.Tuned.Plain", located(p127.LocateTuned).Plain, located(p127.LocateTuned).PlainAsync, located(p127.LocateTuned).PlainInto, new(p128.Word))
-	check("package_suffix.Suffix.Call", located(p129.LocateSuffix).Call, located(p129.LocateSuffix).CallAsync, located(p129.LocateSuffix).CallInto, new(p130.Request))
-	check("proto2_case.Old.Call", located(p131.LocateOld).Call, located(p131.LocateOld).CallAsync, located(p131.LocateOld).CallInto, new(p132.OldRequest))
-	check("proto3_optional.Maybe.Get", located(p133.LocateMaybe).Get, located(p133.LocateMaybe).GetAsync, located(p133.LocateMaybe).GetInto, new(p134.Query))
-	check("public_import.Guest.Enter", located(p135.LocateGuest).Enter, located(p135.LocateGuest).EnterAsync, located(p135.LocateGuest).EnterInto, new(p136.Home))
-	check("rootfile.Root.Call", located(p137.LocateRoot).Call, located(p137.LocateRoot).CallAsync, located(p137.LocateRoot).CallInto, new(p138.Request))
-	check("same_method.Left.Turn", located(p139.LocateLeft).Turn, located(p139.LocateLeft).TurnAsync, located(p139.LocateLeft).TurnInto, new(p140.Degrees))
-	check("same_method.Right.Turn", located(p139.LocateRight).Turn, located(p139.LocateRight).TurnAsync, located(p139.LocateRight).TurnInto, new(p140.Degrees))
-	check("same_package.Same.Call", located(p141.LocateSame).Call, located(p141.LocateSame).CallAsync, located(p141.LocateSame).CallInto, new(p141.Request))
-	check("same_type.Forest.Plant", located(p142.LocateForest).Plant, located(p142.LocateForest).PlantAsync, located(p142.LocateForest).PlantInto, new(p143.Tree))
-	check("service_names.Type.Call", located(p144.LocateType).Call, located(p144.LocateType).CallAsync, located(p144.LocateType).CallInto, new(p145.Word))
-	check("service_names.Interface.Call", located(p144.LocateInterface).Call, located(p144.LocateInterface).CallAsync, located(p144.LocateInterface).CallInto, new(p145.Word))
-	check("service_names.Map.Call", located(p144.LocateMap).Call, located(p144.LocateMap).CallAsync, located(p144.LocateMap).CallInto, new(p145.Word))
-	check("service_names.A.Call", located(p144.LocateA).Call, located(p144.LocateA).CallAsync, located(p144.LocateA).CallInto, new(p145.Word))
-	check("service_names.Ctx.Call", located(p144.LocateCtx).Call, located(p144.LocateCtx).CallAsync, located(p144.LocateCtx).CallInto, new(p145.Word))
-	check("service_names.Req.Call", located(p144.LocateReq).Call, located(p144.LocateReq).CallAsync, located(p144.LocateReq).CallInto, new(p145.Word))
-	check("service_names.Resp.Call", located(p144.LocateResp).Call, located(p144.LocateResp).CallAsync, located(p144.LocateResp).CallInto, new(p145.Word))
-	check("service_names.Err.Call", located(p144.LocateErr).Call, located(p144.LocateErr).CallAsync, located(p144.LocateErr).CallInto, new(p145.Word))
-	check("service_names.Impl.Call", located(p144.LocateImpl).Call, located(p144.LocateImpl).CallAsync, located(p144.LocateImpl).CallInto, new(p145.Word))
-	check("service_names.Client.Call", located(p144.LocateClient).Call, located(p144.LocateClient).CallAsync, located(p144.LocateClient).CallInto, new(p145.Word))
-	check("service_names.Error.Call", located(p144.LocateError).Call, located(p144.LocateError).CallAsync, located(p144.LocateError).CallInto, new(p145.Word))
-	check("service_names.Context.Call", located(p144.LocateContext).Call, located(p144.LocateContext).CallAsync, located(p144.LocateContext).CallInto, new(p145.Word))
-	check("service_names.Engine.Call", located(p144.LocateEngine).Call, located(p144.LocateEngine).CallAsync, located(p144.LocateEngine).CallInto, new(p145.Word))
-	check("service_names.Names.Call", located(p144.LocateNames).Call, located(p144.LocateNames).CallAsync, located(p144.LocateNames).CallInto, new(p145.Word))
-	check("skeleton.HTTPFiles.Get", located(p146.LocateHTTPFiles).Get, located(p146.LocateHTTPFiles).GetAsync, located(p146.LocateHTTPFiles).GetInto, new(p147.GetRequest))
-	check("skeleton.HTTPFiles.Purge", located(p146.LocateHTTPFiles).Purge, located(p146.LocateHTTPFiles).PurgeAsync, located(p146.LocateHTTPFiles).PurgeInto, new(p148.Empty))
-	check("skeleton.Linux.Boot", located(p146.LocateLinux).Boot, located(p146.LocateLinux).BootAsync, located(p146.LocateLinux).BootInto, new(p147.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", located(p146.LocateLinux).UnimplementedLinuxImpl, located(p146.LocateLinux).UnimplementedLinuxImplAsync, located(p146.LocateLinux).UnimplementedLinuxImplInto, new(p147.GetRequest))
-	check("skeleton.Catalog.Describe", located(p146.LocateCatalog).Describe, located(p146.LocateCatalog).DescribeAsync, located(p146.LocateCatalog).DescribeInto, new(p147.GetRequest))
-	check("skeleton.Test.Init", located(p146.LocateTest).Init, located(p146.LocateTest).InitAsync, located(p146.LocateTest).InitInto, new(p147.GetRequest))
-	check("source_relative.v1.Greeter.Greet", located(p149.LocateGreeter).Greet, located(p149.LocateGreeter).GreetAsync, located(p149.LocateGreeter).GreetInto, new(p150.GreetRequest))
-	check("streaming_skip.Some.Once", located(p151.LocateSome).Once, located(p151.LocateSome).OnceAsync, located(p151.LocateSome).OnceInto, new(p152.Word))
-	_ = located(p151.LocateAll)
-	check("two_files.One.Call", located(p153.LocateOne).Call, located(p153.LocateOne).CallAsync, located(p153.LocateOne).CallInto, new(p154.OneRequest))
-	check("two_files.Two.Call", located(p153.LocateTwo).Call, located(p153.LocateTwo).CallAsync, located(p153.LocateTwo).CallInto, new(p154.OneResponse))
-	check("two_versions.x.v1.X.Call", located(p155.LocateX).Call, located(p155.LocateX).CallAsync, located(p155.LocateX).CallInto, new(p156.Request))
-	check("two_versions.x.v2.X.Call", located(p157.LocateX).Call, located(p157.LocateX).CallAsync, located(p157.LocateX).CallInto, new(p158.Request))
-	check("unknown_options.Owned.Call", located(p159.LocateOwned).Call, located(p159.LocateOwned).CallAsync, located(p159.LocateOwned).CallInto, new(p160.Word))
-	check("well_known.Well.Empty", located(p161.LocateWell).Empty, located(p161.LocateWell).EmptyAsync, located(p161.LocateWell).EmptyInto, new(p148.Empty))
-	check("well_known.Well.Any", located(p161.LocateWell).Any, located(p161.LocateWell).AnyAsync, located(p161.LocateWell).AnyInto, new(p162.Any))
-	check("well_known.Well.Mask", located(p161.LocateWell).Mask, located(p161.LocateWell).MaskAsync, located(p161.LocateWell).MaskInto, new(p163.FieldMask))
-	check("well_known.Well.Wrapper", located(p161.LocateWell).Wrapper, located(p161.LocateWell).WrapperAsync, located(p161.LocateWell).WrapperInto, new(p164.StringValue))
-	check("wkt_listed.Ping.Ping", located(p165.LocatePing).Ping, located(p165.LocatePing).PingAsync, located(p165.LocatePing).PingInto, new(p148.Empty))
-	check("wkt_listed.Ping.Wrap", located(p165.LocatePing).Wrap, located(p165.LocatePing).WrapAsync, located(p165.LocatePing).WrapInto, new(p148.Empty))
+	check("import_path.Finder.Find", located(p98.LocateFinder).Find, located(p98.LocateFinder).FindAsync, located(p98.LocateFinder).FindInto, new(p99.FindRequest))
+	check("joined_names.Foo.BarBaz", located(p100.LocateFoo).BarBaz, located(p100.LocateFoo).BarBazAsync, located(p100.LocateFoo).BarBazInto, new(p101.FooBar))
+	check("joined_names.FooBar3.Baz", located(p100.LocateFooBar3).Baz, located(p100.LocateFooBar3).BazAsync, located(p100.LocateFooBar3).BazInto, new(p101.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", located(p100.LocateFoo_BarBaz).Baz, located(p100.LocateFoo_BarBaz).BazAsync, located(p100.LocateFoo_BarBaz).BazInto, new(p101.FooBar))
+	check("joined_names.LocalFoo.BarBaz", located(p100.LocateLocalFoo).BarBaz, located(p100.LocateLocalFoo).BarBazAsync, located(p100.LocateLocalFoo).BarBazInto, new(p101.FooBar))
+	check("lower_case.greeter.say_hello", located(p102.LocateGreeter).SayHello, located(p102.LocateGreeter).SayHelloAsync, located(p102.LocateGreeter).SayHelloInto, new(p103.HelloRequest))
+	check("lower_case.word_counter_v2.count", located(p102.LocateWordCounterV2).Count, located(p102.LocateWordCounterV2).CountAsync, located(p102.LocateWordCounterV2).CountInto, new(p103.HelloRequest))
+	check("m_dependency.Scale.Weigh", located(p104.LocateScale).Weigh, located(p104.LocateScale).WeighAsync, located(p104.LocateScale).WeighInto, new(p105.WeighRequest))
+	check("m_override.Foo.Bar", located(p106.LocateFoo).Bar, located(p106.LocateFoo).BarAsync, located(p106.LocateFoo).BarInto, new(p107.BarRequest))
+	check("many_packages.a.A.Do", located(p108.LocateA).Do, located(p108.LocateA).DoAsync, located(p108.LocateA).DoInto, new(p109.Request))
+	check("many_packages.b.B.Do", located(p110.LocateB).Do, located(p110.LocateB).DoAsync, located(p110.LocateB).DoInto, new(p109.Request))
+	check("message_names.Greeter.Clients", located(p111.LocateGreeter).Clients, located(p111.LocateGreeter).ClientsAsync, located(p111.LocateGreeter).ClientsInto, new(p112.GreeterClient))
+	check("message_names.Greeter.Plugins", located(p111.LocateGreeter).Plugins, located(p111.LocateGreeter).PluginsAsync, located(p111.LocateGreeter).PluginsInto, new(p112.GreeterPlugin))
+	check("message_names.Greeter.Joined", located(p111.LocateGreeter).Joined, located(p111.LocateGreeter).JoinedAsync, located(p111.LocateGreeter).JoinedInto, new(p112.GreeterClients))
+	check("message_names.Greeter.Predeclared", located(p111.LocateGreeter).Predeclared, located(p111.LocateGreeter).PredeclaredAsync, located(p111.LocateGreeter).PredeclaredInto, new(p112.Error))
+	check("message_names.Greeter.Packages", located(p111.LocateGreeter).Packages, located(p111.LocateGreeter).PackagesAsync, located(p111.LocateGreeter).PackagesInto, new(p112.Context))
+	check("method_names.Words.Import", located(p113.LocateWords).Import, located(p113.LocateWords).ImportAsync, located(p113.LocateWords).ImportInto, new(p114.Word))
+	check("method_names.Words.Type", located(p113.LocateWords).Type, located(p113.LocateWords).TypeAsync, located(p113.LocateWords).TypeInto, new(p114.Word))
+	check("method_names.Words.Range", located(p113.LocateWords).Range, located(p113.LocateWords).RangeAsync, located(p113.LocateWords).RangeInto, new(p114.Word))
+	check("method_names.Words.Func", located(p113.LocateWords).Func, located(p113.LocateWords).FuncAsync, located(p113.LocateWords).FuncInto, new(p114.Word))
+	check("method_names.Words.Go", located(p113.LocateWords).Go, located(p113.LocateWords).GoAsync, located(p113.LocateWords).GoInto, new(p114.Word))
+	check("method_names.Words.Select", located(p113.LocateWords).Select, located(p113.LocateWords).SelectAsync, located(p113.LocateWords).SelectInto, new(p114.Word))
+	check("method_names.Words.Close", located(p113.LocateWords).Close, located(p113.LocateWords).CloseAsync, located(p113.LocateWords).CloseInto, new(p114.Word))
+	check("method_names.Words.Ready", located(p113.LocateWords).Ready, located(p113.LocateWords).ReadyAsync, located(p113.LocateWords).ReadyInto, new(p114.Word))
+	check("method_names.Words.Init", located(p113.LocateWords).Init, located(p113.LocateWords).InitAsync, located(p113.LocateWords).InitInto, new(p114.Word))
+	check("method_names.Words.String", located(p113.LocateWords).String, located(p113.LocateWords).StringAsync, located(p113.LocateWords).StringInto, new(p114.Word))
+	check("method_names.Words.Error", located(p113.LocateWords).Error, located(p113.LocateWords).ErrorAsync, located(p113.LocateWords).ErrorInto, new(p114.Word))
+	check("method_names.Words.Context", located(p113.LocateWords).Context, located(p113.LocateWords).ContextAsync, located(p113.LocateWords).ContextInto, new(p114.Word))
+	check("method_names.Words.Module", located(p113.LocateWords).Module, located(p113.LocateWords).ModuleAsync, located(p113.LocateWords).ModuleInto, new(p114.Word))
+	check("method_names.Words.Call", located(p113.LocateWords).Call, located(p113.LocateWords).CallAsync, located(p113.LocateWords).CallInto, new(p114.Word))
+	check("method_names.Words.Impl", located(p113.LocateWords).Impl, located(p113.LocateWords).ImplAsync, located(p113.LocateWords).ImplInto, new(p114.Word))
+	check("method_names.Words.New", located(p113.LocateWords).New, located(p113.LocateWords).NewAsync, located(p113.LocateWords).NewInto, new(p114.Word))
+	check("method_names.Words.Register", located(p113.LocateWords).Register, located(p113.LocateWords).RegisterAsync, located(p113.LocateWords).RegisterInto, new(p114.Word))
+	check("method_names.Words.Delete", located(p113.LocateWords).Delete, located(p113.LocateWords).DeleteAsync, located(p113.LocateWords).DeleteInto, new(p114.Word))
+	check("method_names.Words.Panic", located(p113.LocateWords).Panic, located(p113.LocateWords).PanicAsync, located(p113.LocateWords).PanicInto, new(p114.Word))
+	check("method_names.Words.Recover", located(p113.LocateWords).Recover, located(p113.LocateWords).RecoverAsync, located(p113.LocateWords).RecoverInto, new(p114.Word))
+	check("method_names.Words.Complex", located(p113.LocateWords).Complex, located(p113.LocateWords).ComplexAsync, located(p113.LocateWords).ComplexInto, new(p114.Word))
+	check("method_names.Words.Append", located(p113.LocateWords).Append, located(p113.LocateWords).AppendAsync, located(p113.LocateWords).AppendInto, new(p114.Word))
+	check("method_table.Table.Nothing", located(p115.LocateTable).Nothing, located(p115.LocateTable).NothingAsync, located(p115.LocateTable).NothingInto, new(p116.Plain))
+	check("method_table.Table.Look", located(p115.LocateTable).Look, located(p115.LocateTable).LookAsync, located(p115.LocateTable).LookInto, new(p116.Plain))
+	check("method_table.Table.Put", located(p115.LocateTable).Put, located(p115.LocateTable).PutAsync, located(p115.LocateTable).PutInto, new(p116.Plain))
+	check("method_table.Table.Unknown", located(p115.LocateTable).Unknown, located(p115.LocateTable).UnknownAsync, located(p115.LocateTable).UnknownInto, new(p116.Plain))
+	check("method_table.Table.Old", located(p115.LocateTable).Old, located(p115.LocateTable).OldAsync, located(p115.LocateTable).OldInto, new(p116.Plain))
+	check("method_table.Table.Wait", located(p115.LocateTable).Wait, located(p115.LocateTable).WaitAsync, located(p115.LocateTable).WaitInto, new(p116.Plain))
+	check("method_table.Table.RedactedRequest", located(p115.LocateTable).RedactedRequest, located(p115.LocateTable).RedactedRequestAsync, located(p115.LocateTable).RedactedRequestInto, new(p116.Secret))
+	check("method_table.Table.RedactedResponse", located(p115.LocateTable).RedactedResponse, located(p115.LocateTable).RedactedResponseAsync, located(p115.LocateTable).RedactedResponseInto, new(p116.Plain))
+	check("method_table.Table.RedactedInLoop", located(p115.LocateTable).RedactedInLoop, located(p115.LocateTable).RedactedInLoopAsync, located(p115.LocateTable).RedactedInLoopInto, new(p116.LoopA))
+	check("method_table.Table.RedactedInMap", located(p115.LocateTable).RedactedInMap, located(p115.LocateTable).RedactedInMapAsync, located(p115.LocateTable).RedactedInMapInto, new(p116.InMap))
+	check("method_table.Table.RedactedInOneof", located(p115.LocateTable).RedactedInOneof, located(p115.LocateTable).RedactedInOneofAsync, located(p115.LocateTable).RedactedInOneofInto, new(p116.InOneof))
+	check("method_table.Table.NotRedacted", located(p115.LocateTable).NotRedacted, located(p115.LocateTable).NotRedactedAsync, located(p115.LocateTable).NotRedactedInto, new(p116.Harmless))
+	check("method_table.Table.Everything", located(p115.LocateTable).Everything, located(p115.LocateTable).EverythingAsync, located(p115.LocateTable).EverythingInto, new(p116.Secret))
+	check("module.Box.Put", located(p117.LocateBox).Put, located(p117.LocateBox).PutAsync, located(p117.LocateBox).PutInto, new(p118.Thing))
+	check("native.ServeDisk.Read", located(p119.LocateServeDisk).Read, located(p119.LocateServeDisk).ReadAsync, located(p119.LocateServeDisk).ReadInto, new(p120.Block))
+	check("nested.Nest.Lay", located(p121.LocateNest).Lay, located(p121.LocateNest).LayAsync, located(p121.LocateNest).LayInto, new(p122.Outer_Inner))
+	check("NoPackageService.Call", located(p123.LocateNoPackageService).Call, located(p123.LocateNoPackageService).CallAsync, located(p123.LocateNoPackageService).CallInto, new(p124.NoPackageRequest))
+	check("no_source_info.Bare.Call", located(p125.LocateBare).Call, located(p125.LocateBare).CallAsync, located(p125.LocateBare).CallInto, new(p126.Word))
+	check("opaque.Safe.Open", located(p127.LocateSafe).Open, located(p127.LocateSafe).OpenAsync, located(p127.LocateSafe).OpenInto, new(p128.Combination))
+	check("options.Tuned.Slow", located(p129.LocateTuned).Slow, located(p129.LocateTuned).SlowAsync, located(p129.LocateTuned).SlowInto, new(p130.Word))
+	check("options.Tuned.Slower", located(p129.LocateTuned).Slower, located(p129.LocateTuned).SlowerAsync, located(p129.LocateTuned).SlowerInto, new(p130.Word))
+	check("options.Tuned.Quick", located(p129.LocateTuned).Quick, located(p129.LocateTuned).QuickAsync, located(p129.LocateTuned).QuickInto, new(p130.Word))
+	check("options.Tuned.Renamed", located(p129.LocateTuned).Renamed, located(p129.LocateTuned).RenamedAsync, located(p129.LocateTuned).RenamedInto, new(p130.Word))
+	check("options.Tuned.Plain", located(p129.LocateTuned).Plain, located(p129.LocateTuned).PlainAsync, located(p129.LocateTuned).PlainInto, new(p130.Word))
+	check("package_suffix.Suffix.Call", located(p131.LocateSuffix).Call, located(p131.LocateSuffix).CallAsync, located(p131.LocateSuffix).CallInto, new(p132.Request))
+	check("proto2_case.Old.Call", located(p133.LocateOld).Call, located(p133.LocateOld).CallAsync, located(p133.LocateOld).CallInto, new(p134.OldRequest))
+	check("proto3_optional.Maybe.Get", located(p135.LocateMaybe).Get, located(p135.LocateMaybe).GetAsync, located(p135.LocateMaybe).GetInto, new(p136.Query))
+	check("public_import.Guest.Enter", located(p137.LocateGuest).Enter, located(p137.LocateGuest).EnterAsync, located(p137.LocateGuest).EnterInto, new(p138.Home))
+	check("rootfile.Root.Call", located(p139.LocateRoot).Call, located(p139.LocateRoot).CallAsync, located(p139.LocateRoot).CallInto, new(p140.Request))
+	check("same_method.Left.Turn", located(p141.LocateLeft).Turn, located(p141.LocateLeft).TurnAsync, located(p141.LocateLeft).TurnInto, new(p142.Degrees))
+	check("same_method.Right.Turn", located(p141.LocateRight).Turn, located(p141.LocateRight).TurnAsync, located(p141.LocateRight).TurnInto, new(p142.Degrees))
+	check("same_package.Same.Call", located(p143.LocateSame).Call, located(p143.LocateSame).CallAsync, located(p143.LocateSame).CallInto, new(p143.Request))
+	check("same_type.Forest.Plant", located(p144.LocateForest).Plant, located(p144.LocateForest).PlantAsync, located(p144.LocateForest).PlantInto, new(p145.Tree))
+	check("service_names.Type.Call", located(p146.LocateType).Call, located(p146.LocateType).CallAsync, located(p146.LocateType).CallInto, new(p147.Word))
+	check("service_names.Interface.Call", located(p146.LocateInterface).Call, located(p146.LocateInterface).CallAsync, located(p146.LocateInterface).CallInto, new(p147.Word))
+	check("service_names.Map.Call", located(p146.LocateMap).Call, located(p146.LocateMap).CallAsync, located(p146.LocateMap).CallInto, new(p147.Word))
+	check("service_names.A.Call", located(p146.LocateA).Call, located(p146.LocateA).CallAsync, located(p146.LocateA).CallInto, new(p147.Word))
+	check("service_names.Ctx.Call", located(p146.LocateCtx).Call, located(p146.LocateCtx).CallAsync, located(p146.LocateCtx).CallInto, new(p147.Word))
+	check("service_names.Req.Call", located(p146.LocateReq).Call, located(p146.LocateReq).CallAsync, located(p146.LocateReq).CallInto, new(p147.Word))
+	check("service_names.Resp.Call", located(p146.LocateResp).Call, located(p146.LocateResp).CallAsync, located(p146.LocateResp).CallInto, new(p147.Word))
+	check("service_names.Err.Call", located(p146.LocateErr).Call, located(p146.LocateErr).CallAsync, located(p146.LocateErr).CallInto, new(p147.Word))
+	check("service_names.Impl.Call", located(p146.LocateImpl).Call, located(p146.LocateImpl).CallAsync, located(p146.LocateImpl).CallInto, new(p147.Word))
+	check("service_names.Client.Call", located(p146.LocateClient).Call, located(p146.LocateClient).CallAsync, located(p146.LocateClient).CallInto, new(p147.Word))
+	check("service_names.Error.Call", located(p146.LocateError).Call, located(p146.LocateError).CallAsync, located(p146.LocateError).CallInto, new(p147.Word))
+	check("service_names.Context.Call", located(p146.LocateContext).Call, located(p146.LocateContext).CallAsync, located(p146.LocateContext).CallInto, new(p147.Word))
+	check("service_names.Engine.Call", located(p146.LocateEngine).Call, located(p146.LocateEngine).CallAsync, located(p146.LocateEngine).CallInto, new(p147.Word))
+	check("service_names.Names.Call", located(p146.LocateNames).Call, located(p146.LocateNames).CallAsync, located(p146.LocateNames).CallInto, new(p147.Word))
+	check("skeleton.HTTPFiles.Get", located(p148.LocateHTTPFiles).Get, located(p148.LocateHTTPFiles).GetAsync, located(p148.LocateHTTPFiles).GetInto, new(p149.GetRequest))
+	check("skeleton.HTTPFiles.Purge", located(p148.LocateHTTPFiles).Purge, located(p148.LocateHTTPFiles).PurgeAsync, located(p148.LocateHTTPFiles).PurgeInto, new(p150.Empty))
+	check("skeleton.Linux.Boot", located(p148.LocateLinux).Boot, located(p148.LocateLinux).BootAsync, located(p148.LocateLinux).BootInto, new(p149.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", located(p148.LocateLinux).UnimplementedLinuxImpl, located(p148.LocateLinux).UnimplementedLinuxImplAsync, located(p148.LocateLinux).UnimplementedLinuxImplInto, new(p149.GetRequest))
+	check("skeleton.Catalog.Describe", located(p148.LocateCatalog).Describe, located(p148.LocateCatalog).DescribeAsync, located(p148.LocateCatalog).DescribeInto, new(p149.GetRequest))
+	check("skeleton.Test.Init", located(p148.LocateTest).Init, located(p148.LocateTest).InitAsync, located(p148.LocateTest).InitInto, new(p149.GetRequest))
+	check("source_relative.v1.Greeter.Greet", located(p151.LocateGreeter).Greet, located(p151.LocateGreeter).GreetAsync, located(p151.LocateGreeter).GreetInto, new(p152.GreetRequest))
+	check("streaming_skip.Some.Once", located(p153.LocateSome).Once, located(p153.LocateSome).OnceAsync, located(p153.LocateSome).OnceInto, new(p154.Word))
+	_ = located(p153.LocateAll)
+	check("two_files.One.Call", located(p155.LocateOne).Call, located(p155.LocateOne).CallAsync, located(p155.LocateOne).CallInto, new(p156.OneRequest))
+	check("two_files.Two.Call", located(p155.LocateTwo).Call, located(p155.LocateTwo).CallAsync, located(p155.LocateTwo).CallInto, new(p156.OneResponse))
+	check("two_versions.x.v1.X.Call", located(p157.LocateX).Call, located(p157.LocateX).CallAsync, located(p157.LocateX).CallInto, new(p158.Request))
+	check("two_versions.x.v2.X.Call", located(p159.LocateX).Call, located(p159.LocateX).CallAsync, located(p159.LocateX).CallInto, new(p160.Request))
+	check("unknown_options.Owned.Call", located(p161.LocateOwned).Call, located(p161.LocateOwned).CallAsync, located(p161.LocateOwned).CallInto, new(p162.Word))
+	check("well_known.Well.Empty", located(p163.LocateWell).Empty, located(p163.LocateWell).EmptyAsync, located(p163.LocateWell).EmptyInto, new(p150.Empty))
+	check("well_known.Well.Any", located(p163.LocateWell).Any, located(p163.LocateWell).AnyAsync, located(p163.LocateWell).AnyInto, new(p164.Any))
+	check("well_known.Well.Mask", located(p163.LocateWell).Mask, located(p163.LocateWell).MaskAsync, located(p163.LocateWell).MaskInto, new(p165.FieldMask))
+	check("well_known.Well.Wrapper", located(p163.LocateWell).Wrapper, located(p163.LocateWell).WrapperAsync, located(p163.LocateWell).WrapperInto, new(p166.StringValue))
+	check("wkt_listed.Ping.Ping", located(p167.LocatePing).Ping, located(p167.LocatePing).PingAsync, located(p167.LocatePing).PingInto, new(p150.Empty))
+	check("wkt_listed.Ping.Wrap", located(p167.LocatePing).Wrap, located(p167.LocatePing).WrapAsync, located(p167.LocatePing).WrapInto, new(p150.Empty))
 }
 
 func serve() {
@@ -667,64 +681,64 @@ func serve() {
 		func() { ended <- p89.ServeCalendar(ctx, server50{}) },
 		func() { ended <- p92.ServeSvc(ctx, server51{}) },
 		func() { ended <- p94.ServeQueue(ctx, server52{}) },
-		func() { ended <- p96.ServeFinder(ctx, server53{}) },
-		func() { ended <- p98.ServeFoo(ctx, server54{}) },
-		func() { ended <- p98.ServeFooBar3(ctx, server55{}) },
-		func() { ended <- p98.ServeFoo_BarBaz(ctx, server56{}) },
-		func() { ended <- p98.ServeLocalFoo(ctx, server57{}) },
-		func() { ended <- p100.ServeGreeter(ctx, server58{}) },
-		func() { ended <- p100.ServeWordCounterV2(ctx, server59{}) },
-		func() { ended <- p102.ServeScale(ctx, server60{}) },
-		func() { ended <- p104.ServeFoo(ctx, server61{}) },
-		func() { ended <- p106.ServeA(ctx, server62{}) },
-		func() { ended <- p108.ServeB(ctx, server63{}) },
-		func() { ended <- p109.ServeGreeter(ctx, server64{}) },
-		func() { ended <- p111.ServeWords(ctx, server65{}) },
-		func() { ended <- p113.ServeTable(ctx, server66{}) },
-		func() { ended <- p115.ServeBox(ctx, server67{}) },
-		func() { ended <- p117.ServeServeDisk(ctx, server68{}) },
-		func() { ended <- p119.ServeNest(ctx, server69{}) },
-		func() { ended <- p121.ServeNoPackageService(ctx, server70{}) },
-		func() { ended <- p123.ServeBare(ctx, server71{}) },
-		func() { ended <- p125.ServeSafe(ctx, server72{}) },
-		func() { ended <- p127.ServeTuned(ctx, server73{}) },
-		func() { ended <- p129.ServeSuffix(ctx, server74{}) },
-		func() { ended <- p131.ServeOld(ctx, server75{}) },
-		func() { ended <- p133.ServeMaybe(ctx, server76{}) },
-		func() { ended <- p135.ServeGuest(ctx, server77{}) },
-		func() { ended <- p137.ServeRoot(ctx, server78{}) },
-		func() { ended <- p139.ServeLeft(ctx, server79{}) },
-		func() { ended <- p139.ServeRight(ctx, server80{}) },
-		func() { ended <- p141.ServeSame(ctx, server81{}) },
-		func() { ended <- p142.ServeForest(ctx, server82{}) },
-		func() { ended <- p144.ServeType(ctx, server83{}) },
-		func() { ended <- p144.ServeInterface(ctx, server84{}) },
-		func() { ended <- p144.ServeMap(ctx, server85{}) },
-		func() { ended <- p144.ServeA(ctx, server86{}) },
-		func() { ended <- p144.ServeCtx(ctx, server87{}) },
-		func() { ended <- p144.ServeReq(ctx, server88{}) },
-		func() { ended <- p144.ServeResp(ctx, server89{}) },
-		func() { ended <- p144.ServeErr(ctx, server90{}) },
-		func() { ended <- p144.ServeImpl(ctx, server91{}) },
-		func() { ended <- p144.ServeClient(ctx, server92{}) },
-		func() { ended <- p144.ServeError(ctx, server93{}) },
-		func() { ended <- p144.ServeContext(ctx, server94{}) },
-		func() { ended <- p144.ServeEngine(ctx, server95{}) },
-		func() { ended <- p144.ServeNames(ctx, server96{}) },
-		func() { ended <- p146.ServeHTTPFiles(ctx, server97{}) },
-		func() { ended <- p146.ServeLinux(ctx, server98{}) },
-		func() { ended <- p146.ServeCatalog(ctx, server99{}) },
-		func() { ended <- p146.ServeTest(ctx, server100{}) },
-		func() { ended <- p149.ServeGreeter(ctx, server101{}) },
-		func() { ended <- p151.ServeSome(ctx, server102{}) },
-		func() { ended <- p151.ServeAll(ctx, server103{}) },
-		func() { ended <- p153.ServeOne(ctx, server104{}) },
-		func() { ended <- p153.ServeTwo(ctx, server105{}) },
-		func() { ended <- p155.ServeX(ctx, server106{}) },
-		func() { ended <- p157.ServeX(ctx, server107{}) },
-		func() { ended <- p159.ServeOwned(ctx, server108{}) },
-		func() { ended <- p161.ServeWell(ctx, server109{}) },
-		func() { ended <- p165.ServePing(ctx, server110{}) },
+		func() { ended <- p98.ServeFinder(ctx, server53{}) },
+		func() { ended <- p100.ServeFoo(ctx, server54{}) },
+		func() { ended <- p100.ServeFooBar3(ctx, server55{}) },
+		func() { ended <- p100.ServeFoo_BarBaz(ctx, server56{}) },
+		func() { ended <- p100.ServeLocalFoo(ctx, server57{}) },
+		func() { ended <- p102.ServeGreeter(ctx, server58{}) },
+		func() { ended <- p102.ServeWordCounterV2(ctx, server59{}) },
+		func() { ended <- p104.ServeScale(ctx, server60{}) },
+		func() { ended <- p106.ServeFoo(ctx, server61{}) },
+		func() { ended <- p108.ServeA(ctx, server62{}) },
+		func() { ended <- p110.ServeB(ctx, server63{}) },
+		func() { ended <- p111.ServeGreeter(ctx, server64{}) },
+		func() { ended <- p113.ServeWords(ctx, server65{}) },
+		func() { ended <- p115.ServeTable(ctx, server66{}) },
+		func() { ended <- p117.ServeBox(ctx, server67{}) },
+		func() { ended <- p119.ServeServeDisk(ctx, server68{}) },
+		func() { ended <- p121.ServeNest(ctx, server69{}) },
+		func() { ended <- p123.ServeNoPackageService(ctx, server70{}) },
+		func() { ended <- p125.ServeBare(ctx, server71{}) },
+		func() { ended <- p127.ServeSafe(ctx, server72{}) },
+		func() { ended <- p129.ServeTuned(ctx, server73{}) },
+		func() { ended <- p131.ServeSuffix(ctx, server74{}) },
+		func() { ended <- p133.ServeOld(ctx, server75{}) },
+		func() { ended <- p135.ServeMaybe(ctx, server76{}) },
+		func() { ended <- p137.ServeGuest(ctx, server77{}) },
+		func() { ended <- p139.ServeRoot(ctx, server78{}) },
+		func() { ended <- p141.ServeLeft(ctx, server79{}) },
+		func() { ended <- p141.ServeRight(ctx, server80{}) },
+		func() { ended <- p143.ServeSame(ctx, server81{}) },
+		func() { ended <- p144.ServeForest(ctx, server82{}) },
+		func() { ended <- p146.ServeType(ctx, server83{}) },
+		func() { ended <- p146.ServeInterface(ctx, server84{}) },
+		func() { ended <- p146.ServeMap(ctx, server85{}) },
+		func() { ended <- p146.ServeA(ctx, server86{}) },
+		func() { ended <- p146.ServeCtx(ctx, server87{}) },
+		func() { ended <- p146.ServeReq(ctx, server88{}) },
+		func() { ended <- p146.ServeResp(ctx, server89{}) },
+		func() { ended <- p146.ServeErr(ctx, server90{}) },
+		func() { ended <- p146.ServeImpl(ctx, server91{}) },
+		func() { ended <- p146.ServeClient(ctx, server92{}) },
+		func() { ended <- p146.ServeError(ctx, server93{}) },
+		func() { ended <- p146.ServeContext(ctx, server94{}) },
+		func() { ended <- p146.ServeEngine(ctx, server95{}) },
+		func() { ended <- p146.ServeNames(ctx, server96{}) },
+		func() { ended <- p148.ServeHTTPFiles(ctx, server97{}) },
+		func() { ended <- p148.ServeLinux(ctx, server98{}) },
+		func() { ended <- p148.ServeCatalog(ctx, server99{}) },
+		func() { ended <- p148.ServeTest(ctx, server100{}) },
+		func() { ended <- p151.ServeGreeter(ctx, server101{}) },
+		func() { ended <- p153.ServeSome(ctx, server102{}) },
+		func() { ended <- p153.ServeAll(ctx, server103{}) },
+		func() { ended <- p155.ServeOne(ctx, server104{}) },
+		func() { ended <- p155.ServeTwo(ctx, server105{}) },
+		func() { ended <- p157.ServeX(ctx, server106{}) },
+		func() { ended <- p159.ServeX(ctx, server107{}) },
+		func() { ended <- p161.ServeOwned(ctx, server108{}) },
+		func() { ended <- p163.ServeWell(ctx, server109{}) },
+		func() { ended <- p167.ServePing(ctx, server110{}) },
 	}
 	for _, one := range all {
 		go one()
@@ -944,16 +958,16 @@ func (server23) Call(_ context.Context, req *p37.Word) (*p37.Word, error) {
 
 type server24 struct{}
 
-func (server24) Versions(_ context.Context, req *p39.In) (*p166.Out, error) {
-	return answer(req, new(p166.Out))
-}
-
-func (server24) Locals(_ context.Context, req *p40.In) (*p167.Out, error) {
-	return answer(req, new(p167.Out))
-}
-
-func (server24) Packages(_ context.Context, req *p40.In) (*p168.Out, error) {
+func (server24) Versions(_ context.Context, req *p39.In) (*p168.Out, error) {
 	return answer(req, new(p168.Out))
+}
+
+func (server24) Locals(_ context.Context, req *p40.In) (*p169.Out, error) {
+	return answer(req, new(p169.Out))
+}
+
+func (server24) Packages(_ context.Context, req *p40.In) (*p170.Out, error) {
+	return answer(req, new(p170.Out))
 }
 
 type server25 struct{}
@@ -1130,532 +1144,532 @@ func (server52) Send(_ context.Context, req *p95.SendRequest) (*p95.SendResponse
 
 type server53 struct{}
 
-func (server53) Find(_ context.Context, req *p97.FindRequest) (*p97.FindResponse, error) {
-	return answer(req, new(p97.FindResponse))
+func (server53) Find(_ context.Context, req *p99.FindRequest) (*p99.FindResponse, error) {
+	return answer(req, new(p99.FindResponse))
 }
 
 type server54 struct{}
 
-func (server54) BarBaz(_ context.Context, req *p99.FooBar) (*p99.FooBar, error) {
-	return answer(req, new(p99.FooBar))
+func (server54) BarBaz(_ context.Context, req *p101.FooBar) (*p101.FooBar, error) {
+	return answer(req, new(p101.FooBar))
 }
 
 type server55 struct{}
 
-func (server55) Baz(_ context.Context, req *p99.FooBar) (*p99.FooBar, error) {
-	return answer(req, new(p99.FooBar))
+func (server55) Baz(_ context.Context, req *p101.FooBar) (*p101.FooBar, error) {
+	return answer(req, new(p101.FooBar))
 }
 
 type server56 struct{}
 
-func (server56) Baz(_ context.Context, req *p99.FooBar) (*p99.FooBar, error) {
-	return answer(req, new(p99.FooBar))
+func (server56) Baz(_ context.Context, req *p101.FooBar) (*p101.FooBar, error) {
+	return answer(req, new(p101.FooBar))
 }
 
 type server57 struct{}
 
-func (server57) BarBaz(_ context.Context, req *p99.FooBar) (*p99.FooBar, error) {
-	return answer(req, new(p99.FooBar))
+func (server57) BarBaz(_ context.Context, req *p101.FooBar) (*p101.FooBar, error) {
+	return answer(req, new(p101.FooBar))
 }
 
 type server58 struct{}
 
-func (server58) SayHello(_ context.Context, req *p101.HelloRequest) (*p101.HelloResponse, error) {
-	return answer(req, new(p101.HelloResponse))
+func (server58) SayHello(_ context.Context, req *p103.HelloRequest) (*p103.HelloResponse, error) {
+	return answer(req, new(p103.HelloResponse))
 }
 
 type server59 struct{}
 
-func (server59) Count(_ context.Context, req *p101.HelloRequest) (*p101.HelloResponse, error) {
-	return answer(req, new(p101.HelloResponse))
+func (server59) Count(_ context.Context, req *p103.HelloRequest) (*p103.HelloResponse, error) {
+	return answer(req, new(p103.HelloResponse))
 }
 
 type server60 struct{}
 
-func (server60) Weigh(_ context.Context, req *p103.WeighRequest) (*p169.Mass, error) {
-	return answer(req, new(p169.Mass))
+func (server60) Weigh(_ context.Context, req *p105.WeighRequest) (*p171.Mass, error) {
+	return answer(req, new(p171.Mass))
 }
 
 type server61 struct{}
 
-func (server61) Bar(_ context.Context, req *p105.BarRequest) (*p105.BarResponse, error) {
-	return answer(req, new(p105.BarResponse))
+func (server61) Bar(_ context.Context, req *p107.BarRequest) (*p107.BarResponse, error) {
+	return answer(req, new(p107.BarResponse))
 }
 
 type server62 struct{}
 
-func (server62) Do(_ context.Context, req *p107.Request) (*p107.Response, error) {
-	return answer(req, new(p107.Response))
+func (server62) Do(_ context.Context, req *p109.Request) (*p109.Response, error) {
+	return answer(req, new(p109.Response))
 }
 
 type server63 struct{}
 
-func (server63) Do(_ context.Context, req *p107.Request) (*p170.Response, error) {
-	return answer(req, new(p170.Response))
+func (server63) Do(_ context.Context, req *p109.Request) (*p172.Response, error) {
+	return answer(req, new(p172.Response))
 }
 
 type server64 struct{}
 
-func (server64) Clients(_ context.Context, req *p110.GreeterClient) (*p110.GreeterImpl, error) {
-	return answer(req, new(p110.GreeterImpl))
+func (server64) Clients(_ context.Context, req *p112.GreeterClient) (*p112.GreeterImpl, error) {
+	return answer(req, new(p112.GreeterImpl))
 }
 
-func (server64) Plugins(_ context.Context, req *p110.GreeterPlugin) (*p110.UnimplementedGreeterImpl, error) {
-	return answer(req, new(p110.UnimplementedGreeterImpl))
+func (server64) Plugins(_ context.Context, req *p112.GreeterPlugin) (*p112.UnimplementedGreeterImpl, error) {
+	return answer(req, new(p112.UnimplementedGreeterImpl))
 }
 
-func (server64) Joined(_ context.Context, req *p110.GreeterClients) (*p110.RegisterGreeter, error) {
-	return answer(req, new(p110.RegisterGreeter))
+func (server64) Joined(_ context.Context, req *p112.GreeterClients) (*p112.RegisterGreeter, error) {
+	return answer(req, new(p112.RegisterGreeter))
 }
 
-func (server64) Predeclared(_ context.Context, req *p110.Error) (*p110.String_, error) {
-	return answer(req, new(p110.String_))
+func (server64) Predeclared(_ context.Context, req *p112.Error) (*p112.String_, error) {
+	return answer(req, new(p112.String_))
 }
 
-func (server64) Packages(_ context.Context, req *p110.Context) (*p110.Any, error) {
-	return answer(req, new(p110.Any))
+func (server64) Packages(_ context.Context, req *p112.Context) (*p112.Any, error) {
+	return answer(req, new(p112.Any))
 }
 
 type server65 struct{}
 
-func (server65) Import(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Import(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Type(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Type(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Range(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Range(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Func(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Func(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Go(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Go(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Select(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Select(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Close(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Close(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Ready(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Ready(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Init(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Init(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) String(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) String(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Error(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Error(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Context(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Context(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Module(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Module(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Call(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Call(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Impl(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Impl(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) New(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) New(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Register(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Register(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Delete(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Delete(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Panic(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Panic(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Recover(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Recover(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Complex(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Complex(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
-func (server65) Append(_ context.Context, req *p112.Word) (*p112.Word, error) {
-	return answer(req, new(p112.Word))
+func (server65) Append(_ context.Context, req *p114.Word) (*p114.Word, error) {
+	return answer(req, new(p114.Word))
 }
 
 type server66 struct{}
 
-func (server66) Nothing(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) Nothing(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) Look(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) Look(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) Put(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) Put(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) Unknown(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) Unknown(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) Old(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) Old(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) Wait(_ context.Context, req *p114.Plain) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) Wait(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) RedactedRequest(_ context.Context, req *p114.Secret) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) RedactedRequest(_ context.Context, req *p116.Secret) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) RedactedResponse(_ context.Context, req *p114.Plain) (*p114.Deep, error) {
-	return answer(req, new(p114.Deep))
+func (server66) RedactedResponse(_ context.Context, req *p116.Plain) (*p116.Deep, error) {
+	return answer(req, new(p116.Deep))
 }
 
-func (server66) RedactedInLoop(_ context.Context, req *p114.LoopA) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) RedactedInLoop(_ context.Context, req *p116.LoopA) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) RedactedInMap(_ context.Context, req *p114.InMap) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) RedactedInMap(_ context.Context, req *p116.InMap) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) RedactedInOneof(_ context.Context, req *p114.InOneof) (*p114.Plain, error) {
-	return answer(req, new(p114.Plain))
+func (server66) RedactedInOneof(_ context.Context, req *p116.InOneof) (*p116.Plain, error) {
+	return answer(req, new(p116.Plain))
 }
 
-func (server66) NotRedacted(_ context.Context, req *p114.Harmless) (*p148.Empty, error) {
-	return answer(req, new(p148.Empty))
+func (server66) NotRedacted(_ context.Context, req *p116.Harmless) (*p150.Empty, error) {
+	return answer(req, new(p150.Empty))
 }
 
-func (server66) Everything(_ context.Context, req *p114.Secret) (*p114.LoopB, error) {
-	return answer(req, new(p114.LoopB))
+func (server66) Everything(_ context.Context, req *p116.Secret) (*p116.LoopB, error) {
+	return answer(req, new(p116.LoopB))
 }
 
 type server67 struct{}
 
-func (server67) Put(_ context.Context, req *p116.Thing) (*p116.Place, error) {
-	return answer(req, new(p116.Place))
+func (server67) Put(_ context.Context, req *p118.Thing) (*p118.Place, error) {
+	return answer(req, new(p118.Place))
 }
 
 type server68 struct{}
 
-func (server68) Read(_ context.Context, req *p118.Block) (*p118.Block, error) {
-	return answer(req, new(p118.Block))
+func (server68) Read(_ context.Context, req *p120.Block) (*p120.Block, error) {
+	return answer(req, new(p120.Block))
 }
 
 type server69 struct{}
 
-func (server69) Lay(_ context.Context, req *p120.Outer_Inner) (*p120.Outer_Inner_Innermost, error) {
-	return answer(req, new(p120.Outer_Inner_Innermost))
+func (server69) Lay(_ context.Context, req *p122.Outer_Inner) (*p122.Outer_Inner_Innermost, error) {
+	return answer(req, new(p122.Outer_Inner_Innermost))
 }
 
 type server70 struct{}
 
-func (server70) Call(_ context.Context, req *p122.NoPackageRequest) (*p122.NoPackageResponse, error) {
-	return answer(req, new(p122.NoPackageResponse))
+func (server70) Call(_ context.Context, req *p124.NoPackageRequest) (*p124.NoPackageResponse, error) {
+	return answer(req, new(p124.NoPackageResponse))
 }
 
 type server71 struct{}
 
-func (server71) Call(_ context.Context, req *p124.Word) (*p124.Word, error) {
-	return answer(req, new(p124.Word))
+func (server71) Call(_ context.Context, req *p126.Word) (*p126.Word, error) {
+	return answer(req, new(p126.Word))
 }
 
 type server72 struct{}
 
-func (server72) Open(_ context.Context, req *p126.Combination) (*p126.Content, error) {
-	return answer(req, new(p126.Content))
+func (server72) Open(_ context.Context, req *p128.Combination) (*p128.Content, error) {
+	return answer(req, new(p128.Content))
 }
 
 type server73 struct{}
 
-func (server73) Slow(_ context.Context, req *p128.Word) (*p128.Word, error) {
-	return answer(req, new(p128.Word))
+func (server73) Slow(_ context.Context, req *p130.Word) (*p130.Word, error) {
+	return answer(req, new(p130.Word))
 }
 
-func (server73) Slower(_ context.Context, req *p128.Word) (*p128.Word, error) {
-	return answer(req, new(p128.Word))
+func (server73) Slower(_ context.Context, req *p130.Word) (*p130.Word, error) {
+	return answer(req, new(p130.Word))
 }
 
-func (server73) Quick(_ context.Context, req *p128.Word) (*p128.Word, error) {
-	return answer(req, new(p128.Word))
+func (server73) Quick(_ context.Context, req *p130.Word) (*p130.Word, error) {
+	return answer(req, new(p130.Word))
 }
 
-func (server73) Renamed(_ context.Context, req *p128.Word) (*p128.Word, error) {
-	return answer(req, new(p128.Word))
+func (server73) Renamed(_ context.Context, req *p130.Word) (*p130.Word, error) {
+	return answer(req, new(p130.Word))
 }
 
-func (server73) Plain(_ context.Context, req *p128.Word) (*p128.Word, error) {
-	return answer(req, new(p128.Word))
+func (server73) Plain(_ context.Context, req *p130.Word) (*p130.Word, error) {
+	return answer(req, new(p130.Word))
 }
 
 type server74 struct{}
 
-func (server74) Call(_ context.Context, req *p130.Request) (*p130.Request, error) {
-	return answer(req, new(p130.Request))
+func (server74) Call(_ context.Context, req *p132.Request) (*p132.Request, error) {
+	return answer(req, new(p132.Request))
 }
 
 type server75 struct{}
 
-func (server75) Call(_ context.Context, req *p132.OldRequest) (*p132.OldResponse, error) {
-	return answer(req, new(p132.OldResponse))
+func (server75) Call(_ context.Context, req *p134.OldRequest) (*p134.OldResponse, error) {
+	return answer(req, new(p134.OldResponse))
 }
 
 type server76 struct{}
 
-func (server76) Get(_ context.Context, req *p134.Query) (*p134.Answer, error) {
-	return answer(req, new(p134.Answer))
+func (server76) Get(_ context.Context, req *p136.Query) (*p136.Answer, error) {
+	return answer(req, new(p136.Answer))
 }
 
 type server77 struct{}
 
-func (server77) Enter(_ context.Context, req *p136.Home) (*p136.Home, error) {
-	return answer(req, new(p136.Home))
+func (server77) Enter(_ context.Context, req *p138.Home) (*p138.Home, error) {
+	return answer(req, new(p138.Home))
 }
 
 type server78 struct{}
 
-func (server78) Call(_ context.Context, req *p138.Request) (*p138.Response, error) {
-	return answer(req, new(p138.Response))
+func (server78) Call(_ context.Context, req *p140.Request) (*p140.Response, error) {
+	return answer(req, new(p140.Response))
 }
 
 type server79 struct{}
 
-func (server79) Turn(_ context.Context, req *p140.Degrees) (*p140.Degrees, error) {
-	return answer(req, new(p140.Degrees))
+func (server79) Turn(_ context.Context, req *p142.Degrees) (*p142.Degrees, error) {
+	return answer(req, new(p142.Degrees))
 }
 
 type server80 struct{}
 
-func (server80) Turn(_ context.Context, req *p140.Degrees) (*p140.Degrees, error) {
-	return answer(req, new(p140.Degrees))
+func (server80) Turn(_ context.Context, req *p142.Degrees) (*p142.Degrees, error) {
+	return answer(req, new(p142.Degrees))
 }
 
 type server81 struct{}
 
-func (server81) Call(_ context.Context, req *p141.Request) (*p141.Response, error) {
-	return answer(req, new(p141.Response))
+func (server81) Call(_ context.Context, req *p143.Request) (*p143.Response, error) {
+	return answer(req, new(p143.Response))
 }
 
 type server82 struct{}
 
-func (server82) Plant(_ context.Context, req *p143.Tree) (*p143.Tree, error) {
-	return answer(req, new(p143.Tree))
+func (server82) Plant(_ context.Context, req *p145.Tree) (*p145.Tree, error) {
+	return answer(req, new(p145.Tree))
 }
 
 type server83 struct{}
 
-func (server83) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server83) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server84 struct{}
 
-func (server84) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server84) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server85 struct{}
 
-func (server85) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server85) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server86 struct{}
 
-func (server86) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server86) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server87 struct{}
 
-func (server87) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server87) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server88 struct{}
 
-func (server88) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server88) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server89 struct{}
 
-func (server89) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server89) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server90 struct{}
 
-func (server90) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server90) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server91 struct{}
 
-func (server91) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server91) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server92 struct{}
 
-func (server92) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server92) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server93 struct{}
 
-func (server93) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server93) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server94 struct{}
 
-func (server94) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server94) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server95 struct{}
 
-func (server95) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server95) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server96 struct{}
 
-func (server96) Call(_ context.Context, req *p145.Word) (*p145.Word, error) {
-	return answer(req, new(p145.Word))
+func (server96) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
+	return answer(req, new(p147.Word))
 }
 
 type server97 struct{}
 
-func (server97) Get(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
-	return answer(req, new(p147.GetResponse))
+func (server97) Get(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
+	return answer(req, new(p149.GetResponse))
 }
 
-func (server97) Purge(_ context.Context, req *p148.Empty) (*p148.Empty, error) {
-	return answer(req, new(p148.Empty))
+func (server97) Purge(_ context.Context, req *p150.Empty) (*p150.Empty, error) {
+	return answer(req, new(p150.Empty))
 }
 
 type server98 struct{}
 
-func (server98) Boot(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
-	return answer(req, new(p147.GetResponse))
+func (server98) Boot(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
+	return answer(req, new(p149.GetResponse))
 }
 
-func (server98) UnimplementedLinuxImpl(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
-	return answer(req, new(p147.GetResponse))
+func (server98) UnimplementedLinuxImpl(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
+	return answer(req, new(p149.GetResponse))
 }
 
 type server99 struct{}
 
-func (server99) Describe(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
-	return answer(req, new(p147.GetResponse))
+func (server99) Describe(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
+	return answer(req, new(p149.GetResponse))
 }
 
 type server100 struct{}
 
-func (server100) Init(_ context.Context, req *p147.GetRequest) (*p147.GetResponse, error) {
-	return answer(req, new(p147.GetResponse))
+func (server100) Init(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
+	return answer(req, new(p149.GetResponse))
 }
 
 type server101 struct{}
 
-func (server101) Greet(_ context.Context, req *p150.GreetRequest) (*p150.GreetResponse, error) {
-	return answer(req, new(p150.GreetResponse))
+func (server101) Greet(_ context.Context, req *p152.GreetRequest) (*p152.GreetResponse, error) {
+	return answer(req, new(p152.GreetResponse))
 }
 
 type server102 struct{}
 
-func (server102) Once(_ context.Context, req *p152.Word) (*p152.Word, error) {
-	return answer(req, new(p152.Word))
+func (server102) Once(_ context.Context, req *p154.Word) (*p154.Word, error) {
+	return answer(req, new(p154.Word))
 }
 
 type server103 struct{}
 
 type server104 struct{}
 
-func (server104) Call(_ context.Context, req *p154.OneRequest) (*p154.OneResponse, error) {
-	return answer(req, new(p154.OneResponse))
+func (server104) Call(_ context.Context, req *p156.OneRequest) (*p156.OneResponse, error) {
+	return answer(req, new(p156.OneResponse))
 }
 
 type server105 struct{}
 
-func (server105) Call(_ context.Context, req *p154.OneResponse) (*p154.OneRequest, error) {
-	return answer(req, new(p154.OneRequest))
+func (server105) Call(_ context.Context, req *p156.OneResponse) (*p156.OneRequest, error) {
+	return answer(req, new(p156.OneRequest))
 }
 
 type server106 struct{}
 
-func (server106) Call(_ context.Context, req *p156.Request) (*p156.Response, error) {
-	return answer(req, new(p156.Response))
+func (server106) Call(_ context.Context, req *p158.Request) (*p158.Response, error) {
+	return answer(req, new(p158.Response))
 }
 
 type server107 struct{}
 
-func (server107) Call(_ context.Context, req *p158.Request) (*p158.Response, error) {
-	return answer(req, new(p158.Response))
+func (server107) Call(_ context.Context, req *p160.Request) (*p160.Response, error) {
+	return answer(req, new(p160.Response))
 }
 
 type server108 struct{}
 
-func (server108) Call(_ context.Context, req *p160.Word) (*p160.Word, error) {
-	return answer(req, new(p160.Word))
+func (server108) Call(_ context.Context, req *p162.Word) (*p162.Word, error) {
+	return answer(req, new(p162.Word))
 }
 
 type server109 struct{}
 
-func (server109) Empty(_ context.Context, req *p148.Empty) (*p148.Empty, error) {
-	return answer(req, new(p148.Empty))
+func (server109) Empty(_ context.Context, req *p150.Empty) (*p150.Empty, error) {
+	return answer(req, new(p150.Empty))
 }
 
-func (server109) Any(_ context.Context, req *p162.Any) (*p91.Timestamp, error) {
+func (server109) Any(_ context.Context, req *p164.Any) (*p91.Timestamp, error) {
 	return answer(req, new(p91.Timestamp))
 }
 
-func (server109) Mask(_ context.Context, req *p163.FieldMask) (*p171.Struct, error) {
-	return answer(req, new(p171.Struct))
+func (server109) Mask(_ context.Context, req *p165.FieldMask) (*p173.Struct, error) {
+	return answer(req, new(p173.Struct))
 }
 
-func (server109) Wrapper(_ context.Context, req *p164.StringValue) (*p164.Int64Value, error) {
-	return answer(req, new(p164.Int64Value))
+func (server109) Wrapper(_ context.Context, req *p166.StringValue) (*p166.Int64Value, error) {
+	return answer(req, new(p166.Int64Value))
 }
 
 type server110 struct{}
 
-func (server110) Ping(_ context.Context, req *p148.Empty) (*p148.Empty, error) {
-	return answer(req, new(p148.Empty))
+func (server110) Ping(_ context.Context, req *p150.Empty) (*p150.Empty, error) {
+	return answer(req, new(p150.Empty))
 }
 
-func (server110) Wrap(_ context.Context, req *p148.Empty) (*p172.Wrapped, error) {
-	return answer(req, new(p172.Wrapped))
+func (server110) Wrap(_ context.Context, req *p150.Empty) (*p174.Wrapped, error) {
+	return answer(req, new(p174.Wrapped))
 }

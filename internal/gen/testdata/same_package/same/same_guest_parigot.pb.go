@@ -29,21 +29,54 @@ func importSame_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodSame_Call = guest.Method{Import: importSame_Call}
 
+// SameClient calls the service same_package.Same. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Same has its code beside its messages.
+type SameClient struct {
+	calls callsSameClient
+}
+
+// callsSameClient makes the calls of a SameClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSameClient interface {
+	callCall(ctx context.Context, req *Request) (*Response, error)
+	callCallAsync(ctx context.Context, req *Request) *future.Method[*Response, error]
+	callCallInto(ctx context.Context, req *Request, resp *Response) error
+}
+
+// Call calls same_package.Same.Call.
+func (c SameClient) Call(ctx context.Context, req *Request) (*Response, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c SameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c SameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewSameClient returns a client of same_package.Same that calls the host. A
 // guest that links it runs only in a host that has the module
 // "same_package.Same". With [guest.Borrowed] responses are good until the next
 // call.
 func NewSameClient(opts ...guest.ClientOption) SameClient {
-	return &guestSameClient{client: guest.NewClient(opts...)}
+	return SameClient{&guestSameClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSameClient is the client that NewSameClient returns.
+// guestSameClient calls the host.
 type guestSameClient struct {
 	client guest.Client
 }
 
-// Call calls same_package.Same.Call.
-func (c *guestSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
+func (c *guestSameClient) callCall(ctx context.Context, req *Request) (*Response, error) {
 	resp := new(Response)
 	if err := methodSame_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -51,13 +84,11 @@ func (c *guestSameClient) Call(ctx context.Context, req *Request) (*Response, er
 	return resp, nil
 }
 
-// CallInto calls same_package.Same.Call into resp.
-func (c *guestSameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
+func (c *guestSameClient) callCallInto(ctx context.Context, req *Request, resp *Response) error {
 	return methodSame_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls same_package.Same.Call and returns its future.
-func (c *guestSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+func (c *guestSameClient) callCallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
 	return guest.Async(ctx, &methodSame_Call, c.client, req, new(Response))
 }
 
@@ -83,31 +114,28 @@ func ServeSame(ctx context.Context, impl SameServer, requires ...string) error {
 func LocateSame(ctx context.Context) (SameClient, error) {
 	remote, err := kernel.Locate(ctx, SameServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return SameClient{}, err
 	}
-	return locatedSameClient{remote: remote}, nil
+	return SameClient{locatedSameClient{remote: remote}}, nil
 }
 
-// locatedSameClient is the client that LocateSame returns.
+// locatedSameClient calls guests that serve.
 type locatedSameClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls same_package.Same.Call.
-func (c locatedSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
+func (c locatedSameClient) callCall(ctx context.Context, req *Request) (*Response, error) {
 	resp := new(Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls same_package.Same.Call into resp.
-func (c locatedSameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
+func (c locatedSameClient) callCallInto(ctx context.Context, req *Request, resp *Response) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls same_package.Same.Call and returns its future.
-func (c locatedSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
+func (c locatedSameClient) callCallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(Response))
 }

@@ -58,6 +58,20 @@ func bridgeSame_Call(impl SameImpl) eng.HostFunc {
 	}
 }
 
+// SameClient calls the service same_package.Same. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Same has its code beside its messages.
+type SameClient interface {
+	// Call calls same_package.Same.Call.
+	Call(ctx context.Context, req *Request) (*Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *Request, resp *Response) error
+}
+
 // NewLocalSameClient returns a client of same_package.Same that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

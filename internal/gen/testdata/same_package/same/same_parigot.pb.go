@@ -7,7 +7,6 @@ package same
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -39,20 +38,6 @@ type UnimplementedSameImpl struct{}
 // Call answers that same_package.Same.Call is not implemented.
 func (UnimplementedSameImpl) Call(context.Context, *Request, *Response) error {
 	return status.Error(status.Unimplemented, Same_Call_FullName+" is not implemented")
-}
-
-// SameClient calls the service same_package.Same. It is safe for concurrent
-// use.
-//
-// Same has its code beside its messages.
-type SameClient interface {
-	// Call calls same_package.Same.Call.
-	Call(ctx context.Context, req *Request) (*Response, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *Request, resp *Response) error
 }
 
 // SameServer is what an implementation of the service same_package.Same in a

@@ -32,21 +32,54 @@ func importCall_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodCall_Send = guest.Method{Import: importCall_Send}
 
+// CallClient calls the service bench.call.v1.Call. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Call is what guests call.
+type CallClient struct {
+	calls callsCallClient
+}
+
+// callsCallClient makes the calls of a CallClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCallClient interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+}
+
+// Send returns what it is sent, with an id.
+func (c CallClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return c.calls.callSend(ctx, req)
+}
+
+// SendAsync is Send without the wait: it returns the future of the response.
+func (c CallClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return c.calls.callSendAsync(ctx, req)
+}
+
+// SendInto is Send into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c CallClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return c.calls.callSendInto(ctx, req, resp)
+}
+
 // NewCallClient returns a client of bench.call.v1.Call that calls the host. A
 // guest that links it runs only in a host that has the module
 // "bench.call.v1.Call". With [guest.Borrowed] responses are good until the
 // next call.
 func NewCallClient(opts ...guest.ClientOption) CallClient {
-	return &guestCallClient{client: guest.NewClient(opts...)}
+	return CallClient{&guestCallClient{client: guest.NewClient(opts...)}}
 }
 
-// guestCallClient is the client that NewCallClient returns.
+// guestCallClient calls the host.
 type guestCallClient struct {
 	client guest.Client
 }
 
-// Send calls bench.call.v1.Call.Send.
-func (c *guestCallClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestCallClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
 	if err := methodCall_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -54,12 +87,10 @@ func (c *guestCallClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.Se
 	return resp, nil
 }
 
-// SendInto calls bench.call.v1.Call.Send into resp.
-func (c *guestCallClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+func (c *guestCallClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
 	return methodCall_Send.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync calls bench.call.v1.Call.Send and returns its future.
-func (c *guestCallClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+func (c *guestCallClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
 	return guest.Async(ctx, &methodCall_Send, c.client, req, new(v1.SendResponse))
 }

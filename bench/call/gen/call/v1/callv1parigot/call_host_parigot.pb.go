@@ -61,6 +61,20 @@ func bridgeCall_Send(impl CallImpl) eng.HostFunc {
 	}
 }
 
+// CallClient calls the service bench.call.v1.Call. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Call is what guests call.
+type CallClient interface {
+	// Send returns what it is sent, with an id.
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	// SendAsync is Send without the wait: it returns the future of the response.
+	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	// SendInto is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+}
+
 // NewLocalCallClient returns a client of bench.call.v1.Call that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -32,21 +32,54 @@ func importPlain_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodPlain_Send = guest.Method{Import: importPlain_Send}
 
+// PlainClient calls the service bench.plain.v1.Plain. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+//
+// Plain is what guests call, and gRPC.
+type PlainClient struct {
+	calls callsPlainClient
+}
+
+// callsPlainClient makes the calls of a PlainClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsPlainClient interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+}
+
+// Send returns what it is sent, with an id.
+func (c PlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return c.calls.callSend(ctx, req)
+}
+
+// SendAsync is Send without the wait: it returns the future of the response.
+func (c PlainClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return c.calls.callSendAsync(ctx, req)
+}
+
+// SendInto is Send into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c PlainClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return c.calls.callSendInto(ctx, req, resp)
+}
+
 // NewPlainClient returns a client of bench.plain.v1.Plain that calls the host.
 // A guest that links it runs only in a host that has the module
 // "bench.plain.v1.Plain". With [guest.Borrowed] responses are good until the
 // next call.
 func NewPlainClient(opts ...guest.ClientOption) PlainClient {
-	return &guestPlainClient{client: guest.NewClient(opts...)}
+	return PlainClient{&guestPlainClient{client: guest.NewClient(opts...)}}
 }
 
-// guestPlainClient is the client that NewPlainClient returns.
+// guestPlainClient calls the host.
 type guestPlainClient struct {
 	client guest.Client
 }
 
-// Send calls bench.plain.v1.Plain.Send.
-func (c *guestPlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestPlainClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
 	if err := methodPlain_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -54,12 +87,10 @@ func (c *guestPlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.S
 	return resp, nil
 }
 
-// SendInto calls bench.plain.v1.Plain.Send into resp.
-func (c *guestPlainClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+func (c *guestPlainClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
 	return methodPlain_Send.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync calls bench.plain.v1.Plain.Send and returns its future.
-func (c *guestPlainClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+func (c *guestPlainClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
 	return guest.Async(ctx, &methodPlain_Send, c.client, req, new(v1.SendResponse))
 }

@@ -62,6 +62,20 @@ func bridgePlain_Send(impl PlainImpl) eng.HostFunc {
 	}
 }
 
+// PlainClient calls the service bench.plain.v1.Plain. It is safe for
+// concurrent use. In guests it is a struct.
+//
+// Plain is what guests call, and gRPC.
+type PlainClient interface {
+	// Send returns what it is sent, with an id.
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	// SendAsync is Send without the wait: it returns the future of the response.
+	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	// SendInto is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+}
+
 // NewLocalPlainClient returns a client of bench.plain.v1.Plain that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -13,7 +13,6 @@ package plainv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/bench/call/gen/plain/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -45,18 +44,4 @@ type UnimplementedPlainImpl struct{}
 // Send answers that bench.plain.v1.Plain.Send is not implemented.
 func (UnimplementedPlainImpl) Send(context.Context, *v1.SendRequest, *v1.SendResponse) error {
 	return status.Error(status.Unimplemented, Plain_Send_FullName+" is not implemented")
-}
-
-// PlainClient calls the service bench.plain.v1.Plain. It is safe for
-// concurrent use.
-//
-// Plain is what guests call, and gRPC.
-type PlainClient interface {
-	// Send returns what it is sent, with an id.
-	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 }

@@ -88,20 +88,229 @@ func importFile_LoadTestData(req unsafe.Pointer, reqLen uint32, resp unsafe.Poin
 
 var methodFile_LoadTestData = guest.Method{Import: importFile_LoadTestData}
 
+// FileClient calls the service file.v1.File. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// File gives a guest the files below one directory of its host.
+//
+// A guest names a file by a path below /parigot/app/. A path has at most 20
+// parts, the leading "parigot" and "app" among them; each part has at most 255
+// bytes, is neither "." nor "..", is valid UTF-8, and holds no control
+// character and none of * ? > < | & ; $ \ " ' and the backquote.
+//
+// An id belongs to the guest that got it. For every other guest it names
+// nothing.
+type FileClient struct {
+	calls callsFileClient
+}
+
+// callsFileClient makes the calls of a FileClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFileClient interface {
+	callOpen(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error)
+	callOpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error]
+	callOpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error
+	callCreate(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error)
+	callCreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error]
+	callCreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error
+	callClose(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error)
+	callCloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error]
+	callCloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error
+	callRead(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error)
+	callReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error]
+	callReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error
+	callWrite(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error)
+	callWriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error]
+	callWriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error
+	callDelete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error)
+	callDeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error]
+	callDeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error
+	callStat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error)
+	callStatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error]
+	callStatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error
+	callLoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error)
+	callLoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error]
+	callLoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error
+}
+
+// Open opens an existing file for reading, from its first byte.
+//
+// Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file
+// is open for writing, OpenError when the host cannot open it or it is no
+// regular file, RESOURCE_EXHAUSTED when the guest has too many files open.
+func (c FileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
+	return c.calls.callOpen(ctx, req)
+}
+
+// OpenAsync is Open without the wait: it returns the future of the response.
+func (c FileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
+	return c.calls.callOpenAsync(ctx, req)
+}
+
+// OpenInto is Open into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FileClient) OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error {
+	return c.calls.callOpenInto(ctx, req, resp)
+}
+
+// Create opens a file for reading and writing. A file that exists is
+// truncated, one that does not is made, with the directories above it.
+//
+// Errors: InvalidPathError, AlreadyInUseError when the file is open already,
+// CreateError when the host cannot make it, RESOURCE_EXHAUSTED when the guest
+// has too many files open.
+func (c FileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
+	return c.calls.callCreate(ctx, req)
+}
+
+// CreateAsync is Create without the wait: it returns the future of the
+// response.
+func (c FileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
+	return c.calls.callCreateAsync(ctx, req)
+}
+
+// CreateInto is Create into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c FileClient) CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error {
+	return c.calls.callCreateInto(ctx, req, resp)
+}
+
+// Close closes an open file; its id names nothing afterwards.
+//
+// Errors: FileClosedError when the id names no open file of this guest.
+func (c FileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
+	return c.calls.callClose(ctx, req)
+}
+
+// CloseAsync is Close without the wait: it returns the future of the response.
+func (c FileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
+	return c.calls.callCloseAsync(ctx, req)
+}
+
+// CloseInto is Close into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FileClient) CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error {
+	return c.calls.callCloseInto(ctx, req, resp)
+}
+
+// Read returns the bytes that follow the last ones read or written.
+//
+// Errors: FileClosedError, EOFError when none follow, LargeBufError when the
+// request asks for more than the host allows in one call, ReadError.
+func (c FileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
+	return c.calls.callRead(ctx, req)
+}
+
+// ReadAsync is Read without the wait: it returns the future of the response.
+func (c FileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
+	return c.calls.callReadAsync(ctx, req)
+}
+
+// ReadInto is Read into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FileClient) ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error {
+	return c.calls.callReadInto(ctx, req, resp)
+}
+
+// Write appends to what was read or written last, and returns when all bytes
+// are with the host's operating system.
+//
+// Errors: FileClosedError, LargeBufError when the request holds more than the
+// host allows in one call, WriteError when the host cannot write or the file
+// is open for reading only.
+func (c FileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
+	return c.calls.callWrite(ctx, req)
+}
+
+// WriteAsync is Write without the wait: it returns the future of the response.
+func (c FileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
+	return c.calls.callWriteAsync(ctx, req)
+}
+
+// WriteInto is Write into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FileClient) WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error {
+	return c.calls.callWriteInto(ctx, req, resp)
+}
+
+// Delete removes a file, or a directory that has nothing in it.
+//
+// Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file is
+// open, DeleteError.
+func (c FileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+	return c.calls.callDelete(ctx, req)
+}
+
+// DeleteAsync is Delete without the wait: it returns the future of the
+// response.
+func (c FileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
+	return c.calls.callDeleteAsync(ctx, req)
+}
+
+// DeleteInto is Delete into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c FileClient) DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error {
+	return c.calls.callDeleteInto(ctx, req, resp)
+}
+
+// Stat tells what is at a path.
+//
+// Errors: InvalidPathError, NotExistError, OpenError when the host cannot
+// look.
+func (c FileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
+	return c.calls.callStat(ctx, req)
+}
+
+// StatAsync is Stat without the wait: it returns the future of the response.
+func (c FileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
+	return c.calls.callStatAsync(ctx, req)
+}
+
+// StatInto is Stat into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FileClient) StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error {
+	return c.calls.callStatInto(ctx, req, resp)
+}
+
+// LoadTestData copies a directory of the host, with all below it, to a
+// directory of the guest. The host's configuration lists the directories
+// that may be copied; there are none unless it does.
+//
+// Errors: PERMISSION_DENIED when the directory is not in that list,
+// InvalidPathError for the place to copy to, NoDataFoundError when the
+// directory holds no file, and with return_on_fail the error of the first
+// file that could not be copied.
+func (c FileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
+	return c.calls.callLoadTestData(ctx, req)
+}
+
+// LoadTestDataAsync is LoadTestData without the wait: it returns the future of
+// the response.
+func (c FileClient) LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
+	return c.calls.callLoadTestDataAsync(ctx, req)
+}
+
+// LoadTestDataInto is LoadTestData into resp, a response to use again: what it
+// had is gone. After a call that failed it is undefined.
+func (c FileClient) LoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error {
+	return c.calls.callLoadTestDataInto(ctx, req, resp)
+}
+
 // NewFileClient returns a client of file.v1.File that calls the host. A guest
 // that links it runs only in a host that has the module "file.v1.File". With
 // [guest.Borrowed] responses are good until the next call.
 func NewFileClient(opts ...guest.ClientOption) FileClient {
-	return &guestFileClient{client: guest.NewClient(opts...)}
+	return FileClient{&guestFileClient{client: guest.NewClient(opts...)}}
 }
 
-// guestFileClient is the client that NewFileClient returns.
+// guestFileClient calls the host.
 type guestFileClient struct {
 	client guest.Client
 }
 
-// Open calls file.v1.File.Open.
-func (c *guestFileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
+func (c *guestFileClient) callOpen(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
 	resp := new(v1.OpenResponse)
 	if err := methodFile_Open.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -109,18 +318,15 @@ func (c *guestFileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.Op
 	return resp, nil
 }
 
-// OpenInto calls file.v1.File.Open into resp.
-func (c *guestFileClient) OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error {
+func (c *guestFileClient) callOpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error {
 	return methodFile_Open.CallInto(ctx, c.client, req, resp)
 }
 
-// OpenAsync calls file.v1.File.Open and returns its future.
-func (c *guestFileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
+func (c *guestFileClient) callOpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
 	return guest.Async(ctx, &methodFile_Open, c.client, req, new(v1.OpenResponse))
 }
 
-// Create calls file.v1.File.Create.
-func (c *guestFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
+func (c *guestFileClient) callCreate(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
 	resp := new(v1.CreateResponse)
 	if err := methodFile_Create.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -128,18 +334,15 @@ func (c *guestFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v
 	return resp, nil
 }
 
-// CreateInto calls file.v1.File.Create into resp.
-func (c *guestFileClient) CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error {
+func (c *guestFileClient) callCreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error {
 	return methodFile_Create.CallInto(ctx, c.client, req, resp)
 }
 
-// CreateAsync calls file.v1.File.Create and returns its future.
-func (c *guestFileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
+func (c *guestFileClient) callCreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
 	return guest.Async(ctx, &methodFile_Create, c.client, req, new(v1.CreateResponse))
 }
 
-// Close calls file.v1.File.Close.
-func (c *guestFileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
+func (c *guestFileClient) callClose(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
 	resp := new(v1.CloseResponse)
 	if err := methodFile_Close.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -147,18 +350,15 @@ func (c *guestFileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.
 	return resp, nil
 }
 
-// CloseInto calls file.v1.File.Close into resp.
-func (c *guestFileClient) CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error {
+func (c *guestFileClient) callCloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error {
 	return methodFile_Close.CallInto(ctx, c.client, req, resp)
 }
 
-// CloseAsync calls file.v1.File.Close and returns its future.
-func (c *guestFileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
+func (c *guestFileClient) callCloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
 	return guest.Async(ctx, &methodFile_Close, c.client, req, new(v1.CloseResponse))
 }
 
-// Read calls file.v1.File.Read.
-func (c *guestFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
+func (c *guestFileClient) callRead(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
 	resp := new(v1.ReadResponse)
 	if err := methodFile_Read.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -166,18 +366,15 @@ func (c *guestFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.Re
 	return resp, nil
 }
 
-// ReadInto calls file.v1.File.Read into resp.
-func (c *guestFileClient) ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error {
+func (c *guestFileClient) callReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error {
 	return methodFile_Read.CallInto(ctx, c.client, req, resp)
 }
 
-// ReadAsync calls file.v1.File.Read and returns its future.
-func (c *guestFileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
+func (c *guestFileClient) callReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
 	return guest.Async(ctx, &methodFile_Read, c.client, req, new(v1.ReadResponse))
 }
 
-// Write calls file.v1.File.Write.
-func (c *guestFileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
+func (c *guestFileClient) callWrite(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
 	resp := new(v1.WriteResponse)
 	if err := methodFile_Write.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -185,18 +382,15 @@ func (c *guestFileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.
 	return resp, nil
 }
 
-// WriteInto calls file.v1.File.Write into resp.
-func (c *guestFileClient) WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error {
+func (c *guestFileClient) callWriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error {
 	return methodFile_Write.CallInto(ctx, c.client, req, resp)
 }
 
-// WriteAsync calls file.v1.File.Write and returns its future.
-func (c *guestFileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
+func (c *guestFileClient) callWriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
 	return guest.Async(ctx, &methodFile_Write, c.client, req, new(v1.WriteResponse))
 }
 
-// Delete calls file.v1.File.Delete.
-func (c *guestFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+func (c *guestFileClient) callDelete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
 	resp := new(v1.DeleteResponse)
 	if err := methodFile_Delete.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -204,18 +398,15 @@ func (c *guestFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v
 	return resp, nil
 }
 
-// DeleteInto calls file.v1.File.Delete into resp.
-func (c *guestFileClient) DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error {
+func (c *guestFileClient) callDeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error {
 	return methodFile_Delete.CallInto(ctx, c.client, req, resp)
 }
 
-// DeleteAsync calls file.v1.File.Delete and returns its future.
-func (c *guestFileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
+func (c *guestFileClient) callDeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
 	return guest.Async(ctx, &methodFile_Delete, c.client, req, new(v1.DeleteResponse))
 }
 
-// Stat calls file.v1.File.Stat.
-func (c *guestFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
+func (c *guestFileClient) callStat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
 	resp := new(v1.StatResponse)
 	if err := methodFile_Stat.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -223,18 +414,15 @@ func (c *guestFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.St
 	return resp, nil
 }
 
-// StatInto calls file.v1.File.Stat into resp.
-func (c *guestFileClient) StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error {
+func (c *guestFileClient) callStatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error {
 	return methodFile_Stat.CallInto(ctx, c.client, req, resp)
 }
 
-// StatAsync calls file.v1.File.Stat and returns its future.
-func (c *guestFileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
+func (c *guestFileClient) callStatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
 	return guest.Async(ctx, &methodFile_Stat, c.client, req, new(v1.StatResponse))
 }
 
-// LoadTestData calls file.v1.File.LoadTestData.
-func (c *guestFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
+func (c *guestFileClient) callLoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
 	resp := new(v1.LoadTestDataResponse)
 	if err := methodFile_LoadTestData.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -242,12 +430,10 @@ func (c *guestFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestData
 	return resp, nil
 }
 
-// LoadTestDataInto calls file.v1.File.LoadTestData into resp.
-func (c *guestFileClient) LoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error {
+func (c *guestFileClient) callLoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error {
 	return methodFile_LoadTestData.CallInto(ctx, c.client, req, resp)
 }
 
-// LoadTestDataAsync calls file.v1.File.LoadTestData and returns its future.
-func (c *guestFileClient) LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
+func (c *guestFileClient) callLoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
 	return guest.Async(ctx, &methodFile_LoadTestData, c.client, req, new(v1.LoadTestDataResponse))
 }

@@ -13,7 +13,6 @@ package filev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	id "github.com/iansmith/parigot/pluginsdk/id"
 	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
@@ -172,109 +171,4 @@ func (UnimplementedFileImpl) Stat(context.Context, *v1.StatRequest, *v1.StatResp
 // LoadTestData answers that file.v1.File.LoadTestData is not implemented.
 func (UnimplementedFileImpl) LoadTestData(context.Context, *v1.LoadTestDataRequest, *v1.LoadTestDataResponse) error {
 	return status.Error(status.Unimplemented, File_LoadTestData_FullName+" is not implemented")
-}
-
-// FileClient calls the service file.v1.File. It is safe for concurrent use.
-//
-// File gives a guest the files below one directory of its host.
-//
-// A guest names a file by a path below /parigot/app/. A path has at most 20
-// parts, the leading "parigot" and "app" among them; each part has at most 255
-// bytes, is neither "." nor "..", is valid UTF-8, and holds no control
-// character and none of * ? > < | & ; $ \ " ' and the backquote.
-//
-// An id belongs to the guest that got it. For every other guest it names
-// nothing.
-type FileClient interface {
-	// Open opens an existing file for reading, from its first byte.
-	//
-	// Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file
-	// is open for writing, OpenError when the host cannot open it or it is no
-	// regular file, RESOURCE_EXHAUSTED when the guest has too many files open.
-	Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error)
-	// OpenAsync is Open without the wait: it returns the future of the response.
-	OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error]
-	// OpenInto is Open into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error
-	// Create opens a file for reading and writing. A file that exists is
-	// truncated, one that does not is made, with the directories above it.
-	//
-	// Errors: InvalidPathError, AlreadyInUseError when the file is open already,
-	// CreateError when the host cannot make it, RESOURCE_EXHAUSTED when the guest
-	// has too many files open.
-	Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error)
-	// CreateAsync is Create without the wait: it returns the future of the
-	// response.
-	CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error]
-	// CreateInto is Create into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error
-	// Close closes an open file; its id names nothing afterwards.
-	//
-	// Errors: FileClosedError when the id names no open file of this guest.
-	Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error)
-	// CloseAsync is Close without the wait: it returns the future of the response.
-	CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error]
-	// CloseInto is Close into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error
-	// Read returns the bytes that follow the last ones read or written.
-	//
-	// Errors: FileClosedError, EOFError when none follow, LargeBufError when the
-	// request asks for more than the host allows in one call, ReadError.
-	Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error)
-	// ReadAsync is Read without the wait: it returns the future of the response.
-	ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error]
-	// ReadInto is Read into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error
-	// Write appends to what was read or written last, and returns when all bytes
-	// are with the host's operating system.
-	//
-	// Errors: FileClosedError, LargeBufError when the request holds more than the
-	// host allows in one call, WriteError when the host cannot write or the file
-	// is open for reading only.
-	Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error)
-	// WriteAsync is Write without the wait: it returns the future of the response.
-	WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error]
-	// WriteInto is Write into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error
-	// Delete removes a file, or a directory that has nothing in it.
-	//
-	// Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file is
-	// open, DeleteError.
-	Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error)
-	// DeleteAsync is Delete without the wait: it returns the future of the
-	// response.
-	DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error]
-	// DeleteInto is Delete into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error
-	// Stat tells what is at a path.
-	//
-	// Errors: InvalidPathError, NotExistError, OpenError when the host cannot
-	// look.
-	Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error)
-	// StatAsync is Stat without the wait: it returns the future of the response.
-	StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error]
-	// StatInto is Stat into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error
-	// LoadTestData copies a directory of the host, with all below it, to a
-	// directory of the guest. The host's configuration lists the directories
-	// that may be copied; there are none unless it does.
-	//
-	// Errors: PERMISSION_DENIED when the directory is not in that list,
-	// InvalidPathError for the place to copy to, NoDataFoundError when the
-	// directory holds no file, and with return_on_fail the error of the first
-	// file that could not be copied.
-	LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error)
-	// LoadTestDataAsync is LoadTestData without the wait: it returns the future of
-	// the response.
-	LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error]
-	// LoadTestDataInto is LoadTestData into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	LoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error
 }

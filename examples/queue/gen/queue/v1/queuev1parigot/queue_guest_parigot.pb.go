@@ -80,21 +80,214 @@ func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodQueue_Length = guest.Method{Import: importQueue_Length}
 
+// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Queue gives guests queues that outlive them, and their host.
+//
+// A message is delivered at least once, in about the order in which it was
+// sent: to one receiver at a time, and again when that one does not mark it done
+// within the visibility timeout. When a call has succeeded, a crash of the host
+// and a power cut undo nothing of it.
+//
+// All guests of a host share its queues. An id is random: a guest has it from
+// CreateQueue, from Locate, or from whoever gave it away.
+//
+// Beside the errors named below, every method has InternalError when the host
+// failed, UNAVAILABLE when another program keeps the database busy or the
+// host has closed its queues, and RESOURCE_EXHAUSTED when its disk is full. None
+// of them leaves anything half done.
+type QueueClient struct {
+	calls callsQueueClient
+}
+
+// callsQueueClient makes the calls of a QueueClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsQueueClient interface {
+	callCreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error)
+	callCreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error]
+	callCreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error
+	callLocate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error)
+	callLocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error]
+	callLocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error
+	callDeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error)
+	callDeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error]
+	callDeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
+	callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
+	callMarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error)
+	callMarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error]
+	callMarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error
+	callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
+	callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
+	callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
+}
+
+// CreateQueue makes a queue.
+//
+// Errors: InvalidName, AlreadyExists, RESOURCE_EXHAUSTED when the host has as
+// many queues as it allows.
+func (c QueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
+	return c.calls.callCreateQueue(ctx, req)
+}
+
+// CreateQueueAsync is CreateQueue without the wait: it returns the future of
+// the response.
+func (c QueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
+	return c.calls.callCreateQueueAsync(ctx, req)
+}
+
+// CreateQueueInto is CreateQueue into resp, a response to use again: what it
+// had is gone. After a call that failed it is undefined.
+func (c QueueClient) CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error {
+	return c.calls.callCreateQueueInto(ctx, req, resp)
+}
+
+// Locate finds a queue by its name.
+//
+// Errors: InvalidName, NotFound.
+func (c QueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
+	return c.calls.callLocate(ctx, req)
+}
+
+// LocateAsync is Locate without the wait: it returns the future of the
+// response.
+func (c QueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
+	return c.calls.callLocateAsync(ctx, req)
+}
+
+// LocateInto is Locate into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c QueueClient) LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error {
+	return c.calls.callLocateInto(ctx, req, resp)
+}
+
+// DeleteQueue deletes a queue and its messages. Its id names nothing
+// afterwards, even if a queue of the same name is made again.
+//
+// Errors: NotFound.
+func (c QueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
+	return c.calls.callDeleteQueue(ctx, req)
+}
+
+// DeleteQueueAsync is DeleteQueue without the wait: it returns the future of
+// the response.
+func (c QueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
+	return c.calls.callDeleteQueueAsync(ctx, req)
+}
+
+// DeleteQueueInto is DeleteQueue into resp, a response to use again: what it
+// had is gone. After a call that failed it is undefined.
+func (c QueueClient) DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error {
+	return c.calls.callDeleteQueueInto(ctx, req, resp)
+}
+
+// Send puts messages into a queue, in their order: all of them, or none.
+//
+// Errors: NotFound, NoPayload when there is no message, or one without a
+// payload, UnmarshalFailed when a payload or a sender is not what its type
+// says, INVALID_ARGUMENT when there are more than 1000, RESOURCE_EXHAUSTED when
+// a payload or a sender is larger than the host allows, or its queues or its
+// disk are full: messages that are marked done make room.
+func (c QueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return c.calls.callSend(ctx, req)
+}
+
+// SendAsync is Send without the wait: it returns the future of the response.
+func (c QueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return c.calls.callSendAsync(ctx, req)
+}
+
+// SendInto is Send into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c QueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return c.calls.callSendInto(ctx, req, resp)
+}
+
+// Receive takes messages out of sight: nobody else gets them until the
+// visibility timeout is over. Mark them done before. It does not wait for
+// messages: when there are none, none come. A message that a bad disk has damaged
+// is kept back, and the host's log says so.
+//
+// Errors: NotFound, InternalError also when there was nothing but damaged messages, INVALID_ARGUMENT when limit is not between 1 and 100.
+func (c QueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return c.calls.callReceive(ctx, req)
+}
+
+// ReceiveAsync is Receive without the wait: it returns the future of the
+// response.
+func (c QueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return c.calls.callReceiveAsync(ctx, req)
+}
+
+// ReceiveInto is Receive into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c QueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+	return c.calls.callReceiveInto(ctx, req, resp)
+}
+
+// MarkDone ends the life of messages: they are never delivered again. It may
+// be repeated. Ids that name no message of the queue, or one that is done
+// already, change nothing and are returned.
+//
+// Errors: NotFound when there is no such queue, INVALID_ARGUMENT when there are
+// more than 1000 ids.
+func (c QueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
+	return c.calls.callMarkDone(ctx, req)
+}
+
+// MarkDoneAsync is MarkDone without the wait: it returns the future of the
+// response.
+func (c QueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
+	return c.calls.callMarkDoneAsync(ctx, req)
+}
+
+// MarkDoneInto is MarkDone into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c QueueClient) MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error {
+	return c.calls.callMarkDoneInto(ctx, req, resp)
+}
+
+// Length counts the messages that are not done, those that are out of sight
+// among them.
+//
+// Errors: NotFound.
+func (c QueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return c.calls.callLength(ctx, req)
+}
+
+// LengthAsync is Length without the wait: it returns the future of the
+// response.
+func (c QueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return c.calls.callLengthAsync(ctx, req)
+}
+
+// LengthInto is Length into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c QueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+	return c.calls.callLengthInto(ctx, req, resp)
+}
+
 // NewQueueClient returns a client of queue.v1.Queue that calls the host. A
 // guest that links it runs only in a host that has the module
 // "queue.v1.Queue". With [guest.Borrowed] responses are good until the next
 // call.
 func NewQueueClient(opts ...guest.ClientOption) QueueClient {
-	return &guestQueueClient{client: guest.NewClient(opts...)}
+	return QueueClient{&guestQueueClient{client: guest.NewClient(opts...)}}
 }
 
-// guestQueueClient is the client that NewQueueClient returns.
+// guestQueueClient calls the host.
 type guestQueueClient struct {
 	client guest.Client
 }
 
-// CreateQueue calls queue.v1.Queue.CreateQueue.
-func (c *guestQueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
+func (c *guestQueueClient) callCreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
 	resp := new(v1.CreateQueueResponse)
 	if err := methodQueue_CreateQueue.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -102,18 +295,15 @@ func (c *guestQueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueR
 	return resp, nil
 }
 
-// CreateQueueInto calls queue.v1.Queue.CreateQueue into resp.
-func (c *guestQueueClient) CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error {
+func (c *guestQueueClient) callCreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error {
 	return methodQueue_CreateQueue.CallInto(ctx, c.client, req, resp)
 }
 
-// CreateQueueAsync calls queue.v1.Queue.CreateQueue and returns its future.
-func (c *guestQueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
+func (c *guestQueueClient) callCreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
 	return guest.Async(ctx, &methodQueue_CreateQueue, c.client, req, new(v1.CreateQueueResponse))
 }
 
-// Locate calls queue.v1.Queue.Locate.
-func (c *guestQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
+func (c *guestQueueClient) callLocate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
 	resp := new(v1.LocateResponse)
 	if err := methodQueue_Locate.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -121,18 +311,15 @@ func (c *guestQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*
 	return resp, nil
 }
 
-// LocateInto calls queue.v1.Queue.Locate into resp.
-func (c *guestQueueClient) LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error {
+func (c *guestQueueClient) callLocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error {
 	return methodQueue_Locate.CallInto(ctx, c.client, req, resp)
 }
 
-// LocateAsync calls queue.v1.Queue.Locate and returns its future.
-func (c *guestQueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
+func (c *guestQueueClient) callLocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
 	return guest.Async(ctx, &methodQueue_Locate, c.client, req, new(v1.LocateResponse))
 }
 
-// DeleteQueue calls queue.v1.Queue.DeleteQueue.
-func (c *guestQueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
+func (c *guestQueueClient) callDeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
 	resp := new(v1.DeleteQueueResponse)
 	if err := methodQueue_DeleteQueue.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -140,18 +327,15 @@ func (c *guestQueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueR
 	return resp, nil
 }
 
-// DeleteQueueInto calls queue.v1.Queue.DeleteQueue into resp.
-func (c *guestQueueClient) DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error {
+func (c *guestQueueClient) callDeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error {
 	return methodQueue_DeleteQueue.CallInto(ctx, c.client, req, resp)
 }
 
-// DeleteQueueAsync calls queue.v1.Queue.DeleteQueue and returns its future.
-func (c *guestQueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
+func (c *guestQueueClient) callDeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
 	return guest.Async(ctx, &methodQueue_DeleteQueue, c.client, req, new(v1.DeleteQueueResponse))
 }
 
-// Send calls queue.v1.Queue.Send.
-func (c *guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestQueueClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
 	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -159,18 +343,15 @@ func (c *guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.S
 	return resp, nil
 }
 
-// SendInto calls queue.v1.Queue.Send into resp.
-func (c *guestQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+func (c *guestQueueClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
 	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync calls queue.v1.Queue.Send and returns its future.
-func (c *guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+func (c *guestQueueClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
 	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(v1.SendResponse))
 }
 
-// Receive calls queue.v1.Queue.Receive.
-func (c *guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+func (c *guestQueueClient) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
 	if err := methodQueue_Receive.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -178,18 +359,15 @@ func (c *guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) 
 	return resp, nil
 }
 
-// ReceiveInto calls queue.v1.Queue.Receive into resp.
-func (c *guestQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+func (c *guestQueueClient) callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
 	return methodQueue_Receive.CallInto(ctx, c.client, req, resp)
 }
 
-// ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
-func (c *guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+func (c *guestQueueClient) callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
 	return guest.Async(ctx, &methodQueue_Receive, c.client, req, new(v1.ReceiveResponse))
 }
 
-// MarkDone calls queue.v1.Queue.MarkDone.
-func (c *guestQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
+func (c *guestQueueClient) callMarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
 	resp := new(v1.MarkDoneResponse)
 	if err := methodQueue_MarkDone.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -197,18 +375,15 @@ func (c *guestQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest
 	return resp, nil
 }
 
-// MarkDoneInto calls queue.v1.Queue.MarkDone into resp.
-func (c *guestQueueClient) MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error {
+func (c *guestQueueClient) callMarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error {
 	return methodQueue_MarkDone.CallInto(ctx, c.client, req, resp)
 }
 
-// MarkDoneAsync calls queue.v1.Queue.MarkDone and returns its future.
-func (c *guestQueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
+func (c *guestQueueClient) callMarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
 	return guest.Async(ctx, &methodQueue_MarkDone, c.client, req, new(v1.MarkDoneResponse))
 }
 
-// Length calls queue.v1.Queue.Length.
-func (c *guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+func (c *guestQueueClient) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
 	if err := methodQueue_Length.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -216,12 +391,10 @@ func (c *guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*
 	return resp, nil
 }
 
-// LengthInto calls queue.v1.Queue.Length into resp.
-func (c *guestQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+func (c *guestQueueClient) callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
 	return methodQueue_Length.CallInto(ctx, c.client, req, resp)
 }
 
-// LengthAsync calls queue.v1.Queue.Length and returns its future.
-func (c *guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+func (c *guestQueueClient) callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
 	return guest.Async(ctx, &methodQueue_Length, c.client, req, new(v1.LengthResponse))
 }

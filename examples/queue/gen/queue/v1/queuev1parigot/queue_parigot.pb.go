@@ -13,7 +13,6 @@ package queuev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	id "github.com/iansmith/parigot/pluginsdk/id"
 	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
@@ -222,105 +221,4 @@ func (UnimplementedQueueImpl) MarkDone(context.Context, *v1.MarkDoneRequest, *v1
 // Length answers that queue.v1.Queue.Length is not implemented.
 func (UnimplementedQueueImpl) Length(context.Context, *v1.LengthRequest, *v1.LengthResponse) error {
 	return status.Error(status.Unimplemented, Queue_Length_FullName+" is not implemented")
-}
-
-// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
-//
-// Queue gives guests queues that outlive them, and their host.
-//
-// A message is delivered at least once, in about the order in which it was
-// sent: to one receiver at a time, and again when that one does not mark it done
-// within the visibility timeout. When a call has succeeded, a crash of the host
-// and a power cut undo nothing of it.
-//
-// All guests of a host share its queues. An id is random: a guest has it from
-// CreateQueue, from Locate, or from whoever gave it away.
-//
-// Beside the errors named below, every method has InternalError when the host
-// failed, UNAVAILABLE when another program keeps the database busy or the
-// host has closed its queues, and RESOURCE_EXHAUSTED when its disk is full. None
-// of them leaves anything half done.
-type QueueClient interface {
-	// CreateQueue makes a queue.
-	//
-	// Errors: InvalidName, AlreadyExists, RESOURCE_EXHAUSTED when the host has as
-	// many queues as it allows.
-	CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error)
-	// CreateQueueAsync is CreateQueue without the wait: it returns the future of
-	// the response.
-	CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error]
-	// CreateQueueInto is CreateQueue into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error
-	// Locate finds a queue by its name.
-	//
-	// Errors: InvalidName, NotFound.
-	Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error)
-	// LocateAsync is Locate without the wait: it returns the future of the
-	// response.
-	LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error]
-	// LocateInto is Locate into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error
-	// DeleteQueue deletes a queue and its messages. Its id names nothing
-	// afterwards, even if a queue of the same name is made again.
-	//
-	// Errors: NotFound.
-	DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error)
-	// DeleteQueueAsync is DeleteQueue without the wait: it returns the future of
-	// the response.
-	DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error]
-	// DeleteQueueInto is DeleteQueue into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error
-	// Send puts messages into a queue, in their order: all of them, or none.
-	//
-	// Errors: NotFound, NoPayload when there is no message, or one without a
-	// payload, UnmarshalFailed when a payload or a sender is not what its type
-	// says, INVALID_ARGUMENT when there are more than 1000, RESOURCE_EXHAUSTED when
-	// a payload or a sender is larger than the host allows, or its queues or its
-	// disk are full: messages that are marked done make room.
-	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	// Receive takes messages out of sight: nobody else gets them until the
-	// visibility timeout is over. Mark them done before. It does not wait for
-	// messages: when there are none, none come. A message that a bad disk has damaged
-	// is kept back, and the host's log says so.
-	//
-	// Errors: NotFound, InternalError also when there was nothing but damaged messages, INVALID_ARGUMENT when limit is not between 1 and 100.
-	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
-	// ReceiveAsync is Receive without the wait: it returns the future of the
-	// response.
-	ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
-	// ReceiveInto is Receive into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
-	// MarkDone ends the life of messages: they are never delivered again. It may
-	// be repeated. Ids that name no message of the queue, or one that is done
-	// already, change nothing and are returned.
-	//
-	// Errors: NotFound when there is no such queue, INVALID_ARGUMENT when there are
-	// more than 1000 ids.
-	MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error)
-	// MarkDoneAsync is MarkDone without the wait: it returns the future of the
-	// response.
-	MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error]
-	// MarkDoneInto is MarkDone into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error
-	// Length counts the messages that are not done, those that are out of sight
-	// among them.
-	//
-	// Errors: NotFound.
-	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
-	// LengthAsync is Length without the wait: it returns the future of the
-	// response.
-	LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
-	// LengthInto is Length into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
 }

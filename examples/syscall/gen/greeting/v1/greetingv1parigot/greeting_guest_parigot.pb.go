@@ -34,21 +34,56 @@ func importGreeting_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 
 var methodGreeting_Greet = guest.Method{Import: importGreeting_Greet}
 
+// GreetingClient calls the service greeting.v1.Greeting. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+//
+// Greeting greets people in their languages.
+type GreetingClient struct {
+	calls callsGreetingClient
+}
+
+// callsGreetingClient makes the calls of a GreetingClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGreetingClient interface {
+	callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
+	callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
+	callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
+}
+
+// Greet returns a greeting in the language that was asked for.
+//
+// Errors: UnknownLanguageError, NoNameError.
+func (c GreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return c.calls.callGreet(ctx, req)
+}
+
+// GreetAsync is Greet without the wait: it returns the future of the response.
+func (c GreetingClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return c.calls.callGreetAsync(ctx, req)
+}
+
+// GreetInto is Greet into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c GreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	return c.calls.callGreetInto(ctx, req, resp)
+}
+
 // NewGreetingClient returns a client of greeting.v1.Greeting that calls the
 // host. A guest that links it runs only in a host that has the module
 // "greeting.v1.Greeting". With [guest.Borrowed] responses are good until the
 // next call.
 func NewGreetingClient(opts ...guest.ClientOption) GreetingClient {
-	return &guestGreetingClient{client: guest.NewClient(opts...)}
+	return GreetingClient{&guestGreetingClient{client: guest.NewClient(opts...)}}
 }
 
-// guestGreetingClient is the client that NewGreetingClient returns.
+// guestGreetingClient calls the host.
 type guestGreetingClient struct {
 	client guest.Client
 }
 
-// Greet calls greeting.v1.Greeting.Greet.
-func (c *guestGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+func (c *guestGreetingClient) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
 	if err := methodGreeting_Greet.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -56,13 +91,11 @@ func (c *guestGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (
 	return resp, nil
 }
 
-// GreetInto calls greeting.v1.Greeting.Greet into resp.
-func (c *guestGreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+func (c *guestGreetingClient) callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
 	return methodGreeting_Greet.CallInto(ctx, c.client, req, resp)
 }
 
-// GreetAsync calls greeting.v1.Greeting.Greet and returns its future.
-func (c *guestGreetingClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+func (c *guestGreetingClient) callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
 	return guest.Async(ctx, &methodGreeting_Greet, c.client, req, new(v1.GreetResponse))
 }
 
@@ -88,31 +121,28 @@ func ServeGreeting(ctx context.Context, impl GreetingServer, requires ...string)
 func LocateGreeting(ctx context.Context) (GreetingClient, error) {
 	remote, err := kernel.Locate(ctx, GreetingServiceName, "Greet")
 	if err != nil {
-		return nil, err
+		return GreetingClient{}, err
 	}
-	return locatedGreetingClient{remote: remote}, nil
+	return GreetingClient{locatedGreetingClient{remote: remote}}, nil
 }
 
-// locatedGreetingClient is the client that LocateGreeting returns.
+// locatedGreetingClient calls guests that serve.
 type locatedGreetingClient struct {
 	remote *kernel.Remote
 }
 
-// Greet calls greeting.v1.Greeting.Greet.
-func (c locatedGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+func (c locatedGreetingClient) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := c.GreetInto(ctx, req, resp); err != nil {
+	if err := c.callGreetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// GreetInto calls greeting.v1.Greeting.Greet into resp.
-func (c locatedGreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+func (c locatedGreetingClient) callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// GreetAsync calls greeting.v1.Greeting.Greet and returns its future.
-func (c locatedGreetingClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+func (c locatedGreetingClient) callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GreetResponse))
 }

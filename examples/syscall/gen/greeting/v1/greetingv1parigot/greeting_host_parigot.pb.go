@@ -64,6 +64,22 @@ func bridgeGreeting_Greet(impl GreetingImpl) eng.HostFunc {
 	}
 }
 
+// GreetingClient calls the service greeting.v1.Greeting. It is safe for
+// concurrent use. In guests it is a struct.
+//
+// Greeting greets people in their languages.
+type GreetingClient interface {
+	// Greet returns a greeting in the language that was asked for.
+	//
+	// Errors: UnknownLanguageError, NoNameError.
+	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
+	// GreetAsync is Greet without the wait: it returns the future of the response.
+	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
+	// GreetInto is Greet into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
+}
+
 // NewLocalGreetingClient returns a client of greeting.v1.Greeting that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

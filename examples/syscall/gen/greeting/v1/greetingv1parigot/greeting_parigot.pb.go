@@ -14,7 +14,6 @@ package greetingv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/syscall/gen/greeting/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -48,22 +47,6 @@ type UnimplementedGreetingImpl struct{}
 // Greet answers that greeting.v1.Greeting.Greet is not implemented.
 func (UnimplementedGreetingImpl) Greet(context.Context, *v1.GreetRequest, *v1.GreetResponse) error {
 	return status.Error(status.Unimplemented, Greeting_Greet_FullName+" is not implemented")
-}
-
-// GreetingClient calls the service greeting.v1.Greeting. It is safe for
-// concurrent use.
-//
-// Greeting greets people in their languages.
-type GreetingClient interface {
-	// Greet returns a greeting in the language that was asked for.
-	//
-	// Errors: UnknownLanguageError, NoNameError.
-	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
-	// GreetAsync is Greet without the wait: it returns the future of the response.
-	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
-	// GreetInto is Greet into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
 }
 
 // GreetingServer is what an implementation of the service greeting.v1.Greeting

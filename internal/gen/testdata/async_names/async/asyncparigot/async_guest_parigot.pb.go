@@ -60,21 +60,143 @@ func importMail_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodMail_Receive = guest.BlockingMethod{Import: importMail_Receive}
 
+// MailClient calls the service async_names.Mail. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Mail has rpcs that are named like the twins of others.
+type MailClient struct {
+	calls callsMailClient
+}
+
+// callsMailClient makes the calls of a MailClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsMailClient interface {
+	callSend(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	callSendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	callSendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	callSendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	callSendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	callSendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	callSendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	callSendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	callSendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	callSendInto(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	callSendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	callSendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	callReceive(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	callReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	callReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
+}
+
+// Send sends.
+func (c MailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	return c.calls.callSend(ctx, req)
+}
+
+// SendAsync__ is Send without the wait: it returns the future of the response.
+func (c MailClient) SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return c.calls.callSendAsync__(ctx, req)
+}
+
+// SendInto_ is Send into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c MailClient) SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.calls.callSendInto_(ctx, req, resp)
+}
+
+// SendAsync is an rpc, so the twin of Send has another name.
+func (c MailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	return c.calls.callSendAsync(ctx, req)
+}
+
+// SendAsyncAsync is SendAsync without the wait: it returns the future of the
+// response.
+func (c MailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return c.calls.callSendAsyncAsync(ctx, req)
+}
+
+// SendAsyncInto is SendAsync into resp, a response to use again: what it had
+// is gone. After a call that failed it is undefined.
+func (c MailClient) SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.calls.callSendAsyncInto(ctx, req, resp)
+}
+
+// SendAsync_ is one, too.
+func (c MailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	return c.calls.callSendAsync_(ctx, req)
+}
+
+// SendAsync_Async is SendAsync_ without the wait: it returns the future of the
+// response.
+func (c MailClient) SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return c.calls.callSendAsync_Async(ctx, req)
+}
+
+// SendAsync_Into is SendAsync_ into resp, a response to use again: what it had
+// is gone. After a call that failed it is undefined.
+func (c MailClient) SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.calls.callSendAsync_Into(ctx, req, resp)
+}
+
+// SendInto is one that is named like another twin of Send.
+func (c MailClient) SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	return c.calls.callSendInto(ctx, req)
+}
+
+// SendIntoAsync is SendInto without the wait: it returns the future of the
+// response.
+func (c MailClient) SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return c.calls.callSendIntoAsync(ctx, req)
+}
+
+// SendIntoInto is SendInto into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c MailClient) SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.calls.callSendIntoInto(ctx, req, resp)
+}
+
+// Receive waits.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c MailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+	return c.calls.callReceive(ctx, req)
+}
+
+// ReceiveAsync is Receive without the wait: it returns the future of the
+// response.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c MailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+	return c.calls.callReceiveAsync(ctx, req)
+}
+
+// ReceiveInto is Receive into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+//
+// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+// async_names/async.proto.
+func (c MailClient) ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+	return c.calls.callReceiveInto(ctx, req, resp)
+}
+
 // NewMailClient returns a client of async_names.Mail that calls the host. A
 // guest that links it runs only in a host that has the module
 // "async_names.Mail". With [guest.Borrowed] responses are good until the next
 // call.
 func NewMailClient(opts ...guest.ClientOption) MailClient {
-	return &guestMailClient{client: guest.NewClient(opts...)}
+	return MailClient{&guestMailClient{client: guest.NewClient(opts...)}}
 }
 
-// guestMailClient is the client that NewMailClient returns.
+// guestMailClient calls the host.
 type guestMailClient struct {
 	client guest.Client
 }
 
-// Send calls async_names.Mail.Send.
-func (c *guestMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) callSend(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
 	if err := methodMail_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -82,18 +204,15 @@ func (c *guestMailClient) Send(ctx context.Context, req *async.Letter) (*async.L
 	return resp, nil
 }
 
-// SendInto_ calls async_names.Mail.Send into resp.
-func (c *guestMailClient) SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c *guestMailClient) callSendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return methodMail_Send.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync__ calls async_names.Mail.Send and returns its future.
-func (c *guestMailClient) SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c *guestMailClient) callSendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return guest.Async(ctx, &methodMail_Send, c.client, req, new(async.Letter))
 }
 
-// SendAsync calls async_names.Mail.SendAsync.
-func (c *guestMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) callSendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
 	if err := methodMail_SendAsync.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -101,18 +220,15 @@ func (c *guestMailClient) SendAsync(ctx context.Context, req *async.Letter) (*as
 	return resp, nil
 }
 
-// SendAsyncInto calls async_names.Mail.SendAsync into resp.
-func (c *guestMailClient) SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c *guestMailClient) callSendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return methodMail_SendAsync.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsyncAsync calls async_names.Mail.SendAsync and returns its future.
-func (c *guestMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c *guestMailClient) callSendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return guest.Async(ctx, &methodMail_SendAsync, c.client, req, new(async.Letter))
 }
 
-// SendAsync_ calls async_names.Mail.SendAsync_.
-func (c *guestMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) callSendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
 	if err := methodMail_SendAsync_.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -120,18 +236,15 @@ func (c *guestMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*a
 	return resp, nil
 }
 
-// SendAsync_Into calls async_names.Mail.SendAsync_ into resp.
-func (c *guestMailClient) SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c *guestMailClient) callSendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return methodMail_SendAsync_.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync_Async calls async_names.Mail.SendAsync_ and returns its future.
-func (c *guestMailClient) SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c *guestMailClient) callSendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return guest.Async(ctx, &methodMail_SendAsync_, c.client, req, new(async.Letter))
 }
 
-// SendInto calls async_names.Mail.SendInto.
-func (c *guestMailClient) SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) callSendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
 	if err := methodMail_SendInto.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -139,21 +252,15 @@ func (c *guestMailClient) SendInto(ctx context.Context, req *async.Letter) (*asy
 	return resp, nil
 }
 
-// SendIntoInto calls async_names.Mail.SendInto into resp.
-func (c *guestMailClient) SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c *guestMailClient) callSendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return methodMail_SendInto.CallInto(ctx, c.client, req, resp)
 }
 
-// SendIntoAsync calls async_names.Mail.SendInto and returns its future.
-func (c *guestMailClient) SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c *guestMailClient) callSendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return guest.Async(ctx, &methodMail_SendInto, c.client, req, new(async.Letter))
 }
 
-// Receive calls async_names.Mail.Receive.
-//
-// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
-// async_names/async.proto.
-func (c *guestMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c *guestMailClient) callReceive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
 	if err := methodMail_Receive.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -161,19 +268,11 @@ func (c *guestMailClient) Receive(ctx context.Context, req *async.Letter) (*asyn
 	return resp, nil
 }
 
-// ReceiveInto calls async_names.Mail.Receive into resp.
-//
-// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
-// async_names/async.proto.
-func (c *guestMailClient) ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c *guestMailClient) callReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return methodMail_Receive.CallInto(ctx, c.client, req, resp)
 }
 
-// ReceiveAsync calls async_names.Mail.Receive and returns its future.
-//
-// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
-// async_names/async.proto.
-func (c *guestMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c *guestMailClient) callReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return guest.Async(ctx, &methodMail_Receive, c.client, req, new(async.Letter))
 }
 
@@ -215,116 +314,92 @@ func ServeMail(ctx context.Context, impl MailServer, requires ...string) error {
 func LocateMail(ctx context.Context) (MailClient, error) {
 	remote, err := kernel.Locate(ctx, MailServiceName, "Send", "SendAsync", "SendAsync_", "SendInto", "Receive")
 	if err != nil {
-		return nil, err
+		return MailClient{}, err
 	}
-	return locatedMailClient{remote: remote}, nil
+	return MailClient{locatedMailClient{remote: remote}}, nil
 }
 
-// locatedMailClient is the client that LocateMail returns.
+// locatedMailClient calls guests that serve.
 type locatedMailClient struct {
 	remote *kernel.Remote
 }
 
-// Send calls async_names.Mail.Send.
-func (c locatedMailClient) Send(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c locatedMailClient) callSend(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.SendInto_(ctx, req, resp); err != nil {
+	if err := c.callSendInto_(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SendInto_ calls async_names.Mail.Send into resp.
-func (c locatedMailClient) SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c locatedMailClient) callSendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// SendAsync__ calls async_names.Mail.Send and returns its future.
-func (c locatedMailClient) SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c locatedMailClient) callSendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(async.Letter))
 }
 
-// SendAsync calls async_names.Mail.SendAsync.
-func (c locatedMailClient) SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c locatedMailClient) callSendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.SendAsyncInto(ctx, req, resp); err != nil {
+	if err := c.callSendAsyncInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SendAsyncInto calls async_names.Mail.SendAsync into resp.
-func (c locatedMailClient) SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c locatedMailClient) callSendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// SendAsyncAsync calls async_names.Mail.SendAsync and returns its future.
-func (c locatedMailClient) SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c locatedMailClient) callSendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(async.Letter))
 }
 
-// SendAsync_ calls async_names.Mail.SendAsync_.
-func (c locatedMailClient) SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c locatedMailClient) callSendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.SendAsync_Into(ctx, req, resp); err != nil {
+	if err := c.callSendAsync_Into(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SendAsync_Into calls async_names.Mail.SendAsync_ into resp.
-func (c locatedMailClient) SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c locatedMailClient) callSendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// SendAsync_Async calls async_names.Mail.SendAsync_ and returns its future.
-func (c locatedMailClient) SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c locatedMailClient) callSendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(async.Letter))
 }
 
-// SendInto calls async_names.Mail.SendInto.
-func (c locatedMailClient) SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c locatedMailClient) callSendInto(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.SendIntoInto(ctx, req, resp); err != nil {
+	if err := c.callSendIntoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SendIntoInto calls async_names.Mail.SendInto into resp.
-func (c locatedMailClient) SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c locatedMailClient) callSendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return c.remote.Call(ctx, 3, req, resp)
 }
 
-// SendIntoAsync calls async_names.Mail.SendInto and returns its future.
-func (c locatedMailClient) SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c locatedMailClient) callSendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return kernel.CallAsync(ctx, c.remote, 3, req, new(async.Letter))
 }
 
-// Receive calls async_names.Mail.Receive.
-//
-// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
-// async_names/async.proto.
-func (c locatedMailClient) Receive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
+func (c locatedMailClient) callReceive(ctx context.Context, req *async.Letter) (*async.Letter, error) {
 	resp := new(async.Letter)
-	if err := c.ReceiveInto(ctx, req, resp); err != nil {
+	if err := c.callReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ReceiveInto calls async_names.Mail.Receive into resp.
-//
-// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
-// async_names/async.proto.
-func (c locatedMailClient) ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
+func (c locatedMailClient) callReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error {
 	return c.remote.Call(ctx, 4, req, resp)
 }
 
-// ReceiveAsync calls async_names.Mail.Receive and returns its future.
-//
-// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
-// async_names/async.proto.
-func (c locatedMailClient) ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
+func (c locatedMailClient) callReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error] {
 	return kernel.CallAsync(ctx, c.remote, 4, req, new(async.Letter))
 }

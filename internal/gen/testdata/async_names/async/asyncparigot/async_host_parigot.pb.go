@@ -118,6 +118,61 @@ func bridgeMail_Receive(impl MailImpl) eng.HostFunc {
 	}
 }
 
+// MailClient calls the service async_names.Mail. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Mail has rpcs that are named like the twins of others.
+type MailClient interface {
+	// Send sends.
+	Send(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// SendAsync__ is Send without the wait: it returns the future of the response.
+	SendAsync__(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// SendInto_ is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto_(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	// SendAsync is an rpc, so the twin of Send has another name.
+	SendAsync(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// SendAsyncAsync is SendAsync without the wait: it returns the future of the
+	// response.
+	SendAsyncAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// SendAsyncInto is SendAsync into resp, a response to use again: what it had
+	// is gone. After a call that failed it is undefined.
+	SendAsyncInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	// SendAsync_ is one, too.
+	SendAsync_(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// SendAsync_Async is SendAsync_ without the wait: it returns the future of the
+	// response.
+	SendAsync_Async(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// SendAsync_Into is SendAsync_ into resp, a response to use again: what it had
+	// is gone. After a call that failed it is undefined.
+	SendAsync_Into(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	// SendInto is one that is named like another twin of Send.
+	SendInto(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// SendIntoAsync is SendInto without the wait: it returns the future of the
+	// response.
+	SendIntoAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// SendIntoInto is SendInto into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	SendIntoInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
+	// Receive waits.
+	//
+	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+	// async_names/async.proto.
+	Receive(ctx context.Context, req *async.Letter) (*async.Letter, error)
+	// ReceiveAsync is Receive without the wait: it returns the future of the
+	// response.
+	//
+	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+	// async_names/async.proto.
+	ReceiveAsync(ctx context.Context, req *async.Letter) *future.Method[*async.Letter, error]
+	// ReceiveInto is Receive into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc async_names.Mail.Receive is marked as deprecated in
+	// async_names/async.proto.
+	ReceiveInto(ctx context.Context, req *async.Letter, resp *async.Letter) error
+}
+
 // NewLocalMailClient returns a client of async_names.Mail that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

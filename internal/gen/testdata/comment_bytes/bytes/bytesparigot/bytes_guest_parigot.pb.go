@@ -28,21 +28,63 @@ func importOdd_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodOdd_Call = guest.Method{Import: importOdd_Call}
 
+// OddClient calls the service comment_bytes.Odd. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Star slash */ and slash star /* and `backquotes`
+// and CRLF at the ends
+//
+//	tabs	inside
+//
+// a lone
+// return
+// a mark � inside
+// a bell   and a form feed and   and
+// a % sign and {{.Template}} and "quotes" and \n
+type OddClient struct {
+	calls callsOddClient
+}
+
+// callsOddClient makes the calls of a OddClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsOddClient interface {
+	callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
+	callCallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error]
+	callCallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error
+}
+
+// `*/
+func (c OddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c OddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c OddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewOddClient returns a client of comment_bytes.Odd that calls the host. A
 // guest that links it runs only in a host that has the module
 // "comment_bytes.Odd". With [guest.Borrowed] responses are good until the next
 // call.
 func NewOddClient(opts ...guest.ClientOption) OddClient {
-	return &guestOddClient{client: guest.NewClient(opts...)}
+	return OddClient{&guestOddClient{client: guest.NewClient(opts...)}}
 }
 
-// guestOddClient is the client that NewOddClient returns.
+// guestOddClient calls the host.
 type guestOddClient struct {
 	client guest.Client
 }
 
-// Call calls comment_bytes.Odd.Call.
-func (c *guestOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+func (c *guestOddClient) callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
 	resp := new(bytes.Word)
 	if err := methodOdd_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +92,11 @@ func (c *guestOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word
 	return resp, nil
 }
 
-// CallInto calls comment_bytes.Odd.Call into resp.
-func (c *guestOddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
+func (c *guestOddClient) callCallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
 	return methodOdd_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls comment_bytes.Odd.Call and returns its future.
-func (c *guestOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+func (c *guestOddClient) callCallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
 	return guest.Async(ctx, &methodOdd_Call, c.client, req, new(bytes.Word))
 }
 
@@ -82,31 +122,28 @@ func ServeOdd(ctx context.Context, impl OddServer, requires ...string) error {
 func LocateOdd(ctx context.Context) (OddClient, error) {
 	remote, err := kernel.Locate(ctx, OddServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return OddClient{}, err
 	}
-	return locatedOddClient{remote: remote}, nil
+	return OddClient{locatedOddClient{remote: remote}}, nil
 }
 
-// locatedOddClient is the client that LocateOdd returns.
+// locatedOddClient calls guests that serve.
 type locatedOddClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls comment_bytes.Odd.Call.
-func (c locatedOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+func (c locatedOddClient) callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
 	resp := new(bytes.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls comment_bytes.Odd.Call into resp.
-func (c locatedOddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
+func (c locatedOddClient) callCallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls comment_bytes.Odd.Call and returns its future.
-func (c locatedOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
+func (c locatedOddClient) callCallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(bytes.Word))
 }

@@ -57,6 +57,29 @@ func bridgeOdd_Call(impl OddImpl) eng.HostFunc {
 	}
 }
 
+// OddClient calls the service comment_bytes.Odd. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Star slash */ and slash star /* and `backquotes`
+// and CRLF at the ends
+//
+//	tabs	inside
+//
+// a lone
+// return
+// a mark � inside
+// a bell   and a form feed and   and
+// a % sign and {{.Template}} and "quotes" and \n
+type OddClient interface {
+	// `*/
+	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error
+}
+
 // NewLocalOddClient returns a client of comment_bytes.Odd that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package bytesparigot
 import (
 	context "context"
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -49,29 +48,6 @@ type UnimplementedOddImpl struct{}
 // Call answers that comment_bytes.Odd.Call is not implemented.
 func (UnimplementedOddImpl) Call(context.Context, *bytes.Word, *bytes.Word) error {
 	return status.Error(status.Unimplemented, Odd_Call_FullName+" is not implemented")
-}
-
-// OddClient calls the service comment_bytes.Odd. It is safe for concurrent
-// use.
-//
-// Star slash */ and slash star /* and `backquotes`
-// and CRLF at the ends
-//
-//	tabs	inside
-//
-// a lone
-// return
-// a mark � inside
-// a bell   and a form feed and   and
-// a % sign and {{.Template}} and "quotes" and \n
-type OddClient interface {
-	// `*/
-	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error
 }
 
 // OddServer is what an implementation of the service comment_bytes.Odd in a

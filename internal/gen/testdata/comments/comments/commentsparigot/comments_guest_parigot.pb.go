@@ -67,20 +67,140 @@ func importTalk_Speak(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodTalk_Speak = guest.Method{Import: importTalk_Speak}
 
+// TalkClient calls the service comments.Talk. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Talk says things.
+//
+// It says them in paragraphs:
+//
+//	and in code
+//
+// and in lists
+//   - one
+//   - two
+type TalkClient struct {
+	calls callsTalkClient
+}
+
+// callsTalkClient makes the calls of a TalkClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTalkClient interface {
+	callSay(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callSayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	callSayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callWhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	callWhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	callShout(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	callShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callMumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	callMumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callSpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	callSpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+}
+
+// Say says it.
+func (c TalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return c.calls.callSay(ctx, req)
+}
+
+// SayAsync is Say without the wait: it returns the future of the response.
+func (c TalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return c.calls.callSayAsync(ctx, req)
+}
+
+// SayInto is Say into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.calls.callSayInto(ctx, req, resp)
+}
+
+// Whisper has its comment behind it.
+func (c TalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return c.calls.callWhisper(ctx, req)
+}
+
+// WhisperAsync is Whisper without the wait: it returns the future of the
+// response.
+func (c TalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return c.calls.callWhisperAsync(ctx, req)
+}
+
+// WhisperInto is Whisper into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c TalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.calls.callWhisperInto(ctx, req, resp)
+}
+
+// Shout has a block,
+// with stars.
+func (c TalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return c.calls.callShout(ctx, req)
+}
+
+// ShoutAsync is Shout without the wait: it returns the future of the response.
+func (c TalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return c.calls.callShoutAsync(ctx, req)
+}
+
+// ShoutInto is Shout into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.calls.callShoutInto(ctx, req, resp)
+}
+
+// Mumble calls comments.Talk.Mumble.
+func (c TalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return c.calls.callMumble(ctx, req)
+}
+
+// MumbleAsync is Mumble without the wait: it returns the future of the
+// response.
+func (c TalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return c.calls.callMumbleAsync(ctx, req)
+}
+
+// MumbleInto is Mumble into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c TalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.calls.callMumbleInto(ctx, req, resp)
+}
+
+// 日本語でおk: comments are not only ASCII.
+func (c TalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return c.calls.callSpeak(ctx, req)
+}
+
+// SpeakAsync is Speak without the wait: it returns the future of the response.
+func (c TalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+	return c.calls.callSpeakAsync(ctx, req)
+}
+
+// SpeakInto is Speak into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+	return c.calls.callSpeakInto(ctx, req, resp)
+}
+
 // NewTalkClient returns a client of comments.Talk that calls the host. A guest
 // that links it runs only in a host that has the module "comments.Talk". With
 // [guest.Borrowed] responses are good until the next call.
 func NewTalkClient(opts ...guest.ClientOption) TalkClient {
-	return &guestTalkClient{client: guest.NewClient(opts...)}
+	return TalkClient{&guestTalkClient{client: guest.NewClient(opts...)}}
 }
 
-// guestTalkClient is the client that NewTalkClient returns.
+// guestTalkClient calls the host.
 type guestTalkClient struct {
 	client guest.Client
 }
 
-// Say calls comments.Talk.Say.
-func (c *guestTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) callSay(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
 	if err := methodTalk_Say.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -88,18 +208,15 @@ func (c *guestTalkClient) Say(ctx context.Context, req *comments.Word) (*comment
 	return resp, nil
 }
 
-// SayInto calls comments.Talk.Say into resp.
-func (c *guestTalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c *guestTalkClient) callSayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return methodTalk_Say.CallInto(ctx, c.client, req, resp)
 }
 
-// SayAsync calls comments.Talk.Say and returns its future.
-func (c *guestTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c *guestTalkClient) callSayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return guest.Async(ctx, &methodTalk_Say, c.client, req, new(comments.Word))
 }
 
-// Whisper calls comments.Talk.Whisper.
-func (c *guestTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
 	if err := methodTalk_Whisper.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -107,18 +224,15 @@ func (c *guestTalkClient) Whisper(ctx context.Context, req *comments.Word) (*com
 	return resp, nil
 }
 
-// WhisperInto calls comments.Talk.Whisper into resp.
-func (c *guestTalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c *guestTalkClient) callWhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return methodTalk_Whisper.CallInto(ctx, c.client, req, resp)
 }
 
-// WhisperAsync calls comments.Talk.Whisper and returns its future.
-func (c *guestTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c *guestTalkClient) callWhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return guest.Async(ctx, &methodTalk_Whisper, c.client, req, new(comments.Word))
 }
 
-// Shout calls comments.Talk.Shout.
-func (c *guestTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) callShout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
 	if err := methodTalk_Shout.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -126,18 +240,15 @@ func (c *guestTalkClient) Shout(ctx context.Context, req *comments.Word) (*comme
 	return resp, nil
 }
 
-// ShoutInto calls comments.Talk.Shout into resp.
-func (c *guestTalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c *guestTalkClient) callShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return methodTalk_Shout.CallInto(ctx, c.client, req, resp)
 }
 
-// ShoutAsync calls comments.Talk.Shout and returns its future.
-func (c *guestTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c *guestTalkClient) callShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return guest.Async(ctx, &methodTalk_Shout, c.client, req, new(comments.Word))
 }
 
-// Mumble calls comments.Talk.Mumble.
-func (c *guestTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
 	if err := methodTalk_Mumble.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -145,18 +256,15 @@ func (c *guestTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comm
 	return resp, nil
 }
 
-// MumbleInto calls comments.Talk.Mumble into resp.
-func (c *guestTalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c *guestTalkClient) callMumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return methodTalk_Mumble.CallInto(ctx, c.client, req, resp)
 }
 
-// MumbleAsync calls comments.Talk.Mumble and returns its future.
-func (c *guestTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c *guestTalkClient) callMumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return guest.Async(ctx, &methodTalk_Mumble, c.client, req, new(comments.Word))
 }
 
-// Speak calls comments.Talk.Speak.
-func (c *guestTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c *guestTalkClient) callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
 	if err := methodTalk_Speak.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -164,13 +272,11 @@ func (c *guestTalkClient) Speak(ctx context.Context, req *comments.Word) (*comme
 	return resp, nil
 }
 
-// SpeakInto calls comments.Talk.Speak into resp.
-func (c *guestTalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c *guestTalkClient) callSpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return methodTalk_Speak.CallInto(ctx, c.client, req, resp)
 }
 
-// SpeakAsync calls comments.Talk.Speak and returns its future.
-func (c *guestTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c *guestTalkClient) callSpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return guest.Async(ctx, &methodTalk_Speak, c.client, req, new(comments.Word))
 }
 
@@ -212,107 +318,92 @@ func ServeTalk(ctx context.Context, impl TalkServer, requires ...string) error {
 func LocateTalk(ctx context.Context) (TalkClient, error) {
 	remote, err := kernel.Locate(ctx, TalkServiceName, "Say", "Whisper", "Shout", "Mumble", "Speak")
 	if err != nil {
-		return nil, err
+		return TalkClient{}, err
 	}
-	return locatedTalkClient{remote: remote}, nil
+	return TalkClient{locatedTalkClient{remote: remote}}, nil
 }
 
-// locatedTalkClient is the client that LocateTalk returns.
+// locatedTalkClient calls guests that serve.
 type locatedTalkClient struct {
 	remote *kernel.Remote
 }
 
-// Say calls comments.Talk.Say.
-func (c locatedTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c locatedTalkClient) callSay(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.SayInto(ctx, req, resp); err != nil {
+	if err := c.callSayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SayInto calls comments.Talk.Say into resp.
-func (c locatedTalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c locatedTalkClient) callSayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// SayAsync calls comments.Talk.Say and returns its future.
-func (c locatedTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c locatedTalkClient) callSayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(comments.Word))
 }
 
-// Whisper calls comments.Talk.Whisper.
-func (c locatedTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c locatedTalkClient) callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.WhisperInto(ctx, req, resp); err != nil {
+	if err := c.callWhisperInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// WhisperInto calls comments.Talk.Whisper into resp.
-func (c locatedTalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c locatedTalkClient) callWhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// WhisperAsync calls comments.Talk.Whisper and returns its future.
-func (c locatedTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c locatedTalkClient) callWhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(comments.Word))
 }
 
-// Shout calls comments.Talk.Shout.
-func (c locatedTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c locatedTalkClient) callShout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.ShoutInto(ctx, req, resp); err != nil {
+	if err := c.callShoutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ShoutInto calls comments.Talk.Shout into resp.
-func (c locatedTalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c locatedTalkClient) callShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// ShoutAsync calls comments.Talk.Shout and returns its future.
-func (c locatedTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c locatedTalkClient) callShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(comments.Word))
 }
 
-// Mumble calls comments.Talk.Mumble.
-func (c locatedTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c locatedTalkClient) callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.MumbleInto(ctx, req, resp); err != nil {
+	if err := c.callMumbleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// MumbleInto calls comments.Talk.Mumble into resp.
-func (c locatedTalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c locatedTalkClient) callMumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return c.remote.Call(ctx, 3, req, resp)
 }
 
-// MumbleAsync calls comments.Talk.Mumble and returns its future.
-func (c locatedTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c locatedTalkClient) callMumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 3, req, new(comments.Word))
 }
 
-// Speak calls comments.Talk.Speak.
-func (c locatedTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+func (c locatedTalkClient) callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	resp := new(comments.Word)
-	if err := c.SpeakInto(ctx, req, resp); err != nil {
+	if err := c.callSpeakInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SpeakInto calls comments.Talk.Speak into resp.
-func (c locatedTalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
+func (c locatedTalkClient) callSpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
 	return c.remote.Call(ctx, 4, req, resp)
 }
 
-// SpeakAsync calls comments.Talk.Speak and returns its future.
-func (c locatedTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
+func (c locatedTalkClient) callSpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 4, req, new(comments.Word))
 }

@@ -124,6 +124,59 @@ func bridgeTalk_Speak(impl TalkImpl) eng.HostFunc {
 	}
 }
 
+// TalkClient calls the service comments.Talk. It is safe for concurrent use.
+// In guests it is a struct.
+//
+// Talk says things.
+//
+// It says them in paragraphs:
+//
+//	and in code
+//
+// and in lists
+//   - one
+//   - two
+type TalkClient interface {
+	// Say says it.
+	Say(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// SayAsync is Say without the wait: it returns the future of the response.
+	SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// SayInto is Say into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	// Whisper has its comment behind it.
+	Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// WhisperAsync is Whisper without the wait: it returns the future of the
+	// response.
+	WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// WhisperInto is Whisper into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	// Shout has a block,
+	// with stars.
+	Shout(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// ShoutAsync is Shout without the wait: it returns the future of the response.
+	ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// ShoutInto is Shout into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	// Mumble calls comments.Talk.Mumble.
+	Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// MumbleAsync is Mumble without the wait: it returns the future of the
+	// response.
+	MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// MumbleInto is Mumble into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	// 日本語でおk: comments are not only ASCII.
+	Speak(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	// SpeakAsync is Speak without the wait: it returns the future of the response.
+	SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
+	// SpeakInto is Speak into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+}
+
 // NewLocalTalkClient returns a client of comments.Talk that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

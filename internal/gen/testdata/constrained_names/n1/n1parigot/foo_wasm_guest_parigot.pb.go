@@ -28,21 +28,52 @@ func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodSvc_Call = guest.Method{Import: importSvc_Call}
 
+// SvcClient calls the service constrained_names.n1.Svc. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type SvcClient struct {
+	calls callsSvcClient
+}
+
+// callsSvcClient makes the calls of a SvcClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSvcClient interface {
+	callCall(ctx context.Context, req *words.Word) (*words.Word, error)
+	callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error
+}
+
+// Call calls constrained_names.n1.Svc.Call.
+func (c SvcClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c SvcClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c SvcClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewSvcClient returns a client of constrained_names.n1.Svc that calls the
 // host. A guest that links it runs only in a host that has the module
 // "constrained_names.n1.Svc". With [guest.Borrowed] responses are good until
 // the next call.
 func NewSvcClient(opts ...guest.ClientOption) SvcClient {
-	return &guestSvcClient{client: guest.NewClient(opts...)}
+	return SvcClient{&guestSvcClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSvcClient is the client that NewSvcClient returns.
+// guestSvcClient calls the host.
 type guestSvcClient struct {
 	client guest.Client
 }
 
-// Call calls constrained_names.n1.Svc.Call.
-func (c *guestSvcClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestSvcClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodSvc_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestSvcClient) Call(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
-// CallInto calls constrained_names.n1.Svc.Call into resp.
-func (c *guestSvcClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestSvcClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodSvc_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls constrained_names.n1.Svc.Call and returns its future.
-func (c *guestSvcClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestSvcClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodSvc_Call, c.client, req, new(words.Word))
 }
 
@@ -82,31 +111,28 @@ func ServeSvc(ctx context.Context, impl SvcServer, requires ...string) error {
 func LocateSvc(ctx context.Context) (SvcClient, error) {
 	remote, err := kernel.Locate(ctx, SvcServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return SvcClient{}, err
 	}
-	return locatedSvcClient{remote: remote}, nil
+	return SvcClient{locatedSvcClient{remote: remote}}, nil
 }
 
-// locatedSvcClient is the client that LocateSvc returns.
+// locatedSvcClient calls guests that serve.
 type locatedSvcClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls constrained_names.n1.Svc.Call.
-func (c locatedSvcClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedSvcClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls constrained_names.n1.Svc.Call into resp.
-func (c locatedSvcClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedSvcClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls constrained_names.n1.Svc.Call and returns its future.
-func (c locatedSvcClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedSvcClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(words.Word))
 }

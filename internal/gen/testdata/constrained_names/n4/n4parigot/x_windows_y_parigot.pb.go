@@ -8,7 +8,6 @@ package n4parigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that constrained_names.n4.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *words.Word, *words.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service constrained_names.n4.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls constrained_names.n4.Svc.Call.
-	Call(ctx context.Context, req *words.Word) (*words.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
 }
 
 // SvcServer is what an implementation of the service constrained_names.n4.Svc

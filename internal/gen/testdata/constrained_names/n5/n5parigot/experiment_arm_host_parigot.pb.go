@@ -58,6 +58,18 @@ func bridgeSvc_Call(impl SvcImpl) eng.HostFunc {
 	}
 }
 
+// SvcClient calls the service constrained_names.n5.Svc. It is safe for
+// concurrent use. In guests it is a struct.
+type SvcClient interface {
+	// Call calls constrained_names.n5.Svc.Call.
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
+}
+
 // NewLocalSvcClient returns a client of constrained_names.n5.Svc that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

@@ -36,21 +36,80 @@ func importFresh_Drop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodFresh_Drop = guest.Method{Import: importFresh_Drop}
 
+// FreshClient calls the service deprecated.Fresh. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type FreshClient struct {
+	calls callsFreshClient
+}
+
+// callsFreshClient makes the calls of a FreshClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFreshClient interface {
+	callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	callKeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	callKeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
+	callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	callDropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	callDropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
+}
+
+// Keep stays.
+func (c FreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return c.calls.callKeep(ctx, req)
+}
+
+// KeepAsync is Keep without the wait: it returns the future of the response.
+func (c FreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return c.calls.callKeepAsync(ctx, req)
+}
+
+// KeepInto is Keep into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return c.calls.callKeepInto(ctx, req, resp)
+}
+
+// Drop goes.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c FreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return c.calls.callDrop(ctx, req)
+}
+
+// DropAsync is Drop without the wait: it returns the future of the response.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c FreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return c.calls.callDropAsync(ctx, req)
+}
+
+// DropInto is Drop into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c FreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return c.calls.callDropInto(ctx, req, resp)
+}
+
 // NewFreshClient returns a client of deprecated.Fresh that calls the host. A
 // guest that links it runs only in a host that has the module
 // "deprecated.Fresh". With [guest.Borrowed] responses are good until the next
 // call.
 func NewFreshClient(opts ...guest.ClientOption) FreshClient {
-	return &guestFreshClient{client: guest.NewClient(opts...)}
+	return FreshClient{&guestFreshClient{client: guest.NewClient(opts...)}}
 }
 
-// guestFreshClient is the client that NewFreshClient returns.
+// guestFreshClient calls the host.
 type guestFreshClient struct {
 	client guest.Client
 }
 
-// Keep calls deprecated.Fresh.Keep.
-func (c *guestFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c *guestFreshClient) callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
 	if err := methodFresh_Keep.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -58,21 +117,15 @@ func (c *guestFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*dep
 	return resp, nil
 }
 
-// KeepInto calls deprecated.Fresh.Keep into resp.
-func (c *guestFreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+func (c *guestFreshClient) callKeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
 	return methodFresh_Keep.CallInto(ctx, c.client, req, resp)
 }
 
-// KeepAsync calls deprecated.Fresh.Keep and returns its future.
-func (c *guestFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+func (c *guestFreshClient) callKeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
 	return guest.Async(ctx, &methodFresh_Keep, c.client, req, new(deprecated.Word))
 }
 
-// Drop calls deprecated.Fresh.Drop.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c *guestFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c *guestFreshClient) callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
 	if err := methodFresh_Drop.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -80,19 +133,11 @@ func (c *guestFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*dep
 	return resp, nil
 }
 
-// DropInto calls deprecated.Fresh.Drop into resp.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c *guestFreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+func (c *guestFreshClient) callDropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
 	return methodFresh_Drop.CallInto(ctx, c.client, req, resp)
 }
 
-// DropAsync calls deprecated.Fresh.Drop and returns its future.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c *guestFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+func (c *guestFreshClient) callDropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
 	return guest.Async(ctx, &methodFresh_Drop, c.client, req, new(deprecated.Word))
 }
 
@@ -122,60 +167,45 @@ func ServeFresh(ctx context.Context, impl FreshServer, requires ...string) error
 func LocateFresh(ctx context.Context) (FreshClient, error) {
 	remote, err := kernel.Locate(ctx, FreshServiceName, "Keep", "Drop")
 	if err != nil {
-		return nil, err
+		return FreshClient{}, err
 	}
-	return locatedFreshClient{remote: remote}, nil
+	return FreshClient{locatedFreshClient{remote: remote}}, nil
 }
 
-// locatedFreshClient is the client that LocateFresh returns.
+// locatedFreshClient calls guests that serve.
 type locatedFreshClient struct {
 	remote *kernel.Remote
 }
 
-// Keep calls deprecated.Fresh.Keep.
-func (c locatedFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c locatedFreshClient) callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.KeepInto(ctx, req, resp); err != nil {
+	if err := c.callKeepInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// KeepInto calls deprecated.Fresh.Keep into resp.
-func (c locatedFreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+func (c locatedFreshClient) callKeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// KeepAsync calls deprecated.Fresh.Keep and returns its future.
-func (c locatedFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+func (c locatedFreshClient) callKeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
 }
 
-// Drop calls deprecated.Fresh.Drop.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c locatedFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c locatedFreshClient) callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.DropInto(ctx, req, resp); err != nil {
+	if err := c.callDropInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// DropInto calls deprecated.Fresh.Drop into resp.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c locatedFreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+func (c locatedFreshClient) callDropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// DropAsync calls deprecated.Fresh.Drop and returns its future.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c locatedFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+func (c locatedFreshClient) callDropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(deprecated.Word))
 }
 
@@ -187,6 +217,52 @@ func importStale_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodStale_Call = guest.Method{Import: importStale_Call}
 
+// StaleClient calls the service deprecated.Stale. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Stale is old.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+type StaleClient struct {
+	calls callsStaleClient
+}
+
+// callsStaleClient makes the calls of a StaleClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsStaleClient interface {
+	callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
+}
+
+// Call calls deprecated.Stale.Call.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c StaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c StaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (c StaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewStaleClient returns a client of deprecated.Stale that calls the host. A
 // guest that links it runs only in a host that has the module
 // "deprecated.Stale". With [guest.Borrowed] responses are good until the next
@@ -195,19 +271,15 @@ var methodStale_Call = guest.Method{Import: importStale_Call}
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
 func NewStaleClient(opts ...guest.ClientOption) StaleClient {
-	return &guestStaleClient{client: guest.NewClient(opts...)}
+	return StaleClient{&guestStaleClient{client: guest.NewClient(opts...)}}
 }
 
-// guestStaleClient is the client that NewStaleClient returns.
+// guestStaleClient calls the host.
 type guestStaleClient struct {
 	client guest.Client
 }
 
-// Call calls deprecated.Stale.Call.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c *guestStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c *guestStaleClient) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
 	if err := methodStale_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -215,19 +287,11 @@ func (c *guestStaleClient) Call(ctx context.Context, req *deprecated.Word) (*dep
 	return resp, nil
 }
 
-// CallInto calls deprecated.Stale.Call into resp.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c *guestStaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+func (c *guestStaleClient) callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
 	return methodStale_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls deprecated.Stale.Call and returns its future.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c *guestStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+func (c *guestStaleClient) callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
 	return guest.Async(ctx, &methodStale_Call, c.client, req, new(deprecated.Word))
 }
 
@@ -259,40 +323,28 @@ func ServeStale(ctx context.Context, impl StaleServer, requires ...string) error
 func LocateStale(ctx context.Context) (StaleClient, error) {
 	remote, err := kernel.Locate(ctx, StaleServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return StaleClient{}, err
 	}
-	return locatedStaleClient{remote: remote}, nil
+	return StaleClient{locatedStaleClient{remote: remote}}, nil
 }
 
-// locatedStaleClient is the client that LocateStale returns.
+// locatedStaleClient calls guests that serve.
 type locatedStaleClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls deprecated.Stale.Call.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c locatedStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c locatedStaleClient) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls deprecated.Stale.Call into resp.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c locatedStaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+func (c locatedStaleClient) callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls deprecated.Stale.Call and returns its future.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c locatedStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+func (c locatedStaleClient) callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
 }

@@ -73,6 +73,34 @@ func bridgeFresh_Drop(impl FreshImpl) eng.HostFunc {
 	}
 }
 
+// FreshClient calls the service deprecated.Fresh. It is safe for concurrent
+// use. In guests it is a struct.
+type FreshClient interface {
+	// Keep stays.
+	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// KeepAsync is Keep without the wait: it returns the future of the response.
+	KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// KeepInto is Keep into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
+	// Drop goes.
+	//
+	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+	// deprecated/deprecated.proto.
+	Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// DropAsync is Drop without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+	// deprecated/deprecated.proto.
+	DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// DropInto is Drop into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+	// deprecated/deprecated.proto.
+	DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
+}
+
 // NewLocalFreshClient returns a client of deprecated.Fresh that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -238,6 +266,32 @@ func bridgeStale_Call(impl StaleImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Stale_Call_FullName, m, stack, call, new(deprecated.Word), new(deprecated.Word))
 	}
+}
+
+// StaleClient calls the service deprecated.Stale. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Stale is old.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+type StaleClient interface {
+	// Call calls deprecated.Stale.Call.
+	//
+	// Deprecated: the service deprecated.Stale is marked as deprecated in
+	// deprecated/deprecated.proto.
+	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	//
+	// Deprecated: the service deprecated.Stale is marked as deprecated in
+	// deprecated/deprecated.proto.
+	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the service deprecated.Stale is marked as deprecated in
+	// deprecated/deprecated.proto.
+	CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
 // NewLocalStaleClient returns a client of deprecated.Stale that calls impl in

@@ -8,7 +8,6 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -54,34 +53,6 @@ func (UnimplementedFreshImpl) Keep(context.Context, *deprecated.Word, *deprecate
 // deprecated/deprecated.proto.
 func (UnimplementedFreshImpl) Drop(context.Context, *deprecated.Word, *deprecated.Word) error {
 	return status.Error(status.Unimplemented, Fresh_Drop_FullName+" is not implemented")
-}
-
-// FreshClient calls the service deprecated.Fresh. It is safe for concurrent
-// use.
-type FreshClient interface {
-	// Keep stays.
-	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	// KeepAsync is Keep without the wait: it returns the future of the response.
-	KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	// KeepInto is Keep into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-	// Drop goes.
-	//
-	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-	// deprecated/deprecated.proto.
-	Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	// DropAsync is Drop without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-	// deprecated/deprecated.proto.
-	DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	// DropInto is Drop into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-	// deprecated/deprecated.proto.
-	DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
 // FreshServer is what an implementation of the service deprecated.Fresh in a
@@ -143,32 +114,6 @@ type UnimplementedStaleImpl struct{}
 // deprecated/deprecated.proto.
 func (UnimplementedStaleImpl) Call(context.Context, *deprecated.Word, *deprecated.Word) error {
 	return status.Error(status.Unimplemented, Stale_Call_FullName+" is not implemented")
-}
-
-// StaleClient calls the service deprecated.Stale. It is safe for concurrent
-// use.
-//
-// Stale is old.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-type StaleClient interface {
-	// Call calls deprecated.Stale.Call.
-	//
-	// Deprecated: the service deprecated.Stale is marked as deprecated in
-	// deprecated/deprecated.proto.
-	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	//
-	// Deprecated: the service deprecated.Stale is marked as deprecated in
-	// deprecated/deprecated.proto.
-	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the service deprecated.Stale is marked as deprecated in
-	// deprecated/deprecated.proto.
-	CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
 // StaleServer is what an implementation of the service deprecated.Stale in a

@@ -28,6 +28,46 @@ func importWhole_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodWhole_Call = guest.Method{Import: importWhole_Call}
 
+// WholeClient calls the service deprecated.Whole. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+type WholeClient struct {
+	calls callsWholeClient
+}
+
+// callsWholeClient makes the calls of a WholeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWholeClient interface {
+	callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
+}
+
+// Call calls deprecated.Whole.Call.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c WholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c WholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (c WholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewWholeClient returns a client of deprecated.Whole that calls the host. A
 // guest that links it runs only in a host that has the module
 // "deprecated.Whole". With [guest.Borrowed] responses are good until the next
@@ -35,18 +75,15 @@ var methodWhole_Call = guest.Method{Import: importWhole_Call}
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func NewWholeClient(opts ...guest.ClientOption) WholeClient {
-	return &guestWholeClient{client: guest.NewClient(opts...)}
+	return WholeClient{&guestWholeClient{client: guest.NewClient(opts...)}}
 }
 
-// guestWholeClient is the client that NewWholeClient returns.
+// guestWholeClient calls the host.
 type guestWholeClient struct {
 	client guest.Client
 }
 
-// Call calls deprecated.Whole.Call.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c *guestWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c *guestWholeClient) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
 	if err := methodWhole_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -54,17 +91,11 @@ func (c *guestWholeClient) Call(ctx context.Context, req *deprecated.Word) (*dep
 	return resp, nil
 }
 
-// CallInto calls deprecated.Whole.Call into resp.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c *guestWholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+func (c *guestWholeClient) callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
 	return methodWhole_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls deprecated.Whole.Call and returns its future.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c *guestWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+func (c *guestWholeClient) callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
 	return guest.Async(ctx, &methodWhole_Call, c.client, req, new(deprecated.Word))
 }
 
@@ -94,37 +125,28 @@ func ServeWhole(ctx context.Context, impl WholeServer, requires ...string) error
 func LocateWhole(ctx context.Context) (WholeClient, error) {
 	remote, err := kernel.Locate(ctx, WholeServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return WholeClient{}, err
 	}
-	return locatedWholeClient{remote: remote}, nil
+	return WholeClient{locatedWholeClient{remote: remote}}, nil
 }
 
-// locatedWholeClient is the client that LocateWhole returns.
+// locatedWholeClient calls guests that serve.
 type locatedWholeClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls deprecated.Whole.Call.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c locatedWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+func (c locatedWholeClient) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	resp := new(deprecated.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls deprecated.Whole.Call into resp.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c locatedWholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
+func (c locatedWholeClient) callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls deprecated.Whole.Call and returns its future.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c locatedWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
+func (c locatedWholeClient) callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
 }

@@ -62,6 +62,26 @@ func bridgeWhole_Call(impl WholeImpl) eng.HostFunc {
 	}
 }
 
+// WholeClient calls the service deprecated.Whole. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+type WholeClient interface {
+	// Call calls deprecated.Whole.Call.
+	//
+	// Deprecated: the file deprecated/file.proto is marked as deprecated.
+	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	//
+	// Deprecated: the file deprecated/file.proto is marked as deprecated.
+	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the file deprecated/file.proto is marked as deprecated.
+	CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
+}
+
 // NewLocalWholeClient returns a client of deprecated.Whole that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

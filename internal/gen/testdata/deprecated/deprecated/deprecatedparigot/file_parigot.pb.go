@@ -8,7 +8,6 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -49,26 +48,6 @@ type UnimplementedWholeImpl struct{}
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func (UnimplementedWholeImpl) Call(context.Context, *deprecated.Word, *deprecated.Word) error {
 	return status.Error(status.Unimplemented, Whole_Call_FullName+" is not implemented")
-}
-
-// WholeClient calls the service deprecated.Whole. It is safe for concurrent
-// use.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-type WholeClient interface {
-	// Call calls deprecated.Whole.Call.
-	//
-	// Deprecated: the file deprecated/file.proto is marked as deprecated.
-	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	//
-	// Deprecated: the file deprecated/file.proto is marked as deprecated.
-	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the file deprecated/file.proto is marked as deprecated.
-	CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
 // WholeServer is what an implementation of the service deprecated.Whole in a

@@ -41,20 +41,75 @@ func importRun_Block(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodRun_Block = guest.Method{Import: importRun_Block}
 
+// RunClient calls the service directives.Run. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// line b.go:2
+type RunClient struct {
+	calls callsRunClient
+}
+
+// callsRunClient makes the calls of a RunClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRunClient interface {
+	callCall(ctx context.Context, req *words.Word) (*words.Word, error)
+	callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callBlock(ctx context.Context, req *words.Word) (*words.Word, error)
+	callBlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callBlockInto(ctx context.Context, req *words.Word, resp *words.Word) error
+}
+
+// go:noinline
+// go:linkname runtime.x
+// go:wasmimport env x
+func (c RunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c RunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c RunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
+// go: build x
+// go:embed secret
+func (c RunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callBlock(ctx, req)
+}
+
+// BlockAsync is Block without the wait: it returns the future of the response.
+func (c RunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callBlockAsync(ctx, req)
+}
+
+// BlockInto is Block into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c RunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callBlockInto(ctx, req, resp)
+}
+
 // NewRunClient returns a client of directives.Run that calls the host. A guest
 // that links it runs only in a host that has the module "directives.Run". With
 // [guest.Borrowed] responses are good until the next call.
 func NewRunClient(opts ...guest.ClientOption) RunClient {
-	return &guestRunClient{client: guest.NewClient(opts...)}
+	return RunClient{&guestRunClient{client: guest.NewClient(opts...)}}
 }
 
-// guestRunClient is the client that NewRunClient returns.
+// guestRunClient calls the host.
 type guestRunClient struct {
 	client guest.Client
 }
 
-// Call calls directives.Run.Call.
-func (c *guestRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestRunClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodRun_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -62,18 +117,15 @@ func (c *guestRunClient) Call(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
-// CallInto calls directives.Run.Call into resp.
-func (c *guestRunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestRunClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodRun_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls directives.Run.Call and returns its future.
-func (c *guestRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestRunClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodRun_Call, c.client, req, new(words.Word))
 }
 
-// Block calls directives.Run.Block.
-func (c *guestRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestRunClient) callBlock(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodRun_Block.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -81,13 +133,11 @@ func (c *guestRunClient) Block(ctx context.Context, req *words.Word) (*words.Wor
 	return resp, nil
 }
 
-// BlockInto calls directives.Run.Block into resp.
-func (c *guestRunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestRunClient) callBlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodRun_Block.CallInto(ctx, c.client, req, resp)
 }
 
-// BlockAsync calls directives.Run.Block and returns its future.
-func (c *guestRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestRunClient) callBlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodRun_Block, c.client, req, new(words.Word))
 }
 
@@ -117,50 +167,44 @@ func ServeRun(ctx context.Context, impl RunServer, requires ...string) error {
 func LocateRun(ctx context.Context) (RunClient, error) {
 	remote, err := kernel.Locate(ctx, RunServiceName, "Call", "Block")
 	if err != nil {
-		return nil, err
+		return RunClient{}, err
 	}
-	return locatedRunClient{remote: remote}, nil
+	return RunClient{locatedRunClient{remote: remote}}, nil
 }
 
-// locatedRunClient is the client that LocateRun returns.
+// locatedRunClient calls guests that serve.
 type locatedRunClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls directives.Run.Call.
-func (c locatedRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedRunClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls directives.Run.Call into resp.
-func (c locatedRunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedRunClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls directives.Run.Call and returns its future.
-func (c locatedRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedRunClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(words.Word))
 }
 
-// Block calls directives.Run.Block.
-func (c locatedRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedRunClient) callBlock(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.BlockInto(ctx, req, resp); err != nil {
+	if err := c.callBlockInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// BlockInto calls directives.Run.Block into resp.
-func (c locatedRunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedRunClient) callBlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// BlockAsync calls directives.Run.Block and returns its future.
-func (c locatedRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedRunClient) callBlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(words.Word))
 }

@@ -77,6 +77,30 @@ func bridgeRun_Block(impl RunImpl) eng.HostFunc {
 	}
 }
 
+// RunClient calls the service directives.Run. It is safe for concurrent use.
+// In guests it is a struct.
+//
+// line b.go:2
+type RunClient interface {
+	// go:noinline
+	// go:linkname runtime.x
+	// go:wasmimport env x
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// go: build x
+	// go:embed secret
+	Block(ctx context.Context, req *words.Word) (*words.Word, error)
+	// BlockAsync is Block without the wait: it returns the future of the response.
+	BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// BlockInto is Block into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error
+}
+
 // NewLocalRunClient returns a client of directives.Run that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

@@ -17,7 +17,6 @@ package directivesparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -67,29 +66,6 @@ func (UnimplementedRunImpl) Call(context.Context, *words.Word, *words.Word) erro
 // Block answers that directives.Run.Block is not implemented.
 func (UnimplementedRunImpl) Block(context.Context, *words.Word, *words.Word) error {
 	return status.Error(status.Unimplemented, Run_Block_FullName+" is not implemented")
-}
-
-// RunClient calls the service directives.Run. It is safe for concurrent use.
-//
-// line b.go:2
-type RunClient interface {
-	// go:noinline
-	// go:linkname runtime.x
-	// go:wasmimport env x
-	Call(ctx context.Context, req *words.Word) (*words.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	// go: build x
-	// go:embed secret
-	Block(ctx context.Context, req *words.Word) (*words.Word, error)
-	// BlockAsync is Block without the wait: it returns the future of the response.
-	BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// BlockInto is Block into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error
 }
 
 // RunServer is what an implementation of the service directives.Run in a guest

@@ -68,24 +68,205 @@ func importNotes_Middle(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodNotes_Middle = guest.Method{Import: importNotes_Middle}
 
+// NotesClient calls the service doc_comments.Notes. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Notes keeps notes.
+//
+// One for each name.
+//
+// And no more.
+type NotesClient struct {
+	calls callsNotesClient
+}
+
+// callsNotesClient makes the calls of a NotesClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNotesClient interface {
+	callGet(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callGetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	callGetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	callOld(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callOldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	callOldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	callPut(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callPutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	callPutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callBlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	callBlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callOddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	callOddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callMiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	callMiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+}
+
+// Get gets
+//
+// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) Get(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return c.calls.callGet(ctx, req)
+}
+
+// GetAsync is Get without the wait: it returns the future of the response.
+//
+// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+	return c.calls.callGetAsync(ctx, req)
+}
+
+// GetInto is Get into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+//
+// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+	return c.calls.callGetInto(ctx, req, resp)
+}
+
+// Old has its own paragraph
+//
+// Deprecated: use Get.
+//
+// It stays for a while
+func (c NotesClient) Old(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return c.calls.callOld(ctx, req)
+}
+
+// OldAsync is Old without the wait: it returns the future of the response.
+//
+// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+	return c.calls.callOldAsync(ctx, req)
+}
+
+// OldInto is Old into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+//
+// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+	return c.calls.callOldInto(ctx, req, resp)
+}
+
+// puts a note
+func (c NotesClient) Put(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return c.calls.callPut(ctx, req)
+}
+
+// PutAsync is Put without the wait: it returns the future of the response.
+func (c NotesClient) PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+	return c.calls.callPutAsync(ctx, req)
+}
+
+// PutInto is Put into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c NotesClient) PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+	return c.calls.callPutInto(ctx, req, resp)
+}
+
+// Block explains
+//
+// with stars
+//
+//	and code
+//
+// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) Block(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return c.calls.callBlock(ctx, req)
+}
+
+// BlockAsync is Block without the wait: it returns the future of the response.
+//
+// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+	return c.calls.callBlockAsync(ctx, req)
+}
+
+// BlockInto is Block into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+//
+// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+	return c.calls.callBlockInto(ctx, req, resp)
+}
+
+// # Marked
+//
+//   - a list
+//   - of two
+//
+// No heading, it ends here.
+//
+// "Quoted" is one
+//
+// Deprecated: is not the start of the last line, Deprecated: is.
+func (c NotesClient) Odd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return c.calls.callOdd(ctx, req)
+}
+
+// OddAsync is Odd without the wait: it returns the future of the response.
+func (c NotesClient) OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+	return c.calls.callOddAsync(ctx, req)
+}
+
+// OddInto is Odd into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c NotesClient) OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+	return c.calls.callOddInto(ctx, req, resp)
+}
+
+// Once, then
+// Deprecated: in the middle of a paragraph.
+//
+// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) Middle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return c.calls.callMiddle(ctx, req)
+}
+
+// MiddleAsync is Middle without the wait: it returns the future of the
+// response.
+//
+// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+	return c.calls.callMiddleAsync(ctx, req)
+}
+
+// MiddleInto is Middle into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+//
+// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
+// doc_comments/notes.proto.
+func (c NotesClient) MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+	return c.calls.callMiddleInto(ctx, req, resp)
+}
+
 // NewNotesClient returns a client of doc_comments.Notes that calls the host. A
 // guest that links it runs only in a host that has the module
 // "doc_comments.Notes". With [guest.Borrowed] responses are good until the
 // next call.
 func NewNotesClient(opts ...guest.ClientOption) NotesClient {
-	return &guestNotesClient{client: guest.NewClient(opts...)}
+	return NotesClient{&guestNotesClient{client: guest.NewClient(opts...)}}
 }
 
-// guestNotesClient is the client that NewNotesClient returns.
+// guestNotesClient calls the host.
 type guestNotesClient struct {
 	client guest.Client
 }
 
-// Get calls doc_comments.Notes.Get.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) Get(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c *guestNotesClient) callGet(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
 	if err := methodNotes_Get.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -93,27 +274,15 @@ func (c *guestNotesClient) Get(ctx context.Context, req *notes.Note) (*notes.Not
 	return resp, nil
 }
 
-// GetInto calls doc_comments.Notes.Get into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c *guestNotesClient) callGetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return methodNotes_Get.CallInto(ctx, c.client, req, resp)
 }
 
-// GetAsync calls doc_comments.Notes.Get and returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c *guestNotesClient) callGetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return guest.Async(ctx, &methodNotes_Get, c.client, req, new(notes.Note))
 }
 
-// Old calls doc_comments.Notes.Old.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) Old(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c *guestNotesClient) callOld(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
 	if err := methodNotes_Old.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -121,24 +290,15 @@ func (c *guestNotesClient) Old(ctx context.Context, req *notes.Note) (*notes.Not
 	return resp, nil
 }
 
-// OldInto calls doc_comments.Notes.Old into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c *guestNotesClient) callOldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return methodNotes_Old.CallInto(ctx, c.client, req, resp)
 }
 
-// OldAsync calls doc_comments.Notes.Old and returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c *guestNotesClient) callOldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return guest.Async(ctx, &methodNotes_Old, c.client, req, new(notes.Note))
 }
 
-// Put calls doc_comments.Notes.Put.
-func (c *guestNotesClient) Put(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c *guestNotesClient) callPut(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
 	if err := methodNotes_Put.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -146,21 +306,15 @@ func (c *guestNotesClient) Put(ctx context.Context, req *notes.Note) (*notes.Not
 	return resp, nil
 }
 
-// PutInto calls doc_comments.Notes.Put into resp.
-func (c *guestNotesClient) PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c *guestNotesClient) callPutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return methodNotes_Put.CallInto(ctx, c.client, req, resp)
 }
 
-// PutAsync calls doc_comments.Notes.Put and returns its future.
-func (c *guestNotesClient) PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c *guestNotesClient) callPutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return guest.Async(ctx, &methodNotes_Put, c.client, req, new(notes.Note))
 }
 
-// Block calls doc_comments.Notes.Block.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) Block(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c *guestNotesClient) callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
 	if err := methodNotes_Block.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -168,24 +322,15 @@ func (c *guestNotesClient) Block(ctx context.Context, req *notes.Note) (*notes.N
 	return resp, nil
 }
 
-// BlockInto calls doc_comments.Notes.Block into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c *guestNotesClient) callBlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return methodNotes_Block.CallInto(ctx, c.client, req, resp)
 }
 
-// BlockAsync calls doc_comments.Notes.Block and returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c *guestNotesClient) callBlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return guest.Async(ctx, &methodNotes_Block, c.client, req, new(notes.Note))
 }
 
-// Odd calls doc_comments.Notes.Odd.
-func (c *guestNotesClient) Odd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c *guestNotesClient) callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
 	if err := methodNotes_Odd.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -193,21 +338,15 @@ func (c *guestNotesClient) Odd(ctx context.Context, req *notes.Note) (*notes.Not
 	return resp, nil
 }
 
-// OddInto calls doc_comments.Notes.Odd into resp.
-func (c *guestNotesClient) OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c *guestNotesClient) callOddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return methodNotes_Odd.CallInto(ctx, c.client, req, resp)
 }
 
-// OddAsync calls doc_comments.Notes.Odd and returns its future.
-func (c *guestNotesClient) OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c *guestNotesClient) callOddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return guest.Async(ctx, &methodNotes_Odd, c.client, req, new(notes.Note))
 }
 
-// Middle calls doc_comments.Notes.Middle.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) Middle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c *guestNotesClient) callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
 	if err := methodNotes_Middle.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -215,19 +354,11 @@ func (c *guestNotesClient) Middle(ctx context.Context, req *notes.Note) (*notes.
 	return resp, nil
 }
 
-// MiddleInto calls doc_comments.Notes.Middle into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c *guestNotesClient) callMiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return methodNotes_Middle.CallInto(ctx, c.client, req, resp)
 }
 
-// MiddleAsync calls doc_comments.Notes.Middle and returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c *guestNotesClient) MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c *guestNotesClient) callMiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return guest.Async(ctx, &methodNotes_Middle, c.client, req, new(notes.Note))
 }
 
@@ -273,162 +404,108 @@ func ServeNotes(ctx context.Context, impl NotesServer, requires ...string) error
 func LocateNotes(ctx context.Context) (NotesClient, error) {
 	remote, err := kernel.Locate(ctx, NotesServiceName, "Get", "Old", "Put", "Block", "Odd", "Middle")
 	if err != nil {
-		return nil, err
+		return NotesClient{}, err
 	}
-	return locatedNotesClient{remote: remote}, nil
+	return NotesClient{locatedNotesClient{remote: remote}}, nil
 }
 
-// locatedNotesClient is the client that LocateNotes returns.
+// locatedNotesClient calls guests that serve.
 type locatedNotesClient struct {
 	remote *kernel.Remote
 }
 
-// Get calls doc_comments.Notes.Get.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) Get(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c locatedNotesClient) callGet(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
-	if err := c.GetInto(ctx, req, resp); err != nil {
+	if err := c.callGetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// GetInto calls doc_comments.Notes.Get into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c locatedNotesClient) callGetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// GetAsync calls doc_comments.Notes.Get and returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c locatedNotesClient) callGetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(notes.Note))
 }
 
-// Old calls doc_comments.Notes.Old.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) Old(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c locatedNotesClient) callOld(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
-	if err := c.OldInto(ctx, req, resp); err != nil {
+	if err := c.callOldInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// OldInto calls doc_comments.Notes.Old into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c locatedNotesClient) callOldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// OldAsync calls doc_comments.Notes.Old and returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c locatedNotesClient) callOldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(notes.Note))
 }
 
-// Put calls doc_comments.Notes.Put.
-func (c locatedNotesClient) Put(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c locatedNotesClient) callPut(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
-	if err := c.PutInto(ctx, req, resp); err != nil {
+	if err := c.callPutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PutInto calls doc_comments.Notes.Put into resp.
-func (c locatedNotesClient) PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c locatedNotesClient) callPutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// PutAsync calls doc_comments.Notes.Put and returns its future.
-func (c locatedNotesClient) PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c locatedNotesClient) callPutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(notes.Note))
 }
 
-// Block calls doc_comments.Notes.Block.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) Block(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c locatedNotesClient) callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
-	if err := c.BlockInto(ctx, req, resp); err != nil {
+	if err := c.callBlockInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// BlockInto calls doc_comments.Notes.Block into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c locatedNotesClient) callBlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return c.remote.Call(ctx, 3, req, resp)
 }
 
-// BlockAsync calls doc_comments.Notes.Block and returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c locatedNotesClient) callBlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return kernel.CallAsync(ctx, c.remote, 3, req, new(notes.Note))
 }
 
-// Odd calls doc_comments.Notes.Odd.
-func (c locatedNotesClient) Odd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c locatedNotesClient) callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
-	if err := c.OddInto(ctx, req, resp); err != nil {
+	if err := c.callOddInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// OddInto calls doc_comments.Notes.Odd into resp.
-func (c locatedNotesClient) OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c locatedNotesClient) callOddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return c.remote.Call(ctx, 4, req, resp)
 }
 
-// OddAsync calls doc_comments.Notes.Odd and returns its future.
-func (c locatedNotesClient) OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c locatedNotesClient) callOddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return kernel.CallAsync(ctx, c.remote, 4, req, new(notes.Note))
 }
 
-// Middle calls doc_comments.Notes.Middle.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) Middle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+func (c locatedNotesClient) callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	resp := new(notes.Note)
-	if err := c.MiddleInto(ctx, req, resp); err != nil {
+	if err := c.callMiddleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// MiddleInto calls doc_comments.Notes.Middle into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
+func (c locatedNotesClient) callMiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
 	return c.remote.Call(ctx, 5, req, resp)
 }
 
-// MiddleAsync calls doc_comments.Notes.Middle and returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c locatedNotesClient) MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
+func (c locatedNotesClient) callMiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
 	return kernel.CallAsync(ctx, c.remote, 5, req, new(notes.Note))
 }

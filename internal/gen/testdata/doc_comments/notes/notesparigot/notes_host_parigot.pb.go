@@ -136,6 +136,111 @@ func bridgeNotes_Middle(impl NotesImpl) eng.HostFunc {
 	}
 }
 
+// NotesClient calls the service doc_comments.Notes. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Notes keeps notes.
+//
+// One for each name.
+//
+// And no more.
+type NotesClient interface {
+	// Get gets
+	//
+	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
+	// doc_comments/notes.proto.
+	Get(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	// GetAsync is Get without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
+	// doc_comments/notes.proto.
+	GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	// GetInto is Get into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
+	// doc_comments/notes.proto.
+	GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	// Old has its own paragraph
+	//
+	// Deprecated: use Get.
+	//
+	// It stays for a while
+	Old(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	// OldAsync is Old without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
+	// doc_comments/notes.proto.
+	OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	// OldInto is Old into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
+	// doc_comments/notes.proto.
+	OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	// puts a note
+	Put(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	// PutAsync is Put without the wait: it returns the future of the response.
+	PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	// PutInto is Put into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	// Block explains
+	//
+	// with stars
+	//
+	//	and code
+	//
+	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
+	// doc_comments/notes.proto.
+	Block(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	// BlockAsync is Block without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
+	// doc_comments/notes.proto.
+	BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	// BlockInto is Block into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
+	// doc_comments/notes.proto.
+	BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	// # Marked
+	//
+	//   - a list
+	//   - of two
+	//
+	// No heading, it ends here.
+	//
+	// "Quoted" is one
+	//
+	// Deprecated: is not the start of the last line, Deprecated: is.
+	Odd(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	// OddAsync is Odd without the wait: it returns the future of the response.
+	OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	// OddInto is Odd into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	// Once, then
+	// Deprecated: in the middle of a paragraph.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
+	// doc_comments/notes.proto.
+	Middle(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	// MiddleAsync is Middle without the wait: it returns the future of the
+	// response.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
+	// doc_comments/notes.proto.
+	MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
+	// MiddleInto is Middle into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
+	// doc_comments/notes.proto.
+	MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+}
+
 // NewLocalNotesClient returns a client of doc_comments.Notes that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package notesparigot
 import (
 	context "context"
 	notes "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -62,15 +61,16 @@ type NotesImpl interface {
 	// Block explains
 	//
 	// with stars
-	//   and code
+	//
+	//	and code
 	//
 	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
 	// doc_comments/notes.proto.
 	Block(ctx context.Context, req *notes.Note, resp *notes.Note) error
 	// # Marked
 	//
-	//  - a list
-	//  - of two
+	//   - a list
+	//   - of two
 	//
 	// No heading, it ends here.
 	//
@@ -132,110 +132,6 @@ func (UnimplementedNotesImpl) Middle(context.Context, *notes.Note, *notes.Note) 
 	return status.Error(status.Unimplemented, Notes_Middle_FullName+" is not implemented")
 }
 
-// NotesClient calls the service doc_comments.Notes. It is safe for concurrent
-// use.
-//
-// Notes keeps notes.
-//
-// One for each name.
-//
-// And no more.
-type NotesClient interface {
-	// Get gets
-	//
-	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-	// doc_comments/notes.proto.
-	Get(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// GetAsync is Get without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-	// doc_comments/notes.proto.
-	GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// GetInto is Get into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-	// doc_comments/notes.proto.
-	GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// Old has its own paragraph
-	//
-	// Deprecated: use Get.
-	//
-	// It stays for a while
-	Old(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// OldAsync is Old without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-	// doc_comments/notes.proto.
-	OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// OldInto is Old into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-	// doc_comments/notes.proto.
-	OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// puts a note
-	Put(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// PutAsync is Put without the wait: it returns the future of the response.
-	PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// PutInto is Put into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// Block explains
-	//
-	// with stars
-	//   and code
-	//
-	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-	// doc_comments/notes.proto.
-	Block(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// BlockAsync is Block without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-	// doc_comments/notes.proto.
-	BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// BlockInto is Block into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-	// doc_comments/notes.proto.
-	BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// # Marked
-	//
-	//  - a list
-	//  - of two
-	//
-	// No heading, it ends here.
-	//
-	// "Quoted" is one
-	//
-	// Deprecated: is not the start of the last line, Deprecated: is.
-	Odd(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// OddAsync is Odd without the wait: it returns the future of the response.
-	OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// OddInto is Odd into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// Once, then
-	// Deprecated: in the middle of a paragraph.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-	// doc_comments/notes.proto.
-	Middle(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// MiddleAsync is Middle without the wait: it returns the future of the
-	// response.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-	// doc_comments/notes.proto.
-	MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// MiddleInto is Middle into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-	// doc_comments/notes.proto.
-	MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-}
-
 // NotesServer is what an implementation of the service doc_comments.Notes in a
 // guest provides, see ServeNotes. Methods are called concurrently, each call
 // on a goroutine of its own. An error made by package status arrives at the
@@ -263,15 +159,16 @@ type NotesServer interface {
 	// Block explains
 	//
 	// with stars
-	//   and code
+	//
+	//	and code
 	//
 	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
 	// doc_comments/notes.proto.
 	Block(ctx context.Context, req *notes.Note) (*notes.Note, error)
 	// # Marked
 	//
-	//  - a list
-	//  - of two
+	//   - a list
+	//   - of two
 	//
 	// No heading, it ends here.
 	//

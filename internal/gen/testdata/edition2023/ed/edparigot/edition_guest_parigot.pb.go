@@ -28,21 +28,52 @@ func importEditor_Edit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodEditor_Edit = guest.Method{Import: importEditor_Edit}
 
+// EditorClient calls the service edition2023.Editor. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type EditorClient struct {
+	calls callsEditorClient
+}
+
+// callsEditorClient makes the calls of a EditorClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsEditorClient interface {
+	callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
+	callEditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error]
+	callEditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error
+}
+
+// Edit calls edition2023.Editor.Edit.
+func (c EditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+	return c.calls.callEdit(ctx, req)
+}
+
+// EditAsync is Edit without the wait: it returns the future of the response.
+func (c EditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+	return c.calls.callEditAsync(ctx, req)
+}
+
+// EditInto is Edit into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c EditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
+	return c.calls.callEditInto(ctx, req, resp)
+}
+
 // NewEditorClient returns a client of edition2023.Editor that calls the host.
 // A guest that links it runs only in a host that has the module
 // "edition2023.Editor". With [guest.Borrowed] responses are good until the
 // next call.
 func NewEditorClient(opts ...guest.ClientOption) EditorClient {
-	return &guestEditorClient{client: guest.NewClient(opts...)}
+	return EditorClient{&guestEditorClient{client: guest.NewClient(opts...)}}
 }
 
-// guestEditorClient is the client that NewEditorClient returns.
+// guestEditorClient calls the host.
 type guestEditorClient struct {
 	client guest.Client
 }
 
-// Edit calls edition2023.Editor.Edit.
-func (c *guestEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+func (c *guestEditorClient) callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
 	resp := new(ed.EditResponse)
 	if err := methodEditor_Edit.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.
 	return resp, nil
 }
 
-// EditInto calls edition2023.Editor.Edit into resp.
-func (c *guestEditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
+func (c *guestEditorClient) callEditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
 	return methodEditor_Edit.CallInto(ctx, c.client, req, resp)
 }
 
-// EditAsync calls edition2023.Editor.Edit and returns its future.
-func (c *guestEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+func (c *guestEditorClient) callEditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
 	return guest.Async(ctx, &methodEditor_Edit, c.client, req, new(ed.EditResponse))
 }
 
@@ -82,31 +111,28 @@ func ServeEditor(ctx context.Context, impl EditorServer, requires ...string) err
 func LocateEditor(ctx context.Context) (EditorClient, error) {
 	remote, err := kernel.Locate(ctx, EditorServiceName, "Edit")
 	if err != nil {
-		return nil, err
+		return EditorClient{}, err
 	}
-	return locatedEditorClient{remote: remote}, nil
+	return EditorClient{locatedEditorClient{remote: remote}}, nil
 }
 
-// locatedEditorClient is the client that LocateEditor returns.
+// locatedEditorClient calls guests that serve.
 type locatedEditorClient struct {
 	remote *kernel.Remote
 }
 
-// Edit calls edition2023.Editor.Edit.
-func (c locatedEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+func (c locatedEditorClient) callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
 	resp := new(ed.EditResponse)
-	if err := c.EditInto(ctx, req, resp); err != nil {
+	if err := c.callEditInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// EditInto calls edition2023.Editor.Edit into resp.
-func (c locatedEditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
+func (c locatedEditorClient) callEditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// EditAsync calls edition2023.Editor.Edit and returns its future.
-func (c locatedEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
+func (c locatedEditorClient) callEditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(ed.EditResponse))
 }

@@ -57,6 +57,18 @@ func bridgeEditor_Edit(impl EditorImpl) eng.HostFunc {
 	}
 }
 
+// EditorClient calls the service edition2024.Editor. It is safe for concurrent
+// use. In guests it is a struct.
+type EditorClient interface {
+	// Edit calls edition2024.Editor.Edit.
+	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
+	// EditAsync is Edit without the wait: it returns the future of the response.
+	EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error]
+	// EditInto is Edit into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error
+}
+
 // NewLocalEditorClient returns a client of edition2024.Editor that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

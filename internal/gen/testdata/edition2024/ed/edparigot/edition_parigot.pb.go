@@ -8,7 +8,6 @@ package edparigot
 import (
 	context "context"
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedEditorImpl struct{}
 // Edit answers that edition2024.Editor.Edit is not implemented.
 func (UnimplementedEditorImpl) Edit(context.Context, *ed.EditRequest, *ed.EditResponse) error {
 	return status.Error(status.Unimplemented, Editor_Edit_FullName+" is not implemented")
-}
-
-// EditorClient calls the service edition2024.Editor. It is safe for concurrent
-// use.
-type EditorClient interface {
-	// Edit calls edition2024.Editor.Edit.
-	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
-	// EditAsync is Edit without the wait: it returns the future of the response.
-	EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error]
-	// EditInto is Edit into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error
 }
 
 // EditorServer is what an implementation of the service edition2024.Editor in

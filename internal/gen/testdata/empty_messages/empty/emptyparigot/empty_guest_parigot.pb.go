@@ -28,21 +28,53 @@ func importNothing_Happens(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointe
 
 var methodNothing_Happens = guest.Method{Import: importNothing_Happens}
 
+// NothingClient calls the service empty_messages.Nothing. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type NothingClient struct {
+	calls callsNothingClient
+}
+
+// callsNothingClient makes the calls of a NothingClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNothingClient interface {
+	callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
+	callHappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
+	callHappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error
+}
+
+// Happens calls empty_messages.Nothing.Happens.
+func (c NothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+	return c.calls.callHappens(ctx, req)
+}
+
+// HappensAsync is Happens without the wait: it returns the future of the
+// response.
+func (c NothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+	return c.calls.callHappensAsync(ctx, req)
+}
+
+// HappensInto is Happens into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c NothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
+	return c.calls.callHappensInto(ctx, req, resp)
+}
+
 // NewNothingClient returns a client of empty_messages.Nothing that calls the
 // host. A guest that links it runs only in a host that has the module
 // "empty_messages.Nothing". With [guest.Borrowed] responses are good until the
 // next call.
 func NewNothingClient(opts ...guest.ClientOption) NothingClient {
-	return &guestNothingClient{client: guest.NewClient(opts...)}
+	return NothingClient{&guestNothingClient{client: guest.NewClient(opts...)}}
 }
 
-// guestNothingClient is the client that NewNothingClient returns.
+// guestNothingClient calls the host.
 type guestNothingClient struct {
 	client guest.Client
 }
 
-// Happens calls empty_messages.Nothing.Happens.
-func (c *guestNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+func (c *guestNothingClient) callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
 	resp := new(empty.HappensResponse)
 	if err := methodNothing_Happens.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +82,11 @@ func (c *guestNothingClient) Happens(ctx context.Context, req *empty.HappensRequ
 	return resp, nil
 }
 
-// HappensInto calls empty_messages.Nothing.Happens into resp.
-func (c *guestNothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
+func (c *guestNothingClient) callHappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
 	return methodNothing_Happens.CallInto(ctx, c.client, req, resp)
 }
 
-// HappensAsync calls empty_messages.Nothing.Happens and returns its future.
-func (c *guestNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+func (c *guestNothingClient) callHappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
 	return guest.Async(ctx, &methodNothing_Happens, c.client, req, new(empty.HappensResponse))
 }
 
@@ -82,31 +112,28 @@ func ServeNothing(ctx context.Context, impl NothingServer, requires ...string) e
 func LocateNothing(ctx context.Context) (NothingClient, error) {
 	remote, err := kernel.Locate(ctx, NothingServiceName, "Happens")
 	if err != nil {
-		return nil, err
+		return NothingClient{}, err
 	}
-	return locatedNothingClient{remote: remote}, nil
+	return NothingClient{locatedNothingClient{remote: remote}}, nil
 }
 
-// locatedNothingClient is the client that LocateNothing returns.
+// locatedNothingClient calls guests that serve.
 type locatedNothingClient struct {
 	remote *kernel.Remote
 }
 
-// Happens calls empty_messages.Nothing.Happens.
-func (c locatedNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+func (c locatedNothingClient) callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
 	resp := new(empty.HappensResponse)
-	if err := c.HappensInto(ctx, req, resp); err != nil {
+	if err := c.callHappensInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// HappensInto calls empty_messages.Nothing.Happens into resp.
-func (c locatedNothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
+func (c locatedNothingClient) callHappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// HappensAsync calls empty_messages.Nothing.Happens and returns its future.
-func (c locatedNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
+func (c locatedNothingClient) callHappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(empty.HappensResponse))
 }

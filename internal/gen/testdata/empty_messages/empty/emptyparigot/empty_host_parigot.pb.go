@@ -58,6 +58,19 @@ func bridgeNothing_Happens(impl NothingImpl) eng.HostFunc {
 	}
 }
 
+// NothingClient calls the service empty_messages.Nothing. It is safe for
+// concurrent use. In guests it is a struct.
+type NothingClient interface {
+	// Happens calls empty_messages.Nothing.Happens.
+	Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
+	// HappensAsync is Happens without the wait: it returns the future of the
+	// response.
+	HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
+	// HappensInto is Happens into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error
+}
+
 // NewLocalNothingClient returns a client of empty_messages.Nothing that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

@@ -8,7 +8,6 @@ package emptyparigot
 import (
 	context "context"
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,19 +37,6 @@ type UnimplementedNothingImpl struct{}
 // Happens answers that empty_messages.Nothing.Happens is not implemented.
 func (UnimplementedNothingImpl) Happens(context.Context, *empty.HappensRequest, *empty.HappensResponse) error {
 	return status.Error(status.Unimplemented, Nothing_Happens_FullName+" is not implemented")
-}
-
-// NothingClient calls the service empty_messages.Nothing. It is safe for
-// concurrent use.
-type NothingClient interface {
-	// Happens calls empty_messages.Nothing.Happens.
-	Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
-	// HappensAsync is Happens without the wait: it returns the future of the
-	// response.
-	HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
-	// HappensInto is Happens into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error
 }
 
 // NothingServer is what an implementation of the service

@@ -17,15 +17,28 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
+// IdleClient calls the service empty_service.Idle. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type IdleClient struct {
+	calls callsIdleClient
+}
+
+// callsIdleClient makes the calls of a IdleClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsIdleClient interface {
+}
+
 // NewIdleClient returns a client of empty_service.Idle that calls the host. A
 // guest that links it runs only in a host that has the module
 // "empty_service.Idle". With [guest.Borrowed] responses are good until the
 // next call.
 func NewIdleClient(opts ...guest.ClientOption) IdleClient {
-	return &guestIdleClient{client: guest.NewClient(opts...)}
+	return IdleClient{&guestIdleClient{client: guest.NewClient(opts...)}}
 }
 
-// guestIdleClient is the client that NewIdleClient returns.
+// guestIdleClient calls the host.
 type guestIdleClient struct {
 	client guest.Client
 }
@@ -46,12 +59,12 @@ func ServeIdle(ctx context.Context, impl IdleServer, requires ...string) error {
 func LocateIdle(ctx context.Context) (IdleClient, error) {
 	remote, err := kernel.Locate(ctx, IdleServiceName)
 	if err != nil {
-		return nil, err
+		return IdleClient{}, err
 	}
-	return locatedIdleClient{remote: remote}, nil
+	return IdleClient{locatedIdleClient{remote: remote}}, nil
 }
 
-// locatedIdleClient is the client that LocateIdle returns.
+// locatedIdleClient calls guests that serve.
 type locatedIdleClient struct {
 	remote *kernel.Remote
 }

@@ -36,6 +36,11 @@ func RegisterIdle(ctx context.Context, e eng.Engine, impl IdleImpl, opts ...plug
 	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
+// IdleClient calls the service empty_service.Idle. It is safe for concurrent
+// use. In guests it is a struct.
+type IdleClient interface {
+}
+
 // NewLocalIdleClient returns a client of empty_service.Idle that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

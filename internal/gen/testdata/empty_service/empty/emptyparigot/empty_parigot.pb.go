@@ -21,11 +21,6 @@ type IdleImpl interface {
 // error UNIMPLEMENTED. Its zero value is ready to use.
 type UnimplementedIdleImpl struct{}
 
-// IdleClient calls the service empty_service.Idle. It is safe for concurrent
-// use.
-type IdleClient interface {
-}
-
 // IdleServer is what an implementation of the service empty_service.Idle in a
 // guest provides, see ServeIdle. Methods are called concurrently, each call on
 // a goroutine of its own. An error made by package status arrives at the

@@ -57,6 +57,18 @@ func bridgeSvc_Call(impl SvcImpl) eng.HostFunc {
 	}
 }
 
+// SvcClient calls the service file_names.dot.Svc. It is safe for concurrent
+// use. In guests it is a struct.
+type SvcClient interface {
+	// Call calls file_names.dot.Svc.Call.
+	Call(ctx context.Context, req *dot.Word) (*dot.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *dot.Word, resp *dot.Word) error
+}
+
 // NewLocalSvcClient returns a client of file_names.dot.Svc that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

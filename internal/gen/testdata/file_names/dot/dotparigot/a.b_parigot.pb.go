@@ -8,7 +8,6 @@ package dotparigot
 import (
 	context "context"
 	dot "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that file_names.dot.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *dot.Word, *dot.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service file_names.dot.Svc. It is safe for concurrent
-// use.
-type SvcClient interface {
-	// Call calls file_names.dot.Svc.Call.
-	Call(ctx context.Context, req *dot.Word) (*dot.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *dot.Word) *future.Method[*dot.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *dot.Word, resp *dot.Word) error
 }
 
 // SvcServer is what an implementation of the service file_names.dot.Svc in a

@@ -8,7 +8,6 @@ package spaceparigot
 import (
 	context "context"
 	space "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that file_names.space.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *space.Word, *space.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service file_names.space.Svc. It is safe for concurrent
-// use.
-type SvcClient interface {
-	// Call calls file_names.space.Svc.Call.
-	Call(ctx context.Context, req *space.Word) (*space.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *space.Word) *future.Method[*space.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *space.Word, resp *space.Word) error
 }
 
 // SvcServer is what an implementation of the service file_names.space.Svc in a

@@ -8,7 +8,6 @@ package upperparigot
 import (
 	context "context"
 	upper "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that file_names.upper.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *upper.Word, *upper.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service file_names.upper.Svc. It is safe for concurrent
-// use.
-type SvcClient interface {
-	// Call calls file_names.upper.Svc.Call.
-	Call(ctx context.Context, req *upper.Word) (*upper.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *upper.Word) *future.Method[*upper.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *upper.Word, resp *upper.Word) error
 }
 
 // SvcServer is what an implementation of the service file_names.upper.Svc in a

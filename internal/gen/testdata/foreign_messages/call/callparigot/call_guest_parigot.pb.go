@@ -48,21 +48,96 @@ func importCaller_Packages(req_ unsafe.Pointer, reqLen uint32, resp unsafe.Point
 
 var methodCaller_Packages = guest.Method{Import: importCaller_Packages}
 
+// CallerClient calls the service foreign_messages.Caller. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+//
+// The packages of these messages are called as each other, as parameters of
+// the generated functions, or as packages that generated code imports.
+type CallerClient struct {
+	calls callsCallerClient
+}
+
+// callsCallerClient makes the calls of a CallerClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCallerClient interface {
+	callVersions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
+	callVersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error]
+	callVersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error
+	callLocals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
+	callLocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error]
+	callLocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error
+	callPackages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
+	callPackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error]
+	callPackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error
+}
+
+// Versions calls foreign_messages.Caller.Versions.
+func (c CallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
+	return c.calls.callVersions(ctx_, req_)
+}
+
+// VersionsAsync is Versions without the wait: it returns the future of the
+// response.
+func (c CallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+	return c.calls.callVersionsAsync(ctx_, req_)
+}
+
+// VersionsInto is Versions into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c CallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
+	return c.calls.callVersionsInto(ctx_, req_, resp)
+}
+
+// Locals calls foreign_messages.Caller.Locals.
+func (c CallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
+	return c.calls.callLocals(ctx_, req_)
+}
+
+// LocalsAsync is Locals without the wait: it returns the future of the
+// response.
+func (c CallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+	return c.calls.callLocalsAsync(ctx_, req_)
+}
+
+// LocalsInto is Locals into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c CallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
+	return c.calls.callLocalsInto(ctx_, req_, resp)
+}
+
+// Packages calls foreign_messages.Caller.Packages.
+func (c CallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
+	return c.calls.callPackages(ctx_, req_)
+}
+
+// PackagesAsync is Packages without the wait: it returns the future of the
+// response.
+func (c CallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+	return c.calls.callPackagesAsync(ctx_, req_)
+}
+
+// PackagesInto is Packages into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c CallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
+	return c.calls.callPackagesInto(ctx_, req_, resp)
+}
+
 // NewCallerClient returns a client of foreign_messages.Caller that calls the
 // host. A guest that links it runs only in a host that has the module
 // "foreign_messages.Caller". With [guest.Borrowed] responses are good until
 // the next call.
 func NewCallerClient(opts ...guest.ClientOption) CallerClient {
-	return &guestCallerClient{client: guest.NewClient(opts...)}
+	return CallerClient{&guestCallerClient{client: guest.NewClient(opts...)}}
 }
 
-// guestCallerClient is the client that NewCallerClient returns.
+// guestCallerClient calls the host.
 type guestCallerClient struct {
 	client guest.Client
 }
 
-// Versions calls foreign_messages.Caller.Versions.
-func (c *guestCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
+func (c *guestCallerClient) callVersions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
 	resp := new(v11.Out)
 	if err := methodCaller_Versions.Call(ctx_, c.client, req_, resp); err != nil {
 		return nil, err
@@ -70,18 +145,15 @@ func (c *guestCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Ou
 	return resp, nil
 }
 
-// VersionsInto calls foreign_messages.Caller.Versions into resp.
-func (c *guestCallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
+func (c *guestCallerClient) callVersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
 	return methodCaller_Versions.CallInto(ctx_, c.client, req_, resp)
 }
 
-// VersionsAsync calls foreign_messages.Caller.Versions and returns its future.
-func (c *guestCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+func (c *guestCallerClient) callVersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
 	return guest.Async(ctx_, &methodCaller_Versions, c.client, req_, new(v11.Out))
 }
 
-// Locals calls foreign_messages.Caller.Locals.
-func (c *guestCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
+func (c *guestCallerClient) callLocals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
 	if err := methodCaller_Locals.Call(ctx_, c.client, req_, resp); err != nil {
 		return nil, err
@@ -89,18 +161,15 @@ func (c *guestCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out
 	return resp, nil
 }
 
-// LocalsInto calls foreign_messages.Caller.Locals into resp.
-func (c *guestCallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
+func (c *guestCallerClient) callLocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
 	return methodCaller_Locals.CallInto(ctx_, c.client, req_, resp)
 }
 
-// LocalsAsync calls foreign_messages.Caller.Locals and returns its future.
-func (c *guestCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+func (c *guestCallerClient) callLocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
 	return guest.Async(ctx_, &methodCaller_Locals, c.client, req_, new(ctx.Out))
 }
 
-// Packages calls foreign_messages.Caller.Packages.
-func (c *guestCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
+func (c *guestCallerClient) callPackages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
 	if err := methodCaller_Packages.Call(ctx_, c.client, req_, resp); err != nil {
 		return nil, err
@@ -108,13 +177,11 @@ func (c *guestCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*statu
 	return resp, nil
 }
 
-// PackagesInto calls foreign_messages.Caller.Packages into resp.
-func (c *guestCallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
+func (c *guestCallerClient) callPackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
 	return methodCaller_Packages.CallInto(ctx_, c.client, req_, resp)
 }
 
-// PackagesAsync calls foreign_messages.Caller.Packages and returns its future.
-func (c *guestCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+func (c *guestCallerClient) callPackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
 	return guest.Async(ctx_, &methodCaller_Packages, c.client, req_, new(status.Out))
 }
 
@@ -148,69 +215,60 @@ func ServeCaller(ctx_ context.Context, impl CallerServer, requires ...string) er
 func LocateCaller(ctx_ context.Context) (CallerClient, error) {
 	remote, err := kernel.Locate(ctx_, CallerServiceName, "Versions", "Locals", "Packages")
 	if err != nil {
-		return nil, err
+		return CallerClient{}, err
 	}
-	return locatedCallerClient{remote: remote}, nil
+	return CallerClient{locatedCallerClient{remote: remote}}, nil
 }
 
-// locatedCallerClient is the client that LocateCaller returns.
+// locatedCallerClient calls guests that serve.
 type locatedCallerClient struct {
 	remote *kernel.Remote
 }
 
-// Versions calls foreign_messages.Caller.Versions.
-func (c locatedCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
+func (c locatedCallerClient) callVersions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
 	resp := new(v11.Out)
-	if err := c.VersionsInto(ctx_, req_, resp); err != nil {
+	if err := c.callVersionsInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// VersionsInto calls foreign_messages.Caller.Versions into resp.
-func (c locatedCallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
+func (c locatedCallerClient) callVersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
 	return c.remote.Call(ctx_, 0, req_, resp)
 }
 
-// VersionsAsync calls foreign_messages.Caller.Versions and returns its future.
-func (c locatedCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
+func (c locatedCallerClient) callVersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
 	return kernel.CallAsync(ctx_, c.remote, 0, req_, new(v11.Out))
 }
 
-// Locals calls foreign_messages.Caller.Locals.
-func (c locatedCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
+func (c locatedCallerClient) callLocals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
 	resp := new(ctx.Out)
-	if err := c.LocalsInto(ctx_, req_, resp); err != nil {
+	if err := c.callLocalsInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// LocalsInto calls foreign_messages.Caller.Locals into resp.
-func (c locatedCallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
+func (c locatedCallerClient) callLocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
 	return c.remote.Call(ctx_, 1, req_, resp)
 }
 
-// LocalsAsync calls foreign_messages.Caller.Locals and returns its future.
-func (c locatedCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
+func (c locatedCallerClient) callLocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
 	return kernel.CallAsync(ctx_, c.remote, 1, req_, new(ctx.Out))
 }
 
-// Packages calls foreign_messages.Caller.Packages.
-func (c locatedCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
+func (c locatedCallerClient) callPackages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
 	resp := new(status.Out)
-	if err := c.PackagesInto(ctx_, req_, resp); err != nil {
+	if err := c.callPackagesInto(ctx_, req_, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PackagesInto calls foreign_messages.Caller.Packages into resp.
-func (c locatedCallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
+func (c locatedCallerClient) callPackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
 	return c.remote.Call(ctx_, 2, req_, resp)
 }
 
-// PackagesAsync calls foreign_messages.Caller.Packages and returns its future.
-func (c locatedCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
+func (c locatedCallerClient) callPackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
 	return kernel.CallAsync(ctx_, c.remote, 2, req_, new(status.Out))
 }

@@ -92,6 +92,38 @@ func bridgeCaller_Packages(impl CallerImpl) eng.HostFunc {
 	}
 }
 
+// CallerClient calls the service foreign_messages.Caller. It is safe for
+// concurrent use. In guests it is a struct.
+//
+// The packages of these messages are called as each other, as parameters of
+// the generated functions, or as packages that generated code imports.
+type CallerClient interface {
+	// Versions calls foreign_messages.Caller.Versions.
+	Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
+	// VersionsAsync is Versions without the wait: it returns the future of the
+	// response.
+	VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error]
+	// VersionsInto is Versions into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error
+	// Locals calls foreign_messages.Caller.Locals.
+	Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
+	// LocalsAsync is Locals without the wait: it returns the future of the
+	// response.
+	LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error]
+	// LocalsInto is Locals into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error
+	// Packages calls foreign_messages.Caller.Packages.
+	Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
+	// PackagesAsync is Packages without the wait: it returns the future of the
+	// response.
+	PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error]
+	// PackagesInto is Packages into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error
+}
+
 // NewLocalCallerClient returns a client of foreign_messages.Caller that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

@@ -12,7 +12,6 @@ import (
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	req "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	status "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status1 "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -61,38 +60,6 @@ func (UnimplementedCallerImpl) Locals(context.Context, *req.In, *ctx.Out) error 
 // Packages answers that foreign_messages.Caller.Packages is not implemented.
 func (UnimplementedCallerImpl) Packages(context.Context, *req.In, *status.Out) error {
 	return status1.Error(status1.Unimplemented, Caller_Packages_FullName+" is not implemented")
-}
-
-// CallerClient calls the service foreign_messages.Caller. It is safe for
-// concurrent use.
-//
-// The packages of these messages are called as each other, as parameters of
-// the generated functions, or as packages that generated code imports.
-type CallerClient interface {
-	// Versions calls foreign_messages.Caller.Versions.
-	Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
-	// VersionsAsync is Versions without the wait: it returns the future of the
-	// response.
-	VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error]
-	// VersionsInto is Versions into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error
-	// Locals calls foreign_messages.Caller.Locals.
-	Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
-	// LocalsAsync is Locals without the wait: it returns the future of the
-	// response.
-	LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error]
-	// LocalsInto is Locals into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error
-	// Packages calls foreign_messages.Caller.Packages.
-	Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
-	// PackagesAsync is Packages without the wait: it returns the future of the
-	// response.
-	PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error]
-	// PackagesInto is Packages into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error
 }
 
 // CallerServer is what an implementation of the service

@@ -8,7 +8,6 @@ package mainparigot
 import (
 	context "context"
 	prog "github.com/iansmith/parigot/internal/gen/testdata/go_package_main/prog"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_main.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *prog.Word, *prog.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_main.Svc. It is safe for concurrent
-// use.
-type SvcClient interface {
-	// Call calls go_package_main.Svc.Call.
-	Call(ctx context.Context, req *prog.Word) (*prog.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *prog.Word) *future.Method[*prog.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *prog.Word, resp *prog.Word) error
 }
 
 // SvcServer is what an implementation of the service go_package_main.Svc in a

@@ -28,21 +28,52 @@ func importNamed_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodNamed_Go = guest.Method{Import: importNamed_Go}
 
+// NamedClient calls the service go_package_name.Named. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type NamedClient struct {
+	calls callsNamedClient
+}
+
+// callsNamedClient makes the calls of a NamedClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNamedClient interface {
+	callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
+	callGoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
+	callGoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error
+}
+
+// Go calls go_package_name.Named.Go.
+func (c NamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+	return c.calls.callGo(ctx, req)
+}
+
+// GoAsync is Go without the wait: it returns the future of the response.
+func (c NamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+	return c.calls.callGoAsync(ctx, req)
+}
+
+// GoInto is Go into resp, a response to use again: what it had is gone. After
+// a call that failed it is undefined.
+func (c NamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
+	return c.calls.callGoInto(ctx, req, resp)
+}
+
 // NewNamedClient returns a client of go_package_name.Named that calls the
 // host. A guest that links it runs only in a host that has the module
 // "go_package_name.Named". With [guest.Borrowed] responses are good until the
 // next call.
 func NewNamedClient(opts ...guest.ClientOption) NamedClient {
-	return &guestNamedClient{client: guest.NewClient(opts...)}
+	return NamedClient{&guestNamedClient{client: guest.NewClient(opts...)}}
 }
 
-// guestNamedClient is the client that NewNamedClient returns.
+// guestNamedClient calls the host.
 type guestNamedClient struct {
 	client guest.Client
 }
 
-// Go calls go_package_name.Named.Go.
-func (c *guestNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+func (c *guestNamedClient) callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
 	resp := new(dir_name.Thing)
 	if err := methodNamed_Go.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_na
 	return resp, nil
 }
 
-// GoInto calls go_package_name.Named.Go into resp.
-func (c *guestNamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
+func (c *guestNamedClient) callGoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
 	return methodNamed_Go.CallInto(ctx, c.client, req, resp)
 }
 
-// GoAsync calls go_package_name.Named.Go and returns its future.
-func (c *guestNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+func (c *guestNamedClient) callGoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
 	return guest.Async(ctx, &methodNamed_Go, c.client, req, new(dir_name.Thing))
 }
 
@@ -82,31 +111,28 @@ func ServeNamed(ctx context.Context, impl NamedServer, requires ...string) error
 func LocateNamed(ctx context.Context) (NamedClient, error) {
 	remote, err := kernel.Locate(ctx, NamedServiceName, "Go")
 	if err != nil {
-		return nil, err
+		return NamedClient{}, err
 	}
-	return locatedNamedClient{remote: remote}, nil
+	return NamedClient{locatedNamedClient{remote: remote}}, nil
 }
 
-// locatedNamedClient is the client that LocateNamed returns.
+// locatedNamedClient calls guests that serve.
 type locatedNamedClient struct {
 	remote *kernel.Remote
 }
 
-// Go calls go_package_name.Named.Go.
-func (c locatedNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+func (c locatedNamedClient) callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
 	resp := new(dir_name.Thing)
-	if err := c.GoInto(ctx, req, resp); err != nil {
+	if err := c.callGoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// GoInto calls go_package_name.Named.Go into resp.
-func (c locatedNamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
+func (c locatedNamedClient) callGoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// GoAsync calls go_package_name.Named.Go and returns its future.
-func (c locatedNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
+func (c locatedNamedClient) callGoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(dir_name.Thing))
 }

@@ -58,6 +58,18 @@ func bridgeNamed_Go(impl NamedImpl) eng.HostFunc {
 	}
 }
 
+// NamedClient calls the service go_package_name.Named. It is safe for
+// concurrent use. In guests it is a struct.
+type NamedClient interface {
+	// Go calls go_package_name.Named.Go.
+	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
+	// GoAsync is Go without the wait: it returns the future of the response.
+	GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
+	// GoInto is Go into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error
+}
+
 // NewLocalNamedClient returns a client of go_package_name.Named that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

@@ -8,7 +8,6 @@ package namedparigot
 import (
 	context "context"
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedNamedImpl struct{}
 // Go answers that go_package_name.Named.Go is not implemented.
 func (UnimplementedNamedImpl) Go(context.Context, *dir_name.Thing, *dir_name.Thing) error {
 	return status.Error(status.Unimplemented, Named_Go_FullName+" is not implemented")
-}
-
-// NamedClient calls the service go_package_name.Named. It is safe for
-// concurrent use.
-type NamedClient interface {
-	// Go calls go_package_name.Named.Go.
-	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
-	// GoAsync is Go without the wait: it returns the future of the response.
-	GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
-	// GoInto is Go into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
-	GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error
 }
 
 // NamedServer is what an implementation of the service go_package_name.Named

@@ -8,7 +8,6 @@ package apiparigot
 import (
 	context "context"
 	api "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.napi.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *api.Word, *api.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.napi.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.napi.Svc.Call.
-	Call(ctx context.Context, req *api.Word) (*api.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *api.Word) *future.Method[*api.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *api.Word, resp *api.Word) error
 }
 
 // SvcServer is what an implementation of the service go_package_names.napi.Svc

@@ -28,21 +28,52 @@ func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodSvc_Call = guest.Method{Import: importSvc_Call}
 
+// SvcClient calls the service go_package_names.nc.Svc. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type SvcClient struct {
+	calls callsSvcClient
+}
+
+// callsSvcClient makes the calls of a SvcClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSvcClient interface {
+	callCall(ctx context.Context, req *c.Word) (*c.Word, error)
+	callCallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error]
+	callCallInto(ctx context.Context, req *c.Word, resp *c.Word) error
+}
+
+// Call calls go_package_names.nc.Svc.Call.
+func (c_ SvcClient) Call(ctx context.Context, req *c.Word) (*c.Word, error) {
+	return c_.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c_ SvcClient) CallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error] {
+	return c_.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c_ SvcClient) CallInto(ctx context.Context, req *c.Word, resp *c.Word) error {
+	return c_.calls.callCallInto(ctx, req, resp)
+}
+
 // NewSvcClient returns a client of go_package_names.nc.Svc that calls the
 // host. A guest that links it runs only in a host that has the module
 // "go_package_names.nc.Svc". With [guest.Borrowed] responses are good until
 // the next call.
 func NewSvcClient(opts ...guest.ClientOption) SvcClient {
-	return &guestSvcClient{client: guest.NewClient(opts...)}
+	return SvcClient{&guestSvcClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSvcClient is the client that NewSvcClient returns.
+// guestSvcClient calls the host.
 type guestSvcClient struct {
 	client guest.Client
 }
 
-// Call calls go_package_names.nc.Svc.Call.
-func (c_ *guestSvcClient) Call(ctx context.Context, req *c.Word) (*c.Word, error) {
+func (c_ *guestSvcClient) callCall(ctx context.Context, req *c.Word) (*c.Word, error) {
 	resp := new(c.Word)
 	if err := methodSvc_Call.Call(ctx, c_.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c_ *guestSvcClient) Call(ctx context.Context, req *c.Word) (*c.Word, error
 	return resp, nil
 }
 
-// CallInto calls go_package_names.nc.Svc.Call into resp.
-func (c_ *guestSvcClient) CallInto(ctx context.Context, req *c.Word, resp *c.Word) error {
+func (c_ *guestSvcClient) callCallInto(ctx context.Context, req *c.Word, resp *c.Word) error {
 	return methodSvc_Call.CallInto(ctx, c_.client, req, resp)
 }
 
-// CallAsync calls go_package_names.nc.Svc.Call and returns its future.
-func (c_ *guestSvcClient) CallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error] {
+func (c_ *guestSvcClient) callCallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error] {
 	return guest.Async(ctx, &methodSvc_Call, c_.client, req, new(c.Word))
 }
 
@@ -82,31 +111,28 @@ func ServeSvc(ctx context.Context, impl SvcServer, requires ...string) error {
 func LocateSvc(ctx context.Context) (SvcClient, error) {
 	remote, err := kernel.Locate(ctx, SvcServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return SvcClient{}, err
 	}
-	return locatedSvcClient{remote: remote}, nil
+	return SvcClient{locatedSvcClient{remote: remote}}, nil
 }
 
-// locatedSvcClient is the client that LocateSvc returns.
+// locatedSvcClient calls guests that serve.
 type locatedSvcClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls go_package_names.nc.Svc.Call.
-func (c_ locatedSvcClient) Call(ctx context.Context, req *c.Word) (*c.Word, error) {
+func (c_ locatedSvcClient) callCall(ctx context.Context, req *c.Word) (*c.Word, error) {
 	resp := new(c.Word)
-	if err := c_.CallInto(ctx, req, resp); err != nil {
+	if err := c_.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls go_package_names.nc.Svc.Call into resp.
-func (c_ locatedSvcClient) CallInto(ctx context.Context, req *c.Word, resp *c.Word) error {
+func (c_ locatedSvcClient) callCallInto(ctx context.Context, req *c.Word, resp *c.Word) error {
 	return c_.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls go_package_names.nc.Svc.Call and returns its future.
-func (c_ locatedSvcClient) CallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error] {
+func (c_ locatedSvcClient) callCallAsync(ctx context.Context, req *c.Word) *future.Method[*c.Word, error] {
 	return kernel.CallAsync(ctx, c_.remote, 0, req, new(c.Word))
 }

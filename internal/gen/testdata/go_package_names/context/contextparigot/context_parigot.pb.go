@@ -8,7 +8,6 @@ package contextparigot
 import (
 	context "context"
 	context1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -40,18 +39,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.ncontext.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *context1.Word, *context1.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.ncontext.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.ncontext.Svc.Call.
-	Call(ctx context.Context, req *context1.Word) (*context1.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *context1.Word) *future.Method[*context1.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *context1.Word, resp *context1.Word) error
 }
 
 // SvcServer is what an implementation of the service

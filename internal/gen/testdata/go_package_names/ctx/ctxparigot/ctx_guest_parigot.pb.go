@@ -28,21 +28,52 @@ func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodSvc_Call = guest.Method{Import: importSvc_Call}
 
+// SvcClient calls the service go_package_names.nctx.Svc. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type SvcClient struct {
+	calls callsSvcClient
+}
+
+// callsSvcClient makes the calls of a SvcClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSvcClient interface {
+	callCall(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error)
+	callCallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error]
+	callCallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error
+}
+
+// Call calls go_package_names.nctx.Svc.Call.
+func (c SvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
+	return c.calls.callCall(ctx_, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c SvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+	return c.calls.callCallAsync(ctx_, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c SvcClient) CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
+	return c.calls.callCallInto(ctx_, req, resp)
+}
+
 // NewSvcClient returns a client of go_package_names.nctx.Svc that calls the
 // host. A guest that links it runs only in a host that has the module
 // "go_package_names.nctx.Svc". With [guest.Borrowed] responses are good until
 // the next call.
 func NewSvcClient(opts ...guest.ClientOption) SvcClient {
-	return &guestSvcClient{client: guest.NewClient(opts...)}
+	return SvcClient{&guestSvcClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSvcClient is the client that NewSvcClient returns.
+// guestSvcClient calls the host.
 type guestSvcClient struct {
 	client guest.Client
 }
 
-// Call calls go_package_names.nctx.Svc.Call.
-func (c *guestSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
+func (c *guestSvcClient) callCall(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
 	resp := new(ctx.Word)
 	if err := methodSvc_Call.Call(ctx_, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, e
 	return resp, nil
 }
 
-// CallInto calls go_package_names.nctx.Svc.Call into resp.
-func (c *guestSvcClient) CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
+func (c *guestSvcClient) callCallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
 	return methodSvc_Call.CallInto(ctx_, c.client, req, resp)
 }
 
-// CallAsync calls go_package_names.nctx.Svc.Call and returns its future.
-func (c *guestSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+func (c *guestSvcClient) callCallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
 	return guest.Async(ctx_, &methodSvc_Call, c.client, req, new(ctx.Word))
 }
 
@@ -82,31 +111,28 @@ func ServeSvc(ctx_ context.Context, impl SvcServer, requires ...string) error {
 func LocateSvc(ctx_ context.Context) (SvcClient, error) {
 	remote, err := kernel.Locate(ctx_, SvcServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return SvcClient{}, err
 	}
-	return locatedSvcClient{remote: remote}, nil
+	return SvcClient{locatedSvcClient{remote: remote}}, nil
 }
 
-// locatedSvcClient is the client that LocateSvc returns.
+// locatedSvcClient calls guests that serve.
 type locatedSvcClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls go_package_names.nctx.Svc.Call.
-func (c locatedSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
+func (c locatedSvcClient) callCall(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
 	resp := new(ctx.Word)
-	if err := c.CallInto(ctx_, req, resp); err != nil {
+	if err := c.callCallInto(ctx_, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls go_package_names.nctx.Svc.Call into resp.
-func (c locatedSvcClient) CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
+func (c locatedSvcClient) callCallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
 	return c.remote.Call(ctx_, 0, req, resp)
 }
 
-// CallAsync calls go_package_names.nctx.Svc.Call and returns its future.
-func (c locatedSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
+func (c locatedSvcClient) callCallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
 	return kernel.CallAsync(ctx_, c.remote, 0, req, new(ctx.Word))
 }

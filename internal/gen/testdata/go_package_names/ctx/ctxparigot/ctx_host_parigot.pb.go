@@ -58,6 +58,18 @@ func bridgeSvc_Call(impl SvcImpl) eng.HostFunc {
 	}
 }
 
+// SvcClient calls the service go_package_names.nctx.Svc. It is safe for
+// concurrent use. In guests it is a struct.
+type SvcClient interface {
+	// Call calls go_package_names.nctx.Svc.Call.
+	Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error
+}
+
 // NewLocalSvcClient returns a client of go_package_names.nctx.Svc that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

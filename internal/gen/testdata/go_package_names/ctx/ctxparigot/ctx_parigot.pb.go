@@ -8,7 +8,6 @@ package ctxparigot
 import (
 	context "context"
 	ctx "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.nctx.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *ctx.Word, *ctx.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.nctx.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.nctx.Svc.Call.
-	Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error
 }
 
 // SvcServer is what an implementation of the service go_package_names.nctx.Svc

@@ -8,7 +8,6 @@ package dparigot
 import (
 	context "context"
 	d "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.nd.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *d.Word, *d.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.nd.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.nd.Svc.Call.
-	Call(ctx context.Context, req *d.Word) (*d.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *d.Word) *future.Method[*d.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *d.Word, resp *d.Word) error
 }
 
 // SvcServer is what an implementation of the service go_package_names.nd.Svc

@@ -8,7 +8,6 @@ package engparigot
 import (
 	context "context"
 	eng "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.neng.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *eng.Word, *eng.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.neng.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.neng.Svc.Call.
-	Call(ctx context.Context, req *eng.Word) (*eng.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *eng.Word) *future.Method[*eng.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *eng.Word, resp *eng.Word) error
 }
 
 // SvcServer is what an implementation of the service go_package_names.neng.Svc

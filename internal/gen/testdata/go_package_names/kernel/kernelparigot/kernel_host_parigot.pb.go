@@ -58,6 +58,18 @@ func bridgeSvc_Call(impl SvcImpl) eng.HostFunc {
 	}
 }
 
+// SvcClient calls the service go_package_names.nkernel.Svc. It is safe for
+// concurrent use. In guests it is a struct.
+type SvcClient interface {
+	// Call calls go_package_names.nkernel.Svc.Call.
+	Call(ctx context.Context, req *kernel.Word) (*kernel.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *kernel.Word) *future.Method[*kernel.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *kernel.Word, resp *kernel.Word) error
+}
+
 // NewLocalSvcClient returns a client of go_package_names.nkernel.Svc that
 // calls impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

@@ -8,7 +8,6 @@ package kernelparigot
 import (
 	context "context"
 	kernel "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -39,18 +38,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.nkernel.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *kernel.Word, *kernel.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.nkernel.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.nkernel.Svc.Call.
-	Call(ctx context.Context, req *kernel.Word) (*kernel.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *kernel.Word) *future.Method[*kernel.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *kernel.Word, resp *kernel.Word) error
 }
 
 // SvcServer is what an implementation of the service

@@ -8,7 +8,6 @@ package pluginsdkparigot
 import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -40,18 +39,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.npluginsdk.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *pluginsdk.Word, *pluginsdk.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.npluginsdk.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.npluginsdk.Svc.Call.
-	Call(ctx context.Context, req *pluginsdk.Word) (*pluginsdk.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *pluginsdk.Word) *future.Method[*pluginsdk.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *pluginsdk.Word, resp *pluginsdk.Word) error
 }
 
 // SvcServer is what an implementation of the service

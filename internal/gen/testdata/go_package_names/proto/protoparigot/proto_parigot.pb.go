@@ -8,7 +8,6 @@ package protoparigot
 import (
 	context "context"
 	proto "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.nproto.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *proto.Word, *proto.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.nproto.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.nproto.Svc.Call.
-	Call(ctx context.Context, req *proto.Word) (*proto.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *proto.Word) *future.Method[*proto.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *proto.Word, resp *proto.Word) error
 }
 
 // SvcServer is what an implementation of the service

@@ -8,7 +8,6 @@ package requiresparigot
 import (
 	context "context"
 	requires "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -40,18 +39,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.nrequires.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *requires.Word, *requires.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.nrequires.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.nrequires.Svc.Call.
-	Call(ctx context.Context, req *requires.Word) (*requires.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *requires.Word) *future.Method[*requires.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *requires.Word, resp *requires.Word) error
 }
 
 // SvcServer is what an implementation of the service

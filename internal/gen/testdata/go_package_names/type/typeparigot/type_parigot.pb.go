@@ -8,7 +8,6 @@ package typeparigot
 import (
 	context "context"
 	_type "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.ntype.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *_type.Word, *_type.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.ntype.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.ntype.Svc.Call.
-	Call(ctx context.Context, req *_type.Word) (*_type.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *_type.Word) *future.Method[*_type.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *_type.Word, resp *_type.Word) error
 }
 
 // SvcServer is what an implementation of the service

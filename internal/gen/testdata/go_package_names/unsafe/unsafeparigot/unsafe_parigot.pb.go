@@ -8,7 +8,6 @@ package unsafeparigot
 import (
 	context "context"
 	unsafe "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -39,18 +38,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that go_package_names.nunsafe.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *unsafe.Word, *unsafe.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service go_package_names.nunsafe.Svc. It is safe for
-// concurrent use.
-type SvcClient interface {
-	// Call calls go_package_names.nunsafe.Svc.Call.
-	Call(ctx context.Context, req *unsafe.Word) (*unsafe.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *unsafe.Word) *future.Method[*unsafe.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *unsafe.Word, resp *unsafe.Word) error
 }
 
 // SvcServer is what an implementation of the service

@@ -37,20 +37,72 @@ func importClock_Alarm(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodClock_Alarm = guest.Method{Import: importClock_Alarm}
 
+// ClockClient calls the service grown.Clock. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Clock had only Now when before/clock.go was written.
+type ClockClient struct {
+	calls callsClockClient
+}
+
+// callsClockClient makes the calls of a ClockClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsClockClient interface {
+	callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+	callNowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+	callNowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
+	callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
+	callAlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error]
+	callAlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error
+}
+
+// Now tells the time.
+func (c ClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	return c.calls.callNow(ctx, req)
+}
+
+// NowAsync is Now without the wait: it returns the future of the response.
+func (c ClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return c.calls.callNowAsync(ctx, req)
+}
+
+// NowInto is Now into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	return c.calls.callNowInto(ctx, req, resp)
+}
+
+// Alarm rings at a time.
+func (c ClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+	return c.calls.callAlarm(ctx, req)
+}
+
+// AlarmAsync is Alarm without the wait: it returns the future of the response.
+func (c ClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+	return c.calls.callAlarmAsync(ctx, req)
+}
+
+// AlarmInto is Alarm into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
+	return c.calls.callAlarmInto(ctx, req, resp)
+}
+
 // NewClockClient returns a client of grown.Clock that calls the host. A guest
 // that links it runs only in a host that has the module "grown.Clock". With
 // [guest.Borrowed] responses are good until the next call.
 func NewClockClient(opts ...guest.ClientOption) ClockClient {
-	return &guestClockClient{client: guest.NewClient(opts...)}
+	return ClockClient{&guestClockClient{client: guest.NewClient(opts...)}}
 }
 
-// guestClockClient is the client that NewClockClient returns.
+// guestClockClient calls the host.
 type guestClockClient struct {
 	client guest.Client
 }
 
-// Now calls grown.Clock.Now.
-func (c *guestClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+func (c *guestClockClient) callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
 	if err := methodClock_Now.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -58,18 +110,15 @@ func (c *guestClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.Now
 	return resp, nil
 }
 
-// NowInto calls grown.Clock.Now into resp.
-func (c *guestClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+func (c *guestClockClient) callNowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
 	return methodClock_Now.CallInto(ctx, c.client, req, resp)
 }
 
-// NowAsync calls grown.Clock.Now and returns its future.
-func (c *guestClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+func (c *guestClockClient) callNowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
 	return guest.Async(ctx, &methodClock_Now, c.client, req, new(v1.NowResponse))
 }
 
-// Alarm calls grown.Clock.Alarm.
-func (c *guestClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+func (c *guestClockClient) callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
 	if err := methodClock_Alarm.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -77,13 +126,11 @@ func (c *guestClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp
 	return resp, nil
 }
 
-// AlarmInto calls grown.Clock.Alarm into resp.
-func (c *guestClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
+func (c *guestClockClient) callAlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
 	return methodClock_Alarm.CallInto(ctx, c.client, req, resp)
 }
 
-// AlarmAsync calls grown.Clock.Alarm and returns its future.
-func (c *guestClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+func (c *guestClockClient) callAlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
 	return guest.Async(ctx, &methodClock_Alarm, c.client, req, new(v1.NowResponse))
 }
 
@@ -113,51 +160,45 @@ func ServeClock(ctx context.Context, impl ClockServer, requires ...string) error
 func LocateClock(ctx context.Context) (ClockClient, error) {
 	remote, err := kernel.Locate(ctx, ClockServiceName, "Now", "Alarm")
 	if err != nil {
-		return nil, err
+		return ClockClient{}, err
 	}
-	return locatedClockClient{remote: remote}, nil
+	return ClockClient{locatedClockClient{remote: remote}}, nil
 }
 
-// locatedClockClient is the client that LocateClock returns.
+// locatedClockClient calls guests that serve.
 type locatedClockClient struct {
 	remote *kernel.Remote
 }
 
-// Now calls grown.Clock.Now.
-func (c locatedClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+func (c locatedClockClient) callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.NowInto(ctx, req, resp); err != nil {
+	if err := c.callNowInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// NowInto calls grown.Clock.Now into resp.
-func (c locatedClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+func (c locatedClockClient) callNowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// NowAsync calls grown.Clock.Now and returns its future.
-func (c locatedClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+func (c locatedClockClient) callNowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.NowResponse))
 }
 
-// Alarm calls grown.Clock.Alarm.
-func (c locatedClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+func (c locatedClockClient) callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.AlarmInto(ctx, req, resp); err != nil {
+	if err := c.callAlarmInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// AlarmInto calls grown.Clock.Alarm into resp.
-func (c locatedClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
+func (c locatedClockClient) callAlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// AlarmAsync calls grown.Clock.Alarm and returns its future.
-func (c locatedClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
+func (c locatedClockClient) callAlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.NowResponse))
 }
 
@@ -169,21 +210,54 @@ func importCalendar_Today(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 
 var methodCalendar_Today = guest.Method{Import: importCalendar_Today}
 
+// CalendarClient calls the service grown.Calendar. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Calendar is new.
+type CalendarClient struct {
+	calls callsCalendarClient
+}
+
+// callsCalendarClient makes the calls of a CalendarClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCalendarClient interface {
+	callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+	callTodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+	callTodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
+}
+
+// Today calls grown.Calendar.Today.
+func (c CalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	return c.calls.callToday(ctx, req)
+}
+
+// TodayAsync is Today without the wait: it returns the future of the response.
+func (c CalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+	return c.calls.callTodayAsync(ctx, req)
+}
+
+// TodayInto is Today into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c CalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+	return c.calls.callTodayInto(ctx, req, resp)
+}
+
 // NewCalendarClient returns a client of grown.Calendar that calls the host. A
 // guest that links it runs only in a host that has the module
 // "grown.Calendar". With [guest.Borrowed] responses are good until the next
 // call.
 func NewCalendarClient(opts ...guest.ClientOption) CalendarClient {
-	return &guestCalendarClient{client: guest.NewClient(opts...)}
+	return CalendarClient{&guestCalendarClient{client: guest.NewClient(opts...)}}
 }
 
-// guestCalendarClient is the client that NewCalendarClient returns.
+// guestCalendarClient calls the host.
 type guestCalendarClient struct {
 	client guest.Client
 }
 
-// Today calls grown.Calendar.Today.
-func (c *guestCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+func (c *guestCalendarClient) callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
 	if err := methodCalendar_Today.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -191,13 +265,11 @@ func (c *guestCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v
 	return resp, nil
 }
 
-// TodayInto calls grown.Calendar.Today into resp.
-func (c *guestCalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+func (c *guestCalendarClient) callTodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
 	return methodCalendar_Today.CallInto(ctx, c.client, req, resp)
 }
 
-// TodayAsync calls grown.Calendar.Today and returns its future.
-func (c *guestCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+func (c *guestCalendarClient) callTodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
 	return guest.Async(ctx, &methodCalendar_Today, c.client, req, new(v1.NowResponse))
 }
 
@@ -223,31 +295,28 @@ func ServeCalendar(ctx context.Context, impl CalendarServer, requires ...string)
 func LocateCalendar(ctx context.Context) (CalendarClient, error) {
 	remote, err := kernel.Locate(ctx, CalendarServiceName, "Today")
 	if err != nil {
-		return nil, err
+		return CalendarClient{}, err
 	}
-	return locatedCalendarClient{remote: remote}, nil
+	return CalendarClient{locatedCalendarClient{remote: remote}}, nil
 }
 
-// locatedCalendarClient is the client that LocateCalendar returns.
+// locatedCalendarClient calls guests that serve.
 type locatedCalendarClient struct {
 	remote *kernel.Remote
 }
 
-// Today calls grown.Calendar.Today.
-func (c locatedCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+func (c locatedCalendarClient) callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	resp := new(v1.NowResponse)
-	if err := c.TodayInto(ctx, req, resp); err != nil {
+	if err := c.callTodayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// TodayInto calls grown.Calendar.Today into resp.
-func (c locatedCalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
+func (c locatedCalendarClient) callTodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// TodayAsync calls grown.Calendar.Today and returns its future.
-func (c locatedCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
+func (c locatedCalendarClient) callTodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.NowResponse))
 }

@@ -73,6 +73,27 @@ func bridgeClock_Alarm(impl ClockImpl) eng.HostFunc {
 	}
 }
 
+// ClockClient calls the service grown.Clock. It is safe for concurrent use. In
+// guests it is a struct.
+//
+// Clock had only Now when before/clock.go was written.
+type ClockClient interface {
+	// Now tells the time.
+	Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+	// NowAsync is Now without the wait: it returns the future of the response.
+	NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+	// NowInto is Now into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
+	// Alarm rings at a time.
+	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
+	// AlarmAsync is Alarm without the wait: it returns the future of the response.
+	AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error]
+	// AlarmInto is Alarm into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error
+}
+
 // NewLocalClockClient returns a client of grown.Clock that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest
@@ -213,6 +234,20 @@ func bridgeCalendar_Today(impl CalendarImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Calendar_Today_FullName, m, stack, call, new(v1.NowRequest), new(v1.NowResponse))
 	}
+}
+
+// CalendarClient calls the service grown.Calendar. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Calendar is new.
+type CalendarClient interface {
+	// Today calls grown.Calendar.Today.
+	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+	// TodayAsync is Today without the wait: it returns the future of the response.
+	TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
+	// TodayInto is Today into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
 }
 
 // NewLocalCalendarClient returns a client of grown.Calendar that calls impl in

@@ -8,7 +8,6 @@ package grownv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -49,26 +48,6 @@ func (UnimplementedClockImpl) Now(context.Context, *v1.NowRequest, *v1.NowRespon
 // Alarm answers that grown.Clock.Alarm is not implemented.
 func (UnimplementedClockImpl) Alarm(context.Context, *timestamppb.Timestamp, *v1.NowResponse) error {
 	return status.Error(status.Unimplemented, Clock_Alarm_FullName+" is not implemented")
-}
-
-// ClockClient calls the service grown.Clock. It is safe for concurrent use.
-//
-// Clock had only Now when before/clock.go was written.
-type ClockClient interface {
-	// Now tells the time.
-	Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
-	// NowAsync is Now without the wait: it returns the future of the response.
-	NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
-	// NowInto is Now into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
-	// Alarm rings at a time.
-	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
-	// AlarmAsync is Alarm without the wait: it returns the future of the response.
-	AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error]
-	// AlarmInto is Alarm into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error
 }
 
 // ClockServer is what an implementation of the service grown.Clock in a guest
@@ -112,20 +91,6 @@ type UnimplementedCalendarImpl struct{}
 // Today answers that grown.Calendar.Today is not implemented.
 func (UnimplementedCalendarImpl) Today(context.Context, *v1.NowRequest, *v1.NowResponse) error {
 	return status.Error(status.Unimplemented, Calendar_Today_FullName+" is not implemented")
-}
-
-// CalendarClient calls the service grown.Calendar. It is safe for concurrent
-// use.
-//
-// Calendar is new.
-type CalendarClient interface {
-	// Today calls grown.Calendar.Today.
-	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
-	// TodayAsync is Today without the wait: it returns the future of the response.
-	TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
-	// TodayInto is Today into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
 }
 
 // CalendarServer is what an implementation of the service grown.Calendar in a

@@ -11,7 +11,6 @@ package headerparigot
 import (
 	context "context"
 	header "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -41,17 +40,6 @@ type UnimplementedSvcImpl struct{}
 // Call answers that header.Svc.Call is not implemented.
 func (UnimplementedSvcImpl) Call(context.Context, *header.Word, *header.Word) error {
 	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcClient calls the service header.Svc. It is safe for concurrent use.
-type SvcClient interface {
-	// Call calls header.Svc.Call.
-	Call(ctx context.Context, req *header.Word) (*header.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *header.Word) *future.Method[*header.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *header.Word, resp *header.Word) error
 }
 
 // SvcServer is what an implementation of the service header.Svc in a guest

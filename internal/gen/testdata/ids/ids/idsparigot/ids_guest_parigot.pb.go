@@ -28,20 +28,51 @@ func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodQueue_Send = guest.Method{Import: importQueue_Send}
 
+// QueueClient calls the service ids.Queue. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type QueueClient struct {
+	calls callsQueueClient
+}
+
+// callsQueueClient makes the calls of a QueueClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsQueueClient interface {
+	callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
+	callSendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
+	callSendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error
+}
+
+// Send calls ids.Queue.Send.
+func (c QueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+	return c.calls.callSend(ctx, req)
+}
+
+// SendAsync is Send without the wait: it returns the future of the response.
+func (c QueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+	return c.calls.callSendAsync(ctx, req)
+}
+
+// SendInto is Send into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c QueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
+	return c.calls.callSendInto(ctx, req, resp)
+}
+
 // NewQueueClient returns a client of ids.Queue that calls the host. A guest
 // that links it runs only in a host that has the module "ids.Queue". With
 // [guest.Borrowed] responses are good until the next call.
 func NewQueueClient(opts ...guest.ClientOption) QueueClient {
-	return &guestQueueClient{client: guest.NewClient(opts...)}
+	return QueueClient{&guestQueueClient{client: guest.NewClient(opts...)}}
 }
 
-// guestQueueClient is the client that NewQueueClient returns.
+// guestQueueClient calls the host.
 type guestQueueClient struct {
 	client guest.Client
 }
 
-// Send calls ids.Queue.Send.
-func (c *guestQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+func (c *guestQueueClient) callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
 	resp := new(ids.SendResponse)
 	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -49,13 +80,11 @@ func (c *guestQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids
 	return resp, nil
 }
 
-// SendInto calls ids.Queue.Send into resp.
-func (c *guestQueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
+func (c *guestQueueClient) callSendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
 	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync calls ids.Queue.Send and returns its future.
-func (c *guestQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+func (c *guestQueueClient) callSendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
 	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(ids.SendResponse))
 }
 
@@ -81,31 +110,28 @@ func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error
 func LocateQueue(ctx context.Context) (QueueClient, error) {
 	remote, err := kernel.Locate(ctx, QueueServiceName, "Send")
 	if err != nil {
-		return nil, err
+		return QueueClient{}, err
 	}
-	return locatedQueueClient{remote: remote}, nil
+	return QueueClient{locatedQueueClient{remote: remote}}, nil
 }
 
-// locatedQueueClient is the client that LocateQueue returns.
+// locatedQueueClient calls guests that serve.
 type locatedQueueClient struct {
 	remote *kernel.Remote
 }
 
-// Send calls ids.Queue.Send.
-func (c locatedQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+func (c locatedQueueClient) callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
 	resp := new(ids.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
+	if err := c.callSendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SendInto calls ids.Queue.Send into resp.
-func (c locatedQueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
+func (c locatedQueueClient) callSendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// SendAsync calls ids.Queue.Send and returns its future.
-func (c locatedQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
+func (c locatedQueueClient) callSendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(ids.SendResponse))
 }

@@ -57,6 +57,18 @@ func bridgeQueue_Send(impl QueueImpl) eng.HostFunc {
 	}
 }
 
+// QueueClient calls the service ids.Queue. It is safe for concurrent use. In
+// guests it is a struct.
+type QueueClient interface {
+	// Send calls ids.Queue.Send.
+	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
+	// SendAsync is Send without the wait: it returns the future of the response.
+	SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
+	// SendInto is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error
+}
+
 // NewLocalQueueClient returns a client of ids.Queue that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

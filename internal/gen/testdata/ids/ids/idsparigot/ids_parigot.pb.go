@@ -8,7 +8,6 @@ package idsparigot
 import (
 	context "context"
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	id "github.com/iansmith/parigot/pluginsdk/id"
 	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
@@ -100,17 +99,6 @@ type UnimplementedQueueImpl struct{}
 // Send answers that ids.Queue.Send is not implemented.
 func (UnimplementedQueueImpl) Send(context.Context, *ids.SendRequest, *ids.SendResponse) error {
 	return status.Error(status.Unimplemented, Queue_Send_FullName+" is not implemented")
-}
-
-// QueueClient calls the service ids.Queue. It is safe for concurrent use.
-type QueueClient interface {
-	// Send calls ids.Queue.Send.
-	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error
 }
 
 // QueueServer is what an implementation of the service ids.Queue in a guest

@@ -28,21 +28,52 @@ func importFinder_Find(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodFinder_Find = guest.Method{Import: importFinder_Find}
 
+// FinderClient calls the service import_path.Finder. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type FinderClient struct {
+	calls callsFinderClient
+}
+
+// callsFinderClient makes the calls of a FinderClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFinderClient interface {
+	callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
+	callFindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error]
+	callFindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error
+}
+
+// Find calls import_path.Finder.Find.
+func (c FinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+	return c.calls.callFind(ctx, req)
+}
+
+// FindAsync is Find without the wait: it returns the future of the response.
+func (c FinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+	return c.calls.callFindAsync(ctx, req)
+}
+
+// FindInto is Find into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
+	return c.calls.callFindInto(ctx, req, resp)
+}
+
 // NewFinderClient returns a client of import_path.Finder that calls the host.
 // A guest that links it runs only in a host that has the module
 // "import_path.Finder". With [guest.Borrowed] responses are good until the
 // next call.
 func NewFinderClient(opts ...guest.ClientOption) FinderClient {
-	return &guestFinderClient{client: guest.NewClient(opts...)}
+	return FinderClient{&guestFinderClient{client: guest.NewClient(opts...)}}
 }
 
-// guestFinderClient is the client that NewFinderClient returns.
+// guestFinderClient calls the host.
 type guestFinderClient struct {
 	client guest.Client
 }
 
-// Find calls import_path.Finder.Find.
-func (c *guestFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+func (c *guestFinderClient) callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
 	resp := new(elsewhere.FindResponse)
 	if err := methodFinder_Find.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest
 	return resp, nil
 }
 
-// FindInto calls import_path.Finder.Find into resp.
-func (c *guestFinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
+func (c *guestFinderClient) callFindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
 	return methodFinder_Find.CallInto(ctx, c.client, req, resp)
 }
 
-// FindAsync calls import_path.Finder.Find and returns its future.
-func (c *guestFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+func (c *guestFinderClient) callFindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
 	return guest.Async(ctx, &methodFinder_Find, c.client, req, new(elsewhere.FindResponse))
 }
 
@@ -82,31 +111,28 @@ func ServeFinder(ctx context.Context, impl FinderServer, requires ...string) err
 func LocateFinder(ctx context.Context) (FinderClient, error) {
 	remote, err := kernel.Locate(ctx, FinderServiceName, "Find")
 	if err != nil {
-		return nil, err
+		return FinderClient{}, err
 	}
-	return locatedFinderClient{remote: remote}, nil
+	return FinderClient{locatedFinderClient{remote: remote}}, nil
 }
 
-// locatedFinderClient is the client that LocateFinder returns.
+// locatedFinderClient calls guests that serve.
 type locatedFinderClient struct {
 	remote *kernel.Remote
 }
 
-// Find calls import_path.Finder.Find.
-func (c locatedFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+func (c locatedFinderClient) callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
 	resp := new(elsewhere.FindResponse)
-	if err := c.FindInto(ctx, req, resp); err != nil {
+	if err := c.callFindInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// FindInto calls import_path.Finder.Find into resp.
-func (c locatedFinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
+func (c locatedFinderClient) callFindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// FindAsync calls import_path.Finder.Find and returns its future.
-func (c locatedFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
+func (c locatedFinderClient) callFindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(elsewhere.FindResponse))
 }

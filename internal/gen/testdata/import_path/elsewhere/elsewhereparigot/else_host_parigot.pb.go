@@ -57,6 +57,18 @@ func bridgeFinder_Find(impl FinderImpl) eng.HostFunc {
 	}
 }
 
+// FinderClient calls the service import_path.Finder. It is safe for concurrent
+// use. In guests it is a struct.
+type FinderClient interface {
+	// Find calls import_path.Finder.Find.
+	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
+	// FindAsync is Find without the wait: it returns the future of the response.
+	FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error]
+	// FindInto is Find into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error
+}
+
 // NewLocalFinderClient returns a client of import_path.Finder that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

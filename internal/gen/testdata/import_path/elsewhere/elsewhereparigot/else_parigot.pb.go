@@ -8,7 +8,6 @@ package elsewhereparigot
 import (
 	context "context"
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedFinderImpl struct{}
 // Find answers that import_path.Finder.Find is not implemented.
 func (UnimplementedFinderImpl) Find(context.Context, *elsewhere.FindRequest, *elsewhere.FindResponse) error {
 	return status.Error(status.Unimplemented, Finder_Find_FullName+" is not implemented")
-}
-
-// FinderClient calls the service import_path.Finder. It is safe for concurrent
-// use.
-type FinderClient interface {
-	// Find calls import_path.Finder.Find.
-	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
-	// FindAsync is Find without the wait: it returns the future of the response.
-	FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error]
-	// FindInto is Find into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error
 }
 
 // FinderServer is what an implementation of the service import_path.Finder in

@@ -28,21 +28,53 @@ func importFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodFoo_BarBaz = guest.Method{Import: importFoo_BarBaz}
 
+// FooClient calls the service joined_names.Foo. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type FooClient struct {
+	calls callsFooClient
+}
+
+// callsFooClient makes the calls of a FooClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFooClient interface {
+	callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
+}
+
+// BarBaz calls joined_names.Foo.BarBaz.
+func (c FooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return c.calls.callBarBaz(ctx, req)
+}
+
+// BarBazAsync is BarBaz without the wait: it returns the future of the
+// response.
+func (c FooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return c.calls.callBarBazAsync(ctx, req)
+}
+
+// BarBazInto is BarBaz into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c FooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return c.calls.callBarBazInto(ctx, req, resp)
+}
+
 // NewFooClient returns a client of joined_names.Foo that calls the host. A
 // guest that links it runs only in a host that has the module
 // "joined_names.Foo". With [guest.Borrowed] responses are good until the next
 // call.
 func NewFooClient(opts ...guest.ClientOption) FooClient {
-	return &guestFooClient{client: guest.NewClient(opts...)}
+	return FooClient{&guestFooClient{client: guest.NewClient(opts...)}}
 }
 
-// guestFooClient is the client that NewFooClient returns.
+// guestFooClient calls the host.
 type guestFooClient struct {
 	client guest.Client
 }
 
-// BarBaz calls joined_names.Foo.BarBaz.
-func (c *guestFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c *guestFooClient) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
 	if err := methodFoo_BarBaz.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +82,11 @@ func (c *guestFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joine
 	return resp, nil
 }
 
-// BarBazInto calls joined_names.Foo.BarBaz into resp.
-func (c *guestFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+func (c *guestFooClient) callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
 	return methodFoo_BarBaz.CallInto(ctx, c.client, req, resp)
 }
 
-// BarBazAsync calls joined_names.Foo.BarBaz and returns its future.
-func (c *guestFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+func (c *guestFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
 	return guest.Async(ctx, &methodFoo_BarBaz, c.client, req, new(joined.FooBar))
 }
 
@@ -82,32 +112,29 @@ func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
 func LocateFoo(ctx context.Context) (FooClient, error) {
 	remote, err := kernel.Locate(ctx, FooServiceName, "BarBaz")
 	if err != nil {
-		return nil, err
+		return FooClient{}, err
 	}
-	return locatedFooClient{remote: remote}, nil
+	return FooClient{locatedFooClient{remote: remote}}, nil
 }
 
-// locatedFooClient is the client that LocateFoo returns.
+// locatedFooClient calls guests that serve.
 type locatedFooClient struct {
 	remote *kernel.Remote
 }
 
-// BarBaz calls joined_names.Foo.BarBaz.
-func (c locatedFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c locatedFooClient) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.BarBazInto(ctx, req, resp); err != nil {
+	if err := c.callBarBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// BarBazInto calls joined_names.Foo.BarBaz into resp.
-func (c locatedFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+func (c locatedFooClient) callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// BarBazAsync calls joined_names.Foo.BarBaz and returns its future.
-func (c locatedFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+func (c locatedFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
 }
 
@@ -119,21 +146,52 @@ func importFooBar3_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodFooBar3_Baz = guest.Method{Import: importFooBar3_Baz}
 
+// FooBar3Client calls the service joined_names.FooBar3. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type FooBar3Client struct {
+	calls callsFooBar3Client
+}
+
+// callsFooBar3Client makes the calls of a FooBar3Client. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFooBar3Client interface {
+	callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
+}
+
+// Baz calls joined_names.FooBar3.Baz.
+func (c FooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return c.calls.callBaz(ctx, req)
+}
+
+// BazAsync is Baz without the wait: it returns the future of the response.
+func (c FooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return c.calls.callBazAsync(ctx, req)
+}
+
+// BazInto is Baz into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return c.calls.callBazInto(ctx, req, resp)
+}
+
 // NewFooBar3Client returns a client of joined_names.FooBar3 that calls the
 // host. A guest that links it runs only in a host that has the module
 // "joined_names.FooBar3". With [guest.Borrowed] responses are good until the
 // next call.
 func NewFooBar3Client(opts ...guest.ClientOption) FooBar3Client {
-	return &guestFooBar3Client{client: guest.NewClient(opts...)}
+	return FooBar3Client{&guestFooBar3Client{client: guest.NewClient(opts...)}}
 }
 
-// guestFooBar3Client is the client that NewFooBar3Client returns.
+// guestFooBar3Client calls the host.
 type guestFooBar3Client struct {
 	client guest.Client
 }
 
-// Baz calls joined_names.FooBar3.Baz.
-func (c *guestFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c *guestFooBar3Client) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
 	if err := methodFooBar3_Baz.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -141,13 +199,11 @@ func (c *guestFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*join
 	return resp, nil
 }
 
-// BazInto calls joined_names.FooBar3.Baz into resp.
-func (c *guestFooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+func (c *guestFooBar3Client) callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
 	return methodFooBar3_Baz.CallInto(ctx, c.client, req, resp)
 }
 
-// BazAsync calls joined_names.FooBar3.Baz and returns its future.
-func (c *guestFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+func (c *guestFooBar3Client) callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
 	return guest.Async(ctx, &methodFooBar3_Baz, c.client, req, new(joined.FooBar))
 }
 
@@ -173,32 +229,29 @@ func ServeFooBar3(ctx context.Context, impl FooBar3Server, requires ...string) e
 func LocateFooBar3(ctx context.Context) (FooBar3Client, error) {
 	remote, err := kernel.Locate(ctx, FooBar3ServiceName, "Baz")
 	if err != nil {
-		return nil, err
+		return FooBar3Client{}, err
 	}
-	return locatedFooBar3Client{remote: remote}, nil
+	return FooBar3Client{locatedFooBar3Client{remote: remote}}, nil
 }
 
-// locatedFooBar3Client is the client that LocateFooBar3 returns.
+// locatedFooBar3Client calls guests that serve.
 type locatedFooBar3Client struct {
 	remote *kernel.Remote
 }
 
-// Baz calls joined_names.FooBar3.Baz.
-func (c locatedFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c locatedFooBar3Client) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.BazInto(ctx, req, resp); err != nil {
+	if err := c.callBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// BazInto calls joined_names.FooBar3.Baz into resp.
-func (c locatedFooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+func (c locatedFooBar3Client) callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// BazAsync calls joined_names.FooBar3.Baz and returns its future.
-func (c locatedFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+func (c locatedFooBar3Client) callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
 }
 
@@ -210,21 +263,52 @@ func importFoo_BarBaz_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 
 var methodFoo_BarBaz_Baz = guest.Method{Import: importFoo_BarBaz_Baz}
 
+// Foo_BarBazClient calls the service joined_names.Foo_BarBaz. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type Foo_BarBazClient struct {
+	calls callsFoo_BarBazClient
+}
+
+// callsFoo_BarBazClient makes the calls of a Foo_BarBazClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFoo_BarBazClient interface {
+	callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
+}
+
+// Baz calls joined_names.Foo_BarBaz.Baz.
+func (c Foo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return c.calls.callBaz(ctx, req)
+}
+
+// BazAsync is Baz without the wait: it returns the future of the response.
+func (c Foo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return c.calls.callBazAsync(ctx, req)
+}
+
+// BazInto is Baz into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c Foo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return c.calls.callBazInto(ctx, req, resp)
+}
+
 // NewFoo_BarBazClient returns a client of joined_names.Foo_BarBaz that calls
 // the host. A guest that links it runs only in a host that has the module
 // "joined_names.Foo_BarBaz". With [guest.Borrowed] responses are good until
 // the next call.
 func NewFoo_BarBazClient(opts ...guest.ClientOption) Foo_BarBazClient {
-	return &guestFoo_BarBazClient{client: guest.NewClient(opts...)}
+	return Foo_BarBazClient{&guestFoo_BarBazClient{client: guest.NewClient(opts...)}}
 }
 
-// guestFoo_BarBazClient is the client that NewFoo_BarBazClient returns.
+// guestFoo_BarBazClient calls the host.
 type guestFoo_BarBazClient struct {
 	client guest.Client
 }
 
-// Baz calls joined_names.Foo_BarBaz.Baz.
-func (c *guestFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c *guestFoo_BarBazClient) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
 	if err := methodFoo_BarBaz_Baz.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -232,13 +316,11 @@ func (c *guestFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*j
 	return resp, nil
 }
 
-// BazInto calls joined_names.Foo_BarBaz.Baz into resp.
-func (c *guestFoo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+func (c *guestFoo_BarBazClient) callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
 	return methodFoo_BarBaz_Baz.CallInto(ctx, c.client, req, resp)
 }
 
-// BazAsync calls joined_names.Foo_BarBaz.Baz and returns its future.
-func (c *guestFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+func (c *guestFoo_BarBazClient) callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
 	return guest.Async(ctx, &methodFoo_BarBaz_Baz, c.client, req, new(joined.FooBar))
 }
 
@@ -264,32 +346,29 @@ func ServeFoo_BarBaz(ctx context.Context, impl Foo_BarBazServer, requires ...str
 func LocateFoo_BarBaz(ctx context.Context) (Foo_BarBazClient, error) {
 	remote, err := kernel.Locate(ctx, Foo_BarBazServiceName, "Baz")
 	if err != nil {
-		return nil, err
+		return Foo_BarBazClient{}, err
 	}
-	return locatedFoo_BarBazClient{remote: remote}, nil
+	return Foo_BarBazClient{locatedFoo_BarBazClient{remote: remote}}, nil
 }
 
-// locatedFoo_BarBazClient is the client that LocateFoo_BarBaz returns.
+// locatedFoo_BarBazClient calls guests that serve.
 type locatedFoo_BarBazClient struct {
 	remote *kernel.Remote
 }
 
-// Baz calls joined_names.Foo_BarBaz.Baz.
-func (c locatedFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c locatedFoo_BarBazClient) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.BazInto(ctx, req, resp); err != nil {
+	if err := c.callBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// BazInto calls joined_names.Foo_BarBaz.Baz into resp.
-func (c locatedFoo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+func (c locatedFoo_BarBazClient) callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// BazAsync calls joined_names.Foo_BarBaz.Baz and returns its future.
-func (c locatedFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+func (c locatedFoo_BarBazClient) callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
 }
 
@@ -301,21 +380,53 @@ func importLocalFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointe
 
 var methodLocalFoo_BarBaz = guest.Method{Import: importLocalFoo_BarBaz}
 
+// LocalFooClient calls the service joined_names.LocalFoo. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type LocalFooClient struct {
+	calls callsLocalFooClient
+}
+
+// callsLocalFooClient makes the calls of a LocalFooClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsLocalFooClient interface {
+	callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
+}
+
+// BarBaz calls joined_names.LocalFoo.BarBaz.
+func (c LocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return c.calls.callBarBaz(ctx, req)
+}
+
+// BarBazAsync is BarBaz without the wait: it returns the future of the
+// response.
+func (c LocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+	return c.calls.callBarBazAsync(ctx, req)
+}
+
+// BarBazInto is BarBaz into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c LocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+	return c.calls.callBarBazInto(ctx, req, resp)
+}
+
 // NewLocalFooClient returns a client of joined_names.LocalFoo that calls the
 // host. A guest that links it runs only in a host that has the module
 // "joined_names.LocalFoo". With [guest.Borrowed] responses are good until the
 // next call.
 func NewLocalFooClient(opts ...guest.ClientOption) LocalFooClient {
-	return &guestLocalFooClient{client: guest.NewClient(opts...)}
+	return LocalFooClient{&guestLocalFooClient{client: guest.NewClient(opts...)}}
 }
 
-// guestLocalFooClient is the client that NewLocalFooClient returns.
+// guestLocalFooClient calls the host.
 type guestLocalFooClient struct {
 	client guest.Client
 }
 
-// BarBaz calls joined_names.LocalFoo.BarBaz.
-func (c *guestLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c *guestLocalFooClient) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
 	if err := methodLocalFoo_BarBaz.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -323,13 +434,11 @@ func (c *guestLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*
 	return resp, nil
 }
 
-// BarBazInto calls joined_names.LocalFoo.BarBaz into resp.
-func (c *guestLocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+func (c *guestLocalFooClient) callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
 	return methodLocalFoo_BarBaz.CallInto(ctx, c.client, req, resp)
 }
 
-// BarBazAsync calls joined_names.LocalFoo.BarBaz and returns its future.
-func (c *guestLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+func (c *guestLocalFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
 	return guest.Async(ctx, &methodLocalFoo_BarBaz, c.client, req, new(joined.FooBar))
 }
 
@@ -355,31 +464,28 @@ func ServeLocalFoo(ctx context.Context, impl LocalFooServer, requires ...string)
 func LocateLocalFoo(ctx context.Context) (LocalFooClient, error) {
 	remote, err := kernel.Locate(ctx, LocalFooServiceName, "BarBaz")
 	if err != nil {
-		return nil, err
+		return LocalFooClient{}, err
 	}
-	return locatedLocalFooClient{remote: remote}, nil
+	return LocalFooClient{locatedLocalFooClient{remote: remote}}, nil
 }
 
-// locatedLocalFooClient is the client that LocateLocalFoo returns.
+// locatedLocalFooClient calls guests that serve.
 type locatedLocalFooClient struct {
 	remote *kernel.Remote
 }
 
-// BarBaz calls joined_names.LocalFoo.BarBaz.
-func (c locatedLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+func (c locatedLocalFooClient) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	resp := new(joined.FooBar)
-	if err := c.BarBazInto(ctx, req, resp); err != nil {
+	if err := c.callBarBazInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// BarBazInto calls joined_names.LocalFoo.BarBaz into resp.
-func (c locatedLocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
+func (c locatedLocalFooClient) callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// BarBazAsync calls joined_names.LocalFoo.BarBaz and returns its future.
-func (c locatedLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
+func (c locatedLocalFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
 }

@@ -57,6 +57,19 @@ func bridgeFoo_BarBaz(impl FooImpl) eng.HostFunc {
 	}
 }
 
+// FooClient calls the service joined_names.Foo. It is safe for concurrent use.
+// In guests it is a struct.
+type FooClient interface {
+	// BarBaz calls joined_names.Foo.BarBaz.
+	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BarBazAsync is BarBaz without the wait: it returns the future of the
+	// response.
+	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	// BarBazInto is BarBaz into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
+}
+
 // NewLocalFooClient returns a client of joined_names.Foo that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -157,6 +170,18 @@ func bridgeFooBar3_Baz(impl FooBar3Impl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, FooBar3_Baz_FullName, m, stack, call, new(joined.FooBar), new(joined.FooBar))
 	}
+}
+
+// FooBar3Client calls the service joined_names.FooBar3. It is safe for
+// concurrent use. In guests it is a struct.
+type FooBar3Client interface {
+	// Baz calls joined_names.FooBar3.Baz.
+	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BazAsync is Baz without the wait: it returns the future of the response.
+	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	// BazInto is Baz into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // NewLocalFooBar3Client returns a client of joined_names.FooBar3 that calls
@@ -261,6 +286,18 @@ func bridgeFoo_BarBaz_Baz(impl Foo_BarBazImpl) eng.HostFunc {
 	}
 }
 
+// Foo_BarBazClient calls the service joined_names.Foo_BarBaz. It is safe for
+// concurrent use. In guests it is a struct.
+type Foo_BarBazClient interface {
+	// Baz calls joined_names.Foo_BarBaz.Baz.
+	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BazAsync is Baz without the wait: it returns the future of the response.
+	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	// BazInto is Baz into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
+}
+
 // NewLocalFoo_BarBazClient returns a client of joined_names.Foo_BarBaz that
 // calls impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are
@@ -361,6 +398,19 @@ func bridgeLocalFoo_BarBaz(impl LocalFooImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, LocalFoo_BarBaz_FullName, m, stack, call, new(joined.FooBar), new(joined.FooBar))
 	}
+}
+
+// LocalFooClient calls the service joined_names.LocalFoo. It is safe for
+// concurrent use. In guests it is a struct.
+type LocalFooClient interface {
+	// BarBaz calls joined_names.LocalFoo.BarBaz.
+	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+	// BarBazAsync is BarBaz without the wait: it returns the future of the
+	// response.
+	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
+	// BarBazInto is BarBaz into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // NewLocalLocalFooClient returns a client of joined_names.LocalFoo that calls

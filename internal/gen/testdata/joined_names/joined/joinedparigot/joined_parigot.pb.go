@@ -8,7 +8,6 @@ package joinedparigot
 import (
 	context "context"
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedFooImpl struct{}
 // BarBaz answers that joined_names.Foo.BarBaz is not implemented.
 func (UnimplementedFooImpl) BarBaz(context.Context, *joined.FooBar, *joined.FooBar) error {
 	return status.Error(status.Unimplemented, Foo_BarBaz_FullName+" is not implemented")
-}
-
-// FooClient calls the service joined_names.Foo. It is safe for concurrent use.
-type FooClient interface {
-	// BarBaz calls joined_names.Foo.BarBaz.
-	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	// BarBazAsync is BarBaz without the wait: it returns the future of the
-	// response.
-	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	// BarBazInto is BarBaz into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // FooServer is what an implementation of the service joined_names.Foo in a
@@ -87,18 +74,6 @@ type UnimplementedFooBar3Impl struct{}
 // Baz answers that joined_names.FooBar3.Baz is not implemented.
 func (UnimplementedFooBar3Impl) Baz(context.Context, *joined.FooBar, *joined.FooBar) error {
 	return status.Error(status.Unimplemented, FooBar3_Baz_FullName+" is not implemented")
-}
-
-// FooBar3Client calls the service joined_names.FooBar3. It is safe for
-// concurrent use.
-type FooBar3Client interface {
-	// Baz calls joined_names.FooBar3.Baz.
-	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	// BazAsync is Baz without the wait: it returns the future of the response.
-	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	// BazInto is Baz into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // FooBar3Server is what an implementation of the service joined_names.FooBar3
@@ -140,18 +115,6 @@ func (UnimplementedFoo_BarBazImpl) Baz(context.Context, *joined.FooBar, *joined.
 	return status.Error(status.Unimplemented, Foo_BarBaz_Baz_FullName+" is not implemented")
 }
 
-// Foo_BarBazClient calls the service joined_names.Foo_BarBaz. It is safe for
-// concurrent use.
-type Foo_BarBazClient interface {
-	// Baz calls joined_names.Foo_BarBaz.Baz.
-	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	// BazAsync is Baz without the wait: it returns the future of the response.
-	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	// BazInto is Baz into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
-
 // Foo_BarBazServer is what an implementation of the service
 // joined_names.Foo_BarBaz in a guest provides, see ServeFoo_BarBaz. Methods
 // are called concurrently, each call on a goroutine of its own. An error made
@@ -188,19 +151,6 @@ type UnimplementedLocalFooImpl struct{}
 // BarBaz answers that joined_names.LocalFoo.BarBaz is not implemented.
 func (UnimplementedLocalFooImpl) BarBaz(context.Context, *joined.FooBar, *joined.FooBar) error {
 	return status.Error(status.Unimplemented, LocalFoo_BarBaz_FullName+" is not implemented")
-}
-
-// LocalFooClient calls the service joined_names.LocalFoo. It is safe for
-// concurrent use.
-type LocalFooClient interface {
-	// BarBaz calls joined_names.LocalFoo.BarBaz.
-	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	// BarBazAsync is BarBaz without the wait: it returns the future of the
-	// response.
-	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	// BarBazInto is BarBaz into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
 // LocalFooServer is what an implementation of the service

@@ -28,21 +28,53 @@ func importGreeter_SayHello(req unsafe.Pointer, reqLen uint32, resp unsafe.Point
 
 var methodGreeter_SayHello = guest.Method{Import: importGreeter_SayHello}
 
+// GreeterClient calls the service lower_case.greeter. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type GreeterClient struct {
+	calls callsGreeterClient
+}
+
+// callsGreeterClient makes the calls of a GreeterClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGreeterClient interface {
+	callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+	callSayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+	callSayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
+}
+
+// SayHello calls lower_case.greeter.say_hello.
+func (c GreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return c.calls.callSayHello(ctx, req)
+}
+
+// SayHelloAsync is SayHello without the wait: it returns the future of the
+// response.
+func (c GreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return c.calls.callSayHelloAsync(ctx, req)
+}
+
+// SayHelloInto is SayHello into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c GreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	return c.calls.callSayHelloInto(ctx, req, resp)
+}
+
 // NewGreeterClient returns a client of lower_case.greeter that calls the host.
 // A guest that links it runs only in a host that has the module
 // "lower_case.greeter". With [guest.Borrowed] responses are good until the
 // next call.
 func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
-	return &guestGreeterClient{client: guest.NewClient(opts...)}
+	return GreeterClient{&guestGreeterClient{client: guest.NewClient(opts...)}}
 }
 
-// guestGreeterClient is the client that NewGreeterClient returns.
+// guestGreeterClient calls the host.
 type guestGreeterClient struct {
 	client guest.Client
 }
 
-// SayHello calls lower_case.greeter.say_hello.
-func (c *guestGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+func (c *guestGreeterClient) callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
 	if err := methodGreeter_SayHello.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +82,11 @@ func (c *guestGreeterClient) SayHello(ctx context.Context, req *lower.HelloReque
 	return resp, nil
 }
 
-// SayHelloInto calls lower_case.greeter.say_hello into resp.
-func (c *guestGreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+func (c *guestGreeterClient) callSayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
 	return methodGreeter_SayHello.CallInto(ctx, c.client, req, resp)
 }
 
-// SayHelloAsync calls lower_case.greeter.say_hello and returns its future.
-func (c *guestGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+func (c *guestGreeterClient) callSayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
 	return guest.Async(ctx, &methodGreeter_SayHello, c.client, req, new(lower.HelloResponse))
 }
 
@@ -82,32 +112,29 @@ func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) e
 func LocateGreeter(ctx context.Context) (GreeterClient, error) {
 	remote, err := kernel.Locate(ctx, GreeterServiceName, "say_hello")
 	if err != nil {
-		return nil, err
+		return GreeterClient{}, err
 	}
-	return locatedGreeterClient{remote: remote}, nil
+	return GreeterClient{locatedGreeterClient{remote: remote}}, nil
 }
 
-// locatedGreeterClient is the client that LocateGreeter returns.
+// locatedGreeterClient calls guests that serve.
 type locatedGreeterClient struct {
 	remote *kernel.Remote
 }
 
-// SayHello calls lower_case.greeter.say_hello.
-func (c locatedGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+func (c locatedGreeterClient) callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := c.SayHelloInto(ctx, req, resp); err != nil {
+	if err := c.callSayHelloInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SayHelloInto calls lower_case.greeter.say_hello into resp.
-func (c locatedGreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+func (c locatedGreeterClient) callSayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// SayHelloAsync calls lower_case.greeter.say_hello and returns its future.
-func (c locatedGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+func (c locatedGreeterClient) callSayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(lower.HelloResponse))
 }
 
@@ -119,21 +146,52 @@ func importWordCounterV2_Count(req unsafe.Pointer, reqLen uint32, resp unsafe.Po
 
 var methodWordCounterV2_Count = guest.Method{Import: importWordCounterV2_Count}
 
+// WordCounterV2Client calls the service lower_case.word_counter_v2. It is safe
+// for concurrent use. Outside of guests it is an interface; here it is a
+// struct, so that the linker sees which methods the program calls, and the
+// guest imports those and no other. The zero value calls nothing.
+type WordCounterV2Client struct {
+	calls callsWordCounterV2Client
+}
+
+// callsWordCounterV2Client makes the calls of a WordCounterV2Client. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWordCounterV2Client interface {
+	callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+	callCountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+	callCountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
+}
+
+// Count calls lower_case.word_counter_v2.count.
+func (c WordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return c.calls.callCount(ctx, req)
+}
+
+// CountAsync is Count without the wait: it returns the future of the response.
+func (c WordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+	return c.calls.callCountAsync(ctx, req)
+}
+
+// CountInto is Count into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+	return c.calls.callCountInto(ctx, req, resp)
+}
+
 // NewWordCounterV2Client returns a client of lower_case.word_counter_v2 that
 // calls the host. A guest that links it runs only in a host that has the
 // module "lower_case.word_counter_v2". With [guest.Borrowed] responses are
 // good until the next call.
 func NewWordCounterV2Client(opts ...guest.ClientOption) WordCounterV2Client {
-	return &guestWordCounterV2Client{client: guest.NewClient(opts...)}
+	return WordCounterV2Client{&guestWordCounterV2Client{client: guest.NewClient(opts...)}}
 }
 
-// guestWordCounterV2Client is the client that NewWordCounterV2Client returns.
+// guestWordCounterV2Client calls the host.
 type guestWordCounterV2Client struct {
 	client guest.Client
 }
 
-// Count calls lower_case.word_counter_v2.count.
-func (c *guestWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+func (c *guestWordCounterV2Client) callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
 	if err := methodWordCounterV2_Count.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -141,13 +199,11 @@ func (c *guestWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRe
 	return resp, nil
 }
 
-// CountInto calls lower_case.word_counter_v2.count into resp.
-func (c *guestWordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+func (c *guestWordCounterV2Client) callCountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
 	return methodWordCounterV2_Count.CallInto(ctx, c.client, req, resp)
 }
 
-// CountAsync calls lower_case.word_counter_v2.count and returns its future.
-func (c *guestWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+func (c *guestWordCounterV2Client) callCountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
 	return guest.Async(ctx, &methodWordCounterV2_Count, c.client, req, new(lower.HelloResponse))
 }
 
@@ -174,31 +230,28 @@ func ServeWordCounterV2(ctx context.Context, impl WordCounterV2Server, requires 
 func LocateWordCounterV2(ctx context.Context) (WordCounterV2Client, error) {
 	remote, err := kernel.Locate(ctx, WordCounterV2ServiceName, "count")
 	if err != nil {
-		return nil, err
+		return WordCounterV2Client{}, err
 	}
-	return locatedWordCounterV2Client{remote: remote}, nil
+	return WordCounterV2Client{locatedWordCounterV2Client{remote: remote}}, nil
 }
 
-// locatedWordCounterV2Client is the client that LocateWordCounterV2 returns.
+// locatedWordCounterV2Client calls guests that serve.
 type locatedWordCounterV2Client struct {
 	remote *kernel.Remote
 }
 
-// Count calls lower_case.word_counter_v2.count.
-func (c locatedWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+func (c locatedWordCounterV2Client) callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	resp := new(lower.HelloResponse)
-	if err := c.CountInto(ctx, req, resp); err != nil {
+	if err := c.callCountInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CountInto calls lower_case.word_counter_v2.count into resp.
-func (c locatedWordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
+func (c locatedWordCounterV2Client) callCountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CountAsync calls lower_case.word_counter_v2.count and returns its future.
-func (c locatedWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
+func (c locatedWordCounterV2Client) callCountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(lower.HelloResponse))
 }

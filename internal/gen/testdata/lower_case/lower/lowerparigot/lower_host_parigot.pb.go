@@ -58,6 +58,19 @@ func bridgeGreeter_SayHello(impl GreeterImpl) eng.HostFunc {
 	}
 }
 
+// GreeterClient calls the service lower_case.greeter. It is safe for
+// concurrent use. In guests it is a struct.
+type GreeterClient interface {
+	// SayHello calls lower_case.greeter.say_hello.
+	SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+	// SayHelloAsync is SayHello without the wait: it returns the future of the
+	// response.
+	SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+	// SayHelloInto is SayHello into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
+}
+
 // NewLocalGreeterClient returns a client of lower_case.greeter that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -158,6 +171,18 @@ func bridgeWordCounterV2_Count(impl WordCounterV2Impl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, WordCounterV2_Count_FullName, m, stack, call, new(lower.HelloRequest), new(lower.HelloResponse))
 	}
+}
+
+// WordCounterV2Client calls the service lower_case.word_counter_v2. It is safe
+// for concurrent use. In guests it is a struct.
+type WordCounterV2Client interface {
+	// Count calls lower_case.word_counter_v2.count.
+	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+	// CountAsync is Count without the wait: it returns the future of the response.
+	CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
+	// CountInto is Count into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
 }
 
 // NewLocalWordCounterV2Client returns a client of lower_case.word_counter_v2

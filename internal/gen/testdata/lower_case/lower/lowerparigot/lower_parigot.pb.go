@@ -8,7 +8,6 @@ package lowerparigot
 import (
 	context "context"
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,19 +37,6 @@ type UnimplementedGreeterImpl struct{}
 // SayHello answers that lower_case.greeter.say_hello is not implemented.
 func (UnimplementedGreeterImpl) SayHello(context.Context, *lower.HelloRequest, *lower.HelloResponse) error {
 	return status.Error(status.Unimplemented, Greeter_SayHello_FullName+" is not implemented")
-}
-
-// GreeterClient calls the service lower_case.greeter. It is safe for
-// concurrent use.
-type GreeterClient interface {
-	// SayHello calls lower_case.greeter.say_hello.
-	SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
-	// SayHelloAsync is SayHello without the wait: it returns the future of the
-	// response.
-	SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
-	// SayHelloInto is SayHello into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
 }
 
 // GreeterServer is what an implementation of the service lower_case.greeter in
@@ -91,18 +77,6 @@ type UnimplementedWordCounterV2Impl struct{}
 // Count answers that lower_case.word_counter_v2.count is not implemented.
 func (UnimplementedWordCounterV2Impl) Count(context.Context, *lower.HelloRequest, *lower.HelloResponse) error {
 	return status.Error(status.Unimplemented, WordCounterV2_Count_FullName+" is not implemented")
-}
-
-// WordCounterV2Client calls the service lower_case.word_counter_v2. It is safe
-// for concurrent use.
-type WordCounterV2Client interface {
-	// Count calls lower_case.word_counter_v2.count.
-	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
-	// CountAsync is Count without the wait: it returns the future of the response.
-	CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
-	// CountInto is Count into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
 }
 
 // WordCounterV2Server is what an implementation of the service

@@ -29,21 +29,52 @@ func importScale_Weigh(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodScale_Weigh = guest.Method{Import: importScale_Weigh}
 
+// ScaleClient calls the service m_dependency.Scale. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type ScaleClient struct {
+	calls callsScaleClient
+}
+
+// callsScaleClient makes the calls of a ScaleClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsScaleClient interface {
+	callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
+	callWeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
+	callWeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error
+}
+
+// Weigh calls m_dependency.Scale.Weigh.
+func (c ScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+	return c.calls.callWeigh(ctx, req)
+}
+
+// WeighAsync is Weigh without the wait: it returns the future of the response.
+func (c ScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+	return c.calls.callWeighAsync(ctx, req)
+}
+
+// WeighInto is Weigh into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
+	return c.calls.callWeighInto(ctx, req, resp)
+}
+
 // NewScaleClient returns a client of m_dependency.Scale that calls the host. A
 // guest that links it runs only in a host that has the module
 // "m_dependency.Scale". With [guest.Borrowed] responses are good until the
 // next call.
 func NewScaleClient(opts ...guest.ClientOption) ScaleClient {
-	return &guestScaleClient{client: guest.NewClient(opts...)}
+	return ScaleClient{&guestScaleClient{client: guest.NewClient(opts...)}}
 }
 
-// guestScaleClient is the client that NewScaleClient returns.
+// guestScaleClient calls the host.
 type guestScaleClient struct {
 	client guest.Client
 }
 
-// Weigh calls m_dependency.Scale.Weigh.
-func (c *guestScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+func (c *guestScaleClient) callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
 	resp := new(unit.Mass)
 	if err := methodScale_Weigh.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -51,13 +82,11 @@ func (c *guestScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (
 	return resp, nil
 }
 
-// WeighInto calls m_dependency.Scale.Weigh into resp.
-func (c *guestScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
+func (c *guestScaleClient) callWeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
 	return methodScale_Weigh.CallInto(ctx, c.client, req, resp)
 }
 
-// WeighAsync calls m_dependency.Scale.Weigh and returns its future.
-func (c *guestScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+func (c *guestScaleClient) callWeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
 	return guest.Async(ctx, &methodScale_Weigh, c.client, req, new(unit.Mass))
 }
 
@@ -83,31 +112,28 @@ func ServeScale(ctx context.Context, impl ScaleServer, requires ...string) error
 func LocateScale(ctx context.Context) (ScaleClient, error) {
 	remote, err := kernel.Locate(ctx, ScaleServiceName, "Weigh")
 	if err != nil {
-		return nil, err
+		return ScaleClient{}, err
 	}
-	return locatedScaleClient{remote: remote}, nil
+	return ScaleClient{locatedScaleClient{remote: remote}}, nil
 }
 
-// locatedScaleClient is the client that LocateScale returns.
+// locatedScaleClient calls guests that serve.
 type locatedScaleClient struct {
 	remote *kernel.Remote
 }
 
-// Weigh calls m_dependency.Scale.Weigh.
-func (c locatedScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+func (c locatedScaleClient) callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
 	resp := new(unit.Mass)
-	if err := c.WeighInto(ctx, req, resp); err != nil {
+	if err := c.callWeighInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// WeighInto calls m_dependency.Scale.Weigh into resp.
-func (c locatedScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
+func (c locatedScaleClient) callWeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// WeighAsync calls m_dependency.Scale.Weigh and returns its future.
-func (c locatedScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
+func (c locatedScaleClient) callWeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(unit.Mass))
 }

@@ -58,6 +58,18 @@ func bridgeScale_Weigh(impl ScaleImpl) eng.HostFunc {
 	}
 }
 
+// ScaleClient calls the service m_dependency.Scale. It is safe for concurrent
+// use. In guests it is a struct.
+type ScaleClient interface {
+	// Weigh calls m_dependency.Scale.Weigh.
+	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
+	// WeighAsync is Weigh without the wait: it returns the future of the response.
+	WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
+	// WeighInto is Weigh into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error
+}
+
 // NewLocalScaleClient returns a client of m_dependency.Scale that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

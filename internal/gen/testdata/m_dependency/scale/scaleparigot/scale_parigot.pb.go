@@ -9,7 +9,6 @@ import (
 	context "context"
 	scale "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -39,18 +38,6 @@ type UnimplementedScaleImpl struct{}
 // Weigh answers that m_dependency.Scale.Weigh is not implemented.
 func (UnimplementedScaleImpl) Weigh(context.Context, *scale.WeighRequest, *unit.Mass) error {
 	return status.Error(status.Unimplemented, Scale_Weigh_FullName+" is not implemented")
-}
-
-// ScaleClient calls the service m_dependency.Scale. It is safe for concurrent
-// use.
-type ScaleClient interface {
-	// Weigh calls m_dependency.Scale.Weigh.
-	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
-	// WeighAsync is Weigh without the wait: it returns the future of the response.
-	WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
-	// WeighInto is Weigh into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error
 }
 
 // ScaleServer is what an implementation of the service m_dependency.Scale in a

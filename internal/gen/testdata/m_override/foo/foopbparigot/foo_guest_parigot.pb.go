@@ -28,20 +28,51 @@ func importFoo_Bar(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respC
 
 var methodFoo_Bar = guest.Method{Import: importFoo_Bar}
 
+// FooClient calls the service m_override.Foo. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type FooClient struct {
+	calls callsFooClient
+}
+
+// callsFooClient makes the calls of a FooClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFooClient interface {
+	callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
+	callBarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
+	callBarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error
+}
+
+// Bar calls m_override.Foo.Bar.
+func (c FooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+	return c.calls.callBar(ctx, req)
+}
+
+// BarAsync is Bar without the wait: it returns the future of the response.
+func (c FooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+	return c.calls.callBarAsync(ctx, req)
+}
+
+// BarInto is Bar into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c FooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
+	return c.calls.callBarInto(ctx, req, resp)
+}
+
 // NewFooClient returns a client of m_override.Foo that calls the host. A guest
 // that links it runs only in a host that has the module "m_override.Foo". With
 // [guest.Borrowed] responses are good until the next call.
 func NewFooClient(opts ...guest.ClientOption) FooClient {
-	return &guestFooClient{client: guest.NewClient(opts...)}
+	return FooClient{&guestFooClient{client: guest.NewClient(opts...)}}
 }
 
-// guestFooClient is the client that NewFooClient returns.
+// guestFooClient calls the host.
 type guestFooClient struct {
 	client guest.Client
 }
 
-// Bar calls m_override.Foo.Bar.
-func (c *guestFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+func (c *guestFooClient) callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
 	resp := new(foo.BarResponse)
 	if err := methodFoo_Bar.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -49,13 +80,11 @@ func (c *guestFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.Bar
 	return resp, nil
 }
 
-// BarInto calls m_override.Foo.Bar into resp.
-func (c *guestFooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
+func (c *guestFooClient) callBarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
 	return methodFoo_Bar.CallInto(ctx, c.client, req, resp)
 }
 
-// BarAsync calls m_override.Foo.Bar and returns its future.
-func (c *guestFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+func (c *guestFooClient) callBarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
 	return guest.Async(ctx, &methodFoo_Bar, c.client, req, new(foo.BarResponse))
 }
 
@@ -81,31 +110,28 @@ func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
 func LocateFoo(ctx context.Context) (FooClient, error) {
 	remote, err := kernel.Locate(ctx, FooServiceName, "Bar")
 	if err != nil {
-		return nil, err
+		return FooClient{}, err
 	}
-	return locatedFooClient{remote: remote}, nil
+	return FooClient{locatedFooClient{remote: remote}}, nil
 }
 
-// locatedFooClient is the client that LocateFoo returns.
+// locatedFooClient calls guests that serve.
 type locatedFooClient struct {
 	remote *kernel.Remote
 }
 
-// Bar calls m_override.Foo.Bar.
-func (c locatedFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+func (c locatedFooClient) callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
 	resp := new(foo.BarResponse)
-	if err := c.BarInto(ctx, req, resp); err != nil {
+	if err := c.callBarInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// BarInto calls m_override.Foo.Bar into resp.
-func (c locatedFooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
+func (c locatedFooClient) callBarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// BarAsync calls m_override.Foo.Bar and returns its future.
-func (c locatedFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
+func (c locatedFooClient) callBarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(foo.BarResponse))
 }

@@ -57,6 +57,18 @@ func bridgeFoo_Bar(impl FooImpl) eng.HostFunc {
 	}
 }
 
+// FooClient calls the service m_override.Foo. It is safe for concurrent use.
+// In guests it is a struct.
+type FooClient interface {
+	// Bar calls m_override.Foo.Bar.
+	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
+	// BarAsync is Bar without the wait: it returns the future of the response.
+	BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
+	// BarInto is Bar into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error
+}
+
 // NewLocalFooClient returns a client of m_override.Foo that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

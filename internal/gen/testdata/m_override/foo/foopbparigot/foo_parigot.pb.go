@@ -8,7 +8,6 @@ package foopbparigot
 import (
 	context "context"
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedFooImpl struct{}
 // Bar answers that m_override.Foo.Bar is not implemented.
 func (UnimplementedFooImpl) Bar(context.Context, *foo.BarRequest, *foo.BarResponse) error {
 	return status.Error(status.Unimplemented, Foo_Bar_FullName+" is not implemented")
-}
-
-// FooClient calls the service m_override.Foo. It is safe for concurrent use.
-type FooClient interface {
-	// Bar calls m_override.Foo.Bar.
-	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
-	// BarAsync is Bar without the wait: it returns the future of the response.
-	BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
-	// BarInto is Bar into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error
 }
 
 // FooServer is what an implementation of the service m_override.Foo in a guest

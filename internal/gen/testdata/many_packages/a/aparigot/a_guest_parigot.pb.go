@@ -28,21 +28,52 @@ func importA_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap 
 
 var methodA_Do = guest.Method{Import: importA_Do}
 
+// AClient calls the service many_packages.a.A. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type AClient struct {
+	calls callsAClient
+}
+
+// callsAClient makes the calls of a AClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsAClient interface {
+	callDo(ctx context.Context, req *a.Request) (*a.Response, error)
+	callDoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
+	callDoInto(ctx context.Context, req *a.Request, resp *a.Response) error
+}
+
+// Do calls many_packages.a.A.Do.
+func (c AClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
+	return c.calls.callDo(ctx, req)
+}
+
+// DoAsync is Do without the wait: it returns the future of the response.
+func (c AClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+	return c.calls.callDoAsync(ctx, req)
+}
+
+// DoInto is Do into resp, a response to use again: what it had is gone. After
+// a call that failed it is undefined.
+func (c AClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
+	return c.calls.callDoInto(ctx, req, resp)
+}
+
 // NewAClient returns a client of many_packages.a.A that calls the host. A
 // guest that links it runs only in a host that has the module
 // "many_packages.a.A". With [guest.Borrowed] responses are good until the next
 // call.
 func NewAClient(opts ...guest.ClientOption) AClient {
-	return &guestAClient{client: guest.NewClient(opts...)}
+	return AClient{&guestAClient{client: guest.NewClient(opts...)}}
 }
 
-// guestAClient is the client that NewAClient returns.
+// guestAClient calls the host.
 type guestAClient struct {
 	client guest.Client
 }
 
-// Do calls many_packages.a.A.Do.
-func (c *guestAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
+func (c *guestAClient) callDo(ctx context.Context, req *a.Request) (*a.Response, error) {
 	resp := new(a.Response)
 	if err := methodA_Do.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestAClient) Do(ctx context.Context, req *a.Request) (*a.Response, err
 	return resp, nil
 }
 
-// DoInto calls many_packages.a.A.Do into resp.
-func (c *guestAClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
+func (c *guestAClient) callDoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
 	return methodA_Do.CallInto(ctx, c.client, req, resp)
 }
 
-// DoAsync calls many_packages.a.A.Do and returns its future.
-func (c *guestAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+func (c *guestAClient) callDoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
 	return guest.Async(ctx, &methodA_Do, c.client, req, new(a.Response))
 }
 
@@ -82,31 +111,28 @@ func ServeA(ctx context.Context, impl AServer, requires ...string) error {
 func LocateA(ctx context.Context) (AClient, error) {
 	remote, err := kernel.Locate(ctx, AServiceName, "Do")
 	if err != nil {
-		return nil, err
+		return AClient{}, err
 	}
-	return locatedAClient{remote: remote}, nil
+	return AClient{locatedAClient{remote: remote}}, nil
 }
 
-// locatedAClient is the client that LocateA returns.
+// locatedAClient calls guests that serve.
 type locatedAClient struct {
 	remote *kernel.Remote
 }
 
-// Do calls many_packages.a.A.Do.
-func (c locatedAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
+func (c locatedAClient) callDo(ctx context.Context, req *a.Request) (*a.Response, error) {
 	resp := new(a.Response)
-	if err := c.DoInto(ctx, req, resp); err != nil {
+	if err := c.callDoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// DoInto calls many_packages.a.A.Do into resp.
-func (c locatedAClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
+func (c locatedAClient) callDoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// DoAsync calls many_packages.a.A.Do and returns its future.
-func (c locatedAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
+func (c locatedAClient) callDoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(a.Response))
 }

@@ -57,6 +57,18 @@ func bridgeA_Do(impl AImpl) eng.HostFunc {
 	}
 }
 
+// AClient calls the service many_packages.a.A. It is safe for concurrent use.
+// In guests it is a struct.
+type AClient interface {
+	// Do calls many_packages.a.A.Do.
+	Do(ctx context.Context, req *a.Request) (*a.Response, error)
+	// DoAsync is Do without the wait: it returns the future of the response.
+	DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
+	// DoInto is Do into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	DoInto(ctx context.Context, req *a.Request, resp *a.Response) error
+}
+
 // NewLocalAClient returns a client of many_packages.a.A that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

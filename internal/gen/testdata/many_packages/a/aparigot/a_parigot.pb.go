@@ -8,7 +8,6 @@ package aparigot
 import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedAImpl struct{}
 // Do answers that many_packages.a.A.Do is not implemented.
 func (UnimplementedAImpl) Do(context.Context, *a.Request, *a.Response) error {
 	return status.Error(status.Unimplemented, A_Do_FullName+" is not implemented")
-}
-
-// AClient calls the service many_packages.a.A. It is safe for concurrent use.
-type AClient interface {
-	// Do calls many_packages.a.A.Do.
-	Do(ctx context.Context, req *a.Request) (*a.Response, error)
-	// DoAsync is Do without the wait: it returns the future of the response.
-	DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
-	// DoInto is Do into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
-	DoInto(ctx context.Context, req *a.Request, resp *a.Response) error
 }
 
 // AServer is what an implementation of the service many_packages.a.A in a

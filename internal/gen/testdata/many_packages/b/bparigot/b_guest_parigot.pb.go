@@ -29,21 +29,52 @@ func importB_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap 
 
 var methodB_Do = guest.Method{Import: importB_Do}
 
+// BClient calls the service many_packages.b.B. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type BClient struct {
+	calls callsBClient
+}
+
+// callsBClient makes the calls of a BClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsBClient interface {
+	callDo(ctx context.Context, req *a.Request) (*b.Response, error)
+	callDoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
+	callDoInto(ctx context.Context, req *a.Request, resp *b.Response) error
+}
+
+// Do calls many_packages.b.B.Do.
+func (c BClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
+	return c.calls.callDo(ctx, req)
+}
+
+// DoAsync is Do without the wait: it returns the future of the response.
+func (c BClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+	return c.calls.callDoAsync(ctx, req)
+}
+
+// DoInto is Do into resp, a response to use again: what it had is gone. After
+// a call that failed it is undefined.
+func (c BClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
+	return c.calls.callDoInto(ctx, req, resp)
+}
+
 // NewBClient returns a client of many_packages.b.B that calls the host. A
 // guest that links it runs only in a host that has the module
 // "many_packages.b.B". With [guest.Borrowed] responses are good until the next
 // call.
 func NewBClient(opts ...guest.ClientOption) BClient {
-	return &guestBClient{client: guest.NewClient(opts...)}
+	return BClient{&guestBClient{client: guest.NewClient(opts...)}}
 }
 
-// guestBClient is the client that NewBClient returns.
+// guestBClient calls the host.
 type guestBClient struct {
 	client guest.Client
 }
 
-// Do calls many_packages.b.B.Do.
-func (c *guestBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
+func (c *guestBClient) callDo(ctx context.Context, req *a.Request) (*b.Response, error) {
 	resp := new(b.Response)
 	if err := methodB_Do.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -51,13 +82,11 @@ func (c *guestBClient) Do(ctx context.Context, req *a.Request) (*b.Response, err
 	return resp, nil
 }
 
-// DoInto calls many_packages.b.B.Do into resp.
-func (c *guestBClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
+func (c *guestBClient) callDoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
 	return methodB_Do.CallInto(ctx, c.client, req, resp)
 }
 
-// DoAsync calls many_packages.b.B.Do and returns its future.
-func (c *guestBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+func (c *guestBClient) callDoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
 	return guest.Async(ctx, &methodB_Do, c.client, req, new(b.Response))
 }
 
@@ -83,31 +112,28 @@ func ServeB(ctx context.Context, impl BServer, requires ...string) error {
 func LocateB(ctx context.Context) (BClient, error) {
 	remote, err := kernel.Locate(ctx, BServiceName, "Do")
 	if err != nil {
-		return nil, err
+		return BClient{}, err
 	}
-	return locatedBClient{remote: remote}, nil
+	return BClient{locatedBClient{remote: remote}}, nil
 }
 
-// locatedBClient is the client that LocateB returns.
+// locatedBClient calls guests that serve.
 type locatedBClient struct {
 	remote *kernel.Remote
 }
 
-// Do calls many_packages.b.B.Do.
-func (c locatedBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
+func (c locatedBClient) callDo(ctx context.Context, req *a.Request) (*b.Response, error) {
 	resp := new(b.Response)
-	if err := c.DoInto(ctx, req, resp); err != nil {
+	if err := c.callDoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// DoInto calls many_packages.b.B.Do into resp.
-func (c locatedBClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
+func (c locatedBClient) callDoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// DoAsync calls many_packages.b.B.Do and returns its future.
-func (c locatedBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
+func (c locatedBClient) callDoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(b.Response))
 }

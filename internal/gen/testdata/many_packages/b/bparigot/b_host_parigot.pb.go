@@ -58,6 +58,18 @@ func bridgeB_Do(impl BImpl) eng.HostFunc {
 	}
 }
 
+// BClient calls the service many_packages.b.B. It is safe for concurrent use.
+// In guests it is a struct.
+type BClient interface {
+	// Do calls many_packages.b.B.Do.
+	Do(ctx context.Context, req *a.Request) (*b.Response, error)
+	// DoAsync is Do without the wait: it returns the future of the response.
+	DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
+	// DoInto is Do into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	DoInto(ctx context.Context, req *a.Request, resp *b.Response) error
+}
+
 // NewLocalBClient returns a client of many_packages.b.B that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -9,7 +9,6 @@ import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -39,17 +38,6 @@ type UnimplementedBImpl struct{}
 // Do answers that many_packages.b.B.Do is not implemented.
 func (UnimplementedBImpl) Do(context.Context, *a.Request, *b.Response) error {
 	return status.Error(status.Unimplemented, B_Do_FullName+" is not implemented")
-}
-
-// BClient calls the service many_packages.b.B. It is safe for concurrent use.
-type BClient interface {
-	// Do calls many_packages.b.B.Do.
-	Do(ctx context.Context, req *a.Request) (*b.Response, error)
-	// DoAsync is Do without the wait: it returns the future of the response.
-	DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
-	// DoInto is Do into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
-	DoInto(ctx context.Context, req *a.Request, resp *b.Response) error
 }
 
 // BServer is what an implementation of the service many_packages.b.B in a

@@ -60,21 +60,133 @@ func importGreeter_Packages(req unsafe.Pointer, reqLen uint32, resp unsafe.Point
 
 var methodGreeter_Packages = guest.Method{Import: importGreeter_Packages}
 
+// GreeterClient calls the service message_names.Greeter. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type GreeterClient struct {
+	calls callsGreeterClient
+}
+
+// callsGreeterClient makes the calls of a GreeterClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGreeterClient interface {
+	callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
+	callClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error]
+	callClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error
+	callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
+	callPluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error]
+	callPluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error
+	callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
+	callJoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error]
+	callJoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error
+	callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error)
+	callPredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error]
+	callPredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error
+	callPackages(ctx context.Context, req *names.Context) (*names.Any, error)
+	callPackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error]
+	callPackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error
+}
+
+// Clients calls message_names.Greeter.Clients.
+func (c GreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+	return c.calls.callClients(ctx, req)
+}
+
+// ClientsAsync is Clients without the wait: it returns the future of the
+// response.
+func (c GreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+	return c.calls.callClientsAsync(ctx, req)
+}
+
+// ClientsInto is Clients into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c GreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
+	return c.calls.callClientsInto(ctx, req, resp)
+}
+
+// Plugins calls message_names.Greeter.Plugins.
+func (c GreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+	return c.calls.callPlugins(ctx, req)
+}
+
+// PluginsAsync is Plugins without the wait: it returns the future of the
+// response.
+func (c GreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+	return c.calls.callPluginsAsync(ctx, req)
+}
+
+// PluginsInto is Plugins into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c GreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
+	return c.calls.callPluginsInto(ctx, req, resp)
+}
+
+// Joined calls message_names.Greeter.Joined.
+func (c GreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+	return c.calls.callJoined(ctx, req)
+}
+
+// JoinedAsync is Joined without the wait: it returns the future of the
+// response.
+func (c GreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+	return c.calls.callJoinedAsync(ctx, req)
+}
+
+// JoinedInto is Joined into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c GreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
+	return c.calls.callJoinedInto(ctx, req, resp)
+}
+
+// Predeclared calls message_names.Greeter.Predeclared.
+func (c GreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+	return c.calls.callPredeclared(ctx, req)
+}
+
+// PredeclaredAsync is Predeclared without the wait: it returns the future of
+// the response.
+func (c GreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+	return c.calls.callPredeclaredAsync(ctx, req)
+}
+
+// PredeclaredInto is Predeclared into resp, a response to use again: what it
+// had is gone. After a call that failed it is undefined.
+func (c GreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
+	return c.calls.callPredeclaredInto(ctx, req, resp)
+}
+
+// Packages calls message_names.Greeter.Packages.
+func (c GreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
+	return c.calls.callPackages(ctx, req)
+}
+
+// PackagesAsync is Packages without the wait: it returns the future of the
+// response.
+func (c GreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+	return c.calls.callPackagesAsync(ctx, req)
+}
+
+// PackagesInto is Packages into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c GreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
+	return c.calls.callPackagesInto(ctx, req, resp)
+}
+
 // NewGreeterClient returns a client of message_names.Greeter that calls the
 // host. A guest that links it runs only in a host that has the module
 // "message_names.Greeter". With [guest.Borrowed] responses are good until the
 // next call.
 func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
-	return &guestGreeterClient{client: guest.NewClient(opts...)}
+	return GreeterClient{&guestGreeterClient{client: guest.NewClient(opts...)}}
 }
 
-// guestGreeterClient is the client that NewGreeterClient returns.
+// guestGreeterClient calls the host.
 type guestGreeterClient struct {
 	client guest.Client
 }
 
-// Clients calls message_names.Greeter.Clients.
-func (c *guestGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+func (c *guestGreeterClient) callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
 	resp := new(names.GreeterImpl)
 	if err := methodGreeter_Clients.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -82,18 +194,15 @@ func (c *guestGreeterClient) Clients(ctx context.Context, req *names.GreeterClie
 	return resp, nil
 }
 
-// ClientsInto calls message_names.Greeter.Clients into resp.
-func (c *guestGreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
+func (c *guestGreeterClient) callClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
 	return methodGreeter_Clients.CallInto(ctx, c.client, req, resp)
 }
 
-// ClientsAsync calls message_names.Greeter.Clients and returns its future.
-func (c *guestGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+func (c *guestGreeterClient) callClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
 	return guest.Async(ctx, &methodGreeter_Clients, c.client, req, new(names.GreeterImpl))
 }
 
-// Plugins calls message_names.Greeter.Plugins.
-func (c *guestGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+func (c *guestGreeterClient) callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
 	if err := methodGreeter_Plugins.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -101,18 +210,15 @@ func (c *guestGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlug
 	return resp, nil
 }
 
-// PluginsInto calls message_names.Greeter.Plugins into resp.
-func (c *guestGreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
+func (c *guestGreeterClient) callPluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
 	return methodGreeter_Plugins.CallInto(ctx, c.client, req, resp)
 }
 
-// PluginsAsync calls message_names.Greeter.Plugins and returns its future.
-func (c *guestGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+func (c *guestGreeterClient) callPluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
 	return guest.Async(ctx, &methodGreeter_Plugins, c.client, req, new(names.UnimplementedGreeterImpl))
 }
 
-// Joined calls message_names.Greeter.Joined.
-func (c *guestGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+func (c *guestGreeterClient) callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
 	resp := new(names.RegisterGreeter)
 	if err := methodGreeter_Joined.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -120,18 +226,15 @@ func (c *guestGreeterClient) Joined(ctx context.Context, req *names.GreeterClien
 	return resp, nil
 }
 
-// JoinedInto calls message_names.Greeter.Joined into resp.
-func (c *guestGreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
+func (c *guestGreeterClient) callJoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
 	return methodGreeter_Joined.CallInto(ctx, c.client, req, resp)
 }
 
-// JoinedAsync calls message_names.Greeter.Joined and returns its future.
-func (c *guestGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+func (c *guestGreeterClient) callJoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
 	return guest.Async(ctx, &methodGreeter_Joined, c.client, req, new(names.RegisterGreeter))
 }
 
-// Predeclared calls message_names.Greeter.Predeclared.
-func (c *guestGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+func (c *guestGreeterClient) callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
 	if err := methodGreeter_Predeclared.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -139,19 +242,15 @@ func (c *guestGreeterClient) Predeclared(ctx context.Context, req *names.Error) 
 	return resp, nil
 }
 
-// PredeclaredInto calls message_names.Greeter.Predeclared into resp.
-func (c *guestGreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
+func (c *guestGreeterClient) callPredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
 	return methodGreeter_Predeclared.CallInto(ctx, c.client, req, resp)
 }
 
-// PredeclaredAsync calls message_names.Greeter.Predeclared and returns its
-// future.
-func (c *guestGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+func (c *guestGreeterClient) callPredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
 	return guest.Async(ctx, &methodGreeter_Predeclared, c.client, req, new(names.String_))
 }
 
-// Packages calls message_names.Greeter.Packages.
-func (c *guestGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
+func (c *guestGreeterClient) callPackages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
 	if err := methodGreeter_Packages.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -159,13 +258,11 @@ func (c *guestGreeterClient) Packages(ctx context.Context, req *names.Context) (
 	return resp, nil
 }
 
-// PackagesInto calls message_names.Greeter.Packages into resp.
-func (c *guestGreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
+func (c *guestGreeterClient) callPackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
 	return methodGreeter_Packages.CallInto(ctx, c.client, req, resp)
 }
 
-// PackagesAsync calls message_names.Greeter.Packages and returns its future.
-func (c *guestGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+func (c *guestGreeterClient) callPackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
 	return guest.Async(ctx, &methodGreeter_Packages, c.client, req, new(names.Any))
 }
 
@@ -207,108 +304,92 @@ func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) e
 func LocateGreeter(ctx context.Context) (GreeterClient, error) {
 	remote, err := kernel.Locate(ctx, GreeterServiceName, "Clients", "Plugins", "Joined", "Predeclared", "Packages")
 	if err != nil {
-		return nil, err
+		return GreeterClient{}, err
 	}
-	return locatedGreeterClient{remote: remote}, nil
+	return GreeterClient{locatedGreeterClient{remote: remote}}, nil
 }
 
-// locatedGreeterClient is the client that LocateGreeter returns.
+// locatedGreeterClient calls guests that serve.
 type locatedGreeterClient struct {
 	remote *kernel.Remote
 }
 
-// Clients calls message_names.Greeter.Clients.
-func (c locatedGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+func (c locatedGreeterClient) callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
 	resp := new(names.GreeterImpl)
-	if err := c.ClientsInto(ctx, req, resp); err != nil {
+	if err := c.callClientsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ClientsInto calls message_names.Greeter.Clients into resp.
-func (c locatedGreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
+func (c locatedGreeterClient) callClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// ClientsAsync calls message_names.Greeter.Clients and returns its future.
-func (c locatedGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
+func (c locatedGreeterClient) callClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.GreeterImpl))
 }
 
-// Plugins calls message_names.Greeter.Plugins.
-func (c locatedGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+func (c locatedGreeterClient) callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	resp := new(names.UnimplementedGreeterImpl)
-	if err := c.PluginsInto(ctx, req, resp); err != nil {
+	if err := c.callPluginsInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PluginsInto calls message_names.Greeter.Plugins into resp.
-func (c locatedGreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
+func (c locatedGreeterClient) callPluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// PluginsAsync calls message_names.Greeter.Plugins and returns its future.
-func (c locatedGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
+func (c locatedGreeterClient) callPluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(names.UnimplementedGreeterImpl))
 }
 
-// Joined calls message_names.Greeter.Joined.
-func (c locatedGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+func (c locatedGreeterClient) callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
 	resp := new(names.RegisterGreeter)
-	if err := c.JoinedInto(ctx, req, resp); err != nil {
+	if err := c.callJoinedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// JoinedInto calls message_names.Greeter.Joined into resp.
-func (c locatedGreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
+func (c locatedGreeterClient) callJoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// JoinedAsync calls message_names.Greeter.Joined and returns its future.
-func (c locatedGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
+func (c locatedGreeterClient) callJoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(names.RegisterGreeter))
 }
 
-// Predeclared calls message_names.Greeter.Predeclared.
-func (c locatedGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+func (c locatedGreeterClient) callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	resp := new(names.String_)
-	if err := c.PredeclaredInto(ctx, req, resp); err != nil {
+	if err := c.callPredeclaredInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PredeclaredInto calls message_names.Greeter.Predeclared into resp.
-func (c locatedGreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
+func (c locatedGreeterClient) callPredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
 	return c.remote.Call(ctx, 3, req, resp)
 }
 
-// PredeclaredAsync calls message_names.Greeter.Predeclared and returns its
-// future.
-func (c locatedGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
+func (c locatedGreeterClient) callPredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
 	return kernel.CallAsync(ctx, c.remote, 3, req, new(names.String_))
 }
 
-// Packages calls message_names.Greeter.Packages.
-func (c locatedGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
+func (c locatedGreeterClient) callPackages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	resp := new(names.Any)
-	if err := c.PackagesInto(ctx, req, resp); err != nil {
+	if err := c.callPackagesInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PackagesInto calls message_names.Greeter.Packages into resp.
-func (c locatedGreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
+func (c locatedGreeterClient) callPackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
 	return c.remote.Call(ctx, 4, req, resp)
 }
 
-// PackagesAsync calls message_names.Greeter.Packages and returns its future.
-func (c locatedGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
+func (c locatedGreeterClient) callPackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
 	return kernel.CallAsync(ctx, c.remote, 4, req, new(names.Any))
 }

@@ -8,7 +8,6 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -71,51 +70,6 @@ func (UnimplementedGreeterImpl) Predeclared(context.Context, *names.Error, *name
 // Packages answers that message_names.Greeter.Packages is not implemented.
 func (UnimplementedGreeterImpl) Packages(context.Context, *names.Context, *names.Any) error {
 	return status.Error(status.Unimplemented, Greeter_Packages_FullName+" is not implemented")
-}
-
-// GreeterClient calls the service message_names.Greeter. It is safe for
-// concurrent use.
-type GreeterClient interface {
-	// Clients calls message_names.Greeter.Clients.
-	Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
-	// ClientsAsync is Clients without the wait: it returns the future of the
-	// response.
-	ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error]
-	// ClientsInto is Clients into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error
-	// Plugins calls message_names.Greeter.Plugins.
-	Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
-	// PluginsAsync is Plugins without the wait: it returns the future of the
-	// response.
-	PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error]
-	// PluginsInto is Plugins into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error
-	// Joined calls message_names.Greeter.Joined.
-	Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
-	// JoinedAsync is Joined without the wait: it returns the future of the
-	// response.
-	JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error]
-	// JoinedInto is Joined into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error
-	// Predeclared calls message_names.Greeter.Predeclared.
-	Predeclared(ctx context.Context, req *names.Error) (*names.String_, error)
-	// PredeclaredAsync is Predeclared without the wait: it returns the future of
-	// the response.
-	PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error]
-	// PredeclaredInto is Predeclared into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error
-	// Packages calls message_names.Greeter.Packages.
-	Packages(ctx context.Context, req *names.Context) (*names.Any, error)
-	// PackagesAsync is Packages without the wait: it returns the future of the
-	// response.
-	PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error]
-	// PackagesInto is Packages into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error
 }
 
 // GreeterServer is what an implementation of the service message_names.Greeter

@@ -196,21 +196,461 @@ func importWords_Append(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodWords_Append = guest.Method{Import: importWords_Append}
 
+// WordsClient calls the service method_names.Words. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type WordsClient struct {
+	calls callsWordsClient
+}
+
+// callsWordsClient makes the calls of a WordsClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWordsClient interface {
+	callImport(ctx context.Context, req *words.Word) (*words.Word, error)
+	callImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callImportInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callType(ctx context.Context, req *words.Word) (*words.Word, error)
+	callTypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callTypeInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callRange(ctx context.Context, req *words.Word) (*words.Word, error)
+	callRangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callRangeInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callFunc(ctx context.Context, req *words.Word) (*words.Word, error)
+	callFuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callFuncInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callGo(ctx context.Context, req *words.Word) (*words.Word, error)
+	callGoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callGoInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callSelect(ctx context.Context, req *words.Word) (*words.Word, error)
+	callSelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callSelectInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callClose(ctx context.Context, req *words.Word) (*words.Word, error)
+	callCloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callCloseInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callReady(ctx context.Context, req *words.Word) (*words.Word, error)
+	callReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callInit(ctx context.Context, req *words.Word) (*words.Word, error)
+	callInitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callInitInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callString(ctx context.Context, req *words.Word) (*words.Word, error)
+	callStringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callStringInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callError(ctx context.Context, req *words.Word) (*words.Word, error)
+	callErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callContext(ctx context.Context, req *words.Word) (*words.Word, error)
+	callContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callContextInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callModule(ctx context.Context, req *words.Word) (*words.Word, error)
+	callModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callCall(ctx context.Context, req *words.Word) (*words.Word, error)
+	callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callImpl(ctx context.Context, req *words.Word) (*words.Word, error)
+	callImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callImplInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callNew(ctx context.Context, req *words.Word) (*words.Word, error)
+	callNewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callNewInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callRegister(ctx context.Context, req *words.Word) (*words.Word, error)
+	callRegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callRegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callDelete(ctx context.Context, req *words.Word) (*words.Word, error)
+	callDeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callDeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callPanic(ctx context.Context, req *words.Word) (*words.Word, error)
+	callPanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callPanicInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callRecover(ctx context.Context, req *words.Word) (*words.Word, error)
+	callRecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callRecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callComplex(ctx context.Context, req *words.Word) (*words.Word, error)
+	callComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	callAppend(ctx context.Context, req *words.Word) (*words.Word, error)
+	callAppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	callAppendInto(ctx context.Context, req *words.Word, resp *words.Word) error
+}
+
+// Import calls method_names.Words.Import.
+func (c WordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callImport(ctx, req)
+}
+
+// ImportAsync is Import without the wait: it returns the future of the
+// response.
+func (c WordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callImportAsync(ctx, req)
+}
+
+// ImportInto is Import into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callImportInto(ctx, req, resp)
+}
+
+// Type calls method_names.Words.Type.
+func (c WordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callType(ctx, req)
+}
+
+// TypeAsync is Type without the wait: it returns the future of the response.
+func (c WordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callTypeAsync(ctx, req)
+}
+
+// TypeInto is Type into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callTypeInto(ctx, req, resp)
+}
+
+// Range calls method_names.Words.Range.
+func (c WordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callRange(ctx, req)
+}
+
+// RangeAsync is Range without the wait: it returns the future of the response.
+func (c WordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callRangeAsync(ctx, req)
+}
+
+// RangeInto is Range into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callRangeInto(ctx, req, resp)
+}
+
+// Func calls method_names.Words.Func.
+func (c WordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callFunc(ctx, req)
+}
+
+// FuncAsync is Func without the wait: it returns the future of the response.
+func (c WordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callFuncAsync(ctx, req)
+}
+
+// FuncInto is Func into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callFuncInto(ctx, req, resp)
+}
+
+// Go calls method_names.Words.Go.
+func (c WordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callGo(ctx, req)
+}
+
+// GoAsync is Go without the wait: it returns the future of the response.
+func (c WordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callGoAsync(ctx, req)
+}
+
+// GoInto is Go into resp, a response to use again: what it had is gone. After
+// a call that failed it is undefined.
+func (c WordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callGoInto(ctx, req, resp)
+}
+
+// Select calls method_names.Words.Select.
+func (c WordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callSelect(ctx, req)
+}
+
+// SelectAsync is Select without the wait: it returns the future of the
+// response.
+func (c WordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callSelectAsync(ctx, req)
+}
+
+// SelectInto is Select into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callSelectInto(ctx, req, resp)
+}
+
+// Close calls method_names.Words.Close.
+func (c WordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callClose(ctx, req)
+}
+
+// CloseAsync is Close without the wait: it returns the future of the response.
+func (c WordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callCloseAsync(ctx, req)
+}
+
+// CloseInto is Close into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callCloseInto(ctx, req, resp)
+}
+
+// Ready calls method_names.Words.Ready.
+func (c WordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callReady(ctx, req)
+}
+
+// ReadyAsync is Ready without the wait: it returns the future of the response.
+func (c WordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callReadyAsync(ctx, req)
+}
+
+// ReadyInto is Ready into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callReadyInto(ctx, req, resp)
+}
+
+// Init calls method_names.Words.Init.
+func (c WordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callInit(ctx, req)
+}
+
+// InitAsync is Init without the wait: it returns the future of the response.
+func (c WordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callInitAsync(ctx, req)
+}
+
+// InitInto is Init into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callInitInto(ctx, req, resp)
+}
+
+// String calls method_names.Words.String.
+func (c WordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callString(ctx, req)
+}
+
+// StringAsync is String without the wait: it returns the future of the
+// response.
+func (c WordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callStringAsync(ctx, req)
+}
+
+// StringInto is String into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callStringInto(ctx, req, resp)
+}
+
+// Error calls method_names.Words.Error.
+func (c WordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callError(ctx, req)
+}
+
+// ErrorAsync is Error without the wait: it returns the future of the response.
+func (c WordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callErrorAsync(ctx, req)
+}
+
+// ErrorInto is Error into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callErrorInto(ctx, req, resp)
+}
+
+// Context calls method_names.Words.Context.
+func (c WordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callContext(ctx, req)
+}
+
+// ContextAsync is Context without the wait: it returns the future of the
+// response.
+func (c WordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callContextAsync(ctx, req)
+}
+
+// ContextInto is Context into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callContextInto(ctx, req, resp)
+}
+
+// Module calls method_names.Words.Module.
+func (c WordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callModule(ctx, req)
+}
+
+// ModuleAsync is Module without the wait: it returns the future of the
+// response.
+func (c WordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callModuleAsync(ctx, req)
+}
+
+// ModuleInto is Module into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callModuleInto(ctx, req, resp)
+}
+
+// Call calls method_names.Words.Call.
+func (c WordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c WordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
+// Impl calls method_names.Words.Impl.
+func (c WordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callImpl(ctx, req)
+}
+
+// ImplAsync is Impl without the wait: it returns the future of the response.
+func (c WordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callImplAsync(ctx, req)
+}
+
+// ImplInto is Impl into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callImplInto(ctx, req, resp)
+}
+
+// New calls method_names.Words.New.
+func (c WordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callNew(ctx, req)
+}
+
+// NewAsync is New without the wait: it returns the future of the response.
+func (c WordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callNewAsync(ctx, req)
+}
+
+// NewInto is New into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callNewInto(ctx, req, resp)
+}
+
+// Register calls method_names.Words.Register.
+func (c WordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callRegister(ctx, req)
+}
+
+// RegisterAsync is Register without the wait: it returns the future of the
+// response.
+func (c WordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callRegisterAsync(ctx, req)
+}
+
+// RegisterInto is Register into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callRegisterInto(ctx, req, resp)
+}
+
+// Delete calls method_names.Words.Delete.
+func (c WordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callDelete(ctx, req)
+}
+
+// DeleteAsync is Delete without the wait: it returns the future of the
+// response.
+func (c WordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callDeleteAsync(ctx, req)
+}
+
+// DeleteInto is Delete into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callDeleteInto(ctx, req, resp)
+}
+
+// Panic calls method_names.Words.Panic.
+func (c WordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callPanic(ctx, req)
+}
+
+// PanicAsync is Panic without the wait: it returns the future of the response.
+func (c WordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callPanicAsync(ctx, req)
+}
+
+// PanicInto is Panic into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callPanicInto(ctx, req, resp)
+}
+
+// Recover calls method_names.Words.Recover.
+func (c WordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callRecover(ctx, req)
+}
+
+// RecoverAsync is Recover without the wait: it returns the future of the
+// response.
+func (c WordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callRecoverAsync(ctx, req)
+}
+
+// RecoverInto is Recover into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callRecoverInto(ctx, req, resp)
+}
+
+// Complex calls method_names.Words.Complex.
+func (c WordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callComplex(ctx, req)
+}
+
+// ComplexAsync is Complex without the wait: it returns the future of the
+// response.
+func (c WordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callComplexAsync(ctx, req)
+}
+
+// ComplexInto is Complex into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callComplexInto(ctx, req, resp)
+}
+
+// Append calls method_names.Words.Append.
+func (c WordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return c.calls.callAppend(ctx, req)
+}
+
+// AppendAsync is Append without the wait: it returns the future of the
+// response.
+func (c WordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+	return c.calls.callAppendAsync(ctx, req)
+}
+
+// AppendInto is Append into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+	return c.calls.callAppendInto(ctx, req, resp)
+}
+
 // NewWordsClient returns a client of method_names.Words that calls the host. A
 // guest that links it runs only in a host that has the module
 // "method_names.Words". With [guest.Borrowed] responses are good until the
 // next call.
 func NewWordsClient(opts ...guest.ClientOption) WordsClient {
-	return &guestWordsClient{client: guest.NewClient(opts...)}
+	return WordsClient{&guestWordsClient{client: guest.NewClient(opts...)}}
 }
 
-// guestWordsClient is the client that NewWordsClient returns.
+// guestWordsClient calls the host.
 type guestWordsClient struct {
 	client guest.Client
 }
 
-// Import calls method_names.Words.Import.
-func (c *guestWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callImport(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Import.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -218,18 +658,15 @@ func (c *guestWordsClient) Import(ctx context.Context, req *words.Word) (*words.
 	return resp, nil
 }
 
-// ImportInto calls method_names.Words.Import into resp.
-func (c *guestWordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Import.CallInto(ctx, c.client, req, resp)
 }
 
-// ImportAsync calls method_names.Words.Import and returns its future.
-func (c *guestWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Import, c.client, req, new(words.Word))
 }
 
-// Type calls method_names.Words.Type.
-func (c *guestWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callType(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Type.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -237,18 +674,15 @@ func (c *guestWordsClient) Type(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
-// TypeInto calls method_names.Words.Type into resp.
-func (c *guestWordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callTypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Type.CallInto(ctx, c.client, req, resp)
 }
 
-// TypeAsync calls method_names.Words.Type and returns its future.
-func (c *guestWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callTypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Type, c.client, req, new(words.Word))
 }
 
-// Range calls method_names.Words.Range.
-func (c *guestWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callRange(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Range.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -256,18 +690,15 @@ func (c *guestWordsClient) Range(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
-// RangeInto calls method_names.Words.Range into resp.
-func (c *guestWordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callRangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Range.CallInto(ctx, c.client, req, resp)
 }
 
-// RangeAsync calls method_names.Words.Range and returns its future.
-func (c *guestWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callRangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Range, c.client, req, new(words.Word))
 }
 
-// Func calls method_names.Words.Func.
-func (c *guestWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callFunc(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Func.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -275,18 +706,15 @@ func (c *guestWordsClient) Func(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
-// FuncInto calls method_names.Words.Func into resp.
-func (c *guestWordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callFuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Func.CallInto(ctx, c.client, req, resp)
 }
 
-// FuncAsync calls method_names.Words.Func and returns its future.
-func (c *guestWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callFuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Func, c.client, req, new(words.Word))
 }
 
-// Go calls method_names.Words.Go.
-func (c *guestWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callGo(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Go.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -294,18 +722,15 @@ func (c *guestWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word
 	return resp, nil
 }
 
-// GoInto calls method_names.Words.Go into resp.
-func (c *guestWordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callGoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Go.CallInto(ctx, c.client, req, resp)
 }
 
-// GoAsync calls method_names.Words.Go and returns its future.
-func (c *guestWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callGoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Go, c.client, req, new(words.Word))
 }
 
-// Select calls method_names.Words.Select.
-func (c *guestWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callSelect(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Select.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -313,18 +738,15 @@ func (c *guestWordsClient) Select(ctx context.Context, req *words.Word) (*words.
 	return resp, nil
 }
 
-// SelectInto calls method_names.Words.Select into resp.
-func (c *guestWordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callSelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Select.CallInto(ctx, c.client, req, resp)
 }
 
-// SelectAsync calls method_names.Words.Select and returns its future.
-func (c *guestWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callSelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Select, c.client, req, new(words.Word))
 }
 
-// Close calls method_names.Words.Close.
-func (c *guestWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callClose(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Close.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -332,18 +754,15 @@ func (c *guestWordsClient) Close(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
-// CloseInto calls method_names.Words.Close into resp.
-func (c *guestWordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callCloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Close.CallInto(ctx, c.client, req, resp)
 }
 
-// CloseAsync calls method_names.Words.Close and returns its future.
-func (c *guestWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callCloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Close, c.client, req, new(words.Word))
 }
 
-// Ready calls method_names.Words.Ready.
-func (c *guestWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callReady(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Ready.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -351,18 +770,15 @@ func (c *guestWordsClient) Ready(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
-// ReadyInto calls method_names.Words.Ready into resp.
-func (c *guestWordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Ready.CallInto(ctx, c.client, req, resp)
 }
 
-// ReadyAsync calls method_names.Words.Ready and returns its future.
-func (c *guestWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Ready, c.client, req, new(words.Word))
 }
 
-// Init calls method_names.Words.Init.
-func (c *guestWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callInit(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Init.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -370,18 +786,15 @@ func (c *guestWordsClient) Init(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
-// InitInto calls method_names.Words.Init into resp.
-func (c *guestWordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callInitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Init.CallInto(ctx, c.client, req, resp)
 }
 
-// InitAsync calls method_names.Words.Init and returns its future.
-func (c *guestWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callInitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Init, c.client, req, new(words.Word))
 }
 
-// String calls method_names.Words.String.
-func (c *guestWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callString(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_String.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -389,18 +802,15 @@ func (c *guestWordsClient) String(ctx context.Context, req *words.Word) (*words.
 	return resp, nil
 }
 
-// StringInto calls method_names.Words.String into resp.
-func (c *guestWordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callStringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_String.CallInto(ctx, c.client, req, resp)
 }
 
-// StringAsync calls method_names.Words.String and returns its future.
-func (c *guestWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callStringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_String, c.client, req, new(words.Word))
 }
 
-// Error calls method_names.Words.Error.
-func (c *guestWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callError(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Error.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -408,18 +818,15 @@ func (c *guestWordsClient) Error(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
-// ErrorInto calls method_names.Words.Error into resp.
-func (c *guestWordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Error.CallInto(ctx, c.client, req, resp)
 }
 
-// ErrorAsync calls method_names.Words.Error and returns its future.
-func (c *guestWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Error, c.client, req, new(words.Word))
 }
 
-// Context calls method_names.Words.Context.
-func (c *guestWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callContext(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Context.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -427,18 +834,15 @@ func (c *guestWordsClient) Context(ctx context.Context, req *words.Word) (*words
 	return resp, nil
 }
 
-// ContextInto calls method_names.Words.Context into resp.
-func (c *guestWordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Context.CallInto(ctx, c.client, req, resp)
 }
 
-// ContextAsync calls method_names.Words.Context and returns its future.
-func (c *guestWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Context, c.client, req, new(words.Word))
 }
 
-// Module calls method_names.Words.Module.
-func (c *guestWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callModule(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Module.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -446,18 +850,15 @@ func (c *guestWordsClient) Module(ctx context.Context, req *words.Word) (*words.
 	return resp, nil
 }
 
-// ModuleInto calls method_names.Words.Module into resp.
-func (c *guestWordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Module.CallInto(ctx, c.client, req, resp)
 }
 
-// ModuleAsync calls method_names.Words.Module and returns its future.
-func (c *guestWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Module, c.client, req, new(words.Word))
 }
 
-// Call calls method_names.Words.Call.
-func (c *guestWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -465,18 +866,15 @@ func (c *guestWordsClient) Call(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
-// CallInto calls method_names.Words.Call into resp.
-func (c *guestWordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls method_names.Words.Call and returns its future.
-func (c *guestWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Call, c.client, req, new(words.Word))
 }
 
-// Impl calls method_names.Words.Impl.
-func (c *guestWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callImpl(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Impl.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -484,18 +882,15 @@ func (c *guestWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Wo
 	return resp, nil
 }
 
-// ImplInto calls method_names.Words.Impl into resp.
-func (c *guestWordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Impl.CallInto(ctx, c.client, req, resp)
 }
 
-// ImplAsync calls method_names.Words.Impl and returns its future.
-func (c *guestWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Impl, c.client, req, new(words.Word))
 }
 
-// New calls method_names.Words.New.
-func (c *guestWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callNew(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_New.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -503,18 +898,15 @@ func (c *guestWordsClient) New(ctx context.Context, req *words.Word) (*words.Wor
 	return resp, nil
 }
 
-// NewInto calls method_names.Words.New into resp.
-func (c *guestWordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callNewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_New.CallInto(ctx, c.client, req, resp)
 }
 
-// NewAsync calls method_names.Words.New and returns its future.
-func (c *guestWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callNewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_New, c.client, req, new(words.Word))
 }
 
-// Register calls method_names.Words.Register.
-func (c *guestWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callRegister(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Register.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -522,18 +914,15 @@ func (c *guestWordsClient) Register(ctx context.Context, req *words.Word) (*word
 	return resp, nil
 }
 
-// RegisterInto calls method_names.Words.Register into resp.
-func (c *guestWordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callRegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Register.CallInto(ctx, c.client, req, resp)
 }
 
-// RegisterAsync calls method_names.Words.Register and returns its future.
-func (c *guestWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callRegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Register, c.client, req, new(words.Word))
 }
 
-// Delete calls method_names.Words.Delete.
-func (c *guestWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callDelete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Delete.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -541,18 +930,15 @@ func (c *guestWordsClient) Delete(ctx context.Context, req *words.Word) (*words.
 	return resp, nil
 }
 
-// DeleteInto calls method_names.Words.Delete into resp.
-func (c *guestWordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callDeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Delete.CallInto(ctx, c.client, req, resp)
 }
 
-// DeleteAsync calls method_names.Words.Delete and returns its future.
-func (c *guestWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callDeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Delete, c.client, req, new(words.Word))
 }
 
-// Panic calls method_names.Words.Panic.
-func (c *guestWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callPanic(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Panic.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -560,18 +946,15 @@ func (c *guestWordsClient) Panic(ctx context.Context, req *words.Word) (*words.W
 	return resp, nil
 }
 
-// PanicInto calls method_names.Words.Panic into resp.
-func (c *guestWordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callPanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Panic.CallInto(ctx, c.client, req, resp)
 }
 
-// PanicAsync calls method_names.Words.Panic and returns its future.
-func (c *guestWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callPanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Panic, c.client, req, new(words.Word))
 }
 
-// Recover calls method_names.Words.Recover.
-func (c *guestWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callRecover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Recover.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -579,18 +962,15 @@ func (c *guestWordsClient) Recover(ctx context.Context, req *words.Word) (*words
 	return resp, nil
 }
 
-// RecoverInto calls method_names.Words.Recover into resp.
-func (c *guestWordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callRecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Recover.CallInto(ctx, c.client, req, resp)
 }
 
-// RecoverAsync calls method_names.Words.Recover and returns its future.
-func (c *guestWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callRecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Recover, c.client, req, new(words.Word))
 }
 
-// Complex calls method_names.Words.Complex.
-func (c *guestWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callComplex(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Complex.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -598,18 +978,15 @@ func (c *guestWordsClient) Complex(ctx context.Context, req *words.Word) (*words
 	return resp, nil
 }
 
-// ComplexInto calls method_names.Words.Complex into resp.
-func (c *guestWordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Complex.CallInto(ctx, c.client, req, resp)
 }
 
-// ComplexAsync calls method_names.Words.Complex and returns its future.
-func (c *guestWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Complex, c.client, req, new(words.Word))
 }
 
-// Append calls method_names.Words.Append.
-func (c *guestWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c *guestWordsClient) callAppend(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
 	if err := methodWords_Append.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -617,13 +994,11 @@ func (c *guestWordsClient) Append(ctx context.Context, req *words.Word) (*words.
 	return resp, nil
 }
 
-// AppendInto calls method_names.Words.Append into resp.
-func (c *guestWordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c *guestWordsClient) callAppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return methodWords_Append.CallInto(ctx, c.client, req, resp)
 }
 
-// AppendAsync calls method_names.Words.Append and returns its future.
-func (c *guestWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c *guestWordsClient) callAppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return guest.Async(ctx, &methodWords_Append, c.client, req, new(words.Word))
 }
 
@@ -733,430 +1108,364 @@ func ServeWords(ctx context.Context, impl WordsServer, requires ...string) error
 func LocateWords(ctx context.Context) (WordsClient, error) {
 	remote, err := kernel.Locate(ctx, WordsServiceName, "Import", "Type", "Range", "Func", "Go", "Select", "Close", "Ready", "Init", "String", "Error", "Context", "Module", "Call", "Impl", "New", "Register", "Delete", "Panic", "Recover", "Complex", "Append")
 	if err != nil {
-		return nil, err
+		return WordsClient{}, err
 	}
-	return locatedWordsClient{remote: remote}, nil
+	return WordsClient{locatedWordsClient{remote: remote}}, nil
 }
 
-// locatedWordsClient is the client that LocateWords returns.
+// locatedWordsClient calls guests that serve.
 type locatedWordsClient struct {
 	remote *kernel.Remote
 }
 
-// Import calls method_names.Words.Import.
-func (c locatedWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callImport(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.ImportInto(ctx, req, resp); err != nil {
+	if err := c.callImportInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ImportInto calls method_names.Words.Import into resp.
-func (c locatedWordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// ImportAsync calls method_names.Words.Import and returns its future.
-func (c locatedWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(words.Word))
 }
 
-// Type calls method_names.Words.Type.
-func (c locatedWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callType(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.TypeInto(ctx, req, resp); err != nil {
+	if err := c.callTypeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// TypeInto calls method_names.Words.Type into resp.
-func (c locatedWordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callTypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// TypeAsync calls method_names.Words.Type and returns its future.
-func (c locatedWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callTypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(words.Word))
 }
 
-// Range calls method_names.Words.Range.
-func (c locatedWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callRange(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.RangeInto(ctx, req, resp); err != nil {
+	if err := c.callRangeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RangeInto calls method_names.Words.Range into resp.
-func (c locatedWordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callRangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// RangeAsync calls method_names.Words.Range and returns its future.
-func (c locatedWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callRangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(words.Word))
 }
 
-// Func calls method_names.Words.Func.
-func (c locatedWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callFunc(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.FuncInto(ctx, req, resp); err != nil {
+	if err := c.callFuncInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// FuncInto calls method_names.Words.Func into resp.
-func (c locatedWordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callFuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 3, req, resp)
 }
 
-// FuncAsync calls method_names.Words.Func and returns its future.
-func (c locatedWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callFuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 3, req, new(words.Word))
 }
 
-// Go calls method_names.Words.Go.
-func (c locatedWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callGo(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.GoInto(ctx, req, resp); err != nil {
+	if err := c.callGoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// GoInto calls method_names.Words.Go into resp.
-func (c locatedWordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callGoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 4, req, resp)
 }
 
-// GoAsync calls method_names.Words.Go and returns its future.
-func (c locatedWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callGoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 4, req, new(words.Word))
 }
 
-// Select calls method_names.Words.Select.
-func (c locatedWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callSelect(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.SelectInto(ctx, req, resp); err != nil {
+	if err := c.callSelectInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SelectInto calls method_names.Words.Select into resp.
-func (c locatedWordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callSelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 5, req, resp)
 }
 
-// SelectAsync calls method_names.Words.Select and returns its future.
-func (c locatedWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callSelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 5, req, new(words.Word))
 }
 
-// Close calls method_names.Words.Close.
-func (c locatedWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callClose(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.CloseInto(ctx, req, resp); err != nil {
+	if err := c.callCloseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CloseInto calls method_names.Words.Close into resp.
-func (c locatedWordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callCloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 6, req, resp)
 }
 
-// CloseAsync calls method_names.Words.Close and returns its future.
-func (c locatedWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callCloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 6, req, new(words.Word))
 }
 
-// Ready calls method_names.Words.Ready.
-func (c locatedWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callReady(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.ReadyInto(ctx, req, resp); err != nil {
+	if err := c.callReadyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ReadyInto calls method_names.Words.Ready into resp.
-func (c locatedWordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 7, req, resp)
 }
 
-// ReadyAsync calls method_names.Words.Ready and returns its future.
-func (c locatedWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 7, req, new(words.Word))
 }
 
-// Init calls method_names.Words.Init.
-func (c locatedWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callInit(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.InitInto(ctx, req, resp); err != nil {
+	if err := c.callInitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// InitInto calls method_names.Words.Init into resp.
-func (c locatedWordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callInitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 8, req, resp)
 }
 
-// InitAsync calls method_names.Words.Init and returns its future.
-func (c locatedWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callInitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 8, req, new(words.Word))
 }
 
-// String calls method_names.Words.String.
-func (c locatedWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callString(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.StringInto(ctx, req, resp); err != nil {
+	if err := c.callStringInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// StringInto calls method_names.Words.String into resp.
-func (c locatedWordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callStringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 9, req, resp)
 }
 
-// StringAsync calls method_names.Words.String and returns its future.
-func (c locatedWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callStringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 9, req, new(words.Word))
 }
 
-// Error calls method_names.Words.Error.
-func (c locatedWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callError(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.ErrorInto(ctx, req, resp); err != nil {
+	if err := c.callErrorInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ErrorInto calls method_names.Words.Error into resp.
-func (c locatedWordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 10, req, resp)
 }
 
-// ErrorAsync calls method_names.Words.Error and returns its future.
-func (c locatedWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 10, req, new(words.Word))
 }
 
-// Context calls method_names.Words.Context.
-func (c locatedWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callContext(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.ContextInto(ctx, req, resp); err != nil {
+	if err := c.callContextInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ContextInto calls method_names.Words.Context into resp.
-func (c locatedWordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 11, req, resp)
 }
 
-// ContextAsync calls method_names.Words.Context and returns its future.
-func (c locatedWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 11, req, new(words.Word))
 }
 
-// Module calls method_names.Words.Module.
-func (c locatedWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callModule(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.ModuleInto(ctx, req, resp); err != nil {
+	if err := c.callModuleInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ModuleInto calls method_names.Words.Module into resp.
-func (c locatedWordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 12, req, resp)
 }
 
-// ModuleAsync calls method_names.Words.Module and returns its future.
-func (c locatedWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 12, req, new(words.Word))
 }
 
-// Call calls method_names.Words.Call.
-func (c locatedWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls method_names.Words.Call into resp.
-func (c locatedWordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 13, req, resp)
 }
 
-// CallAsync calls method_names.Words.Call and returns its future.
-func (c locatedWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 13, req, new(words.Word))
 }
 
-// Impl calls method_names.Words.Impl.
-func (c locatedWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callImpl(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.ImplInto(ctx, req, resp); err != nil {
+	if err := c.callImplInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ImplInto calls method_names.Words.Impl into resp.
-func (c locatedWordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 14, req, resp)
 }
 
-// ImplAsync calls method_names.Words.Impl and returns its future.
-func (c locatedWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 14, req, new(words.Word))
 }
 
-// New calls method_names.Words.New.
-func (c locatedWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callNew(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.NewInto(ctx, req, resp); err != nil {
+	if err := c.callNewInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// NewInto calls method_names.Words.New into resp.
-func (c locatedWordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callNewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 15, req, resp)
 }
 
-// NewAsync calls method_names.Words.New and returns its future.
-func (c locatedWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callNewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 15, req, new(words.Word))
 }
 
-// Register calls method_names.Words.Register.
-func (c locatedWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callRegister(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.RegisterInto(ctx, req, resp); err != nil {
+	if err := c.callRegisterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RegisterInto calls method_names.Words.Register into resp.
-func (c locatedWordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callRegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 16, req, resp)
 }
 
-// RegisterAsync calls method_names.Words.Register and returns its future.
-func (c locatedWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callRegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 16, req, new(words.Word))
 }
 
-// Delete calls method_names.Words.Delete.
-func (c locatedWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callDelete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.DeleteInto(ctx, req, resp); err != nil {
+	if err := c.callDeleteInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// DeleteInto calls method_names.Words.Delete into resp.
-func (c locatedWordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callDeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 17, req, resp)
 }
 
-// DeleteAsync calls method_names.Words.Delete and returns its future.
-func (c locatedWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callDeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 17, req, new(words.Word))
 }
 
-// Panic calls method_names.Words.Panic.
-func (c locatedWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callPanic(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.PanicInto(ctx, req, resp); err != nil {
+	if err := c.callPanicInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PanicInto calls method_names.Words.Panic into resp.
-func (c locatedWordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callPanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 18, req, resp)
 }
 
-// PanicAsync calls method_names.Words.Panic and returns its future.
-func (c locatedWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callPanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 18, req, new(words.Word))
 }
 
-// Recover calls method_names.Words.Recover.
-func (c locatedWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callRecover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.RecoverInto(ctx, req, resp); err != nil {
+	if err := c.callRecoverInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RecoverInto calls method_names.Words.Recover into resp.
-func (c locatedWordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callRecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 19, req, resp)
 }
 
-// RecoverAsync calls method_names.Words.Recover and returns its future.
-func (c locatedWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callRecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 19, req, new(words.Word))
 }
 
-// Complex calls method_names.Words.Complex.
-func (c locatedWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callComplex(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.ComplexInto(ctx, req, resp); err != nil {
+	if err := c.callComplexInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ComplexInto calls method_names.Words.Complex into resp.
-func (c locatedWordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 20, req, resp)
 }
 
-// ComplexAsync calls method_names.Words.Complex and returns its future.
-func (c locatedWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 20, req, new(words.Word))
 }
 
-// Append calls method_names.Words.Append.
-func (c locatedWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
+func (c locatedWordsClient) callAppend(ctx context.Context, req *words.Word) (*words.Word, error) {
 	resp := new(words.Word)
-	if err := c.AppendInto(ctx, req, resp); err != nil {
+	if err := c.callAppendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// AppendInto calls method_names.Words.Append into resp.
-func (c locatedWordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
+func (c locatedWordsClient) callAppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
 	return c.remote.Call(ctx, 21, req, resp)
 }
 
-// AppendAsync calls method_names.Words.Append and returns its future.
-func (c locatedWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
+func (c locatedWordsClient) callAppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 21, req, new(words.Word))
 }

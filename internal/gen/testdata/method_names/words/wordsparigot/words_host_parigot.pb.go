@@ -372,6 +372,175 @@ func bridgeWords_Append(impl WordsImpl) eng.HostFunc {
 	}
 }
 
+// WordsClient calls the service method_names.Words. It is safe for concurrent
+// use. In guests it is a struct.
+type WordsClient interface {
+	// Import calls method_names.Words.Import.
+	Import(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ImportAsync is Import without the wait: it returns the future of the
+	// response.
+	ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// ImportInto is Import into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Type calls method_names.Words.Type.
+	Type(ctx context.Context, req *words.Word) (*words.Word, error)
+	// TypeAsync is Type without the wait: it returns the future of the response.
+	TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// TypeInto is Type into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Range calls method_names.Words.Range.
+	Range(ctx context.Context, req *words.Word) (*words.Word, error)
+	// RangeAsync is Range without the wait: it returns the future of the response.
+	RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// RangeInto is Range into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Func calls method_names.Words.Func.
+	Func(ctx context.Context, req *words.Word) (*words.Word, error)
+	// FuncAsync is Func without the wait: it returns the future of the response.
+	FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// FuncInto is Func into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Go calls method_names.Words.Go.
+	Go(ctx context.Context, req *words.Word) (*words.Word, error)
+	// GoAsync is Go without the wait: it returns the future of the response.
+	GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// GoInto is Go into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	GoInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Select calls method_names.Words.Select.
+	Select(ctx context.Context, req *words.Word) (*words.Word, error)
+	// SelectAsync is Select without the wait: it returns the future of the
+	// response.
+	SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// SelectInto is Select into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Close calls method_names.Words.Close.
+	Close(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CloseAsync is Close without the wait: it returns the future of the response.
+	CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// CloseInto is Close into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Ready calls method_names.Words.Ready.
+	Ready(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ReadyAsync is Ready without the wait: it returns the future of the response.
+	ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// ReadyInto is Ready into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Init calls method_names.Words.Init.
+	Init(ctx context.Context, req *words.Word) (*words.Word, error)
+	// InitAsync is Init without the wait: it returns the future of the response.
+	InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// InitInto is Init into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	InitInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// String calls method_names.Words.String.
+	String(ctx context.Context, req *words.Word) (*words.Word, error)
+	// StringAsync is String without the wait: it returns the future of the
+	// response.
+	StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// StringInto is String into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	StringInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Error calls method_names.Words.Error.
+	Error(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ErrorAsync is Error without the wait: it returns the future of the response.
+	ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// ErrorInto is Error into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Context calls method_names.Words.Context.
+	Context(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ContextAsync is Context without the wait: it returns the future of the
+	// response.
+	ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// ContextInto is Context into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Module calls method_names.Words.Module.
+	Module(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ModuleAsync is Module without the wait: it returns the future of the
+	// response.
+	ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// ModuleInto is Module into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Call calls method_names.Words.Call.
+	Call(ctx context.Context, req *words.Word) (*words.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Impl calls method_names.Words.Impl.
+	Impl(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ImplAsync is Impl without the wait: it returns the future of the response.
+	ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// ImplInto is Impl into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// New calls method_names.Words.New.
+	New(ctx context.Context, req *words.Word) (*words.Word, error)
+	// NewAsync is New without the wait: it returns the future of the response.
+	NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// NewInto is New into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	NewInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Register calls method_names.Words.Register.
+	Register(ctx context.Context, req *words.Word) (*words.Word, error)
+	// RegisterAsync is Register without the wait: it returns the future of the
+	// response.
+	RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// RegisterInto is Register into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Delete calls method_names.Words.Delete.
+	Delete(ctx context.Context, req *words.Word) (*words.Word, error)
+	// DeleteAsync is Delete without the wait: it returns the future of the
+	// response.
+	DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// DeleteInto is Delete into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Panic calls method_names.Words.Panic.
+	Panic(ctx context.Context, req *words.Word) (*words.Word, error)
+	// PanicAsync is Panic without the wait: it returns the future of the response.
+	PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// PanicInto is Panic into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Recover calls method_names.Words.Recover.
+	Recover(ctx context.Context, req *words.Word) (*words.Word, error)
+	// RecoverAsync is Recover without the wait: it returns the future of the
+	// response.
+	RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// RecoverInto is Recover into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Complex calls method_names.Words.Complex.
+	Complex(ctx context.Context, req *words.Word) (*words.Word, error)
+	// ComplexAsync is Complex without the wait: it returns the future of the
+	// response.
+	ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// ComplexInto is Complex into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	// Append calls method_names.Words.Append.
+	Append(ctx context.Context, req *words.Word) (*words.Word, error)
+	// AppendAsync is Append without the wait: it returns the future of the
+	// response.
+	AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
+	// AppendInto is Append into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error
+}
+
 // NewLocalWordsClient returns a client of method_names.Words that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

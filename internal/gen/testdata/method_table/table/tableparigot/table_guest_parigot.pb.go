@@ -128,21 +128,307 @@ func importTable_Everything(req unsafe.Pointer, reqLen uint32, resp unsafe.Point
 
 var methodTable_Everything = guest.BlockingMethod{Import: importTable_Everything}
 
+// TableClient calls the service method_table.Table. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type TableClient struct {
+	calls callsTableClient
+}
+
+// callsTableClient makes the calls of a TableClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTableClient interface {
+	callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callNothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	callNothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	callLook(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callLookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	callLookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	callPut(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callPutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	callPutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callUnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	callUnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	callOld(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callOldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	callOldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	callWait(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callWaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	callWaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
+	callRedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error]
+	callRedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error
+	callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
+	callRedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error]
+	callRedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error
+	callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
+	callRedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error]
+	callRedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error
+	callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
+	callRedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error]
+	callRedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error
+	callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
+	callRedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error]
+	callRedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error
+	callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
+	callNotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error]
+	callNotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error
+	callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
+	callEverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error]
+	callEverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error
+}
+
+// Nothing calls method_table.Table.Nothing.
+func (c TableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return c.calls.callNothing(ctx, req)
+}
+
+// NothingAsync is Nothing without the wait: it returns the future of the
+// response.
+func (c TableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return c.calls.callNothingAsync(ctx, req)
+}
+
+// NothingInto is Nothing into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c TableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.calls.callNothingInto(ctx, req, resp)
+}
+
+// Look calls method_table.Table.Look.
+func (c TableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return c.calls.callLook(ctx, req)
+}
+
+// LookAsync is Look without the wait: it returns the future of the response.
+func (c TableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return c.calls.callLookAsync(ctx, req)
+}
+
+// LookInto is Look into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.calls.callLookInto(ctx, req, resp)
+}
+
+// Put calls method_table.Table.Put.
+func (c TableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return c.calls.callPut(ctx, req)
+}
+
+// PutAsync is Put without the wait: it returns the future of the response.
+func (c TableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return c.calls.callPutAsync(ctx, req)
+}
+
+// PutInto is Put into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.calls.callPutInto(ctx, req, resp)
+}
+
+// Unknown calls method_table.Table.Unknown.
+func (c TableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return c.calls.callUnknown(ctx, req)
+}
+
+// UnknownAsync is Unknown without the wait: it returns the future of the
+// response.
+func (c TableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return c.calls.callUnknownAsync(ctx, req)
+}
+
+// UnknownInto is Unknown into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c TableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.calls.callUnknownInto(ctx, req, resp)
+}
+
+// Old calls method_table.Table.Old.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c TableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return c.calls.callOld(ctx, req)
+}
+
+// OldAsync is Old without the wait: it returns the future of the response.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c TableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return c.calls.callOldAsync(ctx, req)
+}
+
+// OldInto is Old into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (c TableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.calls.callOldInto(ctx, req, resp)
+}
+
+// Wait calls method_table.Table.Wait.
+func (c TableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return c.calls.callWait(ctx, req)
+}
+
+// WaitAsync is Wait without the wait: it returns the future of the response.
+func (c TableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+	return c.calls.callWaitAsync(ctx, req)
+}
+
+// WaitInto is Wait into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+	return c.calls.callWaitInto(ctx, req, resp)
+}
+
+// RedactedRequest calls method_table.Table.RedactedRequest.
+func (c TableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+	return c.calls.callRedactedRequest(ctx, req)
+}
+
+// RedactedRequestAsync is RedactedRequest without the wait: it returns the
+// future of the response.
+func (c TableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+	return c.calls.callRedactedRequestAsync(ctx, req)
+}
+
+// RedactedRequestInto is RedactedRequest into resp, a response to use again:
+// what it had is gone. After a call that failed it is undefined.
+func (c TableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
+	return c.calls.callRedactedRequestInto(ctx, req, resp)
+}
+
+// RedactedResponse calls method_table.Table.RedactedResponse.
+func (c TableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+	return c.calls.callRedactedResponse(ctx, req)
+}
+
+// RedactedResponseAsync is RedactedResponse without the wait: it returns the
+// future of the response.
+func (c TableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+	return c.calls.callRedactedResponseAsync(ctx, req)
+}
+
+// RedactedResponseInto is RedactedResponse into resp, a response to use again:
+// what it had is gone. After a call that failed it is undefined.
+func (c TableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
+	return c.calls.callRedactedResponseInto(ctx, req, resp)
+}
+
+// RedactedInLoop calls method_table.Table.RedactedInLoop.
+func (c TableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+	return c.calls.callRedactedInLoop(ctx, req)
+}
+
+// RedactedInLoopAsync is RedactedInLoop without the wait: it returns the
+// future of the response.
+func (c TableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+	return c.calls.callRedactedInLoopAsync(ctx, req)
+}
+
+// RedactedInLoopInto is RedactedInLoop into resp, a response to use again:
+// what it had is gone. After a call that failed it is undefined.
+func (c TableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
+	return c.calls.callRedactedInLoopInto(ctx, req, resp)
+}
+
+// RedactedInMap calls method_table.Table.RedactedInMap.
+func (c TableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+	return c.calls.callRedactedInMap(ctx, req)
+}
+
+// RedactedInMapAsync is RedactedInMap without the wait: it returns the future
+// of the response.
+func (c TableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+	return c.calls.callRedactedInMapAsync(ctx, req)
+}
+
+// RedactedInMapInto is RedactedInMap into resp, a response to use again: what
+// it had is gone. After a call that failed it is undefined.
+func (c TableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
+	return c.calls.callRedactedInMapInto(ctx, req, resp)
+}
+
+// RedactedInOneof calls method_table.Table.RedactedInOneof.
+func (c TableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+	return c.calls.callRedactedInOneof(ctx, req)
+}
+
+// RedactedInOneofAsync is RedactedInOneof without the wait: it returns the
+// future of the response.
+func (c TableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+	return c.calls.callRedactedInOneofAsync(ctx, req)
+}
+
+// RedactedInOneofInto is RedactedInOneof into resp, a response to use again:
+// what it had is gone. After a call that failed it is undefined.
+func (c TableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
+	return c.calls.callRedactedInOneofInto(ctx, req, resp)
+}
+
+// NotRedacted calls method_table.Table.NotRedacted.
+func (c TableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+	return c.calls.callNotRedacted(ctx, req)
+}
+
+// NotRedactedAsync is NotRedacted without the wait: it returns the future of
+// the response.
+func (c TableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+	return c.calls.callNotRedactedAsync(ctx, req)
+}
+
+// NotRedactedInto is NotRedacted into resp, a response to use again: what it
+// had is gone. After a call that failed it is undefined.
+func (c TableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
+	return c.calls.callNotRedactedInto(ctx, req, resp)
+}
+
+// Everything calls method_table.Table.Everything.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c TableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+	return c.calls.callEverything(ctx, req)
+}
+
+// EverythingAsync is Everything without the wait: it returns the future of the
+// response.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c TableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+	return c.calls.callEverythingAsync(ctx, req)
+}
+
+// EverythingInto is Everything into resp, a response to use again: what it had
+// is gone. After a call that failed it is undefined.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (c TableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
+	return c.calls.callEverythingInto(ctx, req, resp)
+}
+
 // NewTableClient returns a client of method_table.Table that calls the host. A
 // guest that links it runs only in a host that has the module
 // "method_table.Table". With [guest.Borrowed] responses are good until the
 // next call.
 func NewTableClient(opts ...guest.ClientOption) TableClient {
-	return &guestTableClient{client: guest.NewClient(opts...)}
+	return TableClient{&guestTableClient{client: guest.NewClient(opts...)}}
 }
 
-// guestTableClient is the client that NewTableClient returns.
+// guestTableClient calls the host.
 type guestTableClient struct {
 	client guest.Client
 }
 
-// Nothing calls method_table.Table.Nothing.
-func (c *guestTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_Nothing.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -150,18 +436,15 @@ func (c *guestTableClient) Nothing(ctx context.Context, req *table.Plain) (*tabl
 	return resp, nil
 }
 
-// NothingInto calls method_table.Table.Nothing into resp.
-func (c *guestTableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c *guestTableClient) callNothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return methodTable_Nothing.CallInto(ctx, c.client, req, resp)
 }
 
-// NothingAsync calls method_table.Table.Nothing and returns its future.
-func (c *guestTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callNothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_Nothing, c.client, req, new(table.Plain))
 }
 
-// Look calls method_table.Table.Look.
-func (c *guestTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) callLook(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_Look.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -169,18 +452,15 @@ func (c *guestTableClient) Look(ctx context.Context, req *table.Plain) (*table.P
 	return resp, nil
 }
 
-// LookInto calls method_table.Table.Look into resp.
-func (c *guestTableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c *guestTableClient) callLookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return methodTable_Look.CallInto(ctx, c.client, req, resp)
 }
 
-// LookAsync calls method_table.Table.Look and returns its future.
-func (c *guestTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callLookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_Look, c.client, req, new(table.Plain))
 }
 
-// Put calls method_table.Table.Put.
-func (c *guestTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) callPut(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_Put.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -188,18 +468,15 @@ func (c *guestTableClient) Put(ctx context.Context, req *table.Plain) (*table.Pl
 	return resp, nil
 }
 
-// PutInto calls method_table.Table.Put into resp.
-func (c *guestTableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c *guestTableClient) callPutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return methodTable_Put.CallInto(ctx, c.client, req, resp)
 }
 
-// PutAsync calls method_table.Table.Put and returns its future.
-func (c *guestTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callPutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_Put, c.client, req, new(table.Plain))
 }
 
-// Unknown calls method_table.Table.Unknown.
-func (c *guestTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_Unknown.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -207,21 +484,15 @@ func (c *guestTableClient) Unknown(ctx context.Context, req *table.Plain) (*tabl
 	return resp, nil
 }
 
-// UnknownInto calls method_table.Table.Unknown into resp.
-func (c *guestTableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c *guestTableClient) callUnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return methodTable_Unknown.CallInto(ctx, c.client, req, resp)
 }
 
-// UnknownAsync calls method_table.Table.Unknown and returns its future.
-func (c *guestTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callUnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_Unknown, c.client, req, new(table.Plain))
 }
 
-// Old calls method_table.Table.Old.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c *guestTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) callOld(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_Old.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -229,24 +500,15 @@ func (c *guestTableClient) Old(ctx context.Context, req *table.Plain) (*table.Pl
 	return resp, nil
 }
 
-// OldInto calls method_table.Table.Old into resp.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c *guestTableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c *guestTableClient) callOldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return methodTable_Old.CallInto(ctx, c.client, req, resp)
 }
 
-// OldAsync calls method_table.Table.Old and returns its future.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c *guestTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callOldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_Old, c.client, req, new(table.Plain))
 }
 
-// Wait calls method_table.Table.Wait.
-func (c *guestTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c *guestTableClient) callWait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_Wait.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -254,18 +516,15 @@ func (c *guestTableClient) Wait(ctx context.Context, req *table.Plain) (*table.P
 	return resp, nil
 }
 
-// WaitInto calls method_table.Table.Wait into resp.
-func (c *guestTableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c *guestTableClient) callWaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return methodTable_Wait.CallInto(ctx, c.client, req, resp)
 }
 
-// WaitAsync calls method_table.Table.Wait and returns its future.
-func (c *guestTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callWaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_Wait, c.client, req, new(table.Plain))
 }
 
-// RedactedRequest calls method_table.Table.RedactedRequest.
-func (c *guestTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+func (c *guestTableClient) callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_RedactedRequest.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -273,19 +532,15 @@ func (c *guestTableClient) RedactedRequest(ctx context.Context, req *table.Secre
 	return resp, nil
 }
 
-// RedactedRequestInto calls method_table.Table.RedactedRequest into resp.
-func (c *guestTableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
+func (c *guestTableClient) callRedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
 	return methodTable_RedactedRequest.CallInto(ctx, c.client, req, resp)
 }
 
-// RedactedRequestAsync calls method_table.Table.RedactedRequest and returns
-// its future.
-func (c *guestTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callRedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_RedactedRequest, c.client, req, new(table.Plain))
 }
 
-// RedactedResponse calls method_table.Table.RedactedResponse.
-func (c *guestTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+func (c *guestTableClient) callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
 	if err := methodTable_RedactedResponse.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -293,19 +548,15 @@ func (c *guestTableClient) RedactedResponse(ctx context.Context, req *table.Plai
 	return resp, nil
 }
 
-// RedactedResponseInto calls method_table.Table.RedactedResponse into resp.
-func (c *guestTableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
+func (c *guestTableClient) callRedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
 	return methodTable_RedactedResponse.CallInto(ctx, c.client, req, resp)
 }
 
-// RedactedResponseAsync calls method_table.Table.RedactedResponse and returns
-// its future.
-func (c *guestTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+func (c *guestTableClient) callRedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
 	return guest.Async(ctx, &methodTable_RedactedResponse, c.client, req, new(table.Deep))
 }
 
-// RedactedInLoop calls method_table.Table.RedactedInLoop.
-func (c *guestTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+func (c *guestTableClient) callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_RedactedInLoop.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -313,19 +564,15 @@ func (c *guestTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA)
 	return resp, nil
 }
 
-// RedactedInLoopInto calls method_table.Table.RedactedInLoop into resp.
-func (c *guestTableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
+func (c *guestTableClient) callRedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
 	return methodTable_RedactedInLoop.CallInto(ctx, c.client, req, resp)
 }
 
-// RedactedInLoopAsync calls method_table.Table.RedactedInLoop and returns its
-// future.
-func (c *guestTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callRedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_RedactedInLoop, c.client, req, new(table.Plain))
 }
 
-// RedactedInMap calls method_table.Table.RedactedInMap.
-func (c *guestTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+func (c *guestTableClient) callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_RedactedInMap.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -333,19 +580,15 @@ func (c *guestTableClient) RedactedInMap(ctx context.Context, req *table.InMap) 
 	return resp, nil
 }
 
-// RedactedInMapInto calls method_table.Table.RedactedInMap into resp.
-func (c *guestTableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
+func (c *guestTableClient) callRedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
 	return methodTable_RedactedInMap.CallInto(ctx, c.client, req, resp)
 }
 
-// RedactedInMapAsync calls method_table.Table.RedactedInMap and returns its
-// future.
-func (c *guestTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callRedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_RedactedInMap, c.client, req, new(table.Plain))
 }
 
-// RedactedInOneof calls method_table.Table.RedactedInOneof.
-func (c *guestTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+func (c *guestTableClient) callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
 	resp := new(table.Plain)
 	if err := methodTable_RedactedInOneof.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -353,19 +596,15 @@ func (c *guestTableClient) RedactedInOneof(ctx context.Context, req *table.InOne
 	return resp, nil
 }
 
-// RedactedInOneofInto calls method_table.Table.RedactedInOneof into resp.
-func (c *guestTableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
+func (c *guestTableClient) callRedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
 	return methodTable_RedactedInOneof.CallInto(ctx, c.client, req, resp)
 }
 
-// RedactedInOneofAsync calls method_table.Table.RedactedInOneof and returns
-// its future.
-func (c *guestTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+func (c *guestTableClient) callRedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
 	return guest.Async(ctx, &methodTable_RedactedInOneof, c.client, req, new(table.Plain))
 }
 
-// NotRedacted calls method_table.Table.NotRedacted.
-func (c *guestTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+func (c *guestTableClient) callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
 	if err := methodTable_NotRedacted.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -373,22 +612,15 @@ func (c *guestTableClient) NotRedacted(ctx context.Context, req *table.Harmless)
 	return resp, nil
 }
 
-// NotRedactedInto calls method_table.Table.NotRedacted into resp.
-func (c *guestTableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
+func (c *guestTableClient) callNotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
 	return methodTable_NotRedacted.CallInto(ctx, c.client, req, resp)
 }
 
-// NotRedactedAsync calls method_table.Table.NotRedacted and returns its
-// future.
-func (c *guestTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+func (c *guestTableClient) callNotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
 	return guest.Async(ctx, &methodTable_NotRedacted, c.client, req, new(emptypb.Empty))
 }
 
-// Everything calls method_table.Table.Everything.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c *guestTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+func (c *guestTableClient) callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
 	resp := new(table.LoopB)
 	if err := methodTable_Everything.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -396,19 +628,11 @@ func (c *guestTableClient) Everything(ctx context.Context, req *table.Secret) (*
 	return resp, nil
 }
 
-// EverythingInto calls method_table.Table.Everything into resp.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c *guestTableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
+func (c *guestTableClient) callEverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
 	return methodTable_Everything.CallInto(ctx, c.client, req, resp)
 }
 
-// EverythingAsync calls method_table.Table.Everything and returns its future.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c *guestTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+func (c *guestTableClient) callEverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
 	return guest.Async(ctx, &methodTable_Everything, c.client, req, new(table.LoopB))
 }
 
@@ -483,283 +707,220 @@ func ServeTable(ctx context.Context, impl TableServer, requires ...string) error
 func LocateTable(ctx context.Context) (TableClient, error) {
 	remote, err := kernel.Locate(ctx, TableServiceName, "Nothing", "Look", "Put", "Unknown", "Old", "Wait", "RedactedRequest", "RedactedResponse", "RedactedInLoop", "RedactedInMap", "RedactedInOneof", "NotRedacted", "Everything")
 	if err != nil {
-		return nil, err
+		return TableClient{}, err
 	}
-	return locatedTableClient{remote: remote}, nil
+	return TableClient{locatedTableClient{remote: remote}}, nil
 }
 
-// locatedTableClient is the client that LocateTable returns.
+// locatedTableClient calls guests that serve.
 type locatedTableClient struct {
 	remote *kernel.Remote
 }
 
-// Nothing calls method_table.Table.Nothing.
-func (c locatedTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c locatedTableClient) callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.NothingInto(ctx, req, resp); err != nil {
+	if err := c.callNothingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// NothingInto calls method_table.Table.Nothing into resp.
-func (c locatedTableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c locatedTableClient) callNothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// NothingAsync calls method_table.Table.Nothing and returns its future.
-func (c locatedTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callNothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(table.Plain))
 }
 
-// Look calls method_table.Table.Look.
-func (c locatedTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c locatedTableClient) callLook(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.LookInto(ctx, req, resp); err != nil {
+	if err := c.callLookInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// LookInto calls method_table.Table.Look into resp.
-func (c locatedTableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c locatedTableClient) callLookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// LookAsync calls method_table.Table.Look and returns its future.
-func (c locatedTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callLookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(table.Plain))
 }
 
-// Put calls method_table.Table.Put.
-func (c locatedTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c locatedTableClient) callPut(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.PutInto(ctx, req, resp); err != nil {
+	if err := c.callPutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PutInto calls method_table.Table.Put into resp.
-func (c locatedTableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c locatedTableClient) callPutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// PutAsync calls method_table.Table.Put and returns its future.
-func (c locatedTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callPutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(table.Plain))
 }
 
-// Unknown calls method_table.Table.Unknown.
-func (c locatedTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c locatedTableClient) callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.UnknownInto(ctx, req, resp); err != nil {
+	if err := c.callUnknownInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// UnknownInto calls method_table.Table.Unknown into resp.
-func (c locatedTableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c locatedTableClient) callUnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return c.remote.Call(ctx, 3, req, resp)
 }
 
-// UnknownAsync calls method_table.Table.Unknown and returns its future.
-func (c locatedTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callUnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 3, req, new(table.Plain))
 }
 
-// Old calls method_table.Table.Old.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c locatedTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c locatedTableClient) callOld(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.OldInto(ctx, req, resp); err != nil {
+	if err := c.callOldInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// OldInto calls method_table.Table.Old into resp.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c locatedTableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c locatedTableClient) callOldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return c.remote.Call(ctx, 4, req, resp)
 }
 
-// OldAsync calls method_table.Table.Old and returns its future.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c locatedTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callOldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 4, req, new(table.Plain))
 }
 
-// Wait calls method_table.Table.Wait.
-func (c locatedTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+func (c locatedTableClient) callWait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.WaitInto(ctx, req, resp); err != nil {
+	if err := c.callWaitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// WaitInto calls method_table.Table.Wait into resp.
-func (c locatedTableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
+func (c locatedTableClient) callWaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
 	return c.remote.Call(ctx, 5, req, resp)
 }
 
-// WaitAsync calls method_table.Table.Wait and returns its future.
-func (c locatedTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callWaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 5, req, new(table.Plain))
 }
 
-// RedactedRequest calls method_table.Table.RedactedRequest.
-func (c locatedTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+func (c locatedTableClient) callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.RedactedRequestInto(ctx, req, resp); err != nil {
+	if err := c.callRedactedRequestInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RedactedRequestInto calls method_table.Table.RedactedRequest into resp.
-func (c locatedTableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
+func (c locatedTableClient) callRedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
 	return c.remote.Call(ctx, 6, req, resp)
 }
 
-// RedactedRequestAsync calls method_table.Table.RedactedRequest and returns
-// its future.
-func (c locatedTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callRedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 6, req, new(table.Plain))
 }
 
-// RedactedResponse calls method_table.Table.RedactedResponse.
-func (c locatedTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+func (c locatedTableClient) callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	resp := new(table.Deep)
-	if err := c.RedactedResponseInto(ctx, req, resp); err != nil {
+	if err := c.callRedactedResponseInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RedactedResponseInto calls method_table.Table.RedactedResponse into resp.
-func (c locatedTableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
+func (c locatedTableClient) callRedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
 	return c.remote.Call(ctx, 7, req, resp)
 }
 
-// RedactedResponseAsync calls method_table.Table.RedactedResponse and returns
-// its future.
-func (c locatedTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
+func (c locatedTableClient) callRedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
 	return kernel.CallAsync(ctx, c.remote, 7, req, new(table.Deep))
 }
 
-// RedactedInLoop calls method_table.Table.RedactedInLoop.
-func (c locatedTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+func (c locatedTableClient) callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.RedactedInLoopInto(ctx, req, resp); err != nil {
+	if err := c.callRedactedInLoopInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RedactedInLoopInto calls method_table.Table.RedactedInLoop into resp.
-func (c locatedTableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
+func (c locatedTableClient) callRedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
 	return c.remote.Call(ctx, 8, req, resp)
 }
 
-// RedactedInLoopAsync calls method_table.Table.RedactedInLoop and returns its
-// future.
-func (c locatedTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callRedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 8, req, new(table.Plain))
 }
 
-// RedactedInMap calls method_table.Table.RedactedInMap.
-func (c locatedTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+func (c locatedTableClient) callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.RedactedInMapInto(ctx, req, resp); err != nil {
+	if err := c.callRedactedInMapInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RedactedInMapInto calls method_table.Table.RedactedInMap into resp.
-func (c locatedTableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
+func (c locatedTableClient) callRedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
 	return c.remote.Call(ctx, 9, req, resp)
 }
 
-// RedactedInMapAsync calls method_table.Table.RedactedInMap and returns its
-// future.
-func (c locatedTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callRedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 9, req, new(table.Plain))
 }
 
-// RedactedInOneof calls method_table.Table.RedactedInOneof.
-func (c locatedTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+func (c locatedTableClient) callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
 	resp := new(table.Plain)
-	if err := c.RedactedInOneofInto(ctx, req, resp); err != nil {
+	if err := c.callRedactedInOneofInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RedactedInOneofInto calls method_table.Table.RedactedInOneof into resp.
-func (c locatedTableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
+func (c locatedTableClient) callRedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
 	return c.remote.Call(ctx, 10, req, resp)
 }
 
-// RedactedInOneofAsync calls method_table.Table.RedactedInOneof and returns
-// its future.
-func (c locatedTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
+func (c locatedTableClient) callRedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
 	return kernel.CallAsync(ctx, c.remote, 10, req, new(table.Plain))
 }
 
-// NotRedacted calls method_table.Table.NotRedacted.
-func (c locatedTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+func (c locatedTableClient) callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.NotRedactedInto(ctx, req, resp); err != nil {
+	if err := c.callNotRedactedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// NotRedactedInto calls method_table.Table.NotRedacted into resp.
-func (c locatedTableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
+func (c locatedTableClient) callNotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
 	return c.remote.Call(ctx, 11, req, resp)
 }
 
-// NotRedactedAsync calls method_table.Table.NotRedacted and returns its
-// future.
-func (c locatedTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
+func (c locatedTableClient) callNotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
 	return kernel.CallAsync(ctx, c.remote, 11, req, new(emptypb.Empty))
 }
 
-// Everything calls method_table.Table.Everything.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c locatedTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+func (c locatedTableClient) callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
 	resp := new(table.LoopB)
-	if err := c.EverythingInto(ctx, req, resp); err != nil {
+	if err := c.callEverythingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// EverythingInto calls method_table.Table.Everything into resp.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c locatedTableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
+func (c locatedTableClient) callEverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
 	return c.remote.Call(ctx, 12, req, resp)
 }
 
-// EverythingAsync calls method_table.Table.Everything and returns its future.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c locatedTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
+func (c locatedTableClient) callEverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
 	return kernel.CallAsync(ctx, c.remote, 12, req, new(table.LoopB))
 }

@@ -253,6 +253,129 @@ func bridgeTable_Everything(impl TableImpl) eng.HostFunc {
 	}
 }
 
+// TableClient calls the service method_table.Table. It is safe for concurrent
+// use. In guests it is a struct.
+type TableClient interface {
+	// Nothing calls method_table.Table.Nothing.
+	Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// NothingAsync is Nothing without the wait: it returns the future of the
+	// response.
+	NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	// NothingInto is Nothing into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	// Look calls method_table.Table.Look.
+	Look(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// LookAsync is Look without the wait: it returns the future of the response.
+	LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	// LookInto is Look into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	// Put calls method_table.Table.Put.
+	Put(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// PutAsync is Put without the wait: it returns the future of the response.
+	PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	// PutInto is Put into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	// Unknown calls method_table.Table.Unknown.
+	Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// UnknownAsync is Unknown without the wait: it returns the future of the
+	// response.
+	UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	// UnknownInto is Unknown into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	// Old calls method_table.Table.Old.
+	//
+	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+	// method_table/table.proto.
+	Old(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// OldAsync is Old without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+	// method_table/table.proto.
+	OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	// OldInto is Old into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+	// method_table/table.proto.
+	OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	// Wait calls method_table.Table.Wait.
+	Wait(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	// WaitAsync is Wait without the wait: it returns the future of the response.
+	WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
+	// WaitInto is Wait into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	// RedactedRequest calls method_table.Table.RedactedRequest.
+	RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
+	// RedactedRequestAsync is RedactedRequest without the wait: it returns the
+	// future of the response.
+	RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error]
+	// RedactedRequestInto is RedactedRequest into resp, a response to use again:
+	// what it had is gone. After a call that failed it is undefined.
+	RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error
+	// RedactedResponse calls method_table.Table.RedactedResponse.
+	RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
+	// RedactedResponseAsync is RedactedResponse without the wait: it returns the
+	// future of the response.
+	RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error]
+	// RedactedResponseInto is RedactedResponse into resp, a response to use again:
+	// what it had is gone. After a call that failed it is undefined.
+	RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error
+	// RedactedInLoop calls method_table.Table.RedactedInLoop.
+	RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
+	// RedactedInLoopAsync is RedactedInLoop without the wait: it returns the
+	// future of the response.
+	RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error]
+	// RedactedInLoopInto is RedactedInLoop into resp, a response to use again:
+	// what it had is gone. After a call that failed it is undefined.
+	RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error
+	// RedactedInMap calls method_table.Table.RedactedInMap.
+	RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
+	// RedactedInMapAsync is RedactedInMap without the wait: it returns the future
+	// of the response.
+	RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error]
+	// RedactedInMapInto is RedactedInMap into resp, a response to use again: what
+	// it had is gone. After a call that failed it is undefined.
+	RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error
+	// RedactedInOneof calls method_table.Table.RedactedInOneof.
+	RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
+	// RedactedInOneofAsync is RedactedInOneof without the wait: it returns the
+	// future of the response.
+	RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error]
+	// RedactedInOneofInto is RedactedInOneof into resp, a response to use again:
+	// what it had is gone. After a call that failed it is undefined.
+	RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error
+	// NotRedacted calls method_table.Table.NotRedacted.
+	NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
+	// NotRedactedAsync is NotRedacted without the wait: it returns the future of
+	// the response.
+	NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error]
+	// NotRedactedInto is NotRedacted into resp, a response to use again: what it
+	// had is gone. After a call that failed it is undefined.
+	NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error
+	// Everything calls method_table.Table.Everything.
+	//
+	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+	// method_table/table.proto.
+	Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
+	// EverythingAsync is Everything without the wait: it returns the future of the
+	// response.
+	//
+	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+	// method_table/table.proto.
+	EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error]
+	// EverythingInto is Everything into resp, a response to use again: what it had
+	// is gone. After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+	// method_table/table.proto.
+	EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error
+}
+
 // NewLocalTableClient returns a client of method_table.Table that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

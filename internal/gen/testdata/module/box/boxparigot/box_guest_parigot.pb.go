@@ -28,20 +28,51 @@ func importBox_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respC
 
 var methodBox_Put = guest.Method{Import: importBox_Put}
 
+// BoxClient calls the service module.Box. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type BoxClient struct {
+	calls callsBoxClient
+}
+
+// callsBoxClient makes the calls of a BoxClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsBoxClient interface {
+	callPut(ctx context.Context, req *box.Thing) (*box.Place, error)
+	callPutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
+	callPutInto(ctx context.Context, req *box.Thing, resp *box.Place) error
+}
+
+// Put calls module.Box.Put.
+func (c BoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
+	return c.calls.callPut(ctx, req)
+}
+
+// PutAsync is Put without the wait: it returns the future of the response.
+func (c BoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+	return c.calls.callPutAsync(ctx, req)
+}
+
+// PutInto is Put into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c BoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
+	return c.calls.callPutInto(ctx, req, resp)
+}
+
 // NewBoxClient returns a client of module.Box that calls the host. A guest
 // that links it runs only in a host that has the module "module.Box". With
 // [guest.Borrowed] responses are good until the next call.
 func NewBoxClient(opts ...guest.ClientOption) BoxClient {
-	return &guestBoxClient{client: guest.NewClient(opts...)}
+	return BoxClient{&guestBoxClient{client: guest.NewClient(opts...)}}
 }
 
-// guestBoxClient is the client that NewBoxClient returns.
+// guestBoxClient calls the host.
 type guestBoxClient struct {
 	client guest.Client
 }
 
-// Put calls module.Box.Put.
-func (c *guestBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
+func (c *guestBoxClient) callPut(ctx context.Context, req *box.Thing) (*box.Place, error) {
 	resp := new(box.Place)
 	if err := methodBox_Put.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -49,13 +80,11 @@ func (c *guestBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, e
 	return resp, nil
 }
 
-// PutInto calls module.Box.Put into resp.
-func (c *guestBoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
+func (c *guestBoxClient) callPutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
 	return methodBox_Put.CallInto(ctx, c.client, req, resp)
 }
 
-// PutAsync calls module.Box.Put and returns its future.
-func (c *guestBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+func (c *guestBoxClient) callPutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
 	return guest.Async(ctx, &methodBox_Put, c.client, req, new(box.Place))
 }
 
@@ -81,31 +110,28 @@ func ServeBox(ctx context.Context, impl BoxServer, requires ...string) error {
 func LocateBox(ctx context.Context) (BoxClient, error) {
 	remote, err := kernel.Locate(ctx, BoxServiceName, "Put")
 	if err != nil {
-		return nil, err
+		return BoxClient{}, err
 	}
-	return locatedBoxClient{remote: remote}, nil
+	return BoxClient{locatedBoxClient{remote: remote}}, nil
 }
 
-// locatedBoxClient is the client that LocateBox returns.
+// locatedBoxClient calls guests that serve.
 type locatedBoxClient struct {
 	remote *kernel.Remote
 }
 
-// Put calls module.Box.Put.
-func (c locatedBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
+func (c locatedBoxClient) callPut(ctx context.Context, req *box.Thing) (*box.Place, error) {
 	resp := new(box.Place)
-	if err := c.PutInto(ctx, req, resp); err != nil {
+	if err := c.callPutInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PutInto calls module.Box.Put into resp.
-func (c locatedBoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
+func (c locatedBoxClient) callPutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// PutAsync calls module.Box.Put and returns its future.
-func (c locatedBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
+func (c locatedBoxClient) callPutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(box.Place))
 }

@@ -57,6 +57,18 @@ func bridgeBox_Put(impl BoxImpl) eng.HostFunc {
 	}
 }
 
+// BoxClient calls the service module.Box. It is safe for concurrent use. In
+// guests it is a struct.
+type BoxClient interface {
+	// Put calls module.Box.Put.
+	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
+	// PutAsync is Put without the wait: it returns the future of the response.
+	PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
+	// PutInto is Put into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error
+}
+
 // NewLocalBoxClient returns a client of module.Box that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package boxparigot
 import (
 	context "context"
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedBoxImpl struct{}
 // Put answers that module.Box.Put is not implemented.
 func (UnimplementedBoxImpl) Put(context.Context, *box.Thing, *box.Place) error {
 	return status.Error(status.Unimplemented, Box_Put_FullName+" is not implemented")
-}
-
-// BoxClient calls the service module.Box. It is safe for concurrent use.
-type BoxClient interface {
-	// Put calls module.Box.Put.
-	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
-	// PutAsync is Put without the wait: it returns the future of the response.
-	PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
-	// PutInto is Put into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error
 }
 
 // BoxServer is what an implementation of the service module.Box in a guest

@@ -29,20 +29,53 @@ func importDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodDisk_Read = guest.Method{Import: importDisk_Read}
 
+// DiskClient calls the service native.Disk. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Disk is only implemented by hosts.
+type DiskClient struct {
+	calls callsDiskClient
+}
+
+// callsDiskClient makes the calls of a DiskClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsDiskClient interface {
+	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
+	callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
+}
+
+// Read reads.
+func (c DiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return c.calls.callRead(ctx, req)
+}
+
+// ReadAsync is Read without the wait: it returns the future of the response.
+func (c DiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+	return c.calls.callReadAsync(ctx, req)
+}
+
+// ReadInto is Read into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c DiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return c.calls.callReadInto(ctx, req, resp)
+}
+
 // NewDiskClient returns a client of native.Disk that calls the host. A guest
 // that links it runs only in a host that has the module "native.Disk". With
 // [guest.Borrowed] responses are good until the next call.
 func NewDiskClient(opts ...guest.ClientOption) DiskClient {
-	return &guestDiskClient{client: guest.NewClient(opts...)}
+	return DiskClient{&guestDiskClient{client: guest.NewClient(opts...)}}
 }
 
-// guestDiskClient is the client that NewDiskClient returns.
+// guestDiskClient calls the host.
 type guestDiskClient struct {
 	client guest.Client
 }
 
-// Read calls native.Disk.Read.
-func (c *guestDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+func (c *guestDiskClient) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
 	if err := methodDisk_Read.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +83,11 @@ func (c *guestDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Bloc
 	return resp, nil
 }
 
-// ReadInto calls native.Disk.Read into resp.
-func (c *guestDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+func (c *guestDiskClient) callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
 	return methodDisk_Read.CallInto(ctx, c.client, req, resp)
 }
 
-// ReadAsync calls native.Disk.Read and returns its future.
-func (c *guestDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+func (c *guestDiskClient) callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
 	return guest.Async(ctx, &methodDisk_Read, c.client, req, new(disk.Block))
 }
 
@@ -68,20 +99,53 @@ func importDrive_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodDrive_Read = guest.Method{Import: importDrive_Read}
 
+// DriveClient calls the service native.Drive. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Drive has a module, too.
+type DriveClient struct {
+	calls callsDriveClient
+}
+
+// callsDriveClient makes the calls of a DriveClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsDriveClient interface {
+	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
+	callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
+}
+
+// Read reads.
+func (c DriveClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return c.calls.callRead(ctx, req)
+}
+
+// ReadAsync is Read without the wait: it returns the future of the response.
+func (c DriveClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+	return c.calls.callReadAsync(ctx, req)
+}
+
+// ReadInto is Read into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c DriveClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return c.calls.callReadInto(ctx, req, resp)
+}
+
 // NewDriveClient returns a client of native.Drive that calls the host. A guest
 // that links it runs only in a host that has the module "drive". With
 // [guest.Borrowed] responses are good until the next call.
 func NewDriveClient(opts ...guest.ClientOption) DriveClient {
-	return &guestDriveClient{client: guest.NewClient(opts...)}
+	return DriveClient{&guestDriveClient{client: guest.NewClient(opts...)}}
 }
 
-// guestDriveClient is the client that NewDriveClient returns.
+// guestDriveClient calls the host.
 type guestDriveClient struct {
 	client guest.Client
 }
 
-// Read calls native.Drive.Read.
-func (c *guestDriveClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+func (c *guestDriveClient) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
 	if err := methodDrive_Read.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -89,14 +153,27 @@ func (c *guestDriveClient) Read(ctx context.Context, req *disk.Block) (*disk.Blo
 	return resp, nil
 }
 
-// ReadInto calls native.Drive.Read into resp.
-func (c *guestDriveClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+func (c *guestDriveClient) callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
 	return methodDrive_Read.CallInto(ctx, c.client, req, resp)
 }
 
-// ReadAsync calls native.Drive.Read and returns its future.
-func (c *guestDriveClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+func (c *guestDriveClient) callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
 	return guest.Async(ctx, &methodDrive_Read, c.client, req, new(disk.Block))
+}
+
+// DiskServerClient calls the service native.DiskServer. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+//
+// DiskServer would need ServeDiskServer, if guests served it.
+type DiskServerClient struct {
+	calls callsDiskServerClient
+}
+
+// callsDiskServerClient makes the calls of a DiskServerClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsDiskServerClient interface {
 }
 
 // NewDiskServerClient returns a client of native.DiskServer that calls the
@@ -104,10 +181,10 @@ func (c *guestDriveClient) ReadAsync(ctx context.Context, req *disk.Block) *futu
 // "native.DiskServer". With [guest.Borrowed] responses are good until the next
 // call.
 func NewDiskServerClient(opts ...guest.ClientOption) DiskServerClient {
-	return &guestDiskServerClient{client: guest.NewClient(opts...)}
+	return DiskServerClient{&guestDiskServerClient{client: guest.NewClient(opts...)}}
 }
 
-// guestDiskServerClient is the client that NewDiskServerClient returns.
+// guestDiskServerClient calls the host.
 type guestDiskServerClient struct {
 	client guest.Client
 }
@@ -120,21 +197,54 @@ func importServeDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 
 var methodServeDisk_Read = guest.Method{Import: importServeDisk_Read}
 
+// ServeDiskClient calls the service native.ServeDisk. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+//
+// ServeDisk is served by guests: ServeDiskServer is its interface.
+type ServeDiskClient struct {
+	calls callsServeDiskClient
+}
+
+// callsServeDiskClient makes the calls of a ServeDiskClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsServeDiskClient interface {
+	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
+	callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
+}
+
+// Read reads.
+func (c ServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return c.calls.callRead(ctx, req)
+}
+
+// ReadAsync is Read without the wait: it returns the future of the response.
+func (c ServeDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+	return c.calls.callReadAsync(ctx, req)
+}
+
+// ReadInto is Read into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+	return c.calls.callReadInto(ctx, req, resp)
+}
+
 // NewServeDiskClient returns a client of native.ServeDisk that calls the host.
 // A guest that links it runs only in a host that has the module
 // "native.ServeDisk". With [guest.Borrowed] responses are good until the next
 // call.
 func NewServeDiskClient(opts ...guest.ClientOption) ServeDiskClient {
-	return &guestServeDiskClient{client: guest.NewClient(opts...)}
+	return ServeDiskClient{&guestServeDiskClient{client: guest.NewClient(opts...)}}
 }
 
-// guestServeDiskClient is the client that NewServeDiskClient returns.
+// guestServeDiskClient calls the host.
 type guestServeDiskClient struct {
 	client guest.Client
 }
 
-// Read calls native.ServeDisk.Read.
-func (c *guestServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+func (c *guestServeDiskClient) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
 	if err := methodServeDisk_Read.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -142,13 +252,11 @@ func (c *guestServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk
 	return resp, nil
 }
 
-// ReadInto calls native.ServeDisk.Read into resp.
-func (c *guestServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+func (c *guestServeDiskClient) callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
 	return methodServeDisk_Read.CallInto(ctx, c.client, req, resp)
 }
 
-// ReadAsync calls native.ServeDisk.Read and returns its future.
-func (c *guestServeDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+func (c *guestServeDiskClient) callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
 	return guest.Async(ctx, &methodServeDisk_Read, c.client, req, new(disk.Block))
 }
 
@@ -175,31 +283,28 @@ func ServeServeDisk(ctx context.Context, impl ServeDiskServer, requires ...strin
 func LocateServeDisk(ctx context.Context) (ServeDiskClient, error) {
 	remote, err := kernel.Locate(ctx, ServeDiskServiceName, "Read")
 	if err != nil {
-		return nil, err
+		return ServeDiskClient{}, err
 	}
-	return locatedServeDiskClient{remote: remote}, nil
+	return ServeDiskClient{locatedServeDiskClient{remote: remote}}, nil
 }
 
-// locatedServeDiskClient is the client that LocateServeDisk returns.
+// locatedServeDiskClient calls guests that serve.
 type locatedServeDiskClient struct {
 	remote *kernel.Remote
 }
 
-// Read calls native.ServeDisk.Read.
-func (c locatedServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+func (c locatedServeDiskClient) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	resp := new(disk.Block)
-	if err := c.ReadInto(ctx, req, resp); err != nil {
+	if err := c.callReadInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ReadInto calls native.ServeDisk.Read into resp.
-func (c locatedServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
+func (c locatedServeDiskClient) callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// ReadAsync calls native.ServeDisk.Read and returns its future.
-func (c locatedServeDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
+func (c locatedServeDiskClient) callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(disk.Block))
 }

@@ -58,6 +58,20 @@ func bridgeDisk_Read(impl DiskImpl) eng.HostFunc {
 	}
 }
 
+// DiskClient calls the service native.Disk. It is safe for concurrent use. In
+// guests it is a struct.
+//
+// Disk is only implemented by hosts.
+type DiskClient interface {
+	// Read reads.
+	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
+	// ReadAsync is Read without the wait: it returns the future of the response.
+	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	// ReadInto is Read into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
+}
+
 // NewLocalDiskClient returns a client of native.Disk that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest
@@ -127,6 +141,20 @@ func bridgeDrive_Read(impl DriveImpl) eng.HostFunc {
 	}
 }
 
+// DriveClient calls the service native.Drive. It is safe for concurrent use.
+// In guests it is a struct.
+//
+// Drive has a module, too.
+type DriveClient interface {
+	// Read reads.
+	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
+	// ReadAsync is Read without the wait: it returns the future of the response.
+	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	// ReadInto is Read into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
+}
+
 // NewLocalDriveClient returns a client of native.Drive that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest
@@ -180,6 +208,13 @@ func RegisterDiskServer(ctx context.Context, e eng.Engine, impl DiskServerImpl, 
 	return pluginsdk.RegisterService(ctx, e, service, opts...)
 }
 
+// DiskServerClient calls the service native.DiskServer. It is safe for
+// concurrent use. In guests it is a struct.
+//
+// DiskServer would need ServeDiskServer, if guests served it.
+type DiskServerClient interface {
+}
+
 // NewLocalDiskServerClient returns a client of native.DiskServer that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are
@@ -229,6 +264,20 @@ func bridgeServeDisk_Read(impl ServeDiskImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, ServeDisk_Read_FullName, m, stack, call, new(disk.Block), new(disk.Block))
 	}
+}
+
+// ServeDiskClient calls the service native.ServeDisk. It is safe for
+// concurrent use. In guests it is a struct.
+//
+// ServeDisk is served by guests: ServeDiskServer is its interface.
+type ServeDiskClient interface {
+	// Read reads.
+	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
+	// ReadAsync is Read without the wait: it returns the future of the response.
+	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
+	// ReadInto is Read into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
 }
 
 // NewLocalServeDiskClient returns a client of native.ServeDisk that calls impl

@@ -8,7 +8,6 @@ package diskparigot
 import (
 	context "context"
 	disk "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -42,19 +41,6 @@ func (UnimplementedDiskImpl) Read(context.Context, *disk.Block, *disk.Block) err
 	return status.Error(status.Unimplemented, Disk_Read_FullName+" is not implemented")
 }
 
-// DiskClient calls the service native.Disk. It is safe for concurrent use.
-//
-// Disk is only implemented by hosts.
-type DiskClient interface {
-	// Read reads.
-	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	// ReadAsync is Read without the wait: it returns the future of the response.
-	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	// ReadInto is Read into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
-}
-
 // DriveServiceName is the full name of the service native.Drive.
 const DriveServiceName = "native.Drive"
 
@@ -85,19 +71,6 @@ func (UnimplementedDriveImpl) Read(context.Context, *disk.Block, *disk.Block) er
 	return status.Error(status.Unimplemented, Drive_Read_FullName+" is not implemented")
 }
 
-// DriveClient calls the service native.Drive. It is safe for concurrent use.
-//
-// Drive has a module, too.
-type DriveClient interface {
-	// Read reads.
-	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	// ReadAsync is Read without the wait: it returns the future of the response.
-	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	// ReadInto is Read into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
-}
-
 // DiskServerServiceName is the full name of the service native.DiskServer.
 const DiskServerServiceName = "native.DiskServer"
 
@@ -115,13 +88,6 @@ type DiskServerImpl interface {
 // UnimplementedDiskServerImpl answers every method of native.DiskServer with
 // the error UNIMPLEMENTED. Its zero value is ready to use.
 type UnimplementedDiskServerImpl struct{}
-
-// DiskServerClient calls the service native.DiskServer. It is safe for
-// concurrent use.
-//
-// DiskServer would need ServeDiskServer, if guests served it.
-type DiskServerClient interface {
-}
 
 // ServeDiskServiceName is the full name of the service native.ServeDisk.
 const ServeDiskServiceName = "native.ServeDisk"
@@ -151,20 +117,6 @@ type UnimplementedServeDiskImpl struct{}
 // Read answers that native.ServeDisk.Read is not implemented.
 func (UnimplementedServeDiskImpl) Read(context.Context, *disk.Block, *disk.Block) error {
 	return status.Error(status.Unimplemented, ServeDisk_Read_FullName+" is not implemented")
-}
-
-// ServeDiskClient calls the service native.ServeDisk. It is safe for
-// concurrent use.
-//
-// ServeDisk is served by guests: ServeDiskServer is its interface.
-type ServeDiskClient interface {
-	// Read reads.
-	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	// ReadAsync is Read without the wait: it returns the future of the response.
-	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	// ReadInto is Read into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
 }
 
 // ServeDiskServer is what an implementation of the service native.ServeDisk in

@@ -28,20 +28,51 @@ func importNest_Lay(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodNest_Lay = guest.Method{Import: importNest_Lay}
 
+// NestClient calls the service nested.Nest. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type NestClient struct {
+	calls callsNestClient
+}
+
+// callsNestClient makes the calls of a NestClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNestClient interface {
+	callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
+	callLayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error]
+	callLayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error
+}
+
+// Lay calls nested.Nest.Lay.
+func (c NestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+	return c.calls.callLay(ctx, req)
+}
+
+// LayAsync is Lay without the wait: it returns the future of the response.
+func (c NestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+	return c.calls.callLayAsync(ctx, req)
+}
+
+// LayInto is Lay into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c NestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
+	return c.calls.callLayInto(ctx, req, resp)
+}
+
 // NewNestClient returns a client of nested.Nest that calls the host. A guest
 // that links it runs only in a host that has the module "nested.Nest". With
 // [guest.Borrowed] responses are good until the next call.
 func NewNestClient(opts ...guest.ClientOption) NestClient {
-	return &guestNestClient{client: guest.NewClient(opts...)}
+	return NestClient{&guestNestClient{client: guest.NewClient(opts...)}}
 }
 
-// guestNestClient is the client that NewNestClient returns.
+// guestNestClient calls the host.
 type guestNestClient struct {
 	client guest.Client
 }
 
-// Lay calls nested.Nest.Lay.
-func (c *guestNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+func (c *guestNestClient) callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
 	resp := new(nested.Outer_Inner_Innermost)
 	if err := methodNest_Lay.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -49,13 +80,11 @@ func (c *guestNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*ne
 	return resp, nil
 }
 
-// LayInto calls nested.Nest.Lay into resp.
-func (c *guestNestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
+func (c *guestNestClient) callLayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
 	return methodNest_Lay.CallInto(ctx, c.client, req, resp)
 }
 
-// LayAsync calls nested.Nest.Lay and returns its future.
-func (c *guestNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+func (c *guestNestClient) callLayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
 	return guest.Async(ctx, &methodNest_Lay, c.client, req, new(nested.Outer_Inner_Innermost))
 }
 
@@ -81,31 +110,28 @@ func ServeNest(ctx context.Context, impl NestServer, requires ...string) error {
 func LocateNest(ctx context.Context) (NestClient, error) {
 	remote, err := kernel.Locate(ctx, NestServiceName, "Lay")
 	if err != nil {
-		return nil, err
+		return NestClient{}, err
 	}
-	return locatedNestClient{remote: remote}, nil
+	return NestClient{locatedNestClient{remote: remote}}, nil
 }
 
-// locatedNestClient is the client that LocateNest returns.
+// locatedNestClient calls guests that serve.
 type locatedNestClient struct {
 	remote *kernel.Remote
 }
 
-// Lay calls nested.Nest.Lay.
-func (c locatedNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+func (c locatedNestClient) callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
 	resp := new(nested.Outer_Inner_Innermost)
-	if err := c.LayInto(ctx, req, resp); err != nil {
+	if err := c.callLayInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// LayInto calls nested.Nest.Lay into resp.
-func (c locatedNestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
+func (c locatedNestClient) callLayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// LayAsync calls nested.Nest.Lay and returns its future.
-func (c locatedNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
+func (c locatedNestClient) callLayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(nested.Outer_Inner_Innermost))
 }

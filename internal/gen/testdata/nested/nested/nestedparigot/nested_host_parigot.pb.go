@@ -57,6 +57,18 @@ func bridgeNest_Lay(impl NestImpl) eng.HostFunc {
 	}
 }
 
+// NestClient calls the service nested.Nest. It is safe for concurrent use. In
+// guests it is a struct.
+type NestClient interface {
+	// Lay calls nested.Nest.Lay.
+	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
+	// LayAsync is Lay without the wait: it returns the future of the response.
+	LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error]
+	// LayInto is Lay into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error
+}
+
 // NewLocalNestClient returns a client of nested.Nest that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package nestedparigot
 import (
 	context "context"
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedNestImpl struct{}
 // Lay answers that nested.Nest.Lay is not implemented.
 func (UnimplementedNestImpl) Lay(context.Context, *nested.Outer_Inner, *nested.Outer_Inner_Innermost) error {
 	return status.Error(status.Unimplemented, Nest_Lay_FullName+" is not implemented")
-}
-
-// NestClient calls the service nested.Nest. It is safe for concurrent use.
-type NestClient interface {
-	// Lay calls nested.Nest.Lay.
-	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
-	// LayAsync is Lay without the wait: it returns the future of the response.
-	LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error]
-	// LayInto is Lay into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error
 }
 
 // NestServer is what an implementation of the service nested.Nest in a guest

@@ -28,21 +28,52 @@ func importNoPackageService_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.
 
 var methodNoPackageService_Call = guest.Method{Import: importNoPackageService_Call}
 
+// NoPackageServiceClient calls the service NoPackageService. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type NoPackageServiceClient struct {
+	calls callsNoPackageServiceClient
+}
+
+// callsNoPackageServiceClient makes the calls of a NoPackageServiceClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNoPackageServiceClient interface {
+	callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
+	callCallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
+	callCallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error
+}
+
+// Call calls NoPackageService.Call.
+func (c NoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c NoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c NoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewNoPackageServiceClient returns a client of NoPackageService that calls
 // the host. A guest that links it runs only in a host that has the module
 // "NoPackageService". With [guest.Borrowed] responses are good until the next
 // call.
 func NewNoPackageServiceClient(opts ...guest.ClientOption) NoPackageServiceClient {
-	return &guestNoPackageServiceClient{client: guest.NewClient(opts...)}
+	return NoPackageServiceClient{&guestNoPackageServiceClient{client: guest.NewClient(opts...)}}
 }
 
-// guestNoPackageServiceClient is the client that NewNoPackageServiceClient returns.
+// guestNoPackageServiceClient calls the host.
 type guestNoPackageServiceClient struct {
 	client guest.Client
 }
 
-// Call calls NoPackageService.Call.
-func (c *guestNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+func (c *guestNoPackageServiceClient) callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
 	resp := new(nopackage.NoPackageResponse)
 	if err := methodNoPackageService_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestNoPackageServiceClient) Call(ctx context.Context, req *nopackage.N
 	return resp, nil
 }
 
-// CallInto calls NoPackageService.Call into resp.
-func (c *guestNoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
+func (c *guestNoPackageServiceClient) callCallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
 	return methodNoPackageService_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls NoPackageService.Call and returns its future.
-func (c *guestNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+func (c *guestNoPackageServiceClient) callCallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
 	return guest.Async(ctx, &methodNoPackageService_Call, c.client, req, new(nopackage.NoPackageResponse))
 }
 
@@ -82,31 +111,28 @@ func ServeNoPackageService(ctx context.Context, impl NoPackageServiceServer, req
 func LocateNoPackageService(ctx context.Context) (NoPackageServiceClient, error) {
 	remote, err := kernel.Locate(ctx, NoPackageServiceServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return NoPackageServiceClient{}, err
 	}
-	return locatedNoPackageServiceClient{remote: remote}, nil
+	return NoPackageServiceClient{locatedNoPackageServiceClient{remote: remote}}, nil
 }
 
-// locatedNoPackageServiceClient is the client that LocateNoPackageService returns.
+// locatedNoPackageServiceClient calls guests that serve.
 type locatedNoPackageServiceClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls NoPackageService.Call.
-func (c locatedNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+func (c locatedNoPackageServiceClient) callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
 	resp := new(nopackage.NoPackageResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls NoPackageService.Call into resp.
-func (c locatedNoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
+func (c locatedNoPackageServiceClient) callCallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls NoPackageService.Call and returns its future.
-func (c locatedNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
+func (c locatedNoPackageServiceClient) callCallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(nopackage.NoPackageResponse))
 }

@@ -58,6 +58,18 @@ func bridgeNoPackageService_Call(impl NoPackageServiceImpl) eng.HostFunc {
 	}
 }
 
+// NoPackageServiceClient calls the service NoPackageService. It is safe for
+// concurrent use. In guests it is a struct.
+type NoPackageServiceClient interface {
+	// Call calls NoPackageService.Call.
+	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error
+}
+
 // NewLocalNoPackageServiceClient returns a client of NoPackageService that
 // calls impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

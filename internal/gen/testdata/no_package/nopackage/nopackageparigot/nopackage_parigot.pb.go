@@ -8,7 +8,6 @@ package nopackageparigot
 import (
 	context "context"
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -40,18 +39,6 @@ type UnimplementedNoPackageServiceImpl struct{}
 // Call answers that NoPackageService.Call is not implemented.
 func (UnimplementedNoPackageServiceImpl) Call(context.Context, *nopackage.NoPackageRequest, *nopackage.NoPackageResponse) error {
 	return status.Error(status.Unimplemented, NoPackageService_Call_FullName+" is not implemented")
-}
-
-// NoPackageServiceClient calls the service NoPackageService. It is safe for
-// concurrent use.
-type NoPackageServiceClient interface {
-	// Call calls NoPackageService.Call.
-	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error
 }
 
 // NoPackageServiceServer is what an implementation of the service

@@ -28,21 +28,52 @@ func importBare_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodBare_Call = guest.Method{Import: importBare_Call}
 
+// BareClient calls the service no_source_info.Bare. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type BareClient struct {
+	calls callsBareClient
+}
+
+// callsBareClient makes the calls of a BareClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsBareClient interface {
+	callCall(ctx context.Context, req *bare.Word) (*bare.Word, error)
+	callCallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error]
+	callCallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error
+}
+
+// Call calls no_source_info.Bare.Call.
+func (c BareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c BareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c BareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewBareClient returns a client of no_source_info.Bare that calls the host. A
 // guest that links it runs only in a host that has the module
 // "no_source_info.Bare". With [guest.Borrowed] responses are good until the
 // next call.
 func NewBareClient(opts ...guest.ClientOption) BareClient {
-	return &guestBareClient{client: guest.NewClient(opts...)}
+	return BareClient{&guestBareClient{client: guest.NewClient(opts...)}}
 }
 
-// guestBareClient is the client that NewBareClient returns.
+// guestBareClient calls the host.
 type guestBareClient struct {
 	client guest.Client
 }
 
-// Call calls no_source_info.Bare.Call.
-func (c *guestBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+func (c *guestBareClient) callCall(ctx context.Context, req *bare.Word) (*bare.Word, error) {
 	resp := new(bare.Word)
 	if err := methodBare_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word,
 	return resp, nil
 }
 
-// CallInto calls no_source_info.Bare.Call into resp.
-func (c *guestBareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
+func (c *guestBareClient) callCallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
 	return methodBare_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls no_source_info.Bare.Call and returns its future.
-func (c *guestBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+func (c *guestBareClient) callCallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
 	return guest.Async(ctx, &methodBare_Call, c.client, req, new(bare.Word))
 }
 
@@ -82,31 +111,28 @@ func ServeBare(ctx context.Context, impl BareServer, requires ...string) error {
 func LocateBare(ctx context.Context) (BareClient, error) {
 	remote, err := kernel.Locate(ctx, BareServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return BareClient{}, err
 	}
-	return locatedBareClient{remote: remote}, nil
+	return BareClient{locatedBareClient{remote: remote}}, nil
 }
 
-// locatedBareClient is the client that LocateBare returns.
+// locatedBareClient calls guests that serve.
 type locatedBareClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls no_source_info.Bare.Call.
-func (c locatedBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+func (c locatedBareClient) callCall(ctx context.Context, req *bare.Word) (*bare.Word, error) {
 	resp := new(bare.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls no_source_info.Bare.Call into resp.
-func (c locatedBareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
+func (c locatedBareClient) callCallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls no_source_info.Bare.Call and returns its future.
-func (c locatedBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
+func (c locatedBareClient) callCallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(bare.Word))
 }

@@ -57,6 +57,18 @@ func bridgeBare_Call(impl BareImpl) eng.HostFunc {
 	}
 }
 
+// BareClient calls the service no_source_info.Bare. It is safe for concurrent
+// use. In guests it is a struct.
+type BareClient interface {
+	// Call calls no_source_info.Bare.Call.
+	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error
+}
+
 // NewLocalBareClient returns a client of no_source_info.Bare that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

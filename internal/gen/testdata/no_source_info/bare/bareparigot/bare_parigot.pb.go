@@ -8,7 +8,6 @@ package bareparigot
 import (
 	context "context"
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedBareImpl struct{}
 // Call answers that no_source_info.Bare.Call is not implemented.
 func (UnimplementedBareImpl) Call(context.Context, *bare.Word, *bare.Word) error {
 	return status.Error(status.Unimplemented, Bare_Call_FullName+" is not implemented")
-}
-
-// BareClient calls the service no_source_info.Bare. It is safe for concurrent
-// use.
-type BareClient interface {
-	// Call calls no_source_info.Bare.Call.
-	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error
 }
 
 // BareServer is what an implementation of the service no_source_info.Bare in a

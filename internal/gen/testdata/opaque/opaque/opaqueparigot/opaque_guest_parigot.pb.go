@@ -28,20 +28,51 @@ func importSafe_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodSafe_Open = guest.Method{Import: importSafe_Open}
 
+// SafeClient calls the service opaque.Safe. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type SafeClient struct {
+	calls callsSafeClient
+}
+
+// callsSafeClient makes the calls of a SafeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSafeClient interface {
+	callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
+	callOpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error]
+	callOpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error
+}
+
+// Open calls opaque.Safe.Open.
+func (c SafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+	return c.calls.callOpen(ctx, req)
+}
+
+// OpenAsync is Open without the wait: it returns the future of the response.
+func (c SafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+	return c.calls.callOpenAsync(ctx, req)
+}
+
+// OpenInto is Open into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c SafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
+	return c.calls.callOpenInto(ctx, req, resp)
+}
+
 // NewSafeClient returns a client of opaque.Safe that calls the host. A guest
 // that links it runs only in a host that has the module "opaque.Safe". With
 // [guest.Borrowed] responses are good until the next call.
 func NewSafeClient(opts ...guest.ClientOption) SafeClient {
-	return &guestSafeClient{client: guest.NewClient(opts...)}
+	return SafeClient{&guestSafeClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSafeClient is the client that NewSafeClient returns.
+// guestSafeClient calls the host.
 type guestSafeClient struct {
 	client guest.Client
 }
 
-// Open calls opaque.Safe.Open.
-func (c *guestSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+func (c *guestSafeClient) callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
 	resp := new(opaque.Content)
 	if err := methodSafe_Open.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -49,13 +80,11 @@ func (c *guestSafeClient) Open(ctx context.Context, req *opaque.Combination) (*o
 	return resp, nil
 }
 
-// OpenInto calls opaque.Safe.Open into resp.
-func (c *guestSafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
+func (c *guestSafeClient) callOpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
 	return methodSafe_Open.CallInto(ctx, c.client, req, resp)
 }
 
-// OpenAsync calls opaque.Safe.Open and returns its future.
-func (c *guestSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+func (c *guestSafeClient) callOpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
 	return guest.Async(ctx, &methodSafe_Open, c.client, req, new(opaque.Content))
 }
 
@@ -81,31 +110,28 @@ func ServeSafe(ctx context.Context, impl SafeServer, requires ...string) error {
 func LocateSafe(ctx context.Context) (SafeClient, error) {
 	remote, err := kernel.Locate(ctx, SafeServiceName, "Open")
 	if err != nil {
-		return nil, err
+		return SafeClient{}, err
 	}
-	return locatedSafeClient{remote: remote}, nil
+	return SafeClient{locatedSafeClient{remote: remote}}, nil
 }
 
-// locatedSafeClient is the client that LocateSafe returns.
+// locatedSafeClient calls guests that serve.
 type locatedSafeClient struct {
 	remote *kernel.Remote
 }
 
-// Open calls opaque.Safe.Open.
-func (c locatedSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+func (c locatedSafeClient) callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
 	resp := new(opaque.Content)
-	if err := c.OpenInto(ctx, req, resp); err != nil {
+	if err := c.callOpenInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// OpenInto calls opaque.Safe.Open into resp.
-func (c locatedSafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
+func (c locatedSafeClient) callOpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// OpenAsync calls opaque.Safe.Open and returns its future.
-func (c locatedSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
+func (c locatedSafeClient) callOpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(opaque.Content))
 }

@@ -57,6 +57,18 @@ func bridgeSafe_Open(impl SafeImpl) eng.HostFunc {
 	}
 }
 
+// SafeClient calls the service opaque.Safe. It is safe for concurrent use. In
+// guests it is a struct.
+type SafeClient interface {
+	// Open calls opaque.Safe.Open.
+	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
+	// OpenAsync is Open without the wait: it returns the future of the response.
+	OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error]
+	// OpenInto is Open into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error
+}
+
 // NewLocalSafeClient returns a client of opaque.Safe that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

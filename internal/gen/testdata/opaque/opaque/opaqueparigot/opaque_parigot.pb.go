@@ -8,7 +8,6 @@ package opaqueparigot
 import (
 	context "context"
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedSafeImpl struct{}
 // Open answers that opaque.Safe.Open is not implemented.
 func (UnimplementedSafeImpl) Open(context.Context, *opaque.Combination, *opaque.Content) error {
 	return status.Error(status.Unimplemented, Safe_Open_FullName+" is not implemented")
-}
-
-// SafeClient calls the service opaque.Safe. It is safe for concurrent use.
-type SafeClient interface {
-	// Open calls opaque.Safe.Open.
-	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
-	// OpenAsync is Open without the wait: it returns the future of the response.
-	OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error]
-	// OpenInto is Open into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error
 }
 
 // SafeServer is what an implementation of the service opaque.Safe in a guest

@@ -61,21 +61,130 @@ func importTuned_Plain(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodTuned_Plain = guest.Method{Import: importTuned_Plain}
 
+// TunedClient calls the service options.Tuned. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type TunedClient struct {
+	calls callsTunedClient
+}
+
+// callsTunedClient makes the calls of a TunedClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTunedClient interface {
+	callSlow(ctx context.Context, req *options.Word) (*options.Word, error)
+	callSlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	callSlowInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	callSlower(ctx context.Context, req *options.Word) (*options.Word, error)
+	callSlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	callSlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	callQuick(ctx context.Context, req *options.Word) (*options.Word, error)
+	callQuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	callQuickInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	callRenamed(ctx context.Context, req *options.Word) (*options.Word, error)
+	callRenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	callRenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	callPlain(ctx context.Context, req *options.Word) (*options.Word, error)
+	callPlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	callPlainInto(ctx context.Context, req *options.Word, resp *options.Word) error
+}
+
+// Slow calls options.Tuned.Slow.
+func (c TunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return c.calls.callSlow(ctx, req)
+}
+
+// SlowAsync is Slow without the wait: it returns the future of the response.
+func (c TunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return c.calls.callSlowAsync(ctx, req)
+}
+
+// SlowInto is Slow into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.calls.callSlowInto(ctx, req, resp)
+}
+
+// Slower calls options.Tuned.Slower.
+func (c TunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return c.calls.callSlower(ctx, req)
+}
+
+// SlowerAsync is Slower without the wait: it returns the future of the
+// response.
+func (c TunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return c.calls.callSlowerAsync(ctx, req)
+}
+
+// SlowerInto is Slower into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c TunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.calls.callSlowerInto(ctx, req, resp)
+}
+
+// Quick calls options.Tuned.Quick.
+func (c TunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return c.calls.callQuick(ctx, req)
+}
+
+// QuickAsync is Quick without the wait: it returns the future of the response.
+func (c TunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return c.calls.callQuickAsync(ctx, req)
+}
+
+// QuickInto is Quick into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.calls.callQuickInto(ctx, req, resp)
+}
+
+// Renamed calls options.Tuned.Renamed.
+func (c TunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return c.calls.callRenamed(ctx, req)
+}
+
+// RenamedAsync is Renamed without the wait: it returns the future of the
+// response.
+func (c TunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return c.calls.callRenamedAsync(ctx, req)
+}
+
+// RenamedInto is Renamed into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c TunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.calls.callRenamedInto(ctx, req, resp)
+}
+
+// Plain calls options.Tuned.Plain.
+func (c TunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return c.calls.callPlain(ctx, req)
+}
+
+// PlainAsync is Plain without the wait: it returns the future of the response.
+func (c TunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+	return c.calls.callPlainAsync(ctx, req)
+}
+
+// PlainInto is Plain into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+	return c.calls.callPlainInto(ctx, req, resp)
+}
+
 // NewTunedClient returns a client of options.Tuned that calls the host. A
 // guest that links it runs only in a host that has the module
 // "tuned-module/v2". With [guest.Borrowed] responses are good until the next
 // call.
 func NewTunedClient(opts ...guest.ClientOption) TunedClient {
-	return &guestTunedClient{client: guest.NewClient(opts...)}
+	return TunedClient{&guestTunedClient{client: guest.NewClient(opts...)}}
 }
 
-// guestTunedClient is the client that NewTunedClient returns.
+// guestTunedClient calls the host.
 type guestTunedClient struct {
 	client guest.Client
 }
 
-// Slow calls options.Tuned.Slow.
-func (c *guestTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) callSlow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
 	if err := methodTuned_Slow.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -83,18 +192,15 @@ func (c *guestTunedClient) Slow(ctx context.Context, req *options.Word) (*option
 	return resp, nil
 }
 
-// SlowInto calls options.Tuned.Slow into resp.
-func (c *guestTunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c *guestTunedClient) callSlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return methodTuned_Slow.CallInto(ctx, c.client, req, resp)
 }
 
-// SlowAsync calls options.Tuned.Slow and returns its future.
-func (c *guestTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c *guestTunedClient) callSlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return guest.Async(ctx, &methodTuned_Slow, c.client, req, new(options.Word))
 }
 
-// Slower calls options.Tuned.Slower.
-func (c *guestTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) callSlower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
 	if err := methodTuned_Slower.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -102,18 +208,15 @@ func (c *guestTunedClient) Slower(ctx context.Context, req *options.Word) (*opti
 	return resp, nil
 }
 
-// SlowerInto calls options.Tuned.Slower into resp.
-func (c *guestTunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c *guestTunedClient) callSlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return methodTuned_Slower.CallInto(ctx, c.client, req, resp)
 }
 
-// SlowerAsync calls options.Tuned.Slower and returns its future.
-func (c *guestTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c *guestTunedClient) callSlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return guest.Async(ctx, &methodTuned_Slower, c.client, req, new(options.Word))
 }
 
-// Quick calls options.Tuned.Quick.
-func (c *guestTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) callQuick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
 	if err := methodTuned_Quick.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -121,18 +224,15 @@ func (c *guestTunedClient) Quick(ctx context.Context, req *options.Word) (*optio
 	return resp, nil
 }
 
-// QuickInto calls options.Tuned.Quick into resp.
-func (c *guestTunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c *guestTunedClient) callQuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return methodTuned_Quick.CallInto(ctx, c.client, req, resp)
 }
 
-// QuickAsync calls options.Tuned.Quick and returns its future.
-func (c *guestTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c *guestTunedClient) callQuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return guest.Async(ctx, &methodTuned_Quick, c.client, req, new(options.Word))
 }
 
-// Renamed calls options.Tuned.Renamed.
-func (c *guestTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) callRenamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
 	if err := methodTuned_Renamed.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -140,18 +240,15 @@ func (c *guestTunedClient) Renamed(ctx context.Context, req *options.Word) (*opt
 	return resp, nil
 }
 
-// RenamedInto calls options.Tuned.Renamed into resp.
-func (c *guestTunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c *guestTunedClient) callRenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return methodTuned_Renamed.CallInto(ctx, c.client, req, resp)
 }
 
-// RenamedAsync calls options.Tuned.Renamed and returns its future.
-func (c *guestTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c *guestTunedClient) callRenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return guest.Async(ctx, &methodTuned_Renamed, c.client, req, new(options.Word))
 }
 
-// Plain calls options.Tuned.Plain.
-func (c *guestTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c *guestTunedClient) callPlain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
 	if err := methodTuned_Plain.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -159,13 +256,11 @@ func (c *guestTunedClient) Plain(ctx context.Context, req *options.Word) (*optio
 	return resp, nil
 }
 
-// PlainInto calls options.Tuned.Plain into resp.
-func (c *guestTunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c *guestTunedClient) callPlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return methodTuned_Plain.CallInto(ctx, c.client, req, resp)
 }
 
-// PlainAsync calls options.Tuned.Plain and returns its future.
-func (c *guestTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c *guestTunedClient) callPlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return guest.Async(ctx, &methodTuned_Plain, c.client, req, new(options.Word))
 }
 
@@ -210,107 +305,92 @@ func ServeTuned(ctx context.Context, impl TunedServer, requires ...string) error
 func LocateTuned(ctx context.Context) (TunedClient, error) {
 	remote, err := kernel.Locate(ctx, TunedServiceName, "Slow", "Slower", "Quick", "Renamed", "Plain")
 	if err != nil {
-		return nil, err
+		return TunedClient{}, err
 	}
-	return locatedTunedClient{remote: remote}, nil
+	return TunedClient{locatedTunedClient{remote: remote}}, nil
 }
 
-// locatedTunedClient is the client that LocateTuned returns.
+// locatedTunedClient calls guests that serve.
 type locatedTunedClient struct {
 	remote *kernel.Remote
 }
 
-// Slow calls options.Tuned.Slow.
-func (c locatedTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c locatedTunedClient) callSlow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.SlowInto(ctx, req, resp); err != nil {
+	if err := c.callSlowInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SlowInto calls options.Tuned.Slow into resp.
-func (c locatedTunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c locatedTunedClient) callSlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// SlowAsync calls options.Tuned.Slow and returns its future.
-func (c locatedTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c locatedTunedClient) callSlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(options.Word))
 }
 
-// Slower calls options.Tuned.Slower.
-func (c locatedTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c locatedTunedClient) callSlower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.SlowerInto(ctx, req, resp); err != nil {
+	if err := c.callSlowerInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SlowerInto calls options.Tuned.Slower into resp.
-func (c locatedTunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c locatedTunedClient) callSlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// SlowerAsync calls options.Tuned.Slower and returns its future.
-func (c locatedTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c locatedTunedClient) callSlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(options.Word))
 }
 
-// Quick calls options.Tuned.Quick.
-func (c locatedTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c locatedTunedClient) callQuick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.QuickInto(ctx, req, resp); err != nil {
+	if err := c.callQuickInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// QuickInto calls options.Tuned.Quick into resp.
-func (c locatedTunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c locatedTunedClient) callQuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// QuickAsync calls options.Tuned.Quick and returns its future.
-func (c locatedTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c locatedTunedClient) callQuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(options.Word))
 }
 
-// Renamed calls options.Tuned.Renamed.
-func (c locatedTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c locatedTunedClient) callRenamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.RenamedInto(ctx, req, resp); err != nil {
+	if err := c.callRenamedInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// RenamedInto calls options.Tuned.Renamed into resp.
-func (c locatedTunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c locatedTunedClient) callRenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return c.remote.Call(ctx, 3, req, resp)
 }
 
-// RenamedAsync calls options.Tuned.Renamed and returns its future.
-func (c locatedTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c locatedTunedClient) callRenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 3, req, new(options.Word))
 }
 
-// Plain calls options.Tuned.Plain.
-func (c locatedTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
+func (c locatedTunedClient) callPlain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	resp := new(options.Word)
-	if err := c.PlainInto(ctx, req, resp); err != nil {
+	if err := c.callPlainInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PlainInto calls options.Tuned.Plain into resp.
-func (c locatedTunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
+func (c locatedTunedClient) callPlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
 	return c.remote.Call(ctx, 4, req, resp)
 }
 
-// PlainAsync calls options.Tuned.Plain and returns its future.
-func (c locatedTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
+func (c locatedTunedClient) callPlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 4, req, new(options.Word))
 }

@@ -121,6 +121,48 @@ func bridgeTuned_Plain(impl TunedImpl) eng.HostFunc {
 	}
 }
 
+// TunedClient calls the service options.Tuned. It is safe for concurrent use.
+// In guests it is a struct.
+type TunedClient interface {
+	// Slow calls options.Tuned.Slow.
+	Slow(ctx context.Context, req *options.Word) (*options.Word, error)
+	// SlowAsync is Slow without the wait: it returns the future of the response.
+	SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	// SlowInto is Slow into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	// Slower calls options.Tuned.Slower.
+	Slower(ctx context.Context, req *options.Word) (*options.Word, error)
+	// SlowerAsync is Slower without the wait: it returns the future of the
+	// response.
+	SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	// SlowerInto is Slower into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	// Quick calls options.Tuned.Quick.
+	Quick(ctx context.Context, req *options.Word) (*options.Word, error)
+	// QuickAsync is Quick without the wait: it returns the future of the response.
+	QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	// QuickInto is Quick into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	// Renamed calls options.Tuned.Renamed.
+	Renamed(ctx context.Context, req *options.Word) (*options.Word, error)
+	// RenamedAsync is Renamed without the wait: it returns the future of the
+	// response.
+	RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	// RenamedInto is Renamed into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	// Plain calls options.Tuned.Plain.
+	Plain(ctx context.Context, req *options.Word) (*options.Word, error)
+	// PlainAsync is Plain without the wait: it returns the future of the response.
+	PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
+	// PlainInto is Plain into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error
+}
+
 // NewLocalTunedClient returns a client of options.Tuned that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

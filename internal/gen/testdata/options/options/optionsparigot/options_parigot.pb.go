@@ -8,7 +8,6 @@ package optionsparigot
 import (
 	context "context"
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -70,47 +69,6 @@ func (UnimplementedTunedImpl) Renamed(context.Context, *options.Word, *options.W
 // Plain answers that options.Tuned.Plain is not implemented.
 func (UnimplementedTunedImpl) Plain(context.Context, *options.Word, *options.Word) error {
 	return status.Error(status.Unimplemented, Tuned_Plain_FullName+" is not implemented")
-}
-
-// TunedClient calls the service options.Tuned. It is safe for concurrent use.
-type TunedClient interface {
-	// Slow calls options.Tuned.Slow.
-	Slow(ctx context.Context, req *options.Word) (*options.Word, error)
-	// SlowAsync is Slow without the wait: it returns the future of the response.
-	SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// SlowInto is Slow into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error
-	// Slower calls options.Tuned.Slower.
-	Slower(ctx context.Context, req *options.Word) (*options.Word, error)
-	// SlowerAsync is Slower without the wait: it returns the future of the
-	// response.
-	SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// SlowerInto is Slower into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error
-	// Quick calls options.Tuned.Quick.
-	Quick(ctx context.Context, req *options.Word) (*options.Word, error)
-	// QuickAsync is Quick without the wait: it returns the future of the response.
-	QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// QuickInto is Quick into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error
-	// Renamed calls options.Tuned.Renamed.
-	Renamed(ctx context.Context, req *options.Word) (*options.Word, error)
-	// RenamedAsync is Renamed without the wait: it returns the future of the
-	// response.
-	RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// RenamedInto is Renamed into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error
-	// Plain calls options.Tuned.Plain.
-	Plain(ctx context.Context, req *options.Word) (*options.Word, error)
-	// PlainAsync is Plain without the wait: it returns the future of the response.
-	PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// PlainInto is Plain into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error
 }
 
 // TunedServer is what an implementation of the service options.Tuned in a

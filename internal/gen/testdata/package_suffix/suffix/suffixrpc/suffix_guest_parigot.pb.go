@@ -28,21 +28,52 @@ func importSuffix_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodSuffix_Call = guest.Method{Import: importSuffix_Call}
 
+// SuffixClient calls the service package_suffix.Suffix. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type SuffixClient struct {
+	calls callsSuffixClient
+}
+
+// callsSuffixClient makes the calls of a SuffixClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSuffixClient interface {
+	callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
+	callCallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
+	callCallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error
+}
+
+// Call calls package_suffix.Suffix.Call.
+func (c SuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c SuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c SuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewSuffixClient returns a client of package_suffix.Suffix that calls the
 // host. A guest that links it runs only in a host that has the module
 // "package_suffix.Suffix". With [guest.Borrowed] responses are good until the
 // next call.
 func NewSuffixClient(opts ...guest.ClientOption) SuffixClient {
-	return &guestSuffixClient{client: guest.NewClient(opts...)}
+	return SuffixClient{&guestSuffixClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSuffixClient is the client that NewSuffixClient returns.
+// guestSuffixClient calls the host.
 type guestSuffixClient struct {
 	client guest.Client
 }
 
-// Call calls package_suffix.Suffix.Call.
-func (c *guestSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+func (c *guestSuffixClient) callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
 	resp := new(suffix.Request)
 	if err := methodSuffix_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suf
 	return resp, nil
 }
 
-// CallInto calls package_suffix.Suffix.Call into resp.
-func (c *guestSuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
+func (c *guestSuffixClient) callCallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
 	return methodSuffix_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls package_suffix.Suffix.Call and returns its future.
-func (c *guestSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+func (c *guestSuffixClient) callCallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
 	return guest.Async(ctx, &methodSuffix_Call, c.client, req, new(suffix.Request))
 }
 
@@ -82,31 +111,28 @@ func ServeSuffix(ctx context.Context, impl SuffixServer, requires ...string) err
 func LocateSuffix(ctx context.Context) (SuffixClient, error) {
 	remote, err := kernel.Locate(ctx, SuffixServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return SuffixClient{}, err
 	}
-	return locatedSuffixClient{remote: remote}, nil
+	return SuffixClient{locatedSuffixClient{remote: remote}}, nil
 }
 
-// locatedSuffixClient is the client that LocateSuffix returns.
+// locatedSuffixClient calls guests that serve.
 type locatedSuffixClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls package_suffix.Suffix.Call.
-func (c locatedSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+func (c locatedSuffixClient) callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
 	resp := new(suffix.Request)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls package_suffix.Suffix.Call into resp.
-func (c locatedSuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
+func (c locatedSuffixClient) callCallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls package_suffix.Suffix.Call and returns its future.
-func (c locatedSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
+func (c locatedSuffixClient) callCallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(suffix.Request))
 }

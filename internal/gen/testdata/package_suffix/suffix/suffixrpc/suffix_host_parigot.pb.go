@@ -58,6 +58,18 @@ func bridgeSuffix_Call(impl SuffixImpl) eng.HostFunc {
 	}
 }
 
+// SuffixClient calls the service package_suffix.Suffix. It is safe for
+// concurrent use. In guests it is a struct.
+type SuffixClient interface {
+	// Call calls package_suffix.Suffix.Call.
+	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error
+}
+
 // NewLocalSuffixClient returns a client of package_suffix.Suffix that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

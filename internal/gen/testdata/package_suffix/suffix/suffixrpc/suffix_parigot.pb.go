@@ -8,7 +8,6 @@ package suffixrpc
 import (
 	context "context"
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedSuffixImpl struct{}
 // Call answers that package_suffix.Suffix.Call is not implemented.
 func (UnimplementedSuffixImpl) Call(context.Context, *suffix.Request, *suffix.Request) error {
 	return status.Error(status.Unimplemented, Suffix_Call_FullName+" is not implemented")
-}
-
-// SuffixClient calls the service package_suffix.Suffix. It is safe for
-// concurrent use.
-type SuffixClient interface {
-	// Call calls package_suffix.Suffix.Call.
-	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error
 }
 
 // SuffixServer is what an implementation of the service package_suffix.Suffix

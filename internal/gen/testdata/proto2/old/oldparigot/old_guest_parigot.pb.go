@@ -28,21 +28,52 @@ func importOld_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodOld_Call = guest.Method{Import: importOld_Call}
 
+// OldClient calls the service proto2_case.Old. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type OldClient struct {
+	calls callsOldClient
+}
+
+// callsOldClient makes the calls of a OldClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsOldClient interface {
+	callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
+	callCallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
+	callCallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error
+}
+
+// Call calls proto2_case.Old.Call.
+func (c OldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c OldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c OldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewOldClient returns a client of proto2_case.Old that calls the host. A
 // guest that links it runs only in a host that has the module
 // "proto2_case.Old". With [guest.Borrowed] responses are good until the next
 // call.
 func NewOldClient(opts ...guest.ClientOption) OldClient {
-	return &guestOldClient{client: guest.NewClient(opts...)}
+	return OldClient{&guestOldClient{client: guest.NewClient(opts...)}}
 }
 
-// guestOldClient is the client that NewOldClient returns.
+// guestOldClient calls the host.
 type guestOldClient struct {
 	client guest.Client
 }
 
-// Call calls proto2_case.Old.Call.
-func (c *guestOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+func (c *guestOldClient) callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
 	resp := new(old.OldResponse)
 	if err := methodOld_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.Ol
 	return resp, nil
 }
 
-// CallInto calls proto2_case.Old.Call into resp.
-func (c *guestOldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
+func (c *guestOldClient) callCallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
 	return methodOld_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls proto2_case.Old.Call and returns its future.
-func (c *guestOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+func (c *guestOldClient) callCallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
 	return guest.Async(ctx, &methodOld_Call, c.client, req, new(old.OldResponse))
 }
 
@@ -82,31 +111,28 @@ func ServeOld(ctx context.Context, impl OldServer, requires ...string) error {
 func LocateOld(ctx context.Context) (OldClient, error) {
 	remote, err := kernel.Locate(ctx, OldServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return OldClient{}, err
 	}
-	return locatedOldClient{remote: remote}, nil
+	return OldClient{locatedOldClient{remote: remote}}, nil
 }
 
-// locatedOldClient is the client that LocateOld returns.
+// locatedOldClient calls guests that serve.
 type locatedOldClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls proto2_case.Old.Call.
-func (c locatedOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+func (c locatedOldClient) callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
 	resp := new(old.OldResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls proto2_case.Old.Call into resp.
-func (c locatedOldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
+func (c locatedOldClient) callCallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls proto2_case.Old.Call and returns its future.
-func (c locatedOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
+func (c locatedOldClient) callCallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(old.OldResponse))
 }

@@ -57,6 +57,18 @@ func bridgeOld_Call(impl OldImpl) eng.HostFunc {
 	}
 }
 
+// OldClient calls the service proto2_case.Old. It is safe for concurrent use.
+// In guests it is a struct.
+type OldClient interface {
+	// Call calls proto2_case.Old.Call.
+	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error
+}
+
 // NewLocalOldClient returns a client of proto2_case.Old that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package oldparigot
 import (
 	context "context"
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedOldImpl struct{}
 // Call answers that proto2_case.Old.Call is not implemented.
 func (UnimplementedOldImpl) Call(context.Context, *old.OldRequest, *old.OldResponse) error {
 	return status.Error(status.Unimplemented, Old_Call_FullName+" is not implemented")
-}
-
-// OldClient calls the service proto2_case.Old. It is safe for concurrent use.
-type OldClient interface {
-	// Call calls proto2_case.Old.Call.
-	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error
 }
 
 // OldServer is what an implementation of the service proto2_case.Old in a

@@ -28,21 +28,52 @@ func importMaybe_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodMaybe_Get = guest.Method{Import: importMaybe_Get}
 
+// MaybeClient calls the service proto3_optional.Maybe. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type MaybeClient struct {
+	calls callsMaybeClient
+}
+
+// callsMaybeClient makes the calls of a MaybeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsMaybeClient interface {
+	callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error)
+	callGetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error]
+	callGetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error
+}
+
+// Get calls proto3_optional.Maybe.Get.
+func (c MaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+	return c.calls.callGet(ctx, req)
+}
+
+// GetAsync is Get without the wait: it returns the future of the response.
+func (c MaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+	return c.calls.callGetAsync(ctx, req)
+}
+
+// GetInto is Get into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c MaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
+	return c.calls.callGetInto(ctx, req, resp)
+}
+
 // NewMaybeClient returns a client of proto3_optional.Maybe that calls the
 // host. A guest that links it runs only in a host that has the module
 // "proto3_optional.Maybe". With [guest.Borrowed] responses are good until the
 // next call.
 func NewMaybeClient(opts ...guest.ClientOption) MaybeClient {
-	return &guestMaybeClient{client: guest.NewClient(opts...)}
+	return MaybeClient{&guestMaybeClient{client: guest.NewClient(opts...)}}
 }
 
-// guestMaybeClient is the client that NewMaybeClient returns.
+// guestMaybeClient calls the host.
 type guestMaybeClient struct {
 	client guest.Client
 }
 
-// Get calls proto3_optional.Maybe.Get.
-func (c *guestMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+func (c *guestMaybeClient) callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
 	resp := new(opt.Answer)
 	if err := methodMaybe_Get.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer
 	return resp, nil
 }
 
-// GetInto calls proto3_optional.Maybe.Get into resp.
-func (c *guestMaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
+func (c *guestMaybeClient) callGetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
 	return methodMaybe_Get.CallInto(ctx, c.client, req, resp)
 }
 
-// GetAsync calls proto3_optional.Maybe.Get and returns its future.
-func (c *guestMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+func (c *guestMaybeClient) callGetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
 	return guest.Async(ctx, &methodMaybe_Get, c.client, req, new(opt.Answer))
 }
 
@@ -82,31 +111,28 @@ func ServeMaybe(ctx context.Context, impl MaybeServer, requires ...string) error
 func LocateMaybe(ctx context.Context) (MaybeClient, error) {
 	remote, err := kernel.Locate(ctx, MaybeServiceName, "Get")
 	if err != nil {
-		return nil, err
+		return MaybeClient{}, err
 	}
-	return locatedMaybeClient{remote: remote}, nil
+	return MaybeClient{locatedMaybeClient{remote: remote}}, nil
 }
 
-// locatedMaybeClient is the client that LocateMaybe returns.
+// locatedMaybeClient calls guests that serve.
 type locatedMaybeClient struct {
 	remote *kernel.Remote
 }
 
-// Get calls proto3_optional.Maybe.Get.
-func (c locatedMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+func (c locatedMaybeClient) callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
 	resp := new(opt.Answer)
-	if err := c.GetInto(ctx, req, resp); err != nil {
+	if err := c.callGetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// GetInto calls proto3_optional.Maybe.Get into resp.
-func (c locatedMaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
+func (c locatedMaybeClient) callGetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// GetAsync calls proto3_optional.Maybe.Get and returns its future.
-func (c locatedMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
+func (c locatedMaybeClient) callGetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(opt.Answer))
 }

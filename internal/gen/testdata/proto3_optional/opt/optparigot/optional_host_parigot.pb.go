@@ -58,6 +58,18 @@ func bridgeMaybe_Get(impl MaybeImpl) eng.HostFunc {
 	}
 }
 
+// MaybeClient calls the service proto3_optional.Maybe. It is safe for
+// concurrent use. In guests it is a struct.
+type MaybeClient interface {
+	// Get calls proto3_optional.Maybe.Get.
+	Get(ctx context.Context, req *opt.Query) (*opt.Answer, error)
+	// GetAsync is Get without the wait: it returns the future of the response.
+	GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error]
+	// GetInto is Get into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error
+}
+
 // NewLocalMaybeClient returns a client of proto3_optional.Maybe that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

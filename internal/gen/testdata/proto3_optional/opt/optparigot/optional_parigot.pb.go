@@ -8,7 +8,6 @@ package optparigot
 import (
 	context "context"
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedMaybeImpl struct{}
 // Get answers that proto3_optional.Maybe.Get is not implemented.
 func (UnimplementedMaybeImpl) Get(context.Context, *opt.Query, *opt.Answer) error {
 	return status.Error(status.Unimplemented, Maybe_Get_FullName+" is not implemented")
-}
-
-// MaybeClient calls the service proto3_optional.Maybe. It is safe for
-// concurrent use.
-type MaybeClient interface {
-	// Get calls proto3_optional.Maybe.Get.
-	Get(ctx context.Context, req *opt.Query) (*opt.Answer, error)
-	// GetAsync is Get without the wait: it returns the future of the response.
-	GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error]
-	// GetInto is Get into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error
 }
 
 // MaybeServer is what an implementation of the service proto3_optional.Maybe

@@ -28,21 +28,54 @@ func importGuest_Enter(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodGuest_Enter = guest.Method{Import: importGuest_Enter}
 
+// GuestClient calls the service public_import.Guest. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// The import of any.proto is not used.
+type GuestClient struct {
+	calls callsGuestClient
+}
+
+// callsGuestClient makes the calls of a GuestClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGuestClient interface {
+	callEnter(ctx context.Context, req *home.Home) (*home.Home, error)
+	callEnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
+	callEnterInto(ctx context.Context, req *home.Home, resp *home.Home) error
+}
+
+// Enter calls public_import.Guest.Enter.
+func (c GuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
+	return c.calls.callEnter(ctx, req)
+}
+
+// EnterAsync is Enter without the wait: it returns the future of the response.
+func (c GuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+	return c.calls.callEnterAsync(ctx, req)
+}
+
+// EnterInto is Enter into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c GuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
+	return c.calls.callEnterInto(ctx, req, resp)
+}
+
 // NewGuestClient returns a client of public_import.Guest that calls the host.
 // A guest that links it runs only in a host that has the module
 // "public_import.Guest". With [guest.Borrowed] responses are good until the
 // next call.
 func NewGuestClient(opts ...guest.ClientOption) GuestClient {
-	return &guestGuestClient{client: guest.NewClient(opts...)}
+	return GuestClient{&guestGuestClient{client: guest.NewClient(opts...)}}
 }
 
-// guestGuestClient is the client that NewGuestClient returns.
+// guestGuestClient calls the host.
 type guestGuestClient struct {
 	client guest.Client
 }
 
-// Enter calls public_import.Guest.Enter.
-func (c *guestGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
+func (c *guestGuestClient) callEnter(ctx context.Context, req *home.Home) (*home.Home, error) {
 	resp := new(home.Home)
 	if err := methodGuest_Enter.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +83,11 @@ func (c *guestGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Hom
 	return resp, nil
 }
 
-// EnterInto calls public_import.Guest.Enter into resp.
-func (c *guestGuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
+func (c *guestGuestClient) callEnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
 	return methodGuest_Enter.CallInto(ctx, c.client, req, resp)
 }
 
-// EnterAsync calls public_import.Guest.Enter and returns its future.
-func (c *guestGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+func (c *guestGuestClient) callEnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
 	return guest.Async(ctx, &methodGuest_Enter, c.client, req, new(home.Home))
 }
 
@@ -82,31 +113,28 @@ func ServeGuest(ctx context.Context, impl GuestServer, requires ...string) error
 func LocateGuest(ctx context.Context) (GuestClient, error) {
 	remote, err := kernel.Locate(ctx, GuestServiceName, "Enter")
 	if err != nil {
-		return nil, err
+		return GuestClient{}, err
 	}
-	return locatedGuestClient{remote: remote}, nil
+	return GuestClient{locatedGuestClient{remote: remote}}, nil
 }
 
-// locatedGuestClient is the client that LocateGuest returns.
+// locatedGuestClient calls guests that serve.
 type locatedGuestClient struct {
 	remote *kernel.Remote
 }
 
-// Enter calls public_import.Guest.Enter.
-func (c locatedGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
+func (c locatedGuestClient) callEnter(ctx context.Context, req *home.Home) (*home.Home, error) {
 	resp := new(home.Home)
-	if err := c.EnterInto(ctx, req, resp); err != nil {
+	if err := c.callEnterInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// EnterInto calls public_import.Guest.Enter into resp.
-func (c locatedGuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
+func (c locatedGuestClient) callEnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// EnterAsync calls public_import.Guest.Enter and returns its future.
-func (c locatedGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
+func (c locatedGuestClient) callEnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(home.Home))
 }

@@ -57,6 +57,20 @@ func bridgeGuest_Enter(impl GuestImpl) eng.HostFunc {
 	}
 }
 
+// GuestClient calls the service public_import.Guest. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// The import of any.proto is not used.
+type GuestClient interface {
+	// Enter calls public_import.Guest.Enter.
+	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
+	// EnterAsync is Enter without the wait: it returns the future of the response.
+	EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
+	// EnterInto is Enter into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error
+}
+
 // NewLocalGuestClient returns a client of public_import.Guest that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

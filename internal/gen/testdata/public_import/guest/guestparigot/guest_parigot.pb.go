@@ -8,7 +8,6 @@ package guestparigot
 import (
 	context "context"
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -40,20 +39,6 @@ type UnimplementedGuestImpl struct{}
 // Enter answers that public_import.Guest.Enter is not implemented.
 func (UnimplementedGuestImpl) Enter(context.Context, *home.Home, *home.Home) error {
 	return status.Error(status.Unimplemented, Guest_Enter_FullName+" is not implemented")
-}
-
-// GuestClient calls the service public_import.Guest. It is safe for concurrent
-// use.
-//
-// The import of any.proto is not used.
-type GuestClient interface {
-	// Enter calls public_import.Guest.Enter.
-	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
-	// EnterAsync is Enter without the wait: it returns the future of the response.
-	EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
-	// EnterInto is Enter into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error
 }
 
 // GuestServer is what an implementation of the service public_import.Guest in

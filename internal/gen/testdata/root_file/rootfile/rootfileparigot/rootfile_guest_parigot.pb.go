@@ -28,20 +28,51 @@ func importRoot_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodRoot_Call = guest.Method{Import: importRoot_Call}
 
+// RootClient calls the service rootfile.Root. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type RootClient struct {
+	calls callsRootClient
+}
+
+// callsRootClient makes the calls of a RootClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRootClient interface {
+	callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
+	callCallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error]
+	callCallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error
+}
+
+// Call calls rootfile.Root.Call.
+func (c RootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c RootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c RootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewRootClient returns a client of rootfile.Root that calls the host. A guest
 // that links it runs only in a host that has the module "rootfile.Root". With
 // [guest.Borrowed] responses are good until the next call.
 func NewRootClient(opts ...guest.ClientOption) RootClient {
-	return &guestRootClient{client: guest.NewClient(opts...)}
+	return RootClient{&guestRootClient{client: guest.NewClient(opts...)}}
 }
 
-// guestRootClient is the client that NewRootClient returns.
+// guestRootClient calls the host.
 type guestRootClient struct {
 	client guest.Client
 }
 
-// Call calls rootfile.Root.Call.
-func (c *guestRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+func (c *guestRootClient) callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
 	resp := new(rootfile.Response)
 	if err := methodRoot_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -49,13 +80,11 @@ func (c *guestRootClient) Call(ctx context.Context, req *rootfile.Request) (*roo
 	return resp, nil
 }
 
-// CallInto calls rootfile.Root.Call into resp.
-func (c *guestRootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
+func (c *guestRootClient) callCallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
 	return methodRoot_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls rootfile.Root.Call and returns its future.
-func (c *guestRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+func (c *guestRootClient) callCallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
 	return guest.Async(ctx, &methodRoot_Call, c.client, req, new(rootfile.Response))
 }
 
@@ -81,31 +110,28 @@ func ServeRoot(ctx context.Context, impl RootServer, requires ...string) error {
 func LocateRoot(ctx context.Context) (RootClient, error) {
 	remote, err := kernel.Locate(ctx, RootServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return RootClient{}, err
 	}
-	return locatedRootClient{remote: remote}, nil
+	return RootClient{locatedRootClient{remote: remote}}, nil
 }
 
-// locatedRootClient is the client that LocateRoot returns.
+// locatedRootClient calls guests that serve.
 type locatedRootClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls rootfile.Root.Call.
-func (c locatedRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+func (c locatedRootClient) callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
 	resp := new(rootfile.Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls rootfile.Root.Call into resp.
-func (c locatedRootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
+func (c locatedRootClient) callCallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls rootfile.Root.Call and returns its future.
-func (c locatedRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
+func (c locatedRootClient) callCallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(rootfile.Response))
 }

@@ -57,6 +57,18 @@ func bridgeRoot_Call(impl RootImpl) eng.HostFunc {
 	}
 }
 
+// RootClient calls the service rootfile.Root. It is safe for concurrent use.
+// In guests it is a struct.
+type RootClient interface {
+	// Call calls rootfile.Root.Call.
+	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error
+}
+
 // NewLocalRootClient returns a client of rootfile.Root that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

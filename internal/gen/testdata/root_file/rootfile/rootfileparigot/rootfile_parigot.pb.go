@@ -8,7 +8,6 @@ package rootfileparigot
 import (
 	context "context"
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedRootImpl struct{}
 // Call answers that rootfile.Root.Call is not implemented.
 func (UnimplementedRootImpl) Call(context.Context, *rootfile.Request, *rootfile.Response) error {
 	return status.Error(status.Unimplemented, Root_Call_FullName+" is not implemented")
-}
-
-// RootClient calls the service rootfile.Root. It is safe for concurrent use.
-type RootClient interface {
-	// Call calls rootfile.Root.Call.
-	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error
 }
 
 // RootServer is what an implementation of the service rootfile.Root in a guest

@@ -28,21 +28,52 @@ func importLeft_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodLeft_Turn = guest.Method{Import: importLeft_Turn}
 
+// LeftClient calls the service same_method.Left. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type LeftClient struct {
+	calls callsLeftClient
+}
+
+// callsLeftClient makes the calls of a LeftClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsLeftClient interface {
+	callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+	callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+	callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
+}
+
+// Turn calls same_method.Left.Turn.
+func (c LeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	return c.calls.callTurn(ctx, req)
+}
+
+// TurnAsync is Turn without the wait: it returns the future of the response.
+func (c LeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return c.calls.callTurnAsync(ctx, req)
+}
+
+// TurnInto is Turn into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c LeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	return c.calls.callTurnInto(ctx, req, resp)
+}
+
 // NewLeftClient returns a client of same_method.Left that calls the host. A
 // guest that links it runs only in a host that has the module
 // "same_method.Left". With [guest.Borrowed] responses are good until the next
 // call.
 func NewLeftClient(opts ...guest.ClientOption) LeftClient {
-	return &guestLeftClient{client: guest.NewClient(opts...)}
+	return LeftClient{&guestLeftClient{client: guest.NewClient(opts...)}}
 }
 
-// guestLeftClient is the client that NewLeftClient returns.
+// guestLeftClient calls the host.
 type guestLeftClient struct {
 	client guest.Client
 }
 
-// Turn calls same_method.Left.Turn.
-func (c *guestLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+func (c *guestLeftClient) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
 	if err := methodLeft_Turn.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.De
 	return resp, nil
 }
 
-// TurnInto calls same_method.Left.Turn into resp.
-func (c *guestLeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+func (c *guestLeftClient) callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
 	return methodLeft_Turn.CallInto(ctx, c.client, req, resp)
 }
 
-// TurnAsync calls same_method.Left.Turn and returns its future.
-func (c *guestLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+func (c *guestLeftClient) callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
 	return guest.Async(ctx, &methodLeft_Turn, c.client, req, new(same.Degrees))
 }
 
@@ -82,32 +111,29 @@ func ServeLeft(ctx context.Context, impl LeftServer, requires ...string) error {
 func LocateLeft(ctx context.Context) (LeftClient, error) {
 	remote, err := kernel.Locate(ctx, LeftServiceName, "Turn")
 	if err != nil {
-		return nil, err
+		return LeftClient{}, err
 	}
-	return locatedLeftClient{remote: remote}, nil
+	return LeftClient{locatedLeftClient{remote: remote}}, nil
 }
 
-// locatedLeftClient is the client that LocateLeft returns.
+// locatedLeftClient calls guests that serve.
 type locatedLeftClient struct {
 	remote *kernel.Remote
 }
 
-// Turn calls same_method.Left.Turn.
-func (c locatedLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+func (c locatedLeftClient) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := c.TurnInto(ctx, req, resp); err != nil {
+	if err := c.callTurnInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// TurnInto calls same_method.Left.Turn into resp.
-func (c locatedLeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+func (c locatedLeftClient) callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// TurnAsync calls same_method.Left.Turn and returns its future.
-func (c locatedLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+func (c locatedLeftClient) callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(same.Degrees))
 }
 
@@ -119,21 +145,52 @@ func importRight_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodRight_Turn = guest.Method{Import: importRight_Turn}
 
+// RightClient calls the service same_method.Right. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type RightClient struct {
+	calls callsRightClient
+}
+
+// callsRightClient makes the calls of a RightClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRightClient interface {
+	callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+	callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+	callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
+}
+
+// Turn calls same_method.Right.Turn.
+func (c RightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	return c.calls.callTurn(ctx, req)
+}
+
+// TurnAsync is Turn without the wait: it returns the future of the response.
+func (c RightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+	return c.calls.callTurnAsync(ctx, req)
+}
+
+// TurnInto is Turn into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c RightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+	return c.calls.callTurnInto(ctx, req, resp)
+}
+
 // NewRightClient returns a client of same_method.Right that calls the host. A
 // guest that links it runs only in a host that has the module
 // "same_method.Right". With [guest.Borrowed] responses are good until the next
 // call.
 func NewRightClient(opts ...guest.ClientOption) RightClient {
-	return &guestRightClient{client: guest.NewClient(opts...)}
+	return RightClient{&guestRightClient{client: guest.NewClient(opts...)}}
 }
 
-// guestRightClient is the client that NewRightClient returns.
+// guestRightClient calls the host.
 type guestRightClient struct {
 	client guest.Client
 }
 
-// Turn calls same_method.Right.Turn.
-func (c *guestRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+func (c *guestRightClient) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
 	if err := methodRight_Turn.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -141,13 +198,11 @@ func (c *guestRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.D
 	return resp, nil
 }
 
-// TurnInto calls same_method.Right.Turn into resp.
-func (c *guestRightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+func (c *guestRightClient) callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
 	return methodRight_Turn.CallInto(ctx, c.client, req, resp)
 }
 
-// TurnAsync calls same_method.Right.Turn and returns its future.
-func (c *guestRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+func (c *guestRightClient) callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
 	return guest.Async(ctx, &methodRight_Turn, c.client, req, new(same.Degrees))
 }
 
@@ -173,31 +228,28 @@ func ServeRight(ctx context.Context, impl RightServer, requires ...string) error
 func LocateRight(ctx context.Context) (RightClient, error) {
 	remote, err := kernel.Locate(ctx, RightServiceName, "Turn")
 	if err != nil {
-		return nil, err
+		return RightClient{}, err
 	}
-	return locatedRightClient{remote: remote}, nil
+	return RightClient{locatedRightClient{remote: remote}}, nil
 }
 
-// locatedRightClient is the client that LocateRight returns.
+// locatedRightClient calls guests that serve.
 type locatedRightClient struct {
 	remote *kernel.Remote
 }
 
-// Turn calls same_method.Right.Turn.
-func (c locatedRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+func (c locatedRightClient) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	resp := new(same.Degrees)
-	if err := c.TurnInto(ctx, req, resp); err != nil {
+	if err := c.callTurnInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// TurnInto calls same_method.Right.Turn into resp.
-func (c locatedRightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
+func (c locatedRightClient) callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// TurnAsync calls same_method.Right.Turn and returns its future.
-func (c locatedRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
+func (c locatedRightClient) callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(same.Degrees))
 }

@@ -57,6 +57,18 @@ func bridgeLeft_Turn(impl LeftImpl) eng.HostFunc {
 	}
 }
 
+// LeftClient calls the service same_method.Left. It is safe for concurrent
+// use. In guests it is a struct.
+type LeftClient interface {
+	// Turn calls same_method.Left.Turn.
+	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+	// TurnAsync is Turn without the wait: it returns the future of the response.
+	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+	// TurnInto is Turn into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
+}
+
 // NewLocalLeftClient returns a client of same_method.Left that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -156,6 +168,18 @@ func bridgeRight_Turn(impl RightImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Right_Turn_FullName, m, stack, call, new(same.Degrees), new(same.Degrees))
 	}
+}
+
+// RightClient calls the service same_method.Right. It is safe for concurrent
+// use. In guests it is a struct.
+type RightClient interface {
+	// Turn calls same_method.Right.Turn.
+	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+	// TurnAsync is Turn without the wait: it returns the future of the response.
+	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
+	// TurnInto is Turn into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
 }
 
 // NewLocalRightClient returns a client of same_method.Right that calls impl in

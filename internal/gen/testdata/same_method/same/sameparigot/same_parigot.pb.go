@@ -8,7 +8,6 @@ package sameparigot
 import (
 	context "context"
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedLeftImpl struct{}
 // Turn answers that same_method.Left.Turn is not implemented.
 func (UnimplementedLeftImpl) Turn(context.Context, *same.Degrees, *same.Degrees) error {
 	return status.Error(status.Unimplemented, Left_Turn_FullName+" is not implemented")
-}
-
-// LeftClient calls the service same_method.Left. It is safe for concurrent
-// use.
-type LeftClient interface {
-	// Turn calls same_method.Left.Turn.
-	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
-	// TurnAsync is Turn without the wait: it returns the future of the response.
-	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
-	// TurnInto is Turn into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
 }
 
 // LeftServer is what an implementation of the service same_method.Left in a
@@ -87,18 +74,6 @@ type UnimplementedRightImpl struct{}
 // Turn answers that same_method.Right.Turn is not implemented.
 func (UnimplementedRightImpl) Turn(context.Context, *same.Degrees, *same.Degrees) error {
 	return status.Error(status.Unimplemented, Right_Turn_FullName+" is not implemented")
-}
-
-// RightClient calls the service same_method.Right. It is safe for concurrent
-// use.
-type RightClient interface {
-	// Turn calls same_method.Right.Turn.
-	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
-	// TurnAsync is Turn without the wait: it returns the future of the response.
-	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
-	// TurnInto is Turn into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
 }
 
 // RightServer is what an implementation of the service same_method.Right in a

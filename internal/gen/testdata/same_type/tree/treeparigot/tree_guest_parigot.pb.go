@@ -28,21 +28,52 @@ func importForest_Plant(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodForest_Plant = guest.Method{Import: importForest_Plant}
 
+// ForestClient calls the service same_type.Forest. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type ForestClient struct {
+	calls callsForestClient
+}
+
+// callsForestClient makes the calls of a ForestClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsForestClient interface {
+	callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
+	callPlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error]
+	callPlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error
+}
+
+// Plant calls same_type.Forest.Plant.
+func (c ForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+	return c.calls.callPlant(ctx, req)
+}
+
+// PlantAsync is Plant without the wait: it returns the future of the response.
+func (c ForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+	return c.calls.callPlantAsync(ctx, req)
+}
+
+// PlantInto is Plant into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
+	return c.calls.callPlantInto(ctx, req, resp)
+}
+
 // NewForestClient returns a client of same_type.Forest that calls the host. A
 // guest that links it runs only in a host that has the module
 // "same_type.Forest". With [guest.Borrowed] responses are good until the next
 // call.
 func NewForestClient(opts ...guest.ClientOption) ForestClient {
-	return &guestForestClient{client: guest.NewClient(opts...)}
+	return ForestClient{&guestForestClient{client: guest.NewClient(opts...)}}
 }
 
-// guestForestClient is the client that NewForestClient returns.
+// guestForestClient calls the host.
 type guestForestClient struct {
 	client guest.Client
 }
 
-// Plant calls same_type.Forest.Plant.
-func (c *guestForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+func (c *guestForestClient) callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
 	resp := new(tree.Tree)
 	if err := methodForest_Plant.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tr
 	return resp, nil
 }
 
-// PlantInto calls same_type.Forest.Plant into resp.
-func (c *guestForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
+func (c *guestForestClient) callPlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
 	return methodForest_Plant.CallInto(ctx, c.client, req, resp)
 }
 
-// PlantAsync calls same_type.Forest.Plant and returns its future.
-func (c *guestForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+func (c *guestForestClient) callPlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
 	return guest.Async(ctx, &methodForest_Plant, c.client, req, new(tree.Tree))
 }
 
@@ -82,31 +111,28 @@ func ServeForest(ctx context.Context, impl ForestServer, requires ...string) err
 func LocateForest(ctx context.Context) (ForestClient, error) {
 	remote, err := kernel.Locate(ctx, ForestServiceName, "Plant")
 	if err != nil {
-		return nil, err
+		return ForestClient{}, err
 	}
-	return locatedForestClient{remote: remote}, nil
+	return ForestClient{locatedForestClient{remote: remote}}, nil
 }
 
-// locatedForestClient is the client that LocateForest returns.
+// locatedForestClient calls guests that serve.
 type locatedForestClient struct {
 	remote *kernel.Remote
 }
 
-// Plant calls same_type.Forest.Plant.
-func (c locatedForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+func (c locatedForestClient) callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
 	resp := new(tree.Tree)
-	if err := c.PlantInto(ctx, req, resp); err != nil {
+	if err := c.callPlantInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PlantInto calls same_type.Forest.Plant into resp.
-func (c locatedForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
+func (c locatedForestClient) callPlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// PlantAsync calls same_type.Forest.Plant and returns its future.
-func (c locatedForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
+func (c locatedForestClient) callPlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(tree.Tree))
 }

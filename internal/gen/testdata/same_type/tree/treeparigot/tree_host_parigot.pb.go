@@ -57,6 +57,18 @@ func bridgeForest_Plant(impl ForestImpl) eng.HostFunc {
 	}
 }
 
+// ForestClient calls the service same_type.Forest. It is safe for concurrent
+// use. In guests it is a struct.
+type ForestClient interface {
+	// Plant calls same_type.Forest.Plant.
+	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
+	// PlantAsync is Plant without the wait: it returns the future of the response.
+	PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error]
+	// PlantInto is Plant into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error
+}
+
 // NewLocalForestClient returns a client of same_type.Forest that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

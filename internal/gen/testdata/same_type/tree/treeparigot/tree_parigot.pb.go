@@ -8,7 +8,6 @@ package treeparigot
 import (
 	context "context"
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedForestImpl struct{}
 // Plant answers that same_type.Forest.Plant is not implemented.
 func (UnimplementedForestImpl) Plant(context.Context, *tree.Tree, *tree.Tree) error {
 	return status.Error(status.Unimplemented, Forest_Plant_FullName+" is not implemented")
-}
-
-// ForestClient calls the service same_type.Forest. It is safe for concurrent
-// use.
-type ForestClient interface {
-	// Plant calls same_type.Forest.Plant.
-	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
-	// PlantAsync is Plant without the wait: it returns the future of the response.
-	PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error]
-	// PlantInto is Plant into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error
 }
 
 // ForestServer is what an implementation of the service same_type.Forest in a

@@ -28,21 +28,52 @@ func importType_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodType_Call = guest.Method{Import: importType_Call}
 
+// TypeClient calls the service service_names.Type. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type TypeClient struct {
+	calls callsTypeClient
+}
+
+// callsTypeClient makes the calls of a TypeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTypeClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Type.Call.
+func (c TypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c TypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewTypeClient returns a client of service_names.Type that calls the host. A
 // guest that links it runs only in a host that has the module
 // "service_names.Type". With [guest.Borrowed] responses are good until the
 // next call.
 func NewTypeClient(opts ...guest.ClientOption) TypeClient {
-	return &guestTypeClient{client: guest.NewClient(opts...)}
+	return TypeClient{&guestTypeClient{client: guest.NewClient(opts...)}}
 }
 
-// guestTypeClient is the client that NewTypeClient returns.
+// guestTypeClient calls the host.
 type guestTypeClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Type.Call.
-func (c *guestTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestTypeClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodType_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestTypeClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 	return resp, nil
 }
 
-// CallInto calls service_names.Type.Call into resp.
-func (c *guestTypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestTypeClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodType_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Type.Call and returns its future.
-func (c *guestTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestTypeClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodType_Call, c.client, req, new(names.Word))
 }
 
@@ -82,32 +111,29 @@ func ServeType(ctx context.Context, impl TypeServer, requires ...string) error {
 func LocateType(ctx context.Context) (TypeClient, error) {
 	remote, err := kernel.Locate(ctx, TypeServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return TypeClient{}, err
 	}
-	return locatedTypeClient{remote: remote}, nil
+	return TypeClient{locatedTypeClient{remote: remote}}, nil
 }
 
-// locatedTypeClient is the client that LocateType returns.
+// locatedTypeClient calls guests that serve.
 type locatedTypeClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Type.Call.
-func (c locatedTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedTypeClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Type.Call into resp.
-func (c locatedTypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedTypeClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Type.Call and returns its future.
-func (c locatedTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedTypeClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -119,21 +145,52 @@ func importInterface_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer
 
 var methodInterface_Call = guest.Method{Import: importInterface_Call}
 
+// InterfaceClient calls the service service_names.Interface. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type InterfaceClient struct {
+	calls callsInterfaceClient
+}
+
+// callsInterfaceClient makes the calls of a InterfaceClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsInterfaceClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Interface.Call.
+func (c InterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c InterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c InterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewInterfaceClient returns a client of service_names.Interface that calls
 // the host. A guest that links it runs only in a host that has the module
 // "service_names.Interface". With [guest.Borrowed] responses are good until
 // the next call.
 func NewInterfaceClient(opts ...guest.ClientOption) InterfaceClient {
-	return &guestInterfaceClient{client: guest.NewClient(opts...)}
+	return InterfaceClient{&guestInterfaceClient{client: guest.NewClient(opts...)}}
 }
 
-// guestInterfaceClient is the client that NewInterfaceClient returns.
+// guestInterfaceClient calls the host.
 type guestInterfaceClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Interface.Call.
-func (c *guestInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestInterfaceClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodInterface_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -141,13 +198,11 @@ func (c *guestInterfaceClient) Call(ctx context.Context, req *names.Word) (*name
 	return resp, nil
 }
 
-// CallInto calls service_names.Interface.Call into resp.
-func (c *guestInterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestInterfaceClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodInterface_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Interface.Call and returns its future.
-func (c *guestInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestInterfaceClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodInterface_Call, c.client, req, new(names.Word))
 }
 
@@ -173,32 +228,29 @@ func ServeInterface(ctx context.Context, impl InterfaceServer, requires ...strin
 func LocateInterface(ctx context.Context) (InterfaceClient, error) {
 	remote, err := kernel.Locate(ctx, InterfaceServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return InterfaceClient{}, err
 	}
-	return locatedInterfaceClient{remote: remote}, nil
+	return InterfaceClient{locatedInterfaceClient{remote: remote}}, nil
 }
 
-// locatedInterfaceClient is the client that LocateInterface returns.
+// locatedInterfaceClient calls guests that serve.
 type locatedInterfaceClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Interface.Call.
-func (c locatedInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedInterfaceClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Interface.Call into resp.
-func (c locatedInterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedInterfaceClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Interface.Call and returns its future.
-func (c locatedInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedInterfaceClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -210,21 +262,52 @@ func importMap_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodMap_Call = guest.Method{Import: importMap_Call}
 
+// MapClient calls the service service_names.Map. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type MapClient struct {
+	calls callsMapClient
+}
+
+// callsMapClient makes the calls of a MapClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsMapClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Map.Call.
+func (c MapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c MapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c MapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewMapClient returns a client of service_names.Map that calls the host. A
 // guest that links it runs only in a host that has the module
 // "service_names.Map". With [guest.Borrowed] responses are good until the next
 // call.
 func NewMapClient(opts ...guest.ClientOption) MapClient {
-	return &guestMapClient{client: guest.NewClient(opts...)}
+	return MapClient{&guestMapClient{client: guest.NewClient(opts...)}}
 }
 
-// guestMapClient is the client that NewMapClient returns.
+// guestMapClient calls the host.
 type guestMapClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Map.Call.
-func (c *guestMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestMapClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodMap_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -232,13 +315,11 @@ func (c *guestMapClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
-// CallInto calls service_names.Map.Call into resp.
-func (c *guestMapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestMapClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodMap_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Map.Call and returns its future.
-func (c *guestMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestMapClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodMap_Call, c.client, req, new(names.Word))
 }
 
@@ -264,32 +345,29 @@ func ServeMap(ctx context.Context, impl MapServer, requires ...string) error {
 func LocateMap(ctx context.Context) (MapClient, error) {
 	remote, err := kernel.Locate(ctx, MapServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return MapClient{}, err
 	}
-	return locatedMapClient{remote: remote}, nil
+	return MapClient{locatedMapClient{remote: remote}}, nil
 }
 
-// locatedMapClient is the client that LocateMap returns.
+// locatedMapClient calls guests that serve.
 type locatedMapClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Map.Call.
-func (c locatedMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedMapClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Map.Call into resp.
-func (c locatedMapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedMapClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Map.Call and returns its future.
-func (c locatedMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedMapClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -301,20 +379,51 @@ func importA_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCa
 
 var methodA_Call = guest.Method{Import: importA_Call}
 
+// AClient calls the service service_names.A. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type AClient struct {
+	calls callsAClient
+}
+
+// callsAClient makes the calls of a AClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsAClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.A.Call.
+func (c AClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c AClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c AClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewAClient returns a client of service_names.A that calls the host. A guest
 // that links it runs only in a host that has the module "service_names.A".
 // With [guest.Borrowed] responses are good until the next call.
 func NewAClient(opts ...guest.ClientOption) AClient {
-	return &guestAClient{client: guest.NewClient(opts...)}
+	return AClient{&guestAClient{client: guest.NewClient(opts...)}}
 }
 
-// guestAClient is the client that NewAClient returns.
+// guestAClient calls the host.
 type guestAClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.A.Call.
-func (c *guestAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestAClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodA_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -322,13 +431,11 @@ func (c *guestAClient) Call(ctx context.Context, req *names.Word) (*names.Word, 
 	return resp, nil
 }
 
-// CallInto calls service_names.A.Call into resp.
-func (c *guestAClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestAClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodA_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.A.Call and returns its future.
-func (c *guestAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestAClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodA_Call, c.client, req, new(names.Word))
 }
 
@@ -354,32 +461,29 @@ func ServeA(ctx context.Context, impl AServer, requires ...string) error {
 func LocateA(ctx context.Context) (AClient, error) {
 	remote, err := kernel.Locate(ctx, AServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return AClient{}, err
 	}
-	return locatedAClient{remote: remote}, nil
+	return AClient{locatedAClient{remote: remote}}, nil
 }
 
-// locatedAClient is the client that LocateA returns.
+// locatedAClient calls guests that serve.
 type locatedAClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.A.Call.
-func (c locatedAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedAClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.A.Call into resp.
-func (c locatedAClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedAClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.A.Call and returns its future.
-func (c locatedAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedAClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -391,21 +495,52 @@ func importCtx_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodCtx_Call = guest.Method{Import: importCtx_Call}
 
+// CtxClient calls the service service_names.Ctx. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type CtxClient struct {
+	calls callsCtxClient
+}
+
+// callsCtxClient makes the calls of a CtxClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCtxClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Ctx.Call.
+func (c CtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c CtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c CtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewCtxClient returns a client of service_names.Ctx that calls the host. A
 // guest that links it runs only in a host that has the module
 // "service_names.Ctx". With [guest.Borrowed] responses are good until the next
 // call.
 func NewCtxClient(opts ...guest.ClientOption) CtxClient {
-	return &guestCtxClient{client: guest.NewClient(opts...)}
+	return CtxClient{&guestCtxClient{client: guest.NewClient(opts...)}}
 }
 
-// guestCtxClient is the client that NewCtxClient returns.
+// guestCtxClient calls the host.
 type guestCtxClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Ctx.Call.
-func (c *guestCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestCtxClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodCtx_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -413,13 +548,11 @@ func (c *guestCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
-// CallInto calls service_names.Ctx.Call into resp.
-func (c *guestCtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestCtxClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodCtx_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Ctx.Call and returns its future.
-func (c *guestCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestCtxClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodCtx_Call, c.client, req, new(names.Word))
 }
 
@@ -445,32 +578,29 @@ func ServeCtx(ctx context.Context, impl CtxServer, requires ...string) error {
 func LocateCtx(ctx context.Context) (CtxClient, error) {
 	remote, err := kernel.Locate(ctx, CtxServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return CtxClient{}, err
 	}
-	return locatedCtxClient{remote: remote}, nil
+	return CtxClient{locatedCtxClient{remote: remote}}, nil
 }
 
-// locatedCtxClient is the client that LocateCtx returns.
+// locatedCtxClient calls guests that serve.
 type locatedCtxClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Ctx.Call.
-func (c locatedCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedCtxClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Ctx.Call into resp.
-func (c locatedCtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedCtxClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Ctx.Call and returns its future.
-func (c locatedCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedCtxClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -482,21 +612,52 @@ func importReq_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodReq_Call = guest.Method{Import: importReq_Call}
 
+// ReqClient calls the service service_names.Req. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type ReqClient struct {
+	calls callsReqClient
+}
+
+// callsReqClient makes the calls of a ReqClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsReqClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Req.Call.
+func (c ReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c ReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewReqClient returns a client of service_names.Req that calls the host. A
 // guest that links it runs only in a host that has the module
 // "service_names.Req". With [guest.Borrowed] responses are good until the next
 // call.
 func NewReqClient(opts ...guest.ClientOption) ReqClient {
-	return &guestReqClient{client: guest.NewClient(opts...)}
+	return ReqClient{&guestReqClient{client: guest.NewClient(opts...)}}
 }
 
-// guestReqClient is the client that NewReqClient returns.
+// guestReqClient calls the host.
 type guestReqClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Req.Call.
-func (c *guestReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestReqClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodReq_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -504,13 +665,11 @@ func (c *guestReqClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
-// CallInto calls service_names.Req.Call into resp.
-func (c *guestReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestReqClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodReq_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Req.Call and returns its future.
-func (c *guestReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestReqClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodReq_Call, c.client, req, new(names.Word))
 }
 
@@ -536,32 +695,29 @@ func ServeReq(ctx context.Context, impl ReqServer, requires ...string) error {
 func LocateReq(ctx context.Context) (ReqClient, error) {
 	remote, err := kernel.Locate(ctx, ReqServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return ReqClient{}, err
 	}
-	return locatedReqClient{remote: remote}, nil
+	return ReqClient{locatedReqClient{remote: remote}}, nil
 }
 
-// locatedReqClient is the client that LocateReq returns.
+// locatedReqClient calls guests that serve.
 type locatedReqClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Req.Call.
-func (c locatedReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedReqClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Req.Call into resp.
-func (c locatedReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedReqClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Req.Call and returns its future.
-func (c locatedReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedReqClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -573,21 +729,52 @@ func importResp_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodResp_Call = guest.Method{Import: importResp_Call}
 
+// RespClient calls the service service_names.Resp. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type RespClient struct {
+	calls callsRespClient
+}
+
+// callsRespClient makes the calls of a RespClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRespClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Resp.Call.
+func (c RespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c RespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c RespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewRespClient returns a client of service_names.Resp that calls the host. A
 // guest that links it runs only in a host that has the module
 // "service_names.Resp". With [guest.Borrowed] responses are good until the
 // next call.
 func NewRespClient(opts ...guest.ClientOption) RespClient {
-	return &guestRespClient{client: guest.NewClient(opts...)}
+	return RespClient{&guestRespClient{client: guest.NewClient(opts...)}}
 }
 
-// guestRespClient is the client that NewRespClient returns.
+// guestRespClient calls the host.
 type guestRespClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Resp.Call.
-func (c *guestRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestRespClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodResp_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -595,13 +782,11 @@ func (c *guestRespClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 	return resp, nil
 }
 
-// CallInto calls service_names.Resp.Call into resp.
-func (c *guestRespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestRespClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodResp_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Resp.Call and returns its future.
-func (c *guestRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestRespClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodResp_Call, c.client, req, new(names.Word))
 }
 
@@ -627,32 +812,29 @@ func ServeResp(ctx context.Context, impl RespServer, requires ...string) error {
 func LocateResp(ctx context.Context) (RespClient, error) {
 	remote, err := kernel.Locate(ctx, RespServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return RespClient{}, err
 	}
-	return locatedRespClient{remote: remote}, nil
+	return RespClient{locatedRespClient{remote: remote}}, nil
 }
 
-// locatedRespClient is the client that LocateResp returns.
+// locatedRespClient calls guests that serve.
 type locatedRespClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Resp.Call.
-func (c locatedRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedRespClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Resp.Call into resp.
-func (c locatedRespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedRespClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Resp.Call and returns its future.
-func (c locatedRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedRespClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -664,21 +846,52 @@ func importErr_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodErr_Call = guest.Method{Import: importErr_Call}
 
+// ErrClient calls the service service_names.Err. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type ErrClient struct {
+	calls callsErrClient
+}
+
+// callsErrClient makes the calls of a ErrClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsErrClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Err.Call.
+func (c ErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c ErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewErrClient returns a client of service_names.Err that calls the host. A
 // guest that links it runs only in a host that has the module
 // "service_names.Err". With [guest.Borrowed] responses are good until the next
 // call.
 func NewErrClient(opts ...guest.ClientOption) ErrClient {
-	return &guestErrClient{client: guest.NewClient(opts...)}
+	return ErrClient{&guestErrClient{client: guest.NewClient(opts...)}}
 }
 
-// guestErrClient is the client that NewErrClient returns.
+// guestErrClient calls the host.
 type guestErrClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Err.Call.
-func (c *guestErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestErrClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodErr_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -686,13 +899,11 @@ func (c *guestErrClient) Call(ctx context.Context, req *names.Word) (*names.Word
 	return resp, nil
 }
 
-// CallInto calls service_names.Err.Call into resp.
-func (c *guestErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestErrClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodErr_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Err.Call and returns its future.
-func (c *guestErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestErrClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodErr_Call, c.client, req, new(names.Word))
 }
 
@@ -718,32 +929,29 @@ func ServeErr(ctx context.Context, impl ErrServer, requires ...string) error {
 func LocateErr(ctx context.Context) (ErrClient, error) {
 	remote, err := kernel.Locate(ctx, ErrServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return ErrClient{}, err
 	}
-	return locatedErrClient{remote: remote}, nil
+	return ErrClient{locatedErrClient{remote: remote}}, nil
 }
 
-// locatedErrClient is the client that LocateErr returns.
+// locatedErrClient calls guests that serve.
 type locatedErrClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Err.Call.
-func (c locatedErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedErrClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Err.Call into resp.
-func (c locatedErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedErrClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Err.Call and returns its future.
-func (c locatedErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedErrClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -755,21 +963,52 @@ func importImpl_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodImpl_Call = guest.Method{Import: importImpl_Call}
 
+// ImplClient calls the service service_names.Impl. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type ImplClient struct {
+	calls callsImplClient
+}
+
+// callsImplClient makes the calls of a ImplClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsImplClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Impl.Call.
+func (c ImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c ImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewImplClient returns a client of service_names.Impl that calls the host. A
 // guest that links it runs only in a host that has the module
 // "service_names.Impl". With [guest.Borrowed] responses are good until the
 // next call.
 func NewImplClient(opts ...guest.ClientOption) ImplClient {
-	return &guestImplClient{client: guest.NewClient(opts...)}
+	return ImplClient{&guestImplClient{client: guest.NewClient(opts...)}}
 }
 
-// guestImplClient is the client that NewImplClient returns.
+// guestImplClient calls the host.
 type guestImplClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Impl.Call.
-func (c *guestImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestImplClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodImpl_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -777,13 +1016,11 @@ func (c *guestImplClient) Call(ctx context.Context, req *names.Word) (*names.Wor
 	return resp, nil
 }
 
-// CallInto calls service_names.Impl.Call into resp.
-func (c *guestImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestImplClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodImpl_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Impl.Call and returns its future.
-func (c *guestImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestImplClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodImpl_Call, c.client, req, new(names.Word))
 }
 
@@ -809,32 +1046,29 @@ func ServeImpl(ctx context.Context, impl ImplServer, requires ...string) error {
 func LocateImpl(ctx context.Context) (ImplClient, error) {
 	remote, err := kernel.Locate(ctx, ImplServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return ImplClient{}, err
 	}
-	return locatedImplClient{remote: remote}, nil
+	return ImplClient{locatedImplClient{remote: remote}}, nil
 }
 
-// locatedImplClient is the client that LocateImpl returns.
+// locatedImplClient calls guests that serve.
 type locatedImplClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Impl.Call.
-func (c locatedImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedImplClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Impl.Call into resp.
-func (c locatedImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedImplClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Impl.Call and returns its future.
-func (c locatedImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedImplClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -846,21 +1080,52 @@ func importClient_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodClient_Call = guest.Method{Import: importClient_Call}
 
+// ClientClient calls the service service_names.Client. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type ClientClient struct {
+	calls callsClientClient
+}
+
+// callsClientClient makes the calls of a ClientClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsClientClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Client.Call.
+func (c ClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c ClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewClientClient returns a client of service_names.Client that calls the
 // host. A guest that links it runs only in a host that has the module
 // "service_names.Client". With [guest.Borrowed] responses are good until the
 // next call.
 func NewClientClient(opts ...guest.ClientOption) ClientClient {
-	return &guestClientClient{client: guest.NewClient(opts...)}
+	return ClientClient{&guestClientClient{client: guest.NewClient(opts...)}}
 }
 
-// guestClientClient is the client that NewClientClient returns.
+// guestClientClient calls the host.
 type guestClientClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Client.Call.
-func (c *guestClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestClientClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodClient_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -868,13 +1133,11 @@ func (c *guestClientClient) Call(ctx context.Context, req *names.Word) (*names.W
 	return resp, nil
 }
 
-// CallInto calls service_names.Client.Call into resp.
-func (c *guestClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestClientClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodClient_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Client.Call and returns its future.
-func (c *guestClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestClientClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodClient_Call, c.client, req, new(names.Word))
 }
 
@@ -900,32 +1163,29 @@ func ServeClient(ctx context.Context, impl ClientServer, requires ...string) err
 func LocateClient(ctx context.Context) (ClientClient, error) {
 	remote, err := kernel.Locate(ctx, ClientServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return ClientClient{}, err
 	}
-	return locatedClientClient{remote: remote}, nil
+	return ClientClient{locatedClientClient{remote: remote}}, nil
 }
 
-// locatedClientClient is the client that LocateClient returns.
+// locatedClientClient calls guests that serve.
 type locatedClientClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Client.Call.
-func (c locatedClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedClientClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Client.Call into resp.
-func (c locatedClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedClientClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Client.Call and returns its future.
-func (c locatedClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedClientClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -937,21 +1197,52 @@ func importError_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodError_Call = guest.Method{Import: importError_Call}
 
+// ErrorClient calls the service service_names.Error. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type ErrorClient struct {
+	calls callsErrorClient
+}
+
+// callsErrorClient makes the calls of a ErrorClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsErrorClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Error.Call.
+func (c ErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c ErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewErrorClient returns a client of service_names.Error that calls the host.
 // A guest that links it runs only in a host that has the module
 // "service_names.Error". With [guest.Borrowed] responses are good until the
 // next call.
 func NewErrorClient(opts ...guest.ClientOption) ErrorClient {
-	return &guestErrorClient{client: guest.NewClient(opts...)}
+	return ErrorClient{&guestErrorClient{client: guest.NewClient(opts...)}}
 }
 
-// guestErrorClient is the client that NewErrorClient returns.
+// guestErrorClient calls the host.
 type guestErrorClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Error.Call.
-func (c *guestErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestErrorClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodError_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -959,13 +1250,11 @@ func (c *guestErrorClient) Call(ctx context.Context, req *names.Word) (*names.Wo
 	return resp, nil
 }
 
-// CallInto calls service_names.Error.Call into resp.
-func (c *guestErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestErrorClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodError_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Error.Call and returns its future.
-func (c *guestErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestErrorClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodError_Call, c.client, req, new(names.Word))
 }
 
@@ -991,32 +1280,29 @@ func ServeError(ctx context.Context, impl ErrorServer, requires ...string) error
 func LocateError(ctx context.Context) (ErrorClient, error) {
 	remote, err := kernel.Locate(ctx, ErrorServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return ErrorClient{}, err
 	}
-	return locatedErrorClient{remote: remote}, nil
+	return ErrorClient{locatedErrorClient{remote: remote}}, nil
 }
 
-// locatedErrorClient is the client that LocateError returns.
+// locatedErrorClient calls guests that serve.
 type locatedErrorClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Error.Call.
-func (c locatedErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedErrorClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Error.Call into resp.
-func (c locatedErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedErrorClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Error.Call and returns its future.
-func (c locatedErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedErrorClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -1028,21 +1314,52 @@ func importContext_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodContext_Call = guest.Method{Import: importContext_Call}
 
+// ContextClient calls the service service_names.Context. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type ContextClient struct {
+	calls callsContextClient
+}
+
+// callsContextClient makes the calls of a ContextClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsContextClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Context.Call.
+func (c ContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c ContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c ContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewContextClient returns a client of service_names.Context that calls the
 // host. A guest that links it runs only in a host that has the module
 // "service_names.Context". With [guest.Borrowed] responses are good until the
 // next call.
 func NewContextClient(opts ...guest.ClientOption) ContextClient {
-	return &guestContextClient{client: guest.NewClient(opts...)}
+	return ContextClient{&guestContextClient{client: guest.NewClient(opts...)}}
 }
 
-// guestContextClient is the client that NewContextClient returns.
+// guestContextClient calls the host.
 type guestContextClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Context.Call.
-func (c *guestContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestContextClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodContext_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -1050,13 +1367,11 @@ func (c *guestContextClient) Call(ctx context.Context, req *names.Word) (*names.
 	return resp, nil
 }
 
-// CallInto calls service_names.Context.Call into resp.
-func (c *guestContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestContextClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodContext_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Context.Call and returns its future.
-func (c *guestContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestContextClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodContext_Call, c.client, req, new(names.Word))
 }
 
@@ -1082,32 +1397,29 @@ func ServeContext(ctx context.Context, impl ContextServer, requires ...string) e
 func LocateContext(ctx context.Context) (ContextClient, error) {
 	remote, err := kernel.Locate(ctx, ContextServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return ContextClient{}, err
 	}
-	return locatedContextClient{remote: remote}, nil
+	return ContextClient{locatedContextClient{remote: remote}}, nil
 }
 
-// locatedContextClient is the client that LocateContext returns.
+// locatedContextClient calls guests that serve.
 type locatedContextClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Context.Call.
-func (c locatedContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedContextClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Context.Call into resp.
-func (c locatedContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedContextClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Context.Call and returns its future.
-func (c locatedContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedContextClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -1119,21 +1431,52 @@ func importEngine_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, r
 
 var methodEngine_Call = guest.Method{Import: importEngine_Call}
 
+// EngineClient calls the service service_names.Engine. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type EngineClient struct {
+	calls callsEngineClient
+}
+
+// callsEngineClient makes the calls of a EngineClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsEngineClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Engine.Call.
+func (c EngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c EngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c EngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewEngineClient returns a client of service_names.Engine that calls the
 // host. A guest that links it runs only in a host that has the module
 // "service_names.Engine". With [guest.Borrowed] responses are good until the
 // next call.
 func NewEngineClient(opts ...guest.ClientOption) EngineClient {
-	return &guestEngineClient{client: guest.NewClient(opts...)}
+	return EngineClient{&guestEngineClient{client: guest.NewClient(opts...)}}
 }
 
-// guestEngineClient is the client that NewEngineClient returns.
+// guestEngineClient calls the host.
 type guestEngineClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Engine.Call.
-func (c *guestEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestEngineClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodEngine_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -1141,13 +1484,11 @@ func (c *guestEngineClient) Call(ctx context.Context, req *names.Word) (*names.W
 	return resp, nil
 }
 
-// CallInto calls service_names.Engine.Call into resp.
-func (c *guestEngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestEngineClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodEngine_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Engine.Call and returns its future.
-func (c *guestEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestEngineClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodEngine_Call, c.client, req, new(names.Word))
 }
 
@@ -1173,32 +1514,29 @@ func ServeEngine(ctx context.Context, impl EngineServer, requires ...string) err
 func LocateEngine(ctx context.Context) (EngineClient, error) {
 	remote, err := kernel.Locate(ctx, EngineServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return EngineClient{}, err
 	}
-	return locatedEngineClient{remote: remote}, nil
+	return EngineClient{locatedEngineClient{remote: remote}}, nil
 }
 
-// locatedEngineClient is the client that LocateEngine returns.
+// locatedEngineClient calls guests that serve.
 type locatedEngineClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Engine.Call.
-func (c locatedEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedEngineClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Engine.Call into resp.
-func (c locatedEngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedEngineClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Engine.Call and returns its future.
-func (c locatedEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedEngineClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }
 
@@ -1210,21 +1548,52 @@ func importNames_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodNames_Call = guest.Method{Import: importNames_Call}
 
+// NamesClient calls the service service_names.Names. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type NamesClient struct {
+	calls callsNamesClient
+}
+
+// callsNamesClient makes the calls of a NamesClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNamesClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
+	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
+// Call calls service_names.Names.Call.
+func (c NamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c NamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c NamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewNamesClient returns a client of service_names.Names that calls the host.
 // A guest that links it runs only in a host that has the module
 // "service_names.Names". With [guest.Borrowed] responses are good until the
 // next call.
 func NewNamesClient(opts ...guest.ClientOption) NamesClient {
-	return &guestNamesClient{client: guest.NewClient(opts...)}
+	return NamesClient{&guestNamesClient{client: guest.NewClient(opts...)}}
 }
 
-// guestNamesClient is the client that NewNamesClient returns.
+// guestNamesClient calls the host.
 type guestNamesClient struct {
 	client guest.Client
 }
 
-// Call calls service_names.Names.Call.
-func (c *guestNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c *guestNamesClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
 	if err := methodNames_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -1232,13 +1601,11 @@ func (c *guestNamesClient) Call(ctx context.Context, req *names.Word) (*names.Wo
 	return resp, nil
 }
 
-// CallInto calls service_names.Names.Call into resp.
-func (c *guestNamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c *guestNamesClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return methodNames_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls service_names.Names.Call and returns its future.
-func (c *guestNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c *guestNamesClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return guest.Async(ctx, &methodNames_Call, c.client, req, new(names.Word))
 }
 
@@ -1264,31 +1631,28 @@ func ServeNames(ctx context.Context, impl NamesServer, requires ...string) error
 func LocateNames(ctx context.Context) (NamesClient, error) {
 	remote, err := kernel.Locate(ctx, NamesServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return NamesClient{}, err
 	}
-	return locatedNamesClient{remote: remote}, nil
+	return NamesClient{locatedNamesClient{remote: remote}}, nil
 }
 
-// locatedNamesClient is the client that LocateNames returns.
+// locatedNamesClient calls guests that serve.
 type locatedNamesClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls service_names.Names.Call.
-func (c locatedNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+func (c locatedNamesClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls service_names.Names.Call into resp.
-func (c locatedNamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
+func (c locatedNamesClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls service_names.Names.Call and returns its future.
-func (c locatedNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
+func (c locatedNamesClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
 }

@@ -57,6 +57,18 @@ func bridgeType_Call(impl TypeImpl) eng.HostFunc {
 	}
 }
 
+// TypeClient calls the service service_names.Type. It is safe for concurrent
+// use. In guests it is a struct.
+type TypeClient interface {
+	// Call calls service_names.Type.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
 // NewLocalTypeClient returns a client of service_names.Type that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -157,6 +169,18 @@ func bridgeInterface_Call(impl InterfaceImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Interface_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
 	}
+}
+
+// InterfaceClient calls the service service_names.Interface. It is safe for
+// concurrent use. In guests it is a struct.
+type InterfaceClient interface {
+	// Call calls service_names.Interface.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // NewLocalInterfaceClient returns a client of service_names.Interface that
@@ -260,6 +284,18 @@ func bridgeMap_Call(impl MapImpl) eng.HostFunc {
 	}
 }
 
+// MapClient calls the service service_names.Map. It is safe for concurrent
+// use. In guests it is a struct.
+type MapClient interface {
+	// Call calls service_names.Map.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
 // NewLocalMapClient returns a client of service_names.Map that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -359,6 +395,18 @@ func bridgeA_Call(impl AImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, A_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
 	}
+}
+
+// AClient calls the service service_names.A. It is safe for concurrent use. In
+// guests it is a struct.
+type AClient interface {
+	// Call calls service_names.A.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // NewLocalAClient returns a client of service_names.A that calls impl in this
@@ -462,6 +510,18 @@ func bridgeCtx_Call(impl CtxImpl) eng.HostFunc {
 	}
 }
 
+// CtxClient calls the service service_names.Ctx. It is safe for concurrent
+// use. In guests it is a struct.
+type CtxClient interface {
+	// Call calls service_names.Ctx.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
 // NewLocalCtxClient returns a client of service_names.Ctx that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -561,6 +621,18 @@ func bridgeReq_Call(impl ReqImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Req_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
 	}
+}
+
+// ReqClient calls the service service_names.Req. It is safe for concurrent
+// use. In guests it is a struct.
+type ReqClient interface {
+	// Call calls service_names.Req.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // NewLocalReqClient returns a client of service_names.Req that calls impl in
@@ -664,6 +736,18 @@ func bridgeResp_Call(impl RespImpl) eng.HostFunc {
 	}
 }
 
+// RespClient calls the service service_names.Resp. It is safe for concurrent
+// use. In guests it is a struct.
+type RespClient interface {
+	// Call calls service_names.Resp.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
 // NewLocalRespClient returns a client of service_names.Resp that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -765,6 +849,18 @@ func bridgeErr_Call(impl ErrImpl) eng.HostFunc {
 	}
 }
 
+// ErrClient calls the service service_names.Err. It is safe for concurrent
+// use. In guests it is a struct.
+type ErrClient interface {
+	// Call calls service_names.Err.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
 // NewLocalErrClient returns a client of service_names.Err that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -864,6 +960,18 @@ func bridgeImpl_Call(impl ImplImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Impl_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
 	}
+}
+
+// ImplClient calls the service service_names.Impl. It is safe for concurrent
+// use. In guests it is a struct.
+type ImplClient interface {
+	// Call calls service_names.Impl.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // NewLocalImplClient returns a client of service_names.Impl that calls impl in
@@ -968,6 +1076,18 @@ func bridgeClient_Call(impl ClientImpl) eng.HostFunc {
 	}
 }
 
+// ClientClient calls the service service_names.Client. It is safe for
+// concurrent use. In guests it is a struct.
+type ClientClient interface {
+	// Call calls service_names.Client.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
 // NewLocalClientClient returns a client of service_names.Client that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are
@@ -1067,6 +1187,18 @@ func bridgeError_Call(impl ErrorImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Error_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
 	}
+}
+
+// ErrorClient calls the service service_names.Error. It is safe for concurrent
+// use. In guests it is a struct.
+type ErrorClient interface {
+	// Call calls service_names.Error.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // NewLocalErrorClient returns a client of service_names.Error that calls impl
@@ -1171,6 +1303,18 @@ func bridgeContext_Call(impl ContextImpl) eng.HostFunc {
 	}
 }
 
+// ContextClient calls the service service_names.Context. It is safe for
+// concurrent use. In guests it is a struct.
+type ContextClient interface {
+	// Call calls service_names.Context.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
 // NewLocalContextClient returns a client of service_names.Context that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are
@@ -1273,6 +1417,18 @@ func bridgeEngine_Call(impl EngineImpl) eng.HostFunc {
 	}
 }
 
+// EngineClient calls the service service_names.Engine. It is safe for
+// concurrent use. In guests it is a struct.
+type EngineClient interface {
+	// Call calls service_names.Engine.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
+}
+
 // NewLocalEngineClient returns a client of service_names.Engine that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are
@@ -1372,6 +1528,18 @@ func bridgeNames_Call(impl NamesImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Names_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
 	}
+}
+
+// NamesClient calls the service service_names.Names. It is safe for concurrent
+// use. In guests it is a struct.
+type NamesClient interface {
+	// Call calls service_names.Names.Call.
+	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // NewLocalNamesClient returns a client of service_names.Names that calls impl

@@ -8,7 +8,6 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedTypeImpl struct{}
 // Call answers that service_names.Type.Call is not implemented.
 func (UnimplementedTypeImpl) Call(context.Context, *names.Word, *names.Word) error {
 	return status.Error(status.Unimplemented, Type_Call_FullName+" is not implemented")
-}
-
-// TypeClient calls the service service_names.Type. It is safe for concurrent
-// use.
-type TypeClient interface {
-	// Call calls service_names.Type.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // TypeServer is what an implementation of the service service_names.Type in a
@@ -91,18 +78,6 @@ func (UnimplementedInterfaceImpl) Call(context.Context, *names.Word, *names.Word
 	return status.Error(status.Unimplemented, Interface_Call_FullName+" is not implemented")
 }
 
-// InterfaceClient calls the service service_names.Interface. It is safe for
-// concurrent use.
-type InterfaceClient interface {
-	// Call calls service_names.Interface.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
 // InterfaceServer is what an implementation of the service
 // service_names.Interface in a guest provides, see ServeInterface. Methods are
 // called concurrently, each call on a goroutine of its own. An error made by
@@ -139,18 +114,6 @@ type UnimplementedMapImpl struct{}
 // Call answers that service_names.Map.Call is not implemented.
 func (UnimplementedMapImpl) Call(context.Context, *names.Word, *names.Word) error {
 	return status.Error(status.Unimplemented, Map_Call_FullName+" is not implemented")
-}
-
-// MapClient calls the service service_names.Map. It is safe for concurrent
-// use.
-type MapClient interface {
-	// Call calls service_names.Map.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // MapServer is what an implementation of the service service_names.Map in a
@@ -190,17 +153,6 @@ func (UnimplementedAImpl) Call(context.Context, *names.Word, *names.Word) error 
 	return status.Error(status.Unimplemented, A_Call_FullName+" is not implemented")
 }
 
-// AClient calls the service service_names.A. It is safe for concurrent use.
-type AClient interface {
-	// Call calls service_names.A.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
 // AServer is what an implementation of the service service_names.A in a guest
 // provides, see ServeA. Methods are called concurrently, each call on a
 // goroutine of its own. An error made by package status arrives at the caller
@@ -236,18 +188,6 @@ type UnimplementedCtxImpl struct{}
 // Call answers that service_names.Ctx.Call is not implemented.
 func (UnimplementedCtxImpl) Call(context.Context, *names.Word, *names.Word) error {
 	return status.Error(status.Unimplemented, Ctx_Call_FullName+" is not implemented")
-}
-
-// CtxClient calls the service service_names.Ctx. It is safe for concurrent
-// use.
-type CtxClient interface {
-	// Call calls service_names.Ctx.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // CtxServer is what an implementation of the service service_names.Ctx in a
@@ -287,18 +227,6 @@ func (UnimplementedReqImpl) Call(context.Context, *names.Word, *names.Word) erro
 	return status.Error(status.Unimplemented, Req_Call_FullName+" is not implemented")
 }
 
-// ReqClient calls the service service_names.Req. It is safe for concurrent
-// use.
-type ReqClient interface {
-	// Call calls service_names.Req.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
 // ReqServer is what an implementation of the service service_names.Req in a
 // guest provides, see ServeReq. Methods are called concurrently, each call on
 // a goroutine of its own. An error made by package status arrives at the
@@ -334,18 +262,6 @@ type UnimplementedRespImpl struct{}
 // Call answers that service_names.Resp.Call is not implemented.
 func (UnimplementedRespImpl) Call(context.Context, *names.Word, *names.Word) error {
 	return status.Error(status.Unimplemented, Resp_Call_FullName+" is not implemented")
-}
-
-// RespClient calls the service service_names.Resp. It is safe for concurrent
-// use.
-type RespClient interface {
-	// Call calls service_names.Resp.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // RespServer is what an implementation of the service service_names.Resp in a
@@ -385,18 +301,6 @@ func (UnimplementedErrImpl) Call(context.Context, *names.Word, *names.Word) erro
 	return status.Error(status.Unimplemented, Err_Call_FullName+" is not implemented")
 }
 
-// ErrClient calls the service service_names.Err. It is safe for concurrent
-// use.
-type ErrClient interface {
-	// Call calls service_names.Err.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
 // ErrServer is what an implementation of the service service_names.Err in a
 // guest provides, see ServeErr. Methods are called concurrently, each call on
 // a goroutine of its own. An error made by package status arrives at the
@@ -432,18 +336,6 @@ type UnimplementedImplImpl struct{}
 // Call answers that service_names.Impl.Call is not implemented.
 func (UnimplementedImplImpl) Call(context.Context, *names.Word, *names.Word) error {
 	return status.Error(status.Unimplemented, Impl_Call_FullName+" is not implemented")
-}
-
-// ImplClient calls the service service_names.Impl. It is safe for concurrent
-// use.
-type ImplClient interface {
-	// Call calls service_names.Impl.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // ImplServer is what an implementation of the service service_names.Impl in a
@@ -483,18 +375,6 @@ func (UnimplementedClientImpl) Call(context.Context, *names.Word, *names.Word) e
 	return status.Error(status.Unimplemented, Client_Call_FullName+" is not implemented")
 }
 
-// ClientClient calls the service service_names.Client. It is safe for
-// concurrent use.
-type ClientClient interface {
-	// Call calls service_names.Client.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
 // ClientServer is what an implementation of the service service_names.Client
 // in a guest provides, see ServeClient. Methods are called concurrently, each
 // call on a goroutine of its own. An error made by package status arrives at
@@ -530,18 +410,6 @@ type UnimplementedErrorImpl struct{}
 // Call answers that service_names.Error.Call is not implemented.
 func (UnimplementedErrorImpl) Call(context.Context, *names.Word, *names.Word) error {
 	return status.Error(status.Unimplemented, Error_Call_FullName+" is not implemented")
-}
-
-// ErrorClient calls the service service_names.Error. It is safe for concurrent
-// use.
-type ErrorClient interface {
-	// Call calls service_names.Error.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // ErrorServer is what an implementation of the service service_names.Error in
@@ -581,18 +449,6 @@ func (UnimplementedContextImpl) Call(context.Context, *names.Word, *names.Word) 
 	return status.Error(status.Unimplemented, Context_Call_FullName+" is not implemented")
 }
 
-// ContextClient calls the service service_names.Context. It is safe for
-// concurrent use.
-type ContextClient interface {
-	// Call calls service_names.Context.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
 // ContextServer is what an implementation of the service service_names.Context
 // in a guest provides, see ServeContext. Methods are called concurrently, each
 // call on a goroutine of its own. An error made by package status arrives at
@@ -630,18 +486,6 @@ func (UnimplementedEngineImpl) Call(context.Context, *names.Word, *names.Word) e
 	return status.Error(status.Unimplemented, Engine_Call_FullName+" is not implemented")
 }
 
-// EngineClient calls the service service_names.Engine. It is safe for
-// concurrent use.
-type EngineClient interface {
-	// Call calls service_names.Engine.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
 // EngineServer is what an implementation of the service service_names.Engine
 // in a guest provides, see ServeEngine. Methods are called concurrently, each
 // call on a goroutine of its own. An error made by package status arrives at
@@ -677,18 +521,6 @@ type UnimplementedNamesImpl struct{}
 // Call answers that service_names.Names.Call is not implemented.
 func (UnimplementedNamesImpl) Call(context.Context, *names.Word, *names.Word) error {
 	return status.Error(status.Unimplemented, Names_Call_FullName+" is not implemented")
-}
-
-// NamesClient calls the service service_names.Names. It is safe for concurrent
-// use.
-type NamesClient interface {
-	// Call calls service_names.Names.Call.
-	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
 // NamesServer is what an implementation of the service service_names.Names in

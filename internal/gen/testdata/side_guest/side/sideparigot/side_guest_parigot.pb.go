@@ -28,21 +28,52 @@ func importSide_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodSide_Call = guest.Method{Import: importSide_Call}
 
+// SideClient calls the service side_guest.Side. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type SideClient struct {
+	calls callsSideClient
+}
+
+// callsSideClient makes the calls of a SideClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSideClient interface {
+	callCall(ctx context.Context, req *side.Word) (*side.Word, error)
+	callCallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
+	callCallInto(ctx context.Context, req *side.Word, resp *side.Word) error
+}
+
+// Call calls side_guest.Side.Call.
+func (c SideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c SideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c SideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewSideClient returns a client of side_guest.Side that calls the host. A
 // guest that links it runs only in a host that has the module
 // "side_guest.Side". With [guest.Borrowed] responses are good until the next
 // call.
 func NewSideClient(opts ...guest.ClientOption) SideClient {
-	return &guestSideClient{client: guest.NewClient(opts...)}
+	return SideClient{&guestSideClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSideClient is the client that NewSideClient returns.
+// guestSideClient calls the host.
 type guestSideClient struct {
 	client guest.Client
 }
 
-// Call calls side_guest.Side.Call.
-func (c *guestSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
+func (c *guestSideClient) callCall(ctx context.Context, req *side.Word) (*side.Word, error) {
 	resp := new(side.Word)
 	if err := methodSide_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestSideClient) Call(ctx context.Context, req *side.Word) (*side.Word,
 	return resp, nil
 }
 
-// CallInto calls side_guest.Side.Call into resp.
-func (c *guestSideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
+func (c *guestSideClient) callCallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
 	return methodSide_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls side_guest.Side.Call and returns its future.
-func (c *guestSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+func (c *guestSideClient) callCallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
 	return guest.Async(ctx, &methodSide_Call, c.client, req, new(side.Word))
 }
 
@@ -82,31 +111,28 @@ func ServeSide(ctx context.Context, impl SideServer, requires ...string) error {
 func LocateSide(ctx context.Context) (SideClient, error) {
 	remote, err := kernel.Locate(ctx, SideServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return SideClient{}, err
 	}
-	return locatedSideClient{remote: remote}, nil
+	return SideClient{locatedSideClient{remote: remote}}, nil
 }
 
-// locatedSideClient is the client that LocateSide returns.
+// locatedSideClient calls guests that serve.
 type locatedSideClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls side_guest.Side.Call.
-func (c locatedSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
+func (c locatedSideClient) callCall(ctx context.Context, req *side.Word) (*side.Word, error) {
 	resp := new(side.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls side_guest.Side.Call into resp.
-func (c locatedSideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
+func (c locatedSideClient) callCallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls side_guest.Side.Call and returns its future.
-func (c locatedSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
+func (c locatedSideClient) callCallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(side.Word))
 }

@@ -8,7 +8,6 @@ package sideparigot
 import (
 	context "context"
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_guest/side"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedSideImpl struct{}
 // Call answers that side_guest.Side.Call is not implemented.
 func (UnimplementedSideImpl) Call(context.Context, *side.Word, *side.Word) error {
 	return status.Error(status.Unimplemented, Side_Call_FullName+" is not implemented")
-}
-
-// SideClient calls the service side_guest.Side. It is safe for concurrent use.
-type SideClient interface {
-	// Call calls side_guest.Side.Call.
-	Call(ctx context.Context, req *side.Word) (*side.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *side.Word, resp *side.Word) error
 }
 
 // SideServer is what an implementation of the service side_guest.Side in a

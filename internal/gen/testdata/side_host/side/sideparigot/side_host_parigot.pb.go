@@ -57,6 +57,18 @@ func bridgeSide_Call(impl SideImpl) eng.HostFunc {
 	}
 }
 
+// SideClient calls the service side_host.Side. It is safe for concurrent use.
+// In guests it is a struct.
+type SideClient interface {
+	// Call calls side_host.Side.Call.
+	Call(ctx context.Context, req *side.Word) (*side.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *side.Word, resp *side.Word) error
+}
+
 // NewLocalSideClient returns a client of side_host.Side that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -37,21 +37,82 @@ func importHTTPFiles_Purge(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointe
 
 var methodHTTPFiles_Purge = guest.Method{Import: importHTTPFiles_Purge}
 
+// HTTPFilesClient calls the service skeleton.HTTPFiles. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+//
+// HTTPFiles serves files.
+type HTTPFilesClient struct {
+	calls callsHTTPFilesClient
+}
+
+// callsHTTPFilesClient makes the calls of a HTTPFilesClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsHTTPFilesClient interface {
+	callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	callGetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	callGetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+	callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	callPurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+	callPurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
+}
+
+// Get gets one.
+func (c HTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return c.calls.callGet(ctx, req)
+}
+
+// GetAsync is Get without the wait: it returns the future of the response.
+func (c HTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return c.calls.callGetAsync(ctx, req)
+}
+
+// GetInto is Get into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c HTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.calls.callGetInto(ctx, req, resp)
+}
+
+// Purge calls skeleton.HTTPFiles.Purge.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c HTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return c.calls.callPurge(ctx, req)
+}
+
+// PurgeAsync is Purge without the wait: it returns the future of the response.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c HTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return c.calls.callPurgeAsync(ctx, req)
+}
+
+// PurgeInto is Purge into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (c HTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return c.calls.callPurgeInto(ctx, req, resp)
+}
+
 // NewHTTPFilesClient returns a client of skeleton.HTTPFiles that calls the
 // host. A guest that links it runs only in a host that has the module
 // "skeleton.HTTPFiles". With [guest.Borrowed] responses are good until the
 // next call.
 func NewHTTPFilesClient(opts ...guest.ClientOption) HTTPFilesClient {
-	return &guestHTTPFilesClient{client: guest.NewClient(opts...)}
+	return HTTPFilesClient{&guestHTTPFilesClient{client: guest.NewClient(opts...)}}
 }
 
-// guestHTTPFilesClient is the client that NewHTTPFilesClient returns.
+// guestHTTPFilesClient calls the host.
 type guestHTTPFilesClient struct {
 	client guest.Client
 }
 
-// Get calls skeleton.HTTPFiles.Get.
-func (c *guestHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestHTTPFilesClient) callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
 	if err := methodHTTPFiles_Get.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -59,21 +120,15 @@ func (c *guestHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1
 	return resp, nil
 }
 
-// GetInto calls skeleton.HTTPFiles.Get into resp.
-func (c *guestHTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c *guestHTTPFilesClient) callGetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return methodHTTPFiles_Get.CallInto(ctx, c.client, req, resp)
 }
 
-// GetAsync calls skeleton.HTTPFiles.Get and returns its future.
-func (c *guestHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c *guestHTTPFilesClient) callGetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return guest.Async(ctx, &methodHTTPFiles_Get, c.client, req, new(v1.GetResponse))
 }
 
-// Purge calls skeleton.HTTPFiles.Purge.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c *guestHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c *guestHTTPFilesClient) callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
 	if err := methodHTTPFiles_Purge.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -81,19 +136,11 @@ func (c *guestHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*
 	return resp, nil
 }
 
-// PurgeInto calls skeleton.HTTPFiles.Purge into resp.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c *guestHTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+func (c *guestHTTPFilesClient) callPurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
 	return methodHTTPFiles_Purge.CallInto(ctx, c.client, req, resp)
 }
 
-// PurgeAsync calls skeleton.HTTPFiles.Purge and returns its future.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c *guestHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+func (c *guestHTTPFilesClient) callPurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
 	return guest.Async(ctx, &methodHTTPFiles_Purge, c.client, req, new(emptypb.Empty))
 }
 
@@ -123,60 +170,45 @@ func ServeHTTPFiles(ctx context.Context, impl HTTPFilesServer, requires ...strin
 func LocateHTTPFiles(ctx context.Context) (HTTPFilesClient, error) {
 	remote, err := kernel.Locate(ctx, HTTPFilesServiceName, "Get", "Purge")
 	if err != nil {
-		return nil, err
+		return HTTPFilesClient{}, err
 	}
-	return locatedHTTPFilesClient{remote: remote}, nil
+	return HTTPFilesClient{locatedHTTPFilesClient{remote: remote}}, nil
 }
 
-// locatedHTTPFilesClient is the client that LocateHTTPFiles returns.
+// locatedHTTPFilesClient calls guests that serve.
 type locatedHTTPFilesClient struct {
 	remote *kernel.Remote
 }
 
-// Get calls skeleton.HTTPFiles.Get.
-func (c locatedHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c locatedHTTPFilesClient) callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.GetInto(ctx, req, resp); err != nil {
+	if err := c.callGetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// GetInto calls skeleton.HTTPFiles.Get into resp.
-func (c locatedHTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c locatedHTTPFilesClient) callGetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// GetAsync calls skeleton.HTTPFiles.Get and returns its future.
-func (c locatedHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c locatedHTTPFilesClient) callGetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
 }
 
-// Purge calls skeleton.HTTPFiles.Purge.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c locatedHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c locatedHTTPFilesClient) callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.PurgeInto(ctx, req, resp); err != nil {
+	if err := c.callPurgeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PurgeInto calls skeleton.HTTPFiles.Purge into resp.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c locatedHTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+func (c locatedHTTPFilesClient) callPurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// PurgeAsync calls skeleton.HTTPFiles.Purge and returns its future.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c locatedHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+func (c locatedHTTPFilesClient) callPurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(emptypb.Empty))
 }
 
@@ -196,21 +228,72 @@ func importLinux_UnimplementedLinuxImpl(req unsafe.Pointer, reqLen uint32, resp 
 
 var methodLinux_UnimplementedLinuxImpl = guest.Method{Import: importLinux_UnimplementedLinuxImpl}
 
+// LinuxClient calls the service skeleton.Linux. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type LinuxClient struct {
+	calls callsLinuxClient
+}
+
+// callsLinuxClient makes the calls of a LinuxClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsLinuxClient interface {
+	callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	callBootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	callBootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+	callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	callUnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	callUnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+}
+
+// Boot calls skeleton.Linux.Boot.
+func (c LinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return c.calls.callBoot(ctx, req)
+}
+
+// BootAsync is Boot without the wait: it returns the future of the response.
+func (c LinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return c.calls.callBootAsync(ctx, req)
+}
+
+// BootInto is Boot into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c LinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.calls.callBootInto(ctx, req, resp)
+}
+
+// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
+func (c LinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return c.calls.callUnimplementedLinuxImpl(ctx, req)
+}
+
+// UnimplementedLinuxImplAsync is UnimplementedLinuxImpl without the wait: it
+// returns the future of the response.
+func (c LinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return c.calls.callUnimplementedLinuxImplAsync(ctx, req)
+}
+
+// UnimplementedLinuxImplInto is UnimplementedLinuxImpl into resp, a response
+// to use again: what it had is gone. After a call that failed it is undefined.
+func (c LinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.calls.callUnimplementedLinuxImplInto(ctx, req, resp)
+}
+
 // NewLinuxClient returns a client of skeleton.Linux that calls the host. A
 // guest that links it runs only in a host that has the module
 // "skeleton.Linux". With [guest.Borrowed] responses are good until the next
 // call.
 func NewLinuxClient(opts ...guest.ClientOption) LinuxClient {
-	return &guestLinuxClient{client: guest.NewClient(opts...)}
+	return LinuxClient{&guestLinuxClient{client: guest.NewClient(opts...)}}
 }
 
-// guestLinuxClient is the client that NewLinuxClient returns.
+// guestLinuxClient calls the host.
 type guestLinuxClient struct {
 	client guest.Client
 }
 
-// Boot calls skeleton.Linux.Boot.
-func (c *guestLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestLinuxClient) callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
 	if err := methodLinux_Boot.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -218,18 +301,15 @@ func (c *guestLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.Ge
 	return resp, nil
 }
 
-// BootInto calls skeleton.Linux.Boot into resp.
-func (c *guestLinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c *guestLinuxClient) callBootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return methodLinux_Boot.CallInto(ctx, c.client, req, resp)
 }
 
-// BootAsync calls skeleton.Linux.Boot and returns its future.
-func (c *guestLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c *guestLinuxClient) callBootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return guest.Async(ctx, &methodLinux_Boot, c.client, req, new(v1.GetResponse))
 }
 
-// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
-func (c *guestLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestLinuxClient) callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
 	if err := methodLinux_UnimplementedLinuxImpl.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -237,15 +317,11 @@ func (c *guestLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.G
 	return resp, nil
 }
 
-// UnimplementedLinuxImplInto calls skeleton.Linux.UnimplementedLinuxImpl into
-// resp.
-func (c *guestLinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c *guestLinuxClient) callUnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return methodLinux_UnimplementedLinuxImpl.CallInto(ctx, c.client, req, resp)
 }
 
-// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl and
-// returns its future.
-func (c *guestLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c *guestLinuxClient) callUnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return guest.Async(ctx, &methodLinux_UnimplementedLinuxImpl, c.client, req, new(v1.GetResponse))
 }
 
@@ -275,53 +351,45 @@ func ServeLinux(ctx context.Context, impl LinuxServer, requires ...string) error
 func LocateLinux(ctx context.Context) (LinuxClient, error) {
 	remote, err := kernel.Locate(ctx, LinuxServiceName, "Boot", "UnimplementedLinuxImpl")
 	if err != nil {
-		return nil, err
+		return LinuxClient{}, err
 	}
-	return locatedLinuxClient{remote: remote}, nil
+	return LinuxClient{locatedLinuxClient{remote: remote}}, nil
 }
 
-// locatedLinuxClient is the client that LocateLinux returns.
+// locatedLinuxClient calls guests that serve.
 type locatedLinuxClient struct {
 	remote *kernel.Remote
 }
 
-// Boot calls skeleton.Linux.Boot.
-func (c locatedLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c locatedLinuxClient) callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.BootInto(ctx, req, resp); err != nil {
+	if err := c.callBootInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// BootInto calls skeleton.Linux.Boot into resp.
-func (c locatedLinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c locatedLinuxClient) callBootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// BootAsync calls skeleton.Linux.Boot and returns its future.
-func (c locatedLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c locatedLinuxClient) callBootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
 }
 
-// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
-func (c locatedLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c locatedLinuxClient) callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.UnimplementedLinuxImplInto(ctx, req, resp); err != nil {
+	if err := c.callUnimplementedLinuxImplInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// UnimplementedLinuxImplInto calls skeleton.Linux.UnimplementedLinuxImpl into
-// resp.
-func (c locatedLinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c locatedLinuxClient) callUnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl and
-// returns its future.
-func (c locatedLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c locatedLinuxClient) callUnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.GetResponse))
 }
 
@@ -333,21 +401,53 @@ func importCatalog_Describe(req unsafe.Pointer, reqLen uint32, resp unsafe.Point
 
 var methodCatalog_Describe = guest.Method{Import: importCatalog_Describe}
 
+// CatalogClient calls the service skeleton.Catalog. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type CatalogClient struct {
+	calls callsCatalogClient
+}
+
+// callsCatalogClient makes the calls of a CatalogClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCatalogClient interface {
+	callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	callDescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	callDescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+}
+
+// Describe calls skeleton.Catalog.Describe.
+func (c CatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return c.calls.callDescribe(ctx, req)
+}
+
+// DescribeAsync is Describe without the wait: it returns the future of the
+// response.
+func (c CatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return c.calls.callDescribeAsync(ctx, req)
+}
+
+// DescribeInto is Describe into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c CatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.calls.callDescribeInto(ctx, req, resp)
+}
+
 // NewCatalogClient returns a client of skeleton.Catalog that calls the host. A
 // guest that links it runs only in a host that has the module
 // "skeleton.Catalog". With [guest.Borrowed] responses are good until the next
 // call.
 func NewCatalogClient(opts ...guest.ClientOption) CatalogClient {
-	return &guestCatalogClient{client: guest.NewClient(opts...)}
+	return CatalogClient{&guestCatalogClient{client: guest.NewClient(opts...)}}
 }
 
-// guestCatalogClient is the client that NewCatalogClient returns.
+// guestCatalogClient calls the host.
 type guestCatalogClient struct {
 	client guest.Client
 }
 
-// Describe calls skeleton.Catalog.Describe.
-func (c *guestCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestCatalogClient) callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
 	if err := methodCatalog_Describe.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -355,13 +455,11 @@ func (c *guestCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (
 	return resp, nil
 }
 
-// DescribeInto calls skeleton.Catalog.Describe into resp.
-func (c *guestCatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c *guestCatalogClient) callDescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return methodCatalog_Describe.CallInto(ctx, c.client, req, resp)
 }
 
-// DescribeAsync calls skeleton.Catalog.Describe and returns its future.
-func (c *guestCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c *guestCatalogClient) callDescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return guest.Async(ctx, &methodCatalog_Describe, c.client, req, new(v1.GetResponse))
 }
 
@@ -387,32 +485,29 @@ func ServeCatalog(ctx context.Context, impl CatalogServer, requires ...string) e
 func LocateCatalog(ctx context.Context) (CatalogClient, error) {
 	remote, err := kernel.Locate(ctx, CatalogServiceName, "Describe")
 	if err != nil {
-		return nil, err
+		return CatalogClient{}, err
 	}
-	return locatedCatalogClient{remote: remote}, nil
+	return CatalogClient{locatedCatalogClient{remote: remote}}, nil
 }
 
-// locatedCatalogClient is the client that LocateCatalog returns.
+// locatedCatalogClient calls guests that serve.
 type locatedCatalogClient struct {
 	remote *kernel.Remote
 }
 
-// Describe calls skeleton.Catalog.Describe.
-func (c locatedCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c locatedCatalogClient) callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.DescribeInto(ctx, req, resp); err != nil {
+	if err := c.callDescribeInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// DescribeInto calls skeleton.Catalog.Describe into resp.
-func (c locatedCatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c locatedCatalogClient) callDescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// DescribeAsync calls skeleton.Catalog.Describe and returns its future.
-func (c locatedCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c locatedCatalogClient) callDescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
 }
 
@@ -424,20 +519,51 @@ func importTest_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodTest_Init = guest.Method{Import: importTest_Init}
 
+// TestClient calls the service skeleton.Test. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type TestClient struct {
+	calls callsTestClient
+}
+
+// callsTestClient makes the calls of a TestClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTestClient interface {
+	callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	callInitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	callInitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+}
+
+// Init calls skeleton.Test.Init.
+func (c TestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return c.calls.callInit(ctx, req)
+}
+
+// InitAsync is Init without the wait: it returns the future of the response.
+func (c TestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+	return c.calls.callInitAsync(ctx, req)
+}
+
+// InitInto is Init into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+	return c.calls.callInitInto(ctx, req, resp)
+}
+
 // NewTestClient returns a client of skeleton.Test that calls the host. A guest
 // that links it runs only in a host that has the module "skeleton.Test". With
 // [guest.Borrowed] responses are good until the next call.
 func NewTestClient(opts ...guest.ClientOption) TestClient {
-	return &guestTestClient{client: guest.NewClient(opts...)}
+	return TestClient{&guestTestClient{client: guest.NewClient(opts...)}}
 }
 
-// guestTestClient is the client that NewTestClient returns.
+// guestTestClient calls the host.
 type guestTestClient struct {
 	client guest.Client
 }
 
-// Init calls skeleton.Test.Init.
-func (c *guestTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c *guestTestClient) callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
 	if err := methodTest_Init.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -445,13 +571,11 @@ func (c *guestTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.Get
 	return resp, nil
 }
 
-// InitInto calls skeleton.Test.Init into resp.
-func (c *guestTestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c *guestTestClient) callInitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return methodTest_Init.CallInto(ctx, c.client, req, resp)
 }
 
-// InitAsync calls skeleton.Test.Init and returns its future.
-func (c *guestTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c *guestTestClient) callInitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return guest.Async(ctx, &methodTest_Init, c.client, req, new(v1.GetResponse))
 }
 
@@ -477,31 +601,28 @@ func ServeTest(ctx context.Context, impl TestServer, requires ...string) error {
 func LocateTest(ctx context.Context) (TestClient, error) {
 	remote, err := kernel.Locate(ctx, TestServiceName, "Init")
 	if err != nil {
-		return nil, err
+		return TestClient{}, err
 	}
-	return locatedTestClient{remote: remote}, nil
+	return TestClient{locatedTestClient{remote: remote}}, nil
 }
 
-// locatedTestClient is the client that LocateTest returns.
+// locatedTestClient calls guests that serve.
 type locatedTestClient struct {
 	remote *kernel.Remote
 }
 
-// Init calls skeleton.Test.Init.
-func (c locatedTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+func (c locatedTestClient) callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	resp := new(v1.GetResponse)
-	if err := c.InitInto(ctx, req, resp); err != nil {
+	if err := c.callInitInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// InitInto calls skeleton.Test.Init into resp.
-func (c locatedTestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
+func (c locatedTestClient) callInitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// InitAsync calls skeleton.Test.Init and returns its future.
-func (c locatedTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
+func (c locatedTestClient) callInitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
 }

@@ -75,6 +75,36 @@ func bridgeHTTPFiles_Purge(impl HTTPFilesImpl) eng.HostFunc {
 	}
 }
 
+// HTTPFilesClient calls the service skeleton.HTTPFiles. It is safe for
+// concurrent use. In guests it is a struct.
+//
+// HTTPFiles serves files.
+type HTTPFilesClient interface {
+	// Get gets one.
+	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// GetAsync is Get without the wait: it returns the future of the response.
+	GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// GetInto is Get into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+	// Purge calls skeleton.HTTPFiles.Purge.
+	//
+	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+	// skeleton/a.proto.
+	Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// PurgeAsync is Purge without the wait: it returns the future of the response.
+	//
+	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+	// skeleton/a.proto.
+	PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+	// PurgeInto is Purge into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+	// skeleton/a.proto.
+	PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
+}
+
 // NewLocalHTTPFilesClient returns a client of skeleton.HTTPFiles that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are
@@ -250,6 +280,26 @@ func bridgeLinux_UnimplementedLinuxImpl(impl LinuxImpl) eng.HostFunc {
 	}
 }
 
+// LinuxClient calls the service skeleton.Linux. It is safe for concurrent use.
+// In guests it is a struct.
+type LinuxClient interface {
+	// Boot calls skeleton.Linux.Boot.
+	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// BootAsync is Boot without the wait: it returns the future of the response.
+	BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// BootInto is Boot into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+	// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
+	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// UnimplementedLinuxImplAsync is UnimplementedLinuxImpl without the wait: it
+	// returns the future of the response.
+	UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// UnimplementedLinuxImplInto is UnimplementedLinuxImpl into resp, a response
+	// to use again: what it had is gone. After a call that failed it is undefined.
+	UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+}
+
 // NewLocalLinuxClient returns a client of skeleton.Linux that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -394,6 +444,19 @@ func bridgeCatalog_Describe(impl CatalogImpl) eng.HostFunc {
 	}
 }
 
+// CatalogClient calls the service skeleton.Catalog. It is safe for concurrent
+// use. In guests it is a struct.
+type CatalogClient interface {
+	// Describe calls skeleton.Catalog.Describe.
+	Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// DescribeAsync is Describe without the wait: it returns the future of the
+	// response.
+	DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// DescribeInto is Describe into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
+}
+
 // NewLocalCatalogClient returns a client of skeleton.Catalog that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -493,6 +556,18 @@ func bridgeTest_Init(impl TestImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Test_Init_FullName, m, stack, call, new(v1.GetRequest), new(v1.GetResponse))
 	}
+}
+
+// TestClient calls the service skeleton.Test. It is safe for concurrent use.
+// In guests it is a struct.
+type TestClient interface {
+	// Init calls skeleton.Test.Init.
+	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	// InitAsync is Init without the wait: it returns the future of the response.
+	InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
+	// InitInto is Init into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 }
 
 // NewLocalTestClient returns a client of skeleton.Test that calls impl in this

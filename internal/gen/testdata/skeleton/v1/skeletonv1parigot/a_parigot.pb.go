@@ -8,7 +8,6 @@ package skeletonv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -57,36 +56,6 @@ func (UnimplementedHTTPFilesImpl) Get(context.Context, *v1.GetRequest, *v1.GetRe
 // skeleton/a.proto.
 func (UnimplementedHTTPFilesImpl) Purge(context.Context, *emptypb.Empty, *emptypb.Empty) error {
 	return status.Error(status.Unimplemented, HTTPFiles_Purge_FullName+" is not implemented")
-}
-
-// HTTPFilesClient calls the service skeleton.HTTPFiles. It is safe for
-// concurrent use.
-//
-// HTTPFiles serves files.
-type HTTPFilesClient interface {
-	// Get gets one.
-	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// GetAsync is Get without the wait: it returns the future of the response.
-	GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// GetInto is Get into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-	// Purge calls skeleton.HTTPFiles.Purge.
-	//
-	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-	// skeleton/a.proto.
-	Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	// PurgeAsync is Purge without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-	// skeleton/a.proto.
-	PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	// PurgeInto is Purge into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-	// skeleton/a.proto.
-	PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
 }
 
 // HTTPFilesServer is what an implementation of the service skeleton.HTTPFiles
@@ -142,25 +111,6 @@ func (UnimplementedLinuxImpl) UnimplementedLinuxImpl(context.Context, *v1.GetReq
 	return status.Error(status.Unimplemented, Linux_UnimplementedLinuxImpl_FullName+" is not implemented")
 }
 
-// LinuxClient calls the service skeleton.Linux. It is safe for concurrent use.
-type LinuxClient interface {
-	// Boot calls skeleton.Linux.Boot.
-	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// BootAsync is Boot without the wait: it returns the future of the response.
-	BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// BootInto is Boot into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-	// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
-	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// UnimplementedLinuxImplAsync is UnimplementedLinuxImpl without the wait: it
-	// returns the future of the response.
-	UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// UnimplementedLinuxImplInto is UnimplementedLinuxImpl into resp, a response
-	// to use again: what it had is gone. After a call that failed it is undefined.
-	UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-}
-
 // LinuxServer is what an implementation of the service skeleton.Linux in a
 // guest provides, see ServeLinux. Methods are called concurrently, each call
 // on a goroutine of its own. An error made by package status arrives at the
@@ -200,19 +150,6 @@ func (UnimplementedCatalogImpl) Describe(context.Context, *v1.GetRequest, *v1.Ge
 	return status.Error(status.Unimplemented, Catalog_Describe_FullName+" is not implemented")
 }
 
-// CatalogClient calls the service skeleton.Catalog. It is safe for concurrent
-// use.
-type CatalogClient interface {
-	// Describe calls skeleton.Catalog.Describe.
-	Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// DescribeAsync is Describe without the wait: it returns the future of the
-	// response.
-	DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// DescribeInto is Describe into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-}
-
 // CatalogServer is what an implementation of the service skeleton.Catalog in a
 // guest provides, see ServeCatalog. Methods are called concurrently, each call
 // on a goroutine of its own. An error made by package status arrives at the
@@ -248,17 +185,6 @@ type UnimplementedTestImpl struct{}
 // Init answers that skeleton.Test.Init is not implemented.
 func (UnimplementedTestImpl) Init(context.Context, *v1.GetRequest, *v1.GetResponse) error {
 	return status.Error(status.Unimplemented, Test_Init_FullName+" is not implemented")
-}
-
-// TestClient calls the service skeleton.Test. It is safe for concurrent use.
-type TestClient interface {
-	// Init calls skeleton.Test.Init.
-	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// InitAsync is Init without the wait: it returns the future of the response.
-	InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// InitInto is Init into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 }
 
 // TestServer is what an implementation of the service skeleton.Test in a guest

@@ -28,21 +28,52 @@ func importGreeter_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer,
 
 var methodGreeter_Greet = guest.Method{Import: importGreeter_Greet}
 
+// GreeterClient calls the service source_relative.v1.Greeter. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type GreeterClient struct {
+	calls callsGreeterClient
+}
+
+// callsGreeterClient makes the calls of a GreeterClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGreeterClient interface {
+	callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
+	callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
+	callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
+}
+
+// Greet calls source_relative.v1.Greeter.Greet.
+func (c GreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return c.calls.callGreet(ctx, req)
+}
+
+// GreetAsync is Greet without the wait: it returns the future of the response.
+func (c GreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+	return c.calls.callGreetAsync(ctx, req)
+}
+
+// GreetInto is Greet into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c GreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+	return c.calls.callGreetInto(ctx, req, resp)
+}
+
 // NewGreeterClient returns a client of source_relative.v1.Greeter that calls
 // the host. A guest that links it runs only in a host that has the module
 // "source_relative.v1.Greeter". With [guest.Borrowed] responses are good until
 // the next call.
 func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
-	return &guestGreeterClient{client: guest.NewClient(opts...)}
+	return GreeterClient{&guestGreeterClient{client: guest.NewClient(opts...)}}
 }
 
-// guestGreeterClient is the client that NewGreeterClient returns.
+// guestGreeterClient calls the host.
 type guestGreeterClient struct {
 	client guest.Client
 }
 
-// Greet calls source_relative.v1.Greeter.Greet.
-func (c *guestGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+func (c *guestGreeterClient) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
 	if err := methodGreeter_Greet.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*
 	return resp, nil
 }
 
-// GreetInto calls source_relative.v1.Greeter.Greet into resp.
-func (c *guestGreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+func (c *guestGreeterClient) callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
 	return methodGreeter_Greet.CallInto(ctx, c.client, req, resp)
 }
 
-// GreetAsync calls source_relative.v1.Greeter.Greet and returns its future.
-func (c *guestGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+func (c *guestGreeterClient) callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
 	return guest.Async(ctx, &methodGreeter_Greet, c.client, req, new(v1.GreetResponse))
 }
 
@@ -82,31 +111,28 @@ func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) e
 func LocateGreeter(ctx context.Context) (GreeterClient, error) {
 	remote, err := kernel.Locate(ctx, GreeterServiceName, "Greet")
 	if err != nil {
-		return nil, err
+		return GreeterClient{}, err
 	}
-	return locatedGreeterClient{remote: remote}, nil
+	return GreeterClient{locatedGreeterClient{remote: remote}}, nil
 }
 
-// locatedGreeterClient is the client that LocateGreeter returns.
+// locatedGreeterClient calls guests that serve.
 type locatedGreeterClient struct {
 	remote *kernel.Remote
 }
 
-// Greet calls source_relative.v1.Greeter.Greet.
-func (c locatedGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+func (c locatedGreeterClient) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	resp := new(v1.GreetResponse)
-	if err := c.GreetInto(ctx, req, resp); err != nil {
+	if err := c.callGreetInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// GreetInto calls source_relative.v1.Greeter.Greet into resp.
-func (c locatedGreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
+func (c locatedGreeterClient) callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// GreetAsync calls source_relative.v1.Greeter.Greet and returns its future.
-func (c locatedGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
+func (c locatedGreeterClient) callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GreetResponse))
 }

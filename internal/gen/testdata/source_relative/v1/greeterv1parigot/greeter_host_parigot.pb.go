@@ -58,6 +58,18 @@ func bridgeGreeter_Greet(impl GreeterImpl) eng.HostFunc {
 	}
 }
 
+// GreeterClient calls the service source_relative.v1.Greeter. It is safe for
+// concurrent use. In guests it is a struct.
+type GreeterClient interface {
+	// Greet calls source_relative.v1.Greeter.Greet.
+	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
+	// GreetAsync is Greet without the wait: it returns the future of the response.
+	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
+	// GreetInto is Greet into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
+}
+
 // NewLocalGreeterClient returns a client of source_relative.v1.Greeter that
 // calls impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

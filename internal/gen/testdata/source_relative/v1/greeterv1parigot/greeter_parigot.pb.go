@@ -8,7 +8,6 @@ package greeterv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -40,18 +39,6 @@ type UnimplementedGreeterImpl struct{}
 // Greet answers that source_relative.v1.Greeter.Greet is not implemented.
 func (UnimplementedGreeterImpl) Greet(context.Context, *v1.GreetRequest, *v1.GreetResponse) error {
 	return status.Error(status.Unimplemented, Greeter_Greet_FullName+" is not implemented")
-}
-
-// GreeterClient calls the service source_relative.v1.Greeter. It is safe for
-// concurrent use.
-type GreeterClient interface {
-	// Greet calls source_relative.v1.Greeter.Greet.
-	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
-	// GreetAsync is Greet without the wait: it returns the future of the response.
-	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
-	// GreetInto is Greet into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
 }
 
 // GreeterServer is what an implementation of the service

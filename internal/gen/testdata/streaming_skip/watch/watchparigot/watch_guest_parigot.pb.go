@@ -28,21 +28,52 @@ func importSome_Once(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodSome_Once = guest.Method{Import: importSome_Once}
 
+// SomeClient calls the service streaming_skip.Some. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type SomeClient struct {
+	calls callsSomeClient
+}
+
+// callsSomeClient makes the calls of a SomeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSomeClient interface {
+	callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error)
+	callOnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
+	callOnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error
+}
+
+// Once calls streaming_skip.Some.Once.
+func (c SomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+	return c.calls.callOnce(ctx, req)
+}
+
+// OnceAsync is Once without the wait: it returns the future of the response.
+func (c SomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+	return c.calls.callOnceAsync(ctx, req)
+}
+
+// OnceInto is Once into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c SomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
+	return c.calls.callOnceInto(ctx, req, resp)
+}
+
 // NewSomeClient returns a client of streaming_skip.Some that calls the host. A
 // guest that links it runs only in a host that has the module
 // "streaming_skip.Some". With [guest.Borrowed] responses are good until the
 // next call.
 func NewSomeClient(opts ...guest.ClientOption) SomeClient {
-	return &guestSomeClient{client: guest.NewClient(opts...)}
+	return SomeClient{&guestSomeClient{client: guest.NewClient(opts...)}}
 }
 
-// guestSomeClient is the client that NewSomeClient returns.
+// guestSomeClient calls the host.
 type guestSomeClient struct {
 	client guest.Client
 }
 
-// Once calls streaming_skip.Some.Once.
-func (c *guestSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+func (c *guestSomeClient) callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error) {
 	resp := new(watch.Word)
 	if err := methodSome_Once.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Wor
 	return resp, nil
 }
 
-// OnceInto calls streaming_skip.Some.Once into resp.
-func (c *guestSomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
+func (c *guestSomeClient) callOnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
 	return methodSome_Once.CallInto(ctx, c.client, req, resp)
 }
 
-// OnceAsync calls streaming_skip.Some.Once and returns its future.
-func (c *guestSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+func (c *guestSomeClient) callOnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
 	return guest.Async(ctx, &methodSome_Once, c.client, req, new(watch.Word))
 }
 
@@ -82,33 +111,43 @@ func ServeSome(ctx context.Context, impl SomeServer, requires ...string) error {
 func LocateSome(ctx context.Context) (SomeClient, error) {
 	remote, err := kernel.Locate(ctx, SomeServiceName, "Once")
 	if err != nil {
-		return nil, err
+		return SomeClient{}, err
 	}
-	return locatedSomeClient{remote: remote}, nil
+	return SomeClient{locatedSomeClient{remote: remote}}, nil
 }
 
-// locatedSomeClient is the client that LocateSome returns.
+// locatedSomeClient calls guests that serve.
 type locatedSomeClient struct {
 	remote *kernel.Remote
 }
 
-// Once calls streaming_skip.Some.Once.
-func (c locatedSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+func (c locatedSomeClient) callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error) {
 	resp := new(watch.Word)
-	if err := c.OnceInto(ctx, req, resp); err != nil {
+	if err := c.callOnceInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// OnceInto calls streaming_skip.Some.Once into resp.
-func (c locatedSomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
+func (c locatedSomeClient) callOnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// OnceAsync calls streaming_skip.Some.Once and returns its future.
-func (c locatedSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
+func (c locatedSomeClient) callOnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(watch.Word))
+}
+
+// AllClient calls the service streaming_skip.All. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type AllClient struct {
+	calls callsAllClient
+}
+
+// callsAllClient makes the calls of a AllClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsAllClient interface {
 }
 
 // NewAllClient returns a client of streaming_skip.All that calls the host. A
@@ -116,10 +155,10 @@ func (c locatedSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *futu
 // "streaming_skip.All". With [guest.Borrowed] responses are good until the
 // next call.
 func NewAllClient(opts ...guest.ClientOption) AllClient {
-	return &guestAllClient{client: guest.NewClient(opts...)}
+	return AllClient{&guestAllClient{client: guest.NewClient(opts...)}}
 }
 
-// guestAllClient is the client that NewAllClient returns.
+// guestAllClient calls the host.
 type guestAllClient struct {
 	client guest.Client
 }
@@ -140,12 +179,12 @@ func ServeAll(ctx context.Context, impl AllServer, requires ...string) error {
 func LocateAll(ctx context.Context) (AllClient, error) {
 	remote, err := kernel.Locate(ctx, AllServiceName)
 	if err != nil {
-		return nil, err
+		return AllClient{}, err
 	}
-	return locatedAllClient{remote: remote}, nil
+	return AllClient{locatedAllClient{remote: remote}}, nil
 }
 
-// locatedAllClient is the client that LocateAll returns.
+// locatedAllClient calls guests that serve.
 type locatedAllClient struct {
 	remote *kernel.Remote
 }

@@ -57,6 +57,18 @@ func bridgeSome_Once(impl SomeImpl) eng.HostFunc {
 	}
 }
 
+// SomeClient calls the service streaming_skip.Some. It is safe for concurrent
+// use. In guests it is a struct.
+type SomeClient interface {
+	// Once calls streaming_skip.Some.Once.
+	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
+	// OnceAsync is Once without the wait: it returns the future of the response.
+	OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
+	// OnceInto is Once into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error
+}
+
 // NewLocalSomeClient returns a client of streaming_skip.Some that calls impl
 // in this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest
@@ -139,6 +151,11 @@ func RegisterAll(ctx context.Context, e eng.Engine, impl AllImpl, opts ...plugin
 	service := DescribeAll()
 	service.Impl = impl
 	return pluginsdk.RegisterService(ctx, e, service, opts...)
+}
+
+// AllClient calls the service streaming_skip.All. It is safe for concurrent
+// use. In guests it is a struct.
+type AllClient interface {
 }
 
 // NewLocalAllClient returns a client of streaming_skip.All that calls impl in

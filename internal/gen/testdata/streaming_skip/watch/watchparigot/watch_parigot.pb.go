@@ -8,7 +8,6 @@ package watchparigot
 import (
 	context "context"
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -40,18 +39,6 @@ func (UnimplementedSomeImpl) Once(context.Context, *watch.Word, *watch.Word) err
 	return status.Error(status.Unimplemented, Some_Once_FullName+" is not implemented")
 }
 
-// SomeClient calls the service streaming_skip.Some. It is safe for concurrent
-// use.
-type SomeClient interface {
-	// Once calls streaming_skip.Some.Once.
-	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
-	// OnceAsync is Once without the wait: it returns the future of the response.
-	OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
-	// OnceInto is Once into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error
-}
-
 // SomeServer is what an implementation of the service streaming_skip.Some in a
 // guest provides, see ServeSome. Methods are called concurrently, each call on
 // a goroutine of its own. An error made by package status arrives at the
@@ -76,11 +63,6 @@ type AllImpl interface {
 // UnimplementedAllImpl answers every method of streaming_skip.All with the
 // error UNIMPLEMENTED. Its zero value is ready to use.
 type UnimplementedAllImpl struct{}
-
-// AllClient calls the service streaming_skip.All. It is safe for concurrent
-// use.
-type AllClient interface {
-}
 
 // AllServer is what an implementation of the service streaming_skip.All in a
 // guest provides, see ServeAll. Methods are called concurrently, each call on

@@ -28,20 +28,51 @@ func importOne_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodOne_Call = guest.Method{Import: importOne_Call}
 
+// OneClient calls the service two_files.One. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type OneClient struct {
+	calls callsOneClient
+}
+
+// callsOneClient makes the calls of a OneClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsOneClient interface {
+	callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
+	callCallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
+	callCallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error
+}
+
+// Call calls two_files.One.Call.
+func (c OneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c OneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c OneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewOneClient returns a client of two_files.One that calls the host. A guest
 // that links it runs only in a host that has the module "two_files.One". With
 // [guest.Borrowed] responses are good until the next call.
 func NewOneClient(opts ...guest.ClientOption) OneClient {
-	return &guestOneClient{client: guest.NewClient(opts...)}
+	return OneClient{&guestOneClient{client: guest.NewClient(opts...)}}
 }
 
-// guestOneClient is the client that NewOneClient returns.
+// guestOneClient calls the host.
 type guestOneClient struct {
 	client guest.Client
 }
 
-// Call calls two_files.One.Call.
-func (c *guestOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+func (c *guestOneClient) callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
 	resp := new(two.OneResponse)
 	if err := methodOne_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -49,13 +80,11 @@ func (c *guestOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.On
 	return resp, nil
 }
 
-// CallInto calls two_files.One.Call into resp.
-func (c *guestOneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
+func (c *guestOneClient) callCallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
 	return methodOne_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls two_files.One.Call and returns its future.
-func (c *guestOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+func (c *guestOneClient) callCallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
 	return guest.Async(ctx, &methodOne_Call, c.client, req, new(two.OneResponse))
 }
 
@@ -81,31 +110,28 @@ func ServeOne(ctx context.Context, impl OneServer, requires ...string) error {
 func LocateOne(ctx context.Context) (OneClient, error) {
 	remote, err := kernel.Locate(ctx, OneServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return OneClient{}, err
 	}
-	return locatedOneClient{remote: remote}, nil
+	return OneClient{locatedOneClient{remote: remote}}, nil
 }
 
-// locatedOneClient is the client that LocateOne returns.
+// locatedOneClient calls guests that serve.
 type locatedOneClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls two_files.One.Call.
-func (c locatedOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+func (c locatedOneClient) callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
 	resp := new(two.OneResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls two_files.One.Call into resp.
-func (c locatedOneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
+func (c locatedOneClient) callCallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls two_files.One.Call and returns its future.
-func (c locatedOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
+func (c locatedOneClient) callCallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(two.OneResponse))
 }

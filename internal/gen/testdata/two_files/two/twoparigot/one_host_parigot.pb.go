@@ -57,6 +57,18 @@ func bridgeOne_Call(impl OneImpl) eng.HostFunc {
 	}
 }
 
+// OneClient calls the service two_files.One. It is safe for concurrent use. In
+// guests it is a struct.
+type OneClient interface {
+	// Call calls two_files.One.Call.
+	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error
+}
+
 // NewLocalOneClient returns a client of two_files.One that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedOneImpl struct{}
 // Call answers that two_files.One.Call is not implemented.
 func (UnimplementedOneImpl) Call(context.Context, *two.OneRequest, *two.OneResponse) error {
 	return status.Error(status.Unimplemented, One_Call_FullName+" is not implemented")
-}
-
-// OneClient calls the service two_files.One. It is safe for concurrent use.
-type OneClient interface {
-	// Call calls two_files.One.Call.
-	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error
 }
 
 // OneServer is what an implementation of the service two_files.One in a guest

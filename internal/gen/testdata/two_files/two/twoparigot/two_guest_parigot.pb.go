@@ -28,20 +28,51 @@ func importTwo_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodTwo_Call = guest.Method{Import: importTwo_Call}
 
+// TwoClient calls the service two_files.Two. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type TwoClient struct {
+	calls callsTwoClient
+}
+
+// callsTwoClient makes the calls of a TwoClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTwoClient interface {
+	callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
+	callCallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
+	callCallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error
+}
+
+// Call calls two_files.Two.Call.
+func (c TwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c TwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c TwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewTwoClient returns a client of two_files.Two that calls the host. A guest
 // that links it runs only in a host that has the module "two_files.Two". With
 // [guest.Borrowed] responses are good until the next call.
 func NewTwoClient(opts ...guest.ClientOption) TwoClient {
-	return &guestTwoClient{client: guest.NewClient(opts...)}
+	return TwoClient{&guestTwoClient{client: guest.NewClient(opts...)}}
 }
 
-// guestTwoClient is the client that NewTwoClient returns.
+// guestTwoClient calls the host.
 type guestTwoClient struct {
 	client guest.Client
 }
 
-// Call calls two_files.Two.Call.
-func (c *guestTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+func (c *guestTwoClient) callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
 	resp := new(two.OneRequest)
 	if err := methodTwo_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -49,13 +80,11 @@ func (c *guestTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.O
 	return resp, nil
 }
 
-// CallInto calls two_files.Two.Call into resp.
-func (c *guestTwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
+func (c *guestTwoClient) callCallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
 	return methodTwo_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls two_files.Two.Call and returns its future.
-func (c *guestTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+func (c *guestTwoClient) callCallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
 	return guest.Async(ctx, &methodTwo_Call, c.client, req, new(two.OneRequest))
 }
 
@@ -81,31 +110,28 @@ func ServeTwo(ctx context.Context, impl TwoServer, requires ...string) error {
 func LocateTwo(ctx context.Context) (TwoClient, error) {
 	remote, err := kernel.Locate(ctx, TwoServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return TwoClient{}, err
 	}
-	return locatedTwoClient{remote: remote}, nil
+	return TwoClient{locatedTwoClient{remote: remote}}, nil
 }
 
-// locatedTwoClient is the client that LocateTwo returns.
+// locatedTwoClient calls guests that serve.
 type locatedTwoClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls two_files.Two.Call.
-func (c locatedTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+func (c locatedTwoClient) callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
 	resp := new(two.OneRequest)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls two_files.Two.Call into resp.
-func (c locatedTwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
+func (c locatedTwoClient) callCallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls two_files.Two.Call and returns its future.
-func (c locatedTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
+func (c locatedTwoClient) callCallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(two.OneRequest))
 }

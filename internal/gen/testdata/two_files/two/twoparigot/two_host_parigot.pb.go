@@ -57,6 +57,18 @@ func bridgeTwo_Call(impl TwoImpl) eng.HostFunc {
 	}
 }
 
+// TwoClient calls the service two_files.Two. It is safe for concurrent use. In
+// guests it is a struct.
+type TwoClient interface {
+	// Call calls two_files.Two.Call.
+	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error
+}
+
 // NewLocalTwoClient returns a client of two_files.Two that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,17 +37,6 @@ type UnimplementedTwoImpl struct{}
 // Call answers that two_files.Two.Call is not implemented.
 func (UnimplementedTwoImpl) Call(context.Context, *two.OneResponse, *two.OneRequest) error {
 	return status.Error(status.Unimplemented, Two_Call_FullName+" is not implemented")
-}
-
-// TwoClient calls the service two_files.Two. It is safe for concurrent use.
-type TwoClient interface {
-	// Call calls two_files.Two.Call.
-	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error
 }
 
 // TwoServer is what an implementation of the service two_files.Two in a guest

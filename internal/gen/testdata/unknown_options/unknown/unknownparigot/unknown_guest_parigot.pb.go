@@ -28,21 +28,52 @@ func importOwned_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodOwned_Call = guest.Method{Import: importOwned_Call}
 
+// OwnedClient calls the service unknown_options.Owned. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type OwnedClient struct {
+	calls callsOwnedClient
+}
+
+// callsOwnedClient makes the calls of a OwnedClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsOwnedClient interface {
+	callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
+	callCallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error]
+	callCallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error
+}
+
+// Call calls unknown_options.Owned.Call.
+func (c OwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c OwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c OwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewOwnedClient returns a client of unknown_options.Owned that calls the
 // host. A guest that links it runs only in a host that has the module
 // "unknown_options.Owned". With [guest.Borrowed] responses are good until the
 // next call.
 func NewOwnedClient(opts ...guest.ClientOption) OwnedClient {
-	return &guestOwnedClient{client: guest.NewClient(opts...)}
+	return OwnedClient{&guestOwnedClient{client: guest.NewClient(opts...)}}
 }
 
-// guestOwnedClient is the client that NewOwnedClient returns.
+// guestOwnedClient calls the host.
 type guestOwnedClient struct {
 	client guest.Client
 }
 
-// Call calls unknown_options.Owned.Call.
-func (c *guestOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+func (c *guestOwnedClient) callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
 	resp := new(unknown.Word)
 	if err := methodOwned_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknow
 	return resp, nil
 }
 
-// CallInto calls unknown_options.Owned.Call into resp.
-func (c *guestOwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
+func (c *guestOwnedClient) callCallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
 	return methodOwned_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls unknown_options.Owned.Call and returns its future.
-func (c *guestOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+func (c *guestOwnedClient) callCallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
 	return guest.Async(ctx, &methodOwned_Call, c.client, req, new(unknown.Word))
 }
 
@@ -82,31 +111,28 @@ func ServeOwned(ctx context.Context, impl OwnedServer, requires ...string) error
 func LocateOwned(ctx context.Context) (OwnedClient, error) {
 	remote, err := kernel.Locate(ctx, OwnedServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return OwnedClient{}, err
 	}
-	return locatedOwnedClient{remote: remote}, nil
+	return OwnedClient{locatedOwnedClient{remote: remote}}, nil
 }
 
-// locatedOwnedClient is the client that LocateOwned returns.
+// locatedOwnedClient calls guests that serve.
 type locatedOwnedClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls unknown_options.Owned.Call.
-func (c locatedOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+func (c locatedOwnedClient) callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
 	resp := new(unknown.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls unknown_options.Owned.Call into resp.
-func (c locatedOwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
+func (c locatedOwnedClient) callCallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls unknown_options.Owned.Call and returns its future.
-func (c locatedOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
+func (c locatedOwnedClient) callCallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(unknown.Word))
 }

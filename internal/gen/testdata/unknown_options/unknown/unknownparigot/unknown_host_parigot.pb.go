@@ -59,6 +59,18 @@ func bridgeOwned_Call(impl OwnedImpl) eng.HostFunc {
 	}
 }
 
+// OwnedClient calls the service unknown_options.Owned. It is safe for
+// concurrent use. In guests it is a struct.
+type OwnedClient interface {
+	// Call calls unknown_options.Owned.Call.
+	Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error
+}
+
 // NewLocalOwnedClient returns a client of unknown_options.Owned that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

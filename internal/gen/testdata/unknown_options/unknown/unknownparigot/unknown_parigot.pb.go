@@ -8,7 +8,6 @@ package unknownparigot
 import (
 	context "context"
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedOwnedImpl struct{}
 // Call answers that unknown_options.Owned.Call is not implemented.
 func (UnimplementedOwnedImpl) Call(context.Context, *unknown.Word, *unknown.Word) error {
 	return status.Error(status.Unimplemented, Owned_Call_FullName+" is not implemented")
-}
-
-// OwnedClient calls the service unknown_options.Owned. It is safe for
-// concurrent use.
-type OwnedClient interface {
-	// Call calls unknown_options.Owned.Call.
-	Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error
 }
 
 // OwnedServer is what an implementation of the service unknown_options.Owned

@@ -57,21 +57,110 @@ func importWell_Wrapper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodWell_Wrapper = guest.Method{Import: importWell_Wrapper}
 
+// WellClient calls the service well_known.Well. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type WellClient struct {
+	calls callsWellClient
+}
+
+// callsWellClient makes the calls of a WellClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWellClient interface {
+	callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	callEmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+	callEmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
+	callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
+	callAnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error]
+	callAnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error
+	callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
+	callMaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error]
+	callMaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error
+	callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
+	callWrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error]
+	callWrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error
+}
+
+// Empty calls well_known.Well.Empty.
+func (c WellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return c.calls.callEmpty(ctx, req)
+}
+
+// EmptyAsync is Empty without the wait: it returns the future of the response.
+func (c WellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return c.calls.callEmptyAsync(ctx, req)
+}
+
+// EmptyInto is Empty into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return c.calls.callEmptyInto(ctx, req, resp)
+}
+
+// Any calls well_known.Well.Any.
+func (c WellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+	return c.calls.callAny(ctx, req)
+}
+
+// AnyAsync is Any without the wait: it returns the future of the response.
+func (c WellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+	return c.calls.callAnyAsync(ctx, req)
+}
+
+// AnyInto is Any into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
+	return c.calls.callAnyInto(ctx, req, resp)
+}
+
+// Mask calls well_known.Well.Mask.
+func (c WellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+	return c.calls.callMask(ctx, req)
+}
+
+// MaskAsync is Mask without the wait: it returns the future of the response.
+func (c WellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+	return c.calls.callMaskAsync(ctx, req)
+}
+
+// MaskInto is Mask into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
+	return c.calls.callMaskInto(ctx, req, resp)
+}
+
+// Wrapper calls well_known.Well.Wrapper.
+func (c WellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+	return c.calls.callWrapper(ctx, req)
+}
+
+// WrapperAsync is Wrapper without the wait: it returns the future of the
+// response.
+func (c WellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+	return c.calls.callWrapperAsync(ctx, req)
+}
+
+// WrapperInto is Wrapper into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c WellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
+	return c.calls.callWrapperInto(ctx, req, resp)
+}
+
 // NewWellClient returns a client of well_known.Well that calls the host. A
 // guest that links it runs only in a host that has the module
 // "well_known.Well". With [guest.Borrowed] responses are good until the next
 // call.
 func NewWellClient(opts ...guest.ClientOption) WellClient {
-	return &guestWellClient{client: guest.NewClient(opts...)}
+	return WellClient{&guestWellClient{client: guest.NewClient(opts...)}}
 }
 
-// guestWellClient is the client that NewWellClient returns.
+// guestWellClient calls the host.
 type guestWellClient struct {
 	client guest.Client
 }
 
-// Empty calls well_known.Well.Empty.
-func (c *guestWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c *guestWellClient) callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
 	if err := methodWell_Empty.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -79,18 +168,15 @@ func (c *guestWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*empty
 	return resp, nil
 }
 
-// EmptyInto calls well_known.Well.Empty into resp.
-func (c *guestWellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+func (c *guestWellClient) callEmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
 	return methodWell_Empty.CallInto(ctx, c.client, req, resp)
 }
 
-// EmptyAsync calls well_known.Well.Empty and returns its future.
-func (c *guestWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+func (c *guestWellClient) callEmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
 	return guest.Async(ctx, &methodWell_Empty, c.client, req, new(emptypb.Empty))
 }
 
-// Any calls well_known.Well.Any.
-func (c *guestWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+func (c *guestWellClient) callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
 	if err := methodWell_Any.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -98,18 +184,15 @@ func (c *guestWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb
 	return resp, nil
 }
 
-// AnyInto calls well_known.Well.Any into resp.
-func (c *guestWellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
+func (c *guestWellClient) callAnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
 	return methodWell_Any.CallInto(ctx, c.client, req, resp)
 }
 
-// AnyAsync calls well_known.Well.Any and returns its future.
-func (c *guestWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+func (c *guestWellClient) callAnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
 	return guest.Async(ctx, &methodWell_Any, c.client, req, new(timestamppb.Timestamp))
 }
 
-// Mask calls well_known.Well.Mask.
-func (c *guestWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+func (c *guestWellClient) callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
 	resp := new(structpb.Struct)
 	if err := methodWell_Mask.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -117,18 +200,15 @@ func (c *guestWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) 
 	return resp, nil
 }
 
-// MaskInto calls well_known.Well.Mask into resp.
-func (c *guestWellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
+func (c *guestWellClient) callMaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
 	return methodWell_Mask.CallInto(ctx, c.client, req, resp)
 }
 
-// MaskAsync calls well_known.Well.Mask and returns its future.
-func (c *guestWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+func (c *guestWellClient) callMaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
 	return guest.Async(ctx, &methodWell_Mask, c.client, req, new(structpb.Struct))
 }
 
-// Wrapper calls well_known.Well.Wrapper.
-func (c *guestWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+func (c *guestWellClient) callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
 	if err := methodWell_Wrapper.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -136,13 +216,11 @@ func (c *guestWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringVal
 	return resp, nil
 }
 
-// WrapperInto calls well_known.Well.Wrapper into resp.
-func (c *guestWellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
+func (c *guestWellClient) callWrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
 	return methodWell_Wrapper.CallInto(ctx, c.client, req, resp)
 }
 
-// WrapperAsync calls well_known.Well.Wrapper and returns its future.
-func (c *guestWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+func (c *guestWellClient) callWrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
 	return guest.Async(ctx, &methodWell_Wrapper, c.client, req, new(wrapperspb.Int64Value))
 }
 
@@ -180,88 +258,76 @@ func ServeWell(ctx context.Context, impl WellServer, requires ...string) error {
 func LocateWell(ctx context.Context) (WellClient, error) {
 	remote, err := kernel.Locate(ctx, WellServiceName, "Empty", "Any", "Mask", "Wrapper")
 	if err != nil {
-		return nil, err
+		return WellClient{}, err
 	}
-	return locatedWellClient{remote: remote}, nil
+	return WellClient{locatedWellClient{remote: remote}}, nil
 }
 
-// locatedWellClient is the client that LocateWell returns.
+// locatedWellClient calls guests that serve.
 type locatedWellClient struct {
 	remote *kernel.Remote
 }
 
-// Empty calls well_known.Well.Empty.
-func (c locatedWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c locatedWellClient) callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.EmptyInto(ctx, req, resp); err != nil {
+	if err := c.callEmptyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// EmptyInto calls well_known.Well.Empty into resp.
-func (c locatedWellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+func (c locatedWellClient) callEmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// EmptyAsync calls well_known.Well.Empty and returns its future.
-func (c locatedWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+func (c locatedWellClient) callEmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(emptypb.Empty))
 }
 
-// Any calls well_known.Well.Any.
-func (c locatedWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+func (c locatedWellClient) callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	resp := new(timestamppb.Timestamp)
-	if err := c.AnyInto(ctx, req, resp); err != nil {
+	if err := c.callAnyInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// AnyInto calls well_known.Well.Any into resp.
-func (c locatedWellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
+func (c locatedWellClient) callAnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// AnyAsync calls well_known.Well.Any and returns its future.
-func (c locatedWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
+func (c locatedWellClient) callAnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(timestamppb.Timestamp))
 }
 
-// Mask calls well_known.Well.Mask.
-func (c locatedWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+func (c locatedWellClient) callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
 	resp := new(structpb.Struct)
-	if err := c.MaskInto(ctx, req, resp); err != nil {
+	if err := c.callMaskInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// MaskInto calls well_known.Well.Mask into resp.
-func (c locatedWellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
+func (c locatedWellClient) callMaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// MaskAsync calls well_known.Well.Mask and returns its future.
-func (c locatedWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
+func (c locatedWellClient) callMaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(structpb.Struct))
 }
 
-// Wrapper calls well_known.Well.Wrapper.
-func (c locatedWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+func (c locatedWellClient) callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	resp := new(wrapperspb.Int64Value)
-	if err := c.WrapperInto(ctx, req, resp); err != nil {
+	if err := c.callWrapperInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// WrapperInto calls well_known.Well.Wrapper into resp.
-func (c locatedWellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
+func (c locatedWellClient) callWrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
 	return c.remote.Call(ctx, 3, req, resp)
 }
 
-// WrapperAsync calls well_known.Well.Wrapper and returns its future.
-func (c locatedWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
+func (c locatedWellClient) callWrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
 	return kernel.CallAsync(ctx, c.remote, 3, req, new(wrapperspb.Int64Value))
 }

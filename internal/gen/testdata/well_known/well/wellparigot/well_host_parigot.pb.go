@@ -107,6 +107,40 @@ func bridgeWell_Wrapper(impl WellImpl) eng.HostFunc {
 	}
 }
 
+// WellClient calls the service well_known.Well. It is safe for concurrent use.
+// In guests it is a struct.
+type WellClient interface {
+	// Empty calls well_known.Well.Empty.
+	Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// EmptyAsync is Empty without the wait: it returns the future of the response.
+	EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+	// EmptyInto is Empty into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
+	// Any calls well_known.Well.Any.
+	Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
+	// AnyAsync is Any without the wait: it returns the future of the response.
+	AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error]
+	// AnyInto is Any into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error
+	// Mask calls well_known.Well.Mask.
+	Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
+	// MaskAsync is Mask without the wait: it returns the future of the response.
+	MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error]
+	// MaskInto is Mask into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error
+	// Wrapper calls well_known.Well.Wrapper.
+	Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
+	// WrapperAsync is Wrapper without the wait: it returns the future of the
+	// response.
+	WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error]
+	// WrapperInto is Wrapper into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error
+}
+
 // NewLocalWellClient returns a client of well_known.Well that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -7,7 +7,6 @@ package wellparigot
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -67,39 +66,6 @@ func (UnimplementedWellImpl) Mask(context.Context, *fieldmaskpb.FieldMask, *stru
 // Wrapper answers that well_known.Well.Wrapper is not implemented.
 func (UnimplementedWellImpl) Wrapper(context.Context, *wrapperspb.StringValue, *wrapperspb.Int64Value) error {
 	return status.Error(status.Unimplemented, Well_Wrapper_FullName+" is not implemented")
-}
-
-// WellClient calls the service well_known.Well. It is safe for concurrent use.
-type WellClient interface {
-	// Empty calls well_known.Well.Empty.
-	Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	// EmptyAsync is Empty without the wait: it returns the future of the response.
-	EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	// EmptyInto is Empty into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
-	// Any calls well_known.Well.Any.
-	Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
-	// AnyAsync is Any without the wait: it returns the future of the response.
-	AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error]
-	// AnyInto is Any into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error
-	// Mask calls well_known.Well.Mask.
-	Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
-	// MaskAsync is Mask without the wait: it returns the future of the response.
-	MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error]
-	// MaskInto is Mask into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error
-	// Wrapper calls well_known.Well.Wrapper.
-	Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
-	// WrapperAsync is Wrapper without the wait: it returns the future of the
-	// response.
-	WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error]
-	// WrapperInto is Wrapper into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error
 }
 
 // WellServer is what an implementation of the service well_known.Well in a

@@ -37,21 +37,71 @@ func importPing_Wrap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodPing_Wrap = guest.Method{Import: importPing_Wrap}
 
+// PingClient calls the service wkt_listed.Ping. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type PingClient struct {
+	calls callsPingClient
+}
+
+// callsPingClient makes the calls of a PingClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsPingClient interface {
+	callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	callPingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+	callPingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
+	callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
+	callWrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error]
+	callWrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error
+}
+
+// Ping calls wkt_listed.Ping.Ping.
+func (c PingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return c.calls.callPing(ctx, req)
+}
+
+// PingAsync is Ping without the wait: it returns the future of the response.
+func (c PingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+	return c.calls.callPingAsync(ctx, req)
+}
+
+// PingInto is Ping into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c PingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+	return c.calls.callPingInto(ctx, req, resp)
+}
+
+// Wrap calls wkt_listed.Ping.Wrap.
+func (c PingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+	return c.calls.callWrap(ctx, req)
+}
+
+// WrapAsync is Wrap without the wait: it returns the future of the response.
+func (c PingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+	return c.calls.callWrapAsync(ctx, req)
+}
+
+// WrapInto is Wrap into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c PingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
+	return c.calls.callWrapInto(ctx, req, resp)
+}
+
 // NewPingClient returns a client of wkt_listed.Ping that calls the host. A
 // guest that links it runs only in a host that has the module
 // "wkt_listed.Ping". With [guest.Borrowed] responses are good until the next
 // call.
 func NewPingClient(opts ...guest.ClientOption) PingClient {
-	return &guestPingClient{client: guest.NewClient(opts...)}
+	return PingClient{&guestPingClient{client: guest.NewClient(opts...)}}
 }
 
-// guestPingClient is the client that NewPingClient returns.
+// guestPingClient calls the host.
 type guestPingClient struct {
 	client guest.Client
 }
 
-// Ping calls wkt_listed.Ping.Ping.
-func (c *guestPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c *guestPingClient) callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
 	if err := methodPing_Ping.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -59,18 +109,15 @@ func (c *guestPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptyp
 	return resp, nil
 }
 
-// PingInto calls wkt_listed.Ping.Ping into resp.
-func (c *guestPingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+func (c *guestPingClient) callPingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
 	return methodPing_Ping.CallInto(ctx, c.client, req, resp)
 }
 
-// PingAsync calls wkt_listed.Ping.Ping and returns its future.
-func (c *guestPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+func (c *guestPingClient) callPingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
 	return guest.Async(ctx, &methodPing_Ping, c.client, req, new(emptypb.Empty))
 }
 
-// Wrap calls wkt_listed.Ping.Wrap.
-func (c *guestPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+func (c *guestPingClient) callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
 	if err := methodPing_Wrap.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -78,13 +125,11 @@ func (c *guestPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.W
 	return resp, nil
 }
 
-// WrapInto calls wkt_listed.Ping.Wrap into resp.
-func (c *guestPingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
+func (c *guestPingClient) callWrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
 	return methodPing_Wrap.CallInto(ctx, c.client, req, resp)
 }
 
-// WrapAsync calls wkt_listed.Ping.Wrap and returns its future.
-func (c *guestPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+func (c *guestPingClient) callWrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
 	return guest.Async(ctx, &methodPing_Wrap, c.client, req, new(ping.Wrapped))
 }
 
@@ -114,50 +159,44 @@ func ServePing(ctx context.Context, impl PingServer, requires ...string) error {
 func LocatePing(ctx context.Context) (PingClient, error) {
 	remote, err := kernel.Locate(ctx, PingServiceName, "Ping", "Wrap")
 	if err != nil {
-		return nil, err
+		return PingClient{}, err
 	}
-	return locatedPingClient{remote: remote}, nil
+	return PingClient{locatedPingClient{remote: remote}}, nil
 }
 
-// locatedPingClient is the client that LocatePing returns.
+// locatedPingClient calls guests that serve.
 type locatedPingClient struct {
 	remote *kernel.Remote
 }
 
-// Ping calls wkt_listed.Ping.Ping.
-func (c locatedPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+func (c locatedPingClient) callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	resp := new(emptypb.Empty)
-	if err := c.PingInto(ctx, req, resp); err != nil {
+	if err := c.callPingInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// PingInto calls wkt_listed.Ping.Ping into resp.
-func (c locatedPingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
+func (c locatedPingClient) callPingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// PingAsync calls wkt_listed.Ping.Ping and returns its future.
-func (c locatedPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
+func (c locatedPingClient) callPingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(emptypb.Empty))
 }
 
-// Wrap calls wkt_listed.Ping.Wrap.
-func (c locatedPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+func (c locatedPingClient) callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	resp := new(ping.Wrapped)
-	if err := c.WrapInto(ctx, req, resp); err != nil {
+	if err := c.callWrapInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// WrapInto calls wkt_listed.Ping.Wrap into resp.
-func (c locatedPingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
+func (c locatedPingClient) callWrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// WrapAsync calls wkt_listed.Ping.Wrap and returns its future.
-func (c locatedPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
+func (c locatedPingClient) callWrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(ping.Wrapped))
 }

@@ -73,6 +73,25 @@ func bridgePing_Wrap(impl PingImpl) eng.HostFunc {
 	}
 }
 
+// PingClient calls the service wkt_listed.Ping. It is safe for concurrent use.
+// In guests it is a struct.
+type PingClient interface {
+	// Ping calls wkt_listed.Ping.Ping.
+	Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	// PingAsync is Ping without the wait: it returns the future of the response.
+	PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
+	// PingInto is Ping into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
+	// Wrap calls wkt_listed.Ping.Wrap.
+	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
+	// WrapAsync is Wrap without the wait: it returns the future of the response.
+	WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error]
+	// WrapInto is Wrap into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error
+}
+
 // NewLocalPingClient returns a client of wkt_listed.Ping that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package pingparigot
 import (
 	context "context"
 	ping "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
@@ -47,24 +46,6 @@ func (UnimplementedPingImpl) Ping(context.Context, *emptypb.Empty, *emptypb.Empt
 // Wrap answers that wkt_listed.Ping.Wrap is not implemented.
 func (UnimplementedPingImpl) Wrap(context.Context, *emptypb.Empty, *ping.Wrapped) error {
 	return status.Error(status.Unimplemented, Ping_Wrap_FullName+" is not implemented")
-}
-
-// PingClient calls the service wkt_listed.Ping. It is safe for concurrent use.
-type PingClient interface {
-	// Ping calls wkt_listed.Ping.Ping.
-	Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	// PingAsync is Ping without the wait: it returns the future of the response.
-	PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	// PingInto is Ping into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
-	// Wrap calls wkt_listed.Ping.Wrap.
-	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
-	// WrapAsync is Wrap without the wait: it returns the future of the response.
-	WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error]
-	// WrapInto is Wrap into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error
 }
 
 // PingServer is what an implementation of the service wkt_listed.Ping in a

@@ -40,20 +40,72 @@ func importEcho_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodEcho_Wait = guest.BlockingMethod{Import: importEcho_Wait}
 
+// EchoClient calls the service echo.v1.Echo. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Echo sends back what it gets.
+type EchoClient struct {
+	calls callsEchoClient
+}
+
+// callsEchoClient makes the calls of a EchoClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsEchoClient interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
+	callWaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error]
+	callWaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
+}
+
+// Send answers at once.
+func (c EchoClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return c.calls.callSend(ctx, req)
+}
+
+// SendAsync is Send without the wait: it returns the future of the response.
+func (c EchoClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return c.calls.callSendAsync(ctx, req)
+}
+
+// SendInto is Send into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c EchoClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return c.calls.callSendInto(ctx, req, resp)
+}
+
+// Wait may take its time.
+func (c EchoClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
+	return c.calls.callWait(ctx, req)
+}
+
+// WaitAsync is Wait without the wait: it returns the future of the response.
+func (c EchoClient) WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
+	return c.calls.callWaitAsync(ctx, req)
+}
+
+// WaitInto is Wait into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c EchoClient) WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
+	return c.calls.callWaitInto(ctx, req, resp)
+}
+
 // NewEchoClient returns a client of echo.v1.Echo that calls the host. A guest
 // that links it runs only in a host that has the module "echo.v1.Echo". With
 // [guest.Borrowed] responses are good until the next call.
 func NewEchoClient(opts ...guest.ClientOption) EchoClient {
-	return &guestEchoClient{client: guest.NewClient(opts...)}
+	return EchoClient{&guestEchoClient{client: guest.NewClient(opts...)}}
 }
 
-// guestEchoClient is the client that NewEchoClient returns.
+// guestEchoClient calls the host.
 type guestEchoClient struct {
 	client guest.Client
 }
 
-// Send calls echo.v1.Echo.Send.
-func (c *guestEchoClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestEchoClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
 	if err := methodEcho_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -61,18 +113,15 @@ func (c *guestEchoClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.Se
 	return resp, nil
 }
 
-// SendInto calls echo.v1.Echo.Send into resp.
-func (c *guestEchoClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+func (c *guestEchoClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
 	return methodEcho_Send.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync calls echo.v1.Echo.Send and returns its future.
-func (c *guestEchoClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+func (c *guestEchoClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
 	return guest.Async(ctx, &methodEcho_Send, c.client, req, new(v1.SendResponse))
 }
 
-// Wait calls echo.v1.Echo.Wait.
-func (c *guestEchoClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
+func (c *guestEchoClient) callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
 	resp := new(v1.WaitResponse)
 	if err := methodEcho_Wait.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -80,12 +129,10 @@ func (c *guestEchoClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.Wa
 	return resp, nil
 }
 
-// WaitInto calls echo.v1.Echo.Wait into resp.
-func (c *guestEchoClient) WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
+func (c *guestEchoClient) callWaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
 	return methodEcho_Wait.CallInto(ctx, c.client, req, resp)
 }
 
-// WaitAsync calls echo.v1.Echo.Wait and returns its future.
-func (c *guestEchoClient) WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
+func (c *guestEchoClient) callWaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
 	return guest.Async(ctx, &methodEcho_Wait, c.client, req, new(v1.WaitResponse))
 }

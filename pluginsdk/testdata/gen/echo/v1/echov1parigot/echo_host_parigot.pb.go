@@ -76,6 +76,27 @@ func bridgeEcho_Wait(impl EchoImpl) eng.HostFunc {
 	}
 }
 
+// EchoClient calls the service echo.v1.Echo. It is safe for concurrent use. In
+// guests it is a struct.
+//
+// Echo sends back what it gets.
+type EchoClient interface {
+	// Send answers at once.
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	// SendAsync is Send without the wait: it returns the future of the response.
+	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	// SendInto is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	// Wait may take its time.
+	Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
+	// WaitAsync is Wait without the wait: it returns the future of the response.
+	WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error]
+	// WaitInto is Wait into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
+}
+
 // NewLocalEchoClient returns a client of echo.v1.Echo that calls impl in this
 // process, without WebAssembly: for tests of impl, and for finding its bugs
 // with a native debugger. Requests, responses and errors are what a guest

@@ -12,7 +12,6 @@ package echov1parigot
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	v1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 )
@@ -53,24 +52,4 @@ func (UnimplementedEchoImpl) Send(context.Context, *v1.SendRequest, *v1.SendResp
 // Wait answers that echo.v1.Echo.Wait is not implemented.
 func (UnimplementedEchoImpl) Wait(context.Context, *v1.WaitRequest, *v1.WaitResponse) error {
 	return status.Error(status.Unimplemented, Echo_Wait_FullName+" is not implemented")
-}
-
-// EchoClient calls the service echo.v1.Echo. It is safe for concurrent use.
-//
-// Echo sends back what it gets.
-type EchoClient interface {
-	// Send answers at once.
-	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	// Wait may take its time.
-	Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
-	// WaitAsync is Wait without the wait: it returns the future of the response.
-	WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error]
-	// WaitInto is Wait into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
 }

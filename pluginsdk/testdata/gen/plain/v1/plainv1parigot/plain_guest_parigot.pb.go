@@ -40,21 +40,73 @@ func importPlain_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, re
 
 var methodPlain_Wait = guest.BlockingMethod{Import: importPlain_Wait}
 
+// PlainClient calls the service plain.v1.Plain. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Plain sends back what it gets.
+type PlainClient struct {
+	calls callsPlainClient
+}
+
+// callsPlainClient makes the calls of a PlainClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsPlainClient interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
+	callWaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error]
+	callWaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
+}
+
+// Send answers at once.
+func (c PlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return c.calls.callSend(ctx, req)
+}
+
+// SendAsync is Send without the wait: it returns the future of the response.
+func (c PlainClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return c.calls.callSendAsync(ctx, req)
+}
+
+// SendInto is Send into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c PlainClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return c.calls.callSendInto(ctx, req, resp)
+}
+
+// Wait may take its time.
+func (c PlainClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
+	return c.calls.callWait(ctx, req)
+}
+
+// WaitAsync is Wait without the wait: it returns the future of the response.
+func (c PlainClient) WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
+	return c.calls.callWaitAsync(ctx, req)
+}
+
+// WaitInto is Wait into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c PlainClient) WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
+	return c.calls.callWaitInto(ctx, req, resp)
+}
+
 // NewPlainClient returns a client of plain.v1.Plain that calls the host. A
 // guest that links it runs only in a host that has the module
 // "plain.v1.Plain". With [guest.Borrowed] responses are good until the next
 // call.
 func NewPlainClient(opts ...guest.ClientOption) PlainClient {
-	return &guestPlainClient{client: guest.NewClient(opts...)}
+	return PlainClient{&guestPlainClient{client: guest.NewClient(opts...)}}
 }
 
-// guestPlainClient is the client that NewPlainClient returns.
+// guestPlainClient calls the host.
 type guestPlainClient struct {
 	client guest.Client
 }
 
-// Send calls plain.v1.Plain.Send.
-func (c *guestPlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestPlainClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
 	if err := methodPlain_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -62,18 +114,15 @@ func (c *guestPlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.S
 	return resp, nil
 }
 
-// SendInto calls plain.v1.Plain.Send into resp.
-func (c *guestPlainClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+func (c *guestPlainClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
 	return methodPlain_Send.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync calls plain.v1.Plain.Send and returns its future.
-func (c *guestPlainClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+func (c *guestPlainClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
 	return guest.Async(ctx, &methodPlain_Send, c.client, req, new(v1.SendResponse))
 }
 
-// Wait calls plain.v1.Plain.Wait.
-func (c *guestPlainClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
+func (c *guestPlainClient) callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
 	resp := new(v1.WaitResponse)
 	if err := methodPlain_Wait.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -81,12 +130,10 @@ func (c *guestPlainClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.W
 	return resp, nil
 }
 
-// WaitInto calls plain.v1.Plain.Wait into resp.
-func (c *guestPlainClient) WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
+func (c *guestPlainClient) callWaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
 	return methodPlain_Wait.CallInto(ctx, c.client, req, resp)
 }
 
-// WaitAsync calls plain.v1.Plain.Wait and returns its future.
-func (c *guestPlainClient) WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
+func (c *guestPlainClient) callWaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
 	return guest.Async(ctx, &methodPlain_Wait, c.client, req, new(v1.WaitResponse))
 }

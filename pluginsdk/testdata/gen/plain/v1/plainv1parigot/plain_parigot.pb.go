@@ -12,7 +12,6 @@ package plainv1parigot
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 	v1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/plain/v1"
 )
@@ -53,24 +52,4 @@ func (UnimplementedPlainImpl) Send(context.Context, *v1.SendRequest, *v1.SendRes
 // Wait answers that plain.v1.Plain.Wait is not implemented.
 func (UnimplementedPlainImpl) Wait(context.Context, *v1.WaitRequest, *v1.WaitResponse) error {
 	return status.Error(status.Unimplemented, Plain_Wait_FullName+" is not implemented")
-}
-
-// PlainClient calls the service plain.v1.Plain. It is safe for concurrent use.
-//
-// Plain sends back what it gets.
-type PlainClient interface {
-	// Send answers at once.
-	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	// Wait may take its time.
-	Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
-	// WaitAsync is Wait without the wait: it returns the future of the response.
-	WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error]
-	// WaitInto is Wait into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
 }

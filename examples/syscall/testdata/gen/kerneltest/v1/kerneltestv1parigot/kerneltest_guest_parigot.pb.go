@@ -42,21 +42,73 @@ func importWorker_Hurry(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodWorker_Hurry = guest.Method{Import: importWorker_Hurry}
 
+// WorkerClient calls the service kerneltest.v1.Worker. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+//
+// Worker does what it is told.
+type WorkerClient struct {
+	calls callsWorkerClient
+}
+
+// callsWorkerClient makes the calls of a WorkerClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWorkerClient interface {
+	callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+	callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
+	callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+	callHurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	callHurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
+}
+
+// Do does it.
+func (c WorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return c.calls.callDo(ctx, req)
+}
+
+// DoAsync is Do without the wait: it returns the future of the response.
+func (c WorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+	return c.calls.callDoAsync(ctx, req)
+}
+
+// DoInto is Do into resp, a response to use again: what it had is gone. After
+// a call that failed it is undefined.
+func (c WorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return c.calls.callDoInto(ctx, req, resp)
+}
+
+// Hurry does it within its budget.
+func (c WorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return c.calls.callHurry(ctx, req)
+}
+
+// HurryAsync is Hurry without the wait: it returns the future of the response.
+func (c WorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+	return c.calls.callHurryAsync(ctx, req)
+}
+
+// HurryInto is Hurry into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c WorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return c.calls.callHurryInto(ctx, req, resp)
+}
+
 // NewWorkerClient returns a client of kerneltest.v1.Worker that calls the
 // host. A guest that links it runs only in a host that has the module
 // "kerneltest.v1.Worker". With [guest.Borrowed] responses are good until the
 // next call.
 func NewWorkerClient(opts ...guest.ClientOption) WorkerClient {
-	return &guestWorkerClient{client: guest.NewClient(opts...)}
+	return WorkerClient{&guestWorkerClient{client: guest.NewClient(opts...)}}
 }
 
-// guestWorkerClient is the client that NewWorkerClient returns.
+// guestWorkerClient calls the host.
 type guestWorkerClient struct {
 	client guest.Client
 }
 
-// Do calls kerneltest.v1.Worker.Do.
-func (c *guestWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c *guestWorkerClient) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
 	if err := methodWorker_Do.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -64,18 +116,15 @@ func (c *guestWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoRe
 	return resp, nil
 }
 
-// DoInto calls kerneltest.v1.Worker.Do into resp.
-func (c *guestWorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+func (c *guestWorkerClient) callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
 	return methodWorker_Do.CallInto(ctx, c.client, req, resp)
 }
 
-// DoAsync calls kerneltest.v1.Worker.Do and returns its future.
-func (c *guestWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+func (c *guestWorkerClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
 	return guest.Async(ctx, &methodWorker_Do, c.client, req, new(v1.DoResponse))
 }
 
-// Hurry calls kerneltest.v1.Worker.Hurry.
-func (c *guestWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c *guestWorkerClient) callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
 	if err := methodWorker_Hurry.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -83,13 +132,11 @@ func (c *guestWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.D
 	return resp, nil
 }
 
-// HurryInto calls kerneltest.v1.Worker.Hurry into resp.
-func (c *guestWorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+func (c *guestWorkerClient) callHurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
 	return methodWorker_Hurry.CallInto(ctx, c.client, req, resp)
 }
 
-// HurryAsync calls kerneltest.v1.Worker.Hurry and returns its future.
-func (c *guestWorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+func (c *guestWorkerClient) callHurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
 	return guest.Async(ctx, &methodWorker_Hurry, c.client, req, new(v1.DoResponse))
 }
 
@@ -120,51 +167,45 @@ func ServeWorker(ctx context.Context, impl WorkerServer, requires ...string) err
 func LocateWorker(ctx context.Context) (WorkerClient, error) {
 	remote, err := kernel.Locate(ctx, WorkerServiceName, "Do", "Hurry")
 	if err != nil {
-		return nil, err
+		return WorkerClient{}, err
 	}
-	return locatedWorkerClient{remote: remote}, nil
+	return WorkerClient{locatedWorkerClient{remote: remote}}, nil
 }
 
-// locatedWorkerClient is the client that LocateWorker returns.
+// locatedWorkerClient calls guests that serve.
 type locatedWorkerClient struct {
 	remote *kernel.Remote
 }
 
-// Do calls kerneltest.v1.Worker.Do.
-func (c locatedWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c locatedWorkerClient) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.DoInto(ctx, req, resp); err != nil {
+	if err := c.callDoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// DoInto calls kerneltest.v1.Worker.Do into resp.
-func (c locatedWorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+func (c locatedWorkerClient) callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// DoAsync calls kerneltest.v1.Worker.Do and returns its future.
-func (c locatedWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+func (c locatedWorkerClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.DoResponse))
 }
 
-// Hurry calls kerneltest.v1.Worker.Hurry.
-func (c locatedWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c locatedWorkerClient) callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.HurryInto(ctx, req, resp); err != nil {
+	if err := c.callHurryInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// HurryInto calls kerneltest.v1.Worker.Hurry into resp.
-func (c locatedWorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+func (c locatedWorkerClient) callHurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// HurryAsync calls kerneltest.v1.Worker.Hurry and returns its future.
-func (c locatedWorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+func (c locatedWorkerClient) callHurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.DoResponse))
 }
 
@@ -176,21 +217,54 @@ func importRelay_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, resp
 
 var methodRelay_Do = guest.Method{Import: importRelay_Do}
 
+// RelayClient calls the service kerneltest.v1.Relay. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Relay has a worker do it.
+type RelayClient struct {
+	calls callsRelayClient
+}
+
+// callsRelayClient makes the calls of a RelayClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRelayClient interface {
+	callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+	callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
+}
+
+// Do has it done.
+func (c RelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return c.calls.callDo(ctx, req)
+}
+
+// DoAsync is Do without the wait: it returns the future of the response.
+func (c RelayClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+	return c.calls.callDoAsync(ctx, req)
+}
+
+// DoInto is Do into resp, a response to use again: what it had is gone. After
+// a call that failed it is undefined.
+func (c RelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+	return c.calls.callDoInto(ctx, req, resp)
+}
+
 // NewRelayClient returns a client of kerneltest.v1.Relay that calls the host.
 // A guest that links it runs only in a host that has the module
 // "kerneltest.v1.Relay". With [guest.Borrowed] responses are good until the
 // next call.
 func NewRelayClient(opts ...guest.ClientOption) RelayClient {
-	return &guestRelayClient{client: guest.NewClient(opts...)}
+	return RelayClient{&guestRelayClient{client: guest.NewClient(opts...)}}
 }
 
-// guestRelayClient is the client that NewRelayClient returns.
+// guestRelayClient calls the host.
 type guestRelayClient struct {
 	client guest.Client
 }
 
-// Do calls kerneltest.v1.Relay.Do.
-func (c *guestRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c *guestRelayClient) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
 	if err := methodRelay_Do.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -198,13 +272,11 @@ func (c *guestRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoRes
 	return resp, nil
 }
 
-// DoInto calls kerneltest.v1.Relay.Do into resp.
-func (c *guestRelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+func (c *guestRelayClient) callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
 	return methodRelay_Do.CallInto(ctx, c.client, req, resp)
 }
 
-// DoAsync calls kerneltest.v1.Relay.Do and returns its future.
-func (c *guestRelayClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+func (c *guestRelayClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
 	return guest.Async(ctx, &methodRelay_Do, c.client, req, new(v1.DoResponse))
 }
 
@@ -230,31 +302,28 @@ func ServeRelay(ctx context.Context, impl RelayServer, requires ...string) error
 func LocateRelay(ctx context.Context) (RelayClient, error) {
 	remote, err := kernel.Locate(ctx, RelayServiceName, "Do")
 	if err != nil {
-		return nil, err
+		return RelayClient{}, err
 	}
-	return locatedRelayClient{remote: remote}, nil
+	return RelayClient{locatedRelayClient{remote: remote}}, nil
 }
 
-// locatedRelayClient is the client that LocateRelay returns.
+// locatedRelayClient calls guests that serve.
 type locatedRelayClient struct {
 	remote *kernel.Remote
 }
 
-// Do calls kerneltest.v1.Relay.Do.
-func (c locatedRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+func (c locatedRelayClient) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	resp := new(v1.DoResponse)
-	if err := c.DoInto(ctx, req, resp); err != nil {
+	if err := c.callDoInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// DoInto calls kerneltest.v1.Relay.Do into resp.
-func (c locatedRelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
+func (c locatedRelayClient) callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// DoAsync calls kerneltest.v1.Relay.Do and returns its future.
-func (c locatedRelayClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
+func (c locatedRelayClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.DoResponse))
 }

@@ -80,6 +80,27 @@ func bridgeWorker_Hurry(impl WorkerImpl) eng.HostFunc {
 	}
 }
 
+// WorkerClient calls the service kerneltest.v1.Worker. It is safe for
+// concurrent use. In guests it is a struct.
+//
+// Worker does what it is told.
+type WorkerClient interface {
+	// Do does it.
+	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+	// DoAsync is Do without the wait: it returns the future of the response.
+	DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	// DoInto is Do into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
+	// Hurry does it within its budget.
+	Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+	// HurryAsync is Hurry without the wait: it returns the future of the response.
+	HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	// HurryInto is Hurry into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
+}
+
 // NewLocalWorkerClient returns a client of kerneltest.v1.Worker that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are
@@ -220,6 +241,20 @@ func bridgeRelay_Do(impl RelayImpl) eng.HostFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		pluginsdk.InvokeImplFromStack(ctx, Relay_Do_FullName, m, stack, call, new(v1.DoRequest), new(v1.DoResponse))
 	}
+}
+
+// RelayClient calls the service kerneltest.v1.Relay. It is safe for concurrent
+// use. In guests it is a struct.
+//
+// Relay has a worker do it.
+type RelayClient interface {
+	// Do has it done.
+	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+	// DoAsync is Do without the wait: it returns the future of the response.
+	DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
+	// DoInto is Do into resp, a response to use again: what it had is gone. After
+	// a call that failed it is undefined.
+	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 }
 
 // NewLocalRelayClient returns a client of kerneltest.v1.Relay that calls impl

@@ -13,7 +13,6 @@ package kerneltestv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/syscall/testdata/gen/kerneltest/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -53,27 +52,6 @@ func (UnimplementedWorkerImpl) Do(context.Context, *v1.DoRequest, *v1.DoResponse
 // Hurry answers that kerneltest.v1.Worker.Hurry is not implemented.
 func (UnimplementedWorkerImpl) Hurry(context.Context, *v1.DoRequest, *v1.DoResponse) error {
 	return status.Error(status.Unimplemented, Worker_Hurry_FullName+" is not implemented")
-}
-
-// WorkerClient calls the service kerneltest.v1.Worker. It is safe for
-// concurrent use.
-//
-// Worker does what it is told.
-type WorkerClient interface {
-	// Do does it.
-	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	// DoAsync is Do without the wait: it returns the future of the response.
-	DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	// DoInto is Do into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
-	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
-	// Hurry does it within its budget.
-	Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	// HurryAsync is Hurry without the wait: it returns the future of the response.
-	HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	// HurryInto is Hurry into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 }
 
 // WorkerServer is what an implementation of the service kerneltest.v1.Worker
@@ -117,20 +95,6 @@ type UnimplementedRelayImpl struct{}
 // Do answers that kerneltest.v1.Relay.Do is not implemented.
 func (UnimplementedRelayImpl) Do(context.Context, *v1.DoRequest, *v1.DoResponse) error {
 	return status.Error(status.Unimplemented, Relay_Do_FullName+" is not implemented")
-}
-
-// RelayClient calls the service kerneltest.v1.Relay. It is safe for concurrent
-// use.
-//
-// Relay has a worker do it.
-type RelayClient interface {
-	// Do has it done.
-	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	// DoAsync is Do without the wait: it returns the future of the response.
-	DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	// DoInto is Do into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
-	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 }
 
 // RelayServer is what an implementation of the service kerneltest.v1.Relay in

@@ -45,20 +45,102 @@ func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, 
 
 var methodQueue_Length = guest.Method{Import: importQueue_Length}
 
+// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
+// Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+//
+// Queue keeps messages until somebody takes them.
+type QueueClient struct {
+	calls callsQueueClient
+}
+
+// callsQueueClient makes the calls of a QueueClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsQueueClient interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
+	callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
+	callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
+	callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
+	callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
+}
+
+// Send puts a message at the end of a queue.
+func (c QueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return c.calls.callSend(ctx, req)
+}
+
+// SendAsync is Send without the wait: it returns the future of the response.
+func (c QueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+	return c.calls.callSendAsync(ctx, req)
+}
+
+// SendInto is Send into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c QueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+	return c.calls.callSendInto(ctx, req, resp)
+}
+
+// Receive takes the first message, and waits when there is none.
+func (c QueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return c.calls.callReceive(ctx, req)
+}
+
+// ReceiveAsync is Receive without the wait: it returns the future of the
+// response.
+func (c QueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+	return c.calls.callReceiveAsync(ctx, req)
+}
+
+// ReceiveInto is Receive into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+func (c QueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+	return c.calls.callReceiveInto(ctx, req, resp)
+}
+
+// Length counts the messages in a queue.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c QueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return c.calls.callLength(ctx, req)
+}
+
+// LengthAsync is Length without the wait: it returns the future of the
+// response.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c QueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+	return c.calls.callLengthAsync(ctx, req)
+}
+
+// LengthInto is Length into resp, a response to use again: what it had is
+// gone. After a call that failed it is undefined.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (c QueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+	return c.calls.callLengthInto(ctx, req, resp)
+}
+
 // NewQueueClient returns a client of queue.v1.Queue that calls the host. A
 // guest that links it runs only in a host that has the module "queue". With
 // [guest.Borrowed] responses are good until the next call.
 func NewQueueClient(opts ...guest.ClientOption) QueueClient {
-	return &guestQueueClient{client: guest.NewClient(opts...)}
+	return QueueClient{&guestQueueClient{client: guest.NewClient(opts...)}}
 }
 
-// guestQueueClient is the client that NewQueueClient returns.
+// guestQueueClient calls the host.
 type guestQueueClient struct {
 	client guest.Client
 }
 
-// Send calls queue.v1.Queue.Send.
-func (c *guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c *guestQueueClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
 	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -66,18 +148,15 @@ func (c *guestQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.S
 	return resp, nil
 }
 
-// SendInto calls queue.v1.Queue.Send into resp.
-func (c *guestQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+func (c *guestQueueClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
 	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
 }
 
-// SendAsync calls queue.v1.Queue.Send and returns its future.
-func (c *guestQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+func (c *guestQueueClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
 	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(v1.SendResponse))
 }
 
-// Receive calls queue.v1.Queue.Receive.
-func (c *guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+func (c *guestQueueClient) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
 	if err := methodQueue_Receive.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -85,21 +164,15 @@ func (c *guestQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) 
 	return resp, nil
 }
 
-// ReceiveInto calls queue.v1.Queue.Receive into resp.
-func (c *guestQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+func (c *guestQueueClient) callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
 	return methodQueue_Receive.CallInto(ctx, c.client, req, resp)
 }
 
-// ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
-func (c *guestQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+func (c *guestQueueClient) callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
 	return guest.Async(ctx, &methodQueue_Receive, c.client, req, new(v1.ReceiveResponse))
 }
 
-// Length calls queue.v1.Queue.Length.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c *guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+func (c *guestQueueClient) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
 	if err := methodQueue_Length.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -107,19 +180,11 @@ func (c *guestQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*
 	return resp, nil
 }
 
-// LengthInto calls queue.v1.Queue.Length into resp.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c *guestQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+func (c *guestQueueClient) callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
 	return methodQueue_Length.CallInto(ctx, c.client, req, resp)
 }
 
-// LengthAsync calls queue.v1.Queue.Length and returns its future.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c *guestQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+func (c *guestQueueClient) callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
 	return guest.Async(ctx, &methodQueue_Length, c.client, req, new(v1.LengthResponse))
 }
 
@@ -154,78 +219,60 @@ func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error
 func LocateQueue(ctx context.Context) (QueueClient, error) {
 	remote, err := kernel.Locate(ctx, QueueServiceName, "Send", "Receive", "Length")
 	if err != nil {
-		return nil, err
+		return QueueClient{}, err
 	}
-	return locatedQueueClient{remote: remote}, nil
+	return QueueClient{locatedQueueClient{remote: remote}}, nil
 }
 
-// locatedQueueClient is the client that LocateQueue returns.
+// locatedQueueClient calls guests that serve.
 type locatedQueueClient struct {
 	remote *kernel.Remote
 }
 
-// Send calls queue.v1.Queue.Send.
-func (c locatedQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+func (c locatedQueueClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	resp := new(v1.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
+	if err := c.callSendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// SendInto calls queue.v1.Queue.Send into resp.
-func (c locatedQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
+func (c locatedQueueClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// SendAsync calls queue.v1.Queue.Send and returns its future.
-func (c locatedQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
+func (c locatedQueueClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.SendResponse))
 }
 
-// Receive calls queue.v1.Queue.Receive.
-func (c locatedQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+func (c locatedQueueClient) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	resp := new(v1.ReceiveResponse)
-	if err := c.ReceiveInto(ctx, req, resp); err != nil {
+	if err := c.callReceiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// ReceiveInto calls queue.v1.Queue.Receive into resp.
-func (c locatedQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
+func (c locatedQueueClient) callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
 	return c.remote.Call(ctx, 1, req, resp)
 }
 
-// ReceiveAsync calls queue.v1.Queue.Receive and returns its future.
-func (c locatedQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
+func (c locatedQueueClient) callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.ReceiveResponse))
 }
 
-// Length calls queue.v1.Queue.Length.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c locatedQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+func (c locatedQueueClient) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	resp := new(v1.LengthResponse)
-	if err := c.LengthInto(ctx, req, resp); err != nil {
+	if err := c.callLengthInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// LengthInto calls queue.v1.Queue.Length into resp.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c locatedQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
+func (c locatedQueueClient) callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
 	return c.remote.Call(ctx, 2, req, resp)
 }
 
-// LengthAsync calls queue.v1.Queue.Length and returns its future.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c locatedQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
+func (c locatedQueueClient) callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 2, req, new(v1.LengthResponse))
 }

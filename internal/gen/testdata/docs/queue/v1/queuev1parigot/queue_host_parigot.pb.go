@@ -92,6 +92,45 @@ func bridgeQueue_Length(impl QueueImpl) eng.HostFunc {
 	}
 }
 
+// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
+// In guests it is a struct.
+//
+// Queue keeps messages until somebody takes them.
+type QueueClient interface {
+	// Send puts a message at the end of a queue.
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	// SendAsync is Send without the wait: it returns the future of the response.
+	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
+	// SendInto is Send into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	// Receive takes the first message, and waits when there is none.
+	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	// ReceiveAsync is Receive without the wait: it returns the future of the
+	// response.
+	ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
+	// ReceiveInto is Receive into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
+	// Length counts the messages in a queue.
+	//
+	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+	// queue/v1/queue.proto.
+	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
+	// LengthAsync is Length without the wait: it returns the future of the
+	// response.
+	//
+	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+	// queue/v1/queue.proto.
+	LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
+	// LengthInto is Length into resp, a response to use again: what it had is
+	// gone. After a call that failed it is undefined.
+	//
+	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+	// queue/v1/queue.proto.
+	LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
+}
+
 // NewLocalQueueClient returns a client of queue.v1.Queue that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

@@ -8,7 +8,6 @@ package queuev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	id "github.com/iansmith/parigot/pluginsdk/id"
 	parigotpb "github.com/iansmith/parigot/pluginsdk/parigotpb"
 	status "github.com/iansmith/parigot/pluginsdk/status"
@@ -124,44 +123,6 @@ func (UnimplementedQueueImpl) Receive(context.Context, *v1.ReceiveRequest, *v1.R
 // queue/v1/queue.proto.
 func (UnimplementedQueueImpl) Length(context.Context, *v1.LengthRequest, *v1.LengthResponse) error {
 	return status.Error(status.Unimplemented, Queue_Length_FullName+" is not implemented")
-}
-
-// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
-//
-// Queue keeps messages until somebody takes them.
-type QueueClient interface {
-	// Send puts a message at the end of a queue.
-	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	// Receive takes the first message, and waits when there is none.
-	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
-	// ReceiveAsync is Receive without the wait: it returns the future of the
-	// response.
-	ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
-	// ReceiveInto is Receive into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
-	// Length counts the messages in a queue.
-	//
-	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-	// queue/v1/queue.proto.
-	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
-	// LengthAsync is Length without the wait: it returns the future of the
-	// response.
-	//
-	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-	// queue/v1/queue.proto.
-	LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
-	// LengthInto is Length into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-	// queue/v1/queue.proto.
-	LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
 }
 
 // QueueServer is what an implementation of the service queue.v1.Queue in a

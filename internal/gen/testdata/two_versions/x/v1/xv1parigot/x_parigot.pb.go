@@ -8,7 +8,6 @@ package xv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedXImpl struct{}
 // Call answers that two_versions.x.v1.X.Call is not implemented.
 func (UnimplementedXImpl) Call(context.Context, *v1.Request, *v1.Response) error {
 	return status.Error(status.Unimplemented, X_Call_FullName+" is not implemented")
-}
-
-// XClient calls the service two_versions.x.v1.X. It is safe for concurrent
-// use.
-type XClient interface {
-	// Call calls two_versions.x.v1.X.Call.
-	Call(ctx context.Context, req *v1.Request) (*v1.Response, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error
 }
 
 // XServer is what an implementation of the service two_versions.x.v1.X in a

@@ -28,21 +28,52 @@ func importX_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCa
 
 var methodX_Call = guest.Method{Import: importX_Call}
 
+// XClient calls the service two_versions.x.v2.X. It is safe for concurrent
+// use. Outside of guests it is an interface; here it is a struct, so that the
+// linker sees which methods the program calls, and the guest imports those and
+// no other. The zero value calls nothing.
+type XClient struct {
+	calls callsXClient
+}
+
+// callsXClient makes the calls of a XClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsXClient interface {
+	callCall(ctx context.Context, req *v2.Request) (*v2.Response, error)
+	callCallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error]
+	callCallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error
+}
+
+// Call calls two_versions.x.v2.X.Call.
+func (c XClient) Call(ctx context.Context, req *v2.Request) (*v2.Response, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// CallAsync is Call without the wait: it returns the future of the response.
+func (c XClient) CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
+	return c.calls.callCallAsync(ctx, req)
+}
+
+// CallInto is Call into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c XClient) CallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error {
+	return c.calls.callCallInto(ctx, req, resp)
+}
+
 // NewXClient returns a client of two_versions.x.v2.X that calls the host. A
 // guest that links it runs only in a host that has the module
 // "two_versions.x.v2.X". With [guest.Borrowed] responses are good until the
 // next call.
 func NewXClient(opts ...guest.ClientOption) XClient {
-	return &guestXClient{client: guest.NewClient(opts...)}
+	return XClient{&guestXClient{client: guest.NewClient(opts...)}}
 }
 
-// guestXClient is the client that NewXClient returns.
+// guestXClient calls the host.
 type guestXClient struct {
 	client guest.Client
 }
 
-// Call calls two_versions.x.v2.X.Call.
-func (c *guestXClient) Call(ctx context.Context, req *v2.Request) (*v2.Response, error) {
+func (c *guestXClient) callCall(ctx context.Context, req *v2.Request) (*v2.Response, error) {
 	resp := new(v2.Response)
 	if err := methodX_Call.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestXClient) Call(ctx context.Context, req *v2.Request) (*v2.Response,
 	return resp, nil
 }
 
-// CallInto calls two_versions.x.v2.X.Call into resp.
-func (c *guestXClient) CallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error {
+func (c *guestXClient) callCallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error {
 	return methodX_Call.CallInto(ctx, c.client, req, resp)
 }
 
-// CallAsync calls two_versions.x.v2.X.Call and returns its future.
-func (c *guestXClient) CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
+func (c *guestXClient) callCallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
 	return guest.Async(ctx, &methodX_Call, c.client, req, new(v2.Response))
 }
 
@@ -82,31 +111,28 @@ func ServeX(ctx context.Context, impl XServer, requires ...string) error {
 func LocateX(ctx context.Context) (XClient, error) {
 	remote, err := kernel.Locate(ctx, XServiceName, "Call")
 	if err != nil {
-		return nil, err
+		return XClient{}, err
 	}
-	return locatedXClient{remote: remote}, nil
+	return XClient{locatedXClient{remote: remote}}, nil
 }
 
-// locatedXClient is the client that LocateX returns.
+// locatedXClient calls guests that serve.
 type locatedXClient struct {
 	remote *kernel.Remote
 }
 
-// Call calls two_versions.x.v2.X.Call.
-func (c locatedXClient) Call(ctx context.Context, req *v2.Request) (*v2.Response, error) {
+func (c locatedXClient) callCall(ctx context.Context, req *v2.Request) (*v2.Response, error) {
 	resp := new(v2.Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
+	if err := c.callCallInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// CallInto calls two_versions.x.v2.X.Call into resp.
-func (c locatedXClient) CallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error {
+func (c locatedXClient) callCallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// CallAsync calls two_versions.x.v2.X.Call and returns its future.
-func (c locatedXClient) CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
+func (c locatedXClient) callCallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(v2.Response))
 }

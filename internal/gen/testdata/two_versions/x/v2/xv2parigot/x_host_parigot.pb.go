@@ -57,6 +57,18 @@ func bridgeX_Call(impl XImpl) eng.HostFunc {
 	}
 }
 
+// XClient calls the service two_versions.x.v2.X. It is safe for concurrent
+// use. In guests it is a struct.
+type XClient interface {
+	// Call calls two_versions.x.v2.X.Call.
+	Call(ctx context.Context, req *v2.Request) (*v2.Response, error)
+	// CallAsync is Call without the wait: it returns the future of the response.
+	CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error]
+	// CallInto is Call into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	CallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error
+}
+
 // NewLocalXClient returns a client of two_versions.x.v2.X that calls impl in
 // this process, without WebAssembly: for tests of impl, and for finding its
 // bugs with a native debugger. Requests, responses and errors are what a guest

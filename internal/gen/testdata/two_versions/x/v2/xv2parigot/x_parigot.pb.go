@@ -8,7 +8,6 @@ package xv2parigot
 import (
 	context "context"
 	v2 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedXImpl struct{}
 // Call answers that two_versions.x.v2.X.Call is not implemented.
 func (UnimplementedXImpl) Call(context.Context, *v2.Request, *v2.Response) error {
 	return status.Error(status.Unimplemented, X_Call_FullName+" is not implemented")
-}
-
-// XClient calls the service two_versions.x.v2.X. It is safe for concurrent
-// use.
-type XClient interface {
-	// Call calls two_versions.x.v2.X.Call.
-	Call(ctx context.Context, req *v2.Request) (*v2.Response, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error
 }
 
 // XServer is what an implementation of the service two_versions.x.v2.X in a

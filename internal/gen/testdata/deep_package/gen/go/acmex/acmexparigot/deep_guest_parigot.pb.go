@@ -28,21 +28,52 @@ func importDeep_Dive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, res
 
 var methodDeep_Dive = guest.Method{Import: importDeep_Dive}
 
+// DeepClient calls the service acme.team.svc.x.v1.Deep. It is safe for
+// concurrent use. Outside of guests it is an interface; here it is a struct,
+// so that the linker sees which methods the program calls, and the guest
+// imports those and no other. The zero value calls nothing.
+type DeepClient struct {
+	calls callsDeepClient
+}
+
+// callsDeepClient makes the calls of a DeepClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsDeepClient interface {
+	callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
+	callDiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error]
+	callDiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error
+}
+
+// Dive calls acme.team.svc.x.v1.Deep.Dive.
+func (c DeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+	return c.calls.callDive(ctx, req)
+}
+
+// DiveAsync is Dive without the wait: it returns the future of the response.
+func (c DeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+	return c.calls.callDiveAsync(ctx, req)
+}
+
+// DiveInto is Dive into resp, a response to use again: what it had is gone.
+// After a call that failed it is undefined.
+func (c DeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
+	return c.calls.callDiveInto(ctx, req, resp)
+}
+
 // NewDeepClient returns a client of acme.team.svc.x.v1.Deep that calls the
 // host. A guest that links it runs only in a host that has the module
 // "acme.team.svc.x.v1.Deep". With [guest.Borrowed] responses are good until
 // the next call.
 func NewDeepClient(opts ...guest.ClientOption) DeepClient {
-	return &guestDeepClient{client: guest.NewClient(opts...)}
+	return DeepClient{&guestDeepClient{client: guest.NewClient(opts...)}}
 }
 
-// guestDeepClient is the client that NewDeepClient returns.
+// guestDeepClient calls the host.
 type guestDeepClient struct {
 	client guest.Client
 }
 
-// Dive calls acme.team.svc.x.v1.Deep.Dive.
-func (c *guestDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+func (c *guestDeepClient) callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
 	resp := new(acmex.DiveResponse)
 	if err := methodDeep_Dive.Call(ctx, c.client, req, resp); err != nil {
 		return nil, err
@@ -50,13 +81,11 @@ func (c *guestDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*ac
 	return resp, nil
 }
 
-// DiveInto calls acme.team.svc.x.v1.Deep.Dive into resp.
-func (c *guestDeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
+func (c *guestDeepClient) callDiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
 	return methodDeep_Dive.CallInto(ctx, c.client, req, resp)
 }
 
-// DiveAsync calls acme.team.svc.x.v1.Deep.Dive and returns its future.
-func (c *guestDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+func (c *guestDeepClient) callDiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
 	return guest.Async(ctx, &methodDeep_Dive, c.client, req, new(acmex.DiveResponse))
 }
 
@@ -82,31 +111,28 @@ func ServeDeep(ctx context.Context, impl DeepServer, requires ...string) error {
 func LocateDeep(ctx context.Context) (DeepClient, error) {
 	remote, err := kernel.Locate(ctx, DeepServiceName, "Dive")
 	if err != nil {
-		return nil, err
+		return DeepClient{}, err
 	}
-	return locatedDeepClient{remote: remote}, nil
+	return DeepClient{locatedDeepClient{remote: remote}}, nil
 }
 
-// locatedDeepClient is the client that LocateDeep returns.
+// locatedDeepClient calls guests that serve.
 type locatedDeepClient struct {
 	remote *kernel.Remote
 }
 
-// Dive calls acme.team.svc.x.v1.Deep.Dive.
-func (c locatedDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+func (c locatedDeepClient) callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
 	resp := new(acmex.DiveResponse)
-	if err := c.DiveInto(ctx, req, resp); err != nil {
+	if err := c.callDiveInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
 }
 
-// DiveInto calls acme.team.svc.x.v1.Deep.Dive into resp.
-func (c locatedDeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
+func (c locatedDeepClient) callDiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
 	return c.remote.Call(ctx, 0, req, resp)
 }
 
-// DiveAsync calls acme.team.svc.x.v1.Deep.Dive and returns its future.
-func (c locatedDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
+func (c locatedDeepClient) callDiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
 	return kernel.CallAsync(ctx, c.remote, 0, req, new(acmex.DiveResponse))
 }

@@ -58,6 +58,18 @@ func bridgeDeep_Dive(impl DeepImpl) eng.HostFunc {
 	}
 }
 
+// DeepClient calls the service acme.team.svc.x.v1.Deep. It is safe for
+// concurrent use. In guests it is a struct.
+type DeepClient interface {
+	// Dive calls acme.team.svc.x.v1.Deep.Dive.
+	Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
+	// DiveAsync is Dive without the wait: it returns the future of the response.
+	DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error]
+	// DiveInto is Dive into resp, a response to use again: what it had is gone.
+	// After a call that failed it is undefined.
+	DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error
+}
+
 // NewLocalDeepClient returns a client of acme.team.svc.x.v1.Deep that calls
 // impl in this process, without WebAssembly: for tests of impl, and for
 // finding its bugs with a native debugger. Requests, responses and errors are

@@ -8,7 +8,6 @@ package acmexparigot
 import (
 	context "context"
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -38,18 +37,6 @@ type UnimplementedDeepImpl struct{}
 // Dive answers that acme.team.svc.x.v1.Deep.Dive is not implemented.
 func (UnimplementedDeepImpl) Dive(context.Context, *acmex.DiveRequest, *acmex.DiveResponse) error {
 	return status.Error(status.Unimplemented, Deep_Dive_FullName+" is not implemented")
-}
-
-// DeepClient calls the service acme.team.svc.x.v1.Deep. It is safe for
-// concurrent use.
-type DeepClient interface {
-	// Dive calls acme.team.svc.x.v1.Deep.Dive.
-	Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
-	// DiveAsync is Dive without the wait: it returns the future of the response.
-	DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error]
-	// DiveInto is Dive into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error
 }
 
 // DeepServer is what an implementation of the service acme.team.svc.x.v1.Deep
