@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/internal/lograte"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -21,7 +22,8 @@ type guest struct {
 	run    *run
 	config *deploymentpb.Guest
 	field  string
-	slots  []*slot // guarded by run.mu
+	output *lograte.Limit // of what its instances write to the log
+	slots  []*slot        // guarded by run.mu
 }
 
 // compile reads the guest's file as it is now, and checks it.
@@ -126,7 +128,7 @@ func (s *slot) once() ending {
 		defer cancel()
 	}
 	var usage eng.Usage
-	stdout, stderr := newLines(s.log, "stdout"), newLines(s.log, "stderr")
+	stdout, stderr := newLines(s.log, "stdout", s.guest.output), newLines(s.log, "stderr", s.guest.output)
 	opts := []eng.RunOption{
 		eng.WithArgs(g.GetArgs()...), eng.WithUsage(&usage),
 		eng.WithStdout(s.stream(s.guest.run.stdout, stdout)), eng.WithStderr(s.stream(s.guest.run.stderr, stderr)),
@@ -141,6 +143,7 @@ func (s *slot) once() ending {
 	code, err := s.program.Run(ctx, opts...)
 	stdout.flush()
 	said := stderr.flush()
+	s.guest.output.Flush()
 	e := ending{code: code, err: err}
 	e.reason = s.reason(e, usage, said, errors.Is(context.Cause(ctx), errTimeLimit))
 	if err != nil {

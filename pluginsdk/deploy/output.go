@@ -2,11 +2,17 @@ package deploy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
+
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/internal/lograte"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
 )
 
 // MaxLine bounds a line of a guest's output in the log, in bytes. A longer one goes on in
@@ -18,15 +24,28 @@ const longestReason = 200
 
 // lines is a writer that logs what a guest writes, line by line.
 type lines struct {
-	log *slog.Logger
+	log   *slog.Logger
+	limit *lograte.Limit // of all streams of the guest
 
 	mu   sync.Mutex
 	rest []byte // the line that has no end yet
 	last string // what a Go program ended with, as far as it said so
 }
 
-func newLines(logger *slog.Logger, stream string) *lines {
-	return &lines{log: logger.With("stream", stream)}
+func newLines(logger *slog.Logger, stream string, limit *lograte.Limit) *lines {
+	return &lines{log: logger.With("stream", stream), limit: limit}
+}
+
+// newLogLimit returns what bounds the lines of a guest in the log: those of all its instances.
+func (r *run) newLogLimit(g *deploymentpb.Guest) *lograte.Limit {
+	e := r.Deployment.GetEngine()
+	logger := r.log.With("guest", g.GetName())
+	return lograte.New(
+		cmp.Or(g.GetLogRate(), e.GetLogRate(), eng.DefaultLogRate),
+		cmp.Or(g.GetLogBurst(), e.GetLogBurst(), eng.DefaultLogBurst),
+		func(dropped int, in time.Duration) {
+			logger.Warn("lines dropped: over log_rate", "lines", dropped, "in", in)
+		})
 }
 
 // Write implements [io.Writer]. It never fails: a guest has nothing to do with what
@@ -84,10 +103,14 @@ func (l *lines) flush() string {
 }
 
 func (l *lines) emit(goesOn bool) {
+	allowed := l.limit.Allow(len(l.rest) + lograte.LineCost)
 	line := strings.ToValidUTF8(string(bytes.TrimSuffix(l.rest, []byte("\r"))), "\uFFFD")
 	l.rest = l.rest[:0]
 	if l.last == "" && (strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "panic: ")) {
 		l.last = line[:min(len(line), longestReason)]
+	}
+	if !allowed {
+		return
 	}
 	var attrs []slog.Attr
 	if goesOn {

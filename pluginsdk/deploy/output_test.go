@@ -6,10 +6,46 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
+
+	"github.com/iansmith/parigot/pluginsdk/internal/lograte"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
 )
+
+func unlimited() *lograte.Limit { return lograte.New(1<<40, 1<<40, nil) }
+
+// TestLinesOverTheRate: a guest that writes without end gets so much into the log, and what is
+// dropped is counted; why it ended is known all the same.
+func TestLinesOverTheRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		r := &run{
+			File:    &File{Deployment: &deploymentpb.Deployment{Engine: &deploymentpb.Engine{LogRate: proto.Uint64(1000)}}},
+			options: options{log: logger},
+		}
+		limit := r.newLogLimit(&deploymentpb.Guest{Name: "g", LogBurst: proto.Uint64(100_000)})
+		stdout, stderr := newLines(logger, "stdout", limit), newLines(logger, "stderr", limit)
+		line := []byte(strings.Repeat("x", 1000-lograte.LineCost) + "\n")
+		for range 1000 {
+			_, _ = stdout.Write(line)
+		}
+		_, _ = stderr.Write([]byte("panic: oh no\n"))
+		require.Equal(t, "panic: oh no", stderr.flush())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 100, strings.Count(log.String(), "xxx stream=stdout"))
+		require.Contains(t, log.String(), `level=WARN msg="lines dropped: over log_rate" guest=g lines=901 in=1s`)
+		_, _ = stdout.Write([]byte("again\n"))
+		require.Contains(t, log.String(), "again")
+	})
+}
 
 // TestLines: whatever the pieces, the log has the lines, none is longer than it may be, and
 // no byte is lost.
@@ -18,7 +54,7 @@ func TestLines(t *testing.T) {
 	long := strings.Repeat("x", 3*MaxLine)
 	rapid.Check(t, func(t *rapid.T) {
 		var log bytes.Buffer
-		l := newLines(slog.New(slog.NewJSONHandler(&log, nil)), "stdout")
+		l := newLines(slog.New(slog.NewJSONHandler(&log, nil)), "stdout", unlimited())
 		var all strings.Builder
 		for range rapid.IntRange(0, 8).Draw(t, "pieces") {
 			piece := rapid.SampledFrom([]string{
@@ -58,7 +94,7 @@ func TestLines(t *testing.T) {
 func TestLinesAreHarmless(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	l := newLines(slog.New(slog.NewTextHandler(&log, nil)), "stderr")
+	l := newLines(slog.New(slog.NewTextHandler(&log, nil)), "stderr", unlimited())
 	_, err := l.Write([]byte("\x1b[2J\x1b]0;title\a\u009b1m\u202e\xff\x00\rlevel=ERROR msg=forged\r\n"))
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(log.String(), "\n"))

@@ -145,6 +145,7 @@ func (f *File) engineOptions(logger *slog.Logger) []eng.Option {
 		eng.WithMaxDecoded(e.GetMaxDecoded()),
 		eng.WithCallBudget(e.GetCallBudget().AsDuration()),
 		eng.WithMaxPending(int(e.GetMaxPending())),
+		eng.WithLogRate(e.GetLogRate(), e.GetLogBurst()), eng.WithRecordRate(e.GetRecordRate()),
 	}
 }
 
@@ -191,6 +192,7 @@ func (r *run) prepareGuests(ctx context.Context) error {
 	var wrong []error
 	for _, i := range startOrder(r.Deployment.GetGuests()) {
 		g := &guest{run: r, config: r.Deployment.GetGuests()[i], field: fmt.Sprintf("guests[%d]", i)}
+		g.output = r.newLogLimit(g.config)
 		program, err := g.compile(ctx)
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: guest %s: %w", r.at(g.field), g.config.GetName(), err))

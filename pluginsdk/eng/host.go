@@ -258,6 +258,7 @@ func (h *Host) free(ctx context.Context) error {
 	if freed {
 		return nil
 	}
+	defer h.config.records.Flush()
 	var errs []error
 	for _, fn := range slices.Backward(onClose) {
 		errs = append(errs, h.closePlugin(ctx, fn))

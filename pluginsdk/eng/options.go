@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/iansmith/parigot/pluginsdk/internal/lograte"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -31,6 +32,13 @@ const (
 	DefaultCallBudget = 200 * time.Millisecond
 	// DefaultMaxPending bounds the calls that one guest instance has pending.
 	DefaultMaxPending = 1024
+	// DefaultLogRate bounds the output that reaches the log in a second, in bytes, for each
+	// guest of a deployment and each process of a plugin. DefaultLogBurst bounds what does at
+	// once, after a pause.
+	DefaultLogRate  = 1 << 20
+	DefaultLogBurst = 4 << 20
+	// DefaultRecordRate bounds the log records of one kind in a second, for each guest.
+	DefaultRecordRate = 100
 )
 
 // Option changes how [New] makes a [Host].
@@ -48,6 +56,8 @@ type hostConfig struct {
 	maxDecoded  uint64
 	budget      time.Duration
 	maxPending  int
+	rates       lograte.Rates
+	records     *lograte.Handler // that of logger
 }
 
 type hostOption func(*hostConfig)
@@ -137,6 +147,22 @@ func WithMaxPending(calls int) Option {
 	return hostOption(func(c *hostConfig) { c.maxPending = calls })
 }
 
+// WithLogRate bounds what the processes of plugins print into the log: bytes in a second, and
+// at once after a pause, for each stream of each process. What is over it is dropped, and
+// counted in the log. The defaults, and 0, are [DefaultLogRate] and [DefaultLogBurst].
+func WithLogRate(perSecond, burst uint64) Option {
+	return hostOption(func(c *hostConfig) { c.rates.LogRate, c.rates.LogBurst = perSecond, burst })
+}
+
+// WithRecordRate bounds the log records of one kind, such as slow calls or incidents, that the
+// engine and its plugins log about one guest in a second; after a pause, ten times as many at
+// once. What is over it is dropped, and counted in the log. A kind is a message; records
+// without the attribute guest count together, those of a process by the attribute plugin. The
+// default, and 0, is [DefaultRecordRate].
+func WithRecordRate(perSecond uint32) Option {
+	return hostOption(func(c *hostConfig) { c.rates.Records = uint64(perSecond) })
+}
+
 func newHostConfig(opts []Option) hostConfig {
 	var c hostConfig
 	for _, o := range opts {
@@ -172,6 +198,11 @@ func newHostConfig(opts []Option) hostConfig {
 	if c.maxPending == 0 {
 		c.maxPending = DefaultMaxPending
 	}
+	c.rates.LogRate = cmp.Or(c.rates.LogRate, DefaultLogRate)
+	c.rates.LogBurst = cmp.Or(c.rates.LogBurst, DefaultLogBurst)
+	c.rates.Records = cmp.Or(c.rates.Records, DefaultRecordRate)
+	c.records = lograte.NewHandler(c.logger.Handler(), c.rates)
+	c.logger = slog.New(c.records)
 	return c
 }
 

@@ -135,7 +135,17 @@ type Engine struct {
 	DiskLimit *uint64 `protobuf:"varint,10,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
 	// How much memory a request may take in the host when it is decoded, in bytes. A few
 	// encoded bytes can become hundreds. The default is 128Mi.
-	MaxDecoded    *uint64 `protobuf:"varint,16,opt,name=max_decoded,json=maxDecoded,proto3,oneof" json:"max_decoded,omitempty"`
+	MaxDecoded *uint64 `protobuf:"varint,16,opt,name=max_decoded,json=maxDecoded,proto3,oneof" json:"max_decoded,omitempty"`
+	// How many bytes of output reach the log in a second: those of a guest whose own log_rate does
+	// not say, and those of each stream of a plugin's process. A line counts for 128 bytes more
+	// than it has. What is over it is dropped, and counted in the log. The default is 1Mi.
+	LogRate *uint64 `protobuf:"varint,28,opt,name=log_rate,json=logRate,proto3,oneof" json:"log_rate,omitempty"`
+	// How many bytes of output reach the log at once, after a pause. The default is 4Mi.
+	LogBurst *uint64 `protobuf:"varint,29,opt,name=log_burst,json=logBurst,proto3,oneof" json:"log_burst,omitempty"`
+	// How many log records of one kind, such as slow calls or incidents, each guest may cause in a
+	// second; after a pause, ten times as many at once. What is over it is dropped, and counted
+	// in the log. The default is 100.
+	RecordRate    *uint32 `protobuf:"varint,30,opt,name=record_rate,json=recordRate,proto3,oneof" json:"record_rate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +253,27 @@ func (x *Engine) GetDiskLimit() uint64 {
 func (x *Engine) GetMaxDecoded() uint64 {
 	if x != nil && x.MaxDecoded != nil {
 		return *x.MaxDecoded
+	}
+	return 0
+}
+
+func (x *Engine) GetLogRate() uint64 {
+	if x != nil && x.LogRate != nil {
+		return *x.LogRate
+	}
+	return 0
+}
+
+func (x *Engine) GetLogBurst() uint64 {
+	if x != nil && x.LogBurst != nil {
+		return *x.LogBurst
+	}
+	return 0
+}
+
+func (x *Engine) GetRecordRate() uint32 {
+	if x != nil && x.RecordRate != nil {
+		return *x.RecordRate
 	}
 	return 0
 }
@@ -391,7 +422,14 @@ type Guest struct {
 	MaxOpenFiles *uint32 `protobuf:"varint,17,opt,name=max_open_files,json=maxOpenFiles,proto3,oneof" json:"max_open_files,omitempty"`
 	// How many bytes an instance may add to its mounts. The default, and the most, is disk_limit
 	// of the engine.
-	DiskLimit     *uint64 `protobuf:"varint,18,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
+	DiskLimit *uint64 `protobuf:"varint,18,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
+	// How many bytes of its output reach the log in a second: that of all its instances together.
+	// With --raw, the output of the main guest is not bounded. The default is log_rate of the
+	// engine.
+	LogRate *uint64 `protobuf:"varint,24,opt,name=log_rate,json=logRate,proto3,oneof" json:"log_rate,omitempty"`
+	// How many bytes of its output reach the log at once, after a pause. The default is log_burst
+	// of the engine.
+	LogBurst      *uint64 `protobuf:"varint,25,opt,name=log_burst,json=logBurst,proto3,oneof" json:"log_burst,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -552,6 +590,20 @@ func (x *Guest) GetDiskLimit() uint64 {
 	return 0
 }
 
+func (x *Guest) GetLogRate() uint64 {
+	if x != nil && x.LogRate != nil {
+		return *x.LogRate
+	}
+	return 0
+}
+
+func (x *Guest) GetLogBurst() uint64 {
+	if x != nil && x.LogBurst != nil {
+		return *x.LogBurst
+	}
+	return 0
+}
+
 // Mount is a directory of the host that a guest sees. What is outside of it stays unseen,
 // whatever symbolic links in it say.
 type Mount struct {
@@ -703,7 +755,7 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"Deployment\x12*\n" +
 	"\x06engine\x18\x01 \x01(\v2\x12.parigot.v1.EngineR\x06engine\x127\n" +
 	"\aplugins\x18\x02 \x03(\v2\x12.parigot.v1.PluginB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\aplugins\x126\n" +
-	"\x06guests\x18\x03 \x03(\v2\x11.parigot.v1.GuestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06guests\"\xdb\x05\n" +
+	"\x06guests\x18\x03 \x03(\v2\x11.parigot.v1.GuestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06guests\"\x9b\a\n" +
 	"\x06Engine\x12\x1b\n" +
 	"\tcache_dir\x18\x01 \x01(\tR\bcacheDir\x127\n" +
 	"\fmemory_limit\x18\x02 \x01(\x04B\x0f\xbaH\f2\n" +
@@ -722,7 +774,14 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"disk_limit\x18\n" +
 	" \x01(\x04B\a\xbaH\x042\x02 \x00H\x06R\tdiskLimit\x88\x01\x01\x12/\n" +
 	"\vmax_decoded\x18\x10 \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\aR\n" +
-	"maxDecoded\x88\x01\x01B\x0f\n" +
+	"maxDecoded\x88\x01\x01\x12-\n" +
+	"\blog_rate\x18\x1c \x01(\x04B\r\xbaH\n" +
+	"2\b\x18\x80\x80\x80\x80\x04 \x00H\bR\alogRate\x88\x01\x01\x121\n" +
+	"\tlog_burst\x18\x1d \x01(\x04B\x0f\xbaH\f2\n" +
+	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04H\tR\blogBurst\x88\x01\x01\x121\n" +
+	"\vrecord_rate\x18\x1e \x01(\rB\v\xbaH\b*\x06\x18\xc0\x84= \x00H\n" +
+	"R\n" +
+	"recordRate\x88\x01\x01B\x0f\n" +
 	"\r_memory_limitB\x0e\n" +
 	"\f_max_requestB\x0f\n" +
 	"\r_max_responseB\x0e\n" +
@@ -730,7 +789,11 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\x12_host_memory_limitB\x11\n" +
 	"\x0f_max_open_filesB\r\n" +
 	"\v_disk_limitB\x0e\n" +
-	"\f_max_decoded\"\xef\x05\n" +
+	"\f_max_decodedB\v\n" +
+	"\t_log_rateB\f\n" +
+	"\n" +
+	"_log_burstB\x0e\n" +
+	"\f_record_rate\"\xef\x05\n" +
 	"\x06Plugin\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12;\n" +
 	"\tplacement\x18\x02 \x01(\tB\x1d\xbaH\x1a\xd8\x01\x01r\x15R\x06staticR\x02soR\aprocessR\tplacement\x12\x12\n" +
@@ -740,7 +803,8 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\rstart_timeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\fstartTimeout:\xa2\x03\xbaH\x9e\x03\x1a\xa9\x01\n" +
 	"\x04path\x12ea plugin with the placement so or process needs path, the file of its code, and a static one has none\x1a:(this.path != '') == (this.placement in ['so', 'process'])\x1ag\n" +
 	"\x06symbol\x120only a plugin with the placement so has a symbol\x1a+this.symbol == '' || this.placement == 'so'\x1a\x86\x01\n" +
-	"\rstart_timeout\x12<only a plugin with the placement process has a start_timeout\x1a7!has(this.start_timeout) || this.placement == 'process'\"\xd6\t\n" +
+	"\rstart_timeout\x12<only a plugin with the placement process has a start_timeout\x1a7!has(this.start_timeout) || this.placement == 'process'\"\xd3\n" +
+	"\n" +
 	"\x05Guest\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x1a\n" +
 	"\x04wasm\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04wasm\x123\n" +
@@ -765,7 +829,11 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\x11host_memory_limit\x18\x10 \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\x02R\x0fhostMemoryLimit\x88\x01\x01\x122\n" +
 	"\x0emax_open_files\x18\x11 \x01(\rB\a\xbaH\x04*\x02 \x00H\x03R\fmaxOpenFiles\x88\x01\x01\x12+\n" +
 	"\n" +
-	"disk_limit\x18\x12 \x01(\x04B\a\xbaH\x042\x02 \x00H\x04R\tdiskLimit\x88\x01\x01\x1a6\n" +
+	"disk_limit\x18\x12 \x01(\x04B\a\xbaH\x042\x02 \x00H\x04R\tdiskLimit\x88\x01\x01\x12-\n" +
+	"\blog_rate\x18\x18 \x01(\x04B\r\xbaH\n" +
+	"2\b\x18\x80\x80\x80\x80\x04 \x00H\x05R\alogRate\x88\x01\x01\x121\n" +
+	"\tlog_burst\x18\x19 \x01(\x04B\x0f\xbaH\f2\n" +
+	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04H\x06R\blogBurst\x88\x01\x01\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\x8a\x01\xbaH\x86\x01\x1a\x83\x01\n" +
@@ -774,7 +842,10 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\r_memory_limitB\x14\n" +
 	"\x12_host_memory_limitB\x11\n" +
 	"\x0f_max_open_filesB\r\n" +
-	"\v_disk_limit\"`\n" +
+	"\v_disk_limitB\v\n" +
+	"\t_log_rateB\f\n" +
+	"\n" +
+	"_log_burst\"`\n" +
 	"\x05Mount\x12\x1a\n" +
 	"\x04host\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04host\x12\x1f\n" +
 	"\x05guest\x18\x02 \x01(\tB\t\xbaH\x06r\x042\x02^/R\x05guest\x12\x1a\n" +
