@@ -1,8 +1,9 @@
-# Everything runs from source with Go, git and make. The first run builds the
-# tools, which takes minutes; Go keeps them in its build cache.
+# Everything runs from source with Go, git and make. The first "make generate" or "make test" builds
+# the tools, which takes minutes; Go keeps them in its build cache. "make demo" needs none of them.
 
 # Without cgo, as sqlc would compile PostgreSQL's parser, which takes minutes and is not used.
 TOOL  := env CGO_ENABLED=0 go tool -modfile=tools/go.mod
+# Installed ones do as well: make generate BUF=buf SQLC=sqlc
 BUF   := $(TOOL) buf
 SQLC  := $(TOOL) sqlc
 LINT  := $(TOOL) -n golangci-lint # prints where it is: what it looks at may have cgo
@@ -39,8 +40,14 @@ help: ## Show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: generate demo-file demo-queue demo-syscall ## Generate, build plugins and guests, run them: the examples end to end
+demo: demo-generate demo-file demo-queue demo-syscall ## Generate, build plugins and guests, run them: the examples end to end
 	@echo "==> all examples ran to their ends"
+
+# What buf does, for one file, and without writing.
+.PHONY: demo-generate
+demo-generate: build/parigot
+	@echo "==> protoc-gen-parigot makes Go code of examples/file/proto/file/v1/file.proto"
+	@build/gencheck build/protoc-gen-parigot module=github.com/iansmith/parigot file/v1/file.proto examples/file/proto pluginsdk/proto
 
 demo-file: build/parigot
 	@rm -rf build/files && mkdir -p build/files
@@ -58,25 +65,33 @@ demo-syscall: build/parigot
 	$(call run-example,syscall)
 
 build/parigot: FORCE
-	@echo "==> building parigot, with the plugins of the examples in it"
-	@go build -o $@ ./cmd/parigot
+	@echo "==> building parigot with the plugins of the examples in it, and protoc-gen-parigot"
+	@mkdir -p build
+	@$(PATIENTLY) "building; the first time compiles all dependencies, SQLite among them" \
+		go build -o build ./cmd/parigot ./cmd/protoc-gen-parigot ./internal/gencheck
+
+# Says what it does when the command says nothing.
+PATIENTLY := .ci/patiently
 
 # $(call build-guest,NAME,FOLDER)
 define build-guest
 	@echo "==> parigot guest build -o build/$(1)-guest.wasm ./examples/$(2)"
-	@build/parigot guest build -o build/$(1)-guest.wasm ./examples/$(2)
+	@$(PATIENTLY) "building; the first time compiles Go's library for wasip1" \
+		build/parigot guest build -o build/$(1)-guest.wasm ./examples/$(2)
 endef
 
 # $(call run-example,NAME)
 define run-example
 	@echo "==> parigot run examples/$(1)/parigot.yaml"
-	@build/parigot run --log-format text examples/$(1)/parigot.yaml 2>&1
+	@$(PATIENTLY) "compiling guests, or running them" build/parigot run --log-format text examples/$(1)/parigot.yaml
 endef
 
+UNLESS_CACHED := , unless it is in Go's cache already (the first time takes minutes)
+
 tools: validate-proto
-	@echo "==> building buf, unless it is in Go's cache already (the first time takes minutes)"
+	@$(if $(filter $(TOOL),$(BUF)),echo "==> building buf$(UNLESS_CACHED)")
 	@$(BUF) --version >/dev/null
-	@echo "==> building sqlc, unless it is in Go's cache already (the first time takes about four minutes)"
+	@$(if $(filter $(TOOL),$(SQLC)),echo "==> building sqlc$(UNLESS_CACHED)")
 	@$(SQLC) version >/dev/null
 
 validate-proto:
