@@ -27,8 +27,8 @@ func newNewCommand() *cobra.Command {
 host, and the deployment file parigot.yaml. "make demo" there runs all of it, and needs Go and
 make alone.
 
-The project uses the version of Parigot that this program is. When it was built from a checkout, a
-replace directive names that.`,
+The project uses the version of Parigot that this program is. If it was built from a checkout, the
+file go.work, which git ignores, names that.`,
 		Example: `  parigot new hello
   parigot new hello --module github.com/ada/hello --dir plugins/hello`,
 		Args: cobra.ExactArgs(1),
@@ -91,7 +91,7 @@ func parigotSource(checkout string) (version, replace string, err error) {
 		}
 	}
 	return "", "", errors.New("this program is no released version of Parigot, and the checkout that it was built from is not there: " +
-		"name a checkout with --parigot DIR, or install a release with \"go install " + parigotModule + "/cmd/parigot@latest\"")
+		"name a checkout with --parigot DIR, or run \"go install ./cmd/parigot\" in one")
 }
 
 // noVersion is required where a checkout takes the module's place.

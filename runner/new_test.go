@@ -24,16 +24,30 @@ func TestNew(t *testing.T) {
 	for _, name := range []string{
 		"proto/hello/v1/hello.proto", "gen/hello/v1/hello.pb.go", "gen/hello/v1/hellov1parigot/hello_host_parigot.pb.go",
 		"hello/impl_hello.go", "hello/impl_hello_test.go", "guest/main.go", "host/main.go", "parigot.yaml", "plugin/main.go",
-		"go.mod", "go.sum", "buf.yaml", "buf.gen.yaml", "Makefile", "README.md", ".gitignore",
+		"go.mod", "go.sum", "go.work", "buf.yaml", "buf.gen.yaml", "Makefile", "README.md", ".gitignore",
 	} {
 		require.FileExists(t, filepath.Join(dir, name))
 	}
-	goMod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	require.NoError(t, err)
-	require.Contains(t, string(goMod), "replace github.com/iansmith/parigot => "+root)
-	cmd := exec.CommandContext(t.Context(), "go", "test", "./hello")
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		return string(text)
+	}
+	goMod := read("go.mod")
+	require.NotContains(t, goMod, "replace", "a folder of this machine")
+	require.NotContains(t, goMod, root)
+	require.Contains(t, goMod, "// go.work says where it is\n")
+	require.Contains(t, read("go.work"), "\nreplace github.com/iansmith/parigot => "+root+"\n")
+	require.Contains(t, read(".gitignore"), "\n/go.work\n")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.sum"), nil, 0o600))
+	cmd := exec.CommandContext(t.Context(), "make", "tidy")
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=")
 	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(text))
+	require.Equal(t, goMod, read("go.mod"))
+	cmd = exec.CommandContext(t.Context(), "go", "test", "./hello")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=")
+	text, err = cmd.CombinedOutput()
 	require.NoError(t, err, string(text))
 	cmd = exec.CommandContext(t.Context(), "gofmt", "-l", ".")
 	cmd.Dir = dir

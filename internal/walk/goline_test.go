@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -19,26 +18,21 @@ var (
 // TestGoLine: all modules need the same version of Go, and the pages name it.
 func TestGoLine(t *testing.T) {
 	t.Parallel()
-	read := func(name string) string {
-		text, err := os.ReadFile(filepath.Join(root, name))
-		require.NoError(t, err)
-		return string(text)
-	}
-	want := goLine.FindStringSubmatch(read("go.mod"))[1]
+	want := goLine.FindStringSubmatch(read(t, filepath.Join(root, "go.mod")))[1]
 	modules := 0
 	for _, name := range sources(t) {
 		base := filepath.Base(name)
-		if base != "go.mod" && base != "go.mod.tmpl" && filepath.Ext(base) != ".mod" || strings.Contains(name, "/testdata/") {
+		if base != "go.mod" && base != "go.mod.tmpl" && base != "go.work.tmpl" && filepath.Ext(base) != ".mod" || strings.Contains(name, "/testdata/") {
 			continue
 		}
 		modules++
-		line := goLine.FindStringSubmatch(read(name))
+		line := goLine.FindStringSubmatch(read(t, filepath.Join(root, name)))
 		require.NotNil(t, line, name)
 		require.Equal(t, want, line[1], name)
 	}
-	require.GreaterOrEqual(t, modules, 6)
+	require.GreaterOrEqual(t, modules, 7)
 	for _, page := range []string{"README.md", "CONTRIBUTING.md", "docs/new-plugin.md"} {
-		needed := goNeeded.FindStringSubmatch(read(page))
+		needed := goNeeded.FindStringSubmatch(read(t, filepath.Join(root, page)))
 		require.NotNil(t, needed, "%s says no version", page)
 		require.Equal(t, want, needed[1], page)
 	}

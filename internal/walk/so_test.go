@@ -8,10 +8,9 @@ import (
 	"github.com/iansmith/parigot/internal/preflight"
 )
 
-// loadsElsewhere: a Go plugin of a module that requires a release of this one loads in
-// a host of its module, and in the program parigot of that release, which built it.
-func (w *walker) loadsElsewhere(project string) {
-	w.dir = project
+// loads builds the Go plugin of the project in w.dir with the program parigot, which loads it, and so
+// does the host of the project.
+func (w *walker) loads() {
 	if err := preflight.Supported(); err != nil {
 		w.run("parigot plugin build -o build/plugin.so ./plugin 2>&1 || true")
 		require.Contains(w.t, w.output, err.Error())

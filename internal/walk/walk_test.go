@@ -24,28 +24,67 @@ type walker struct {
 	output string   // of the last command
 }
 
-// TestNewPluginPage makes a project in an empty directory, with parigot new and by hand.
-// What the page takes from elsewhere, it gets from this repository: the module, and buf.
+// TestNewPluginPage makes projects beside a copy of this repository, with parigot new and by hand.
+// What the page takes from elsewhere, it gets from this repository: buf.
 func TestNewPluginPage(t *testing.T) {
 	t.Parallel()
-	root, err := filepath.Abs("../..")
+	w := newWalker(t)
+	base := t.TempDir()
+	checkout := filepath.Join(base, "parigot")
+	require.NoError(t, os.Rename(copyRepository(t), checkout))
+	intro, rest, found := strings.Cut(read(t, "../../docs/new-plugin.md"), "## 1. A module\n")
+	require.True(t, found)
+	w.dir = checkout
+	w.steps(intro)
+	w.dir = filepath.Join(base, "hello")
+	w.loads()
+	w.dir = filepath.Join(base, "greet")
+	require.NoError(t, os.Mkdir(w.dir, 0o700))
+	w.steps(rest)
+	w.lintsOwnFiles()
+}
+
+// TestReleased makes a project with a release of this module. Its Go plugin loads in a host of the
+// project, and in the program parigot of that release, which built it.
+func TestReleased(t *testing.T) {
+	t.Parallel()
+	w := newWalker(t)
+	w.env = append(w.env, publish(t, w)...)
+	require.Contains(t, read(t, "../../docs/new-plugin.md"), "\ngo install github.com/iansmith/parigot/cmd/parigot@latest\n")
+	w.run("go install github.com/iansmith/parigot/cmd/parigot@latest\nparigot version")
+	require.Contains(t, w.output, "parigot v0.1.0-walk")
+	w.run("parigot new hello\ncd hello\nmake build tidy")
+	w.dir = filepath.Join(w.dir, "hello")
+	require.NotContains(t, w.read("go.mod"), "replace")
+	require.NoFileExists(t, filepath.Join(w.dir, "go.work"))
+	w.loads()
+}
+
+// newWalker returns one in an empty directory, with buf and a folder for programs on its PATH.
+func newWalker(t *testing.T) *walker {
+	t.Helper()
+	root, err := filepath.Abs(root)
 	require.NoError(t, err)
 	bin := t.TempDir()
 	buf := "#!/bin/sh\nexec \"$(cd '" + root + "' && CGO_ENABLED=0 go tool -modfile=tools/go.mod -n buf)\" \"$@\"\n"
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "buf"), []byte(buf), 0o700))
-	w := &walker{t: t, dir: t.TempDir(), env: []string{"GOBIN=" + bin, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}}
-	w.env = append(w.env, publish(t, w)...)
-	w.walk("../../docs/new-plugin.md")
-	w.lintsOwnFiles()
-	w.loadsElsewhere(filepath.Join(w.dir, "hello"))
+	return &walker{t: t, dir: t.TempDir(), env: []string{"GOBIN=" + bin, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
 }
 
 // walk follows a page.
-func (w *walker) walk(page string) {
-	text, err := os.ReadFile(page)
-	require.NoError(w.t, err)
-	steps := step.FindAllStringSubmatch(string(text), -1)
-	require.Len(w.t, steps, strings.Count(string(text), "<!-- walk:"), "a mark without a code block")
+func (w *walker) walk(page string) { w.steps(read(w.t, page)) }
+
+// steps follows a part of a page.
+func (w *walker) steps(text string) {
+	steps := step.FindAllStringSubmatch(text, -1)
+	require.Len(w.t, steps, strings.Count(text, "<!-- walk:"), "a mark without a code block")
 	for _, s := range steps {
 		w.follow(s[1], s[2])
 	}
@@ -56,8 +95,8 @@ func (w *walker) walk(page string) {
 func (w *walker) lintsOwnFiles() {
 	w.run("buf lint || true")
 	require.NotContains(w.t, w.output, "third_party")
-	w.edit("hello/buf.yaml", "  - path: proto\n", "  - path: proto\n  - path: third_party\n")
-	w.run("cp -r third_party hello/ && cd hello && buf lint")
+	w.edit("../hello/buf.yaml", "  - path: proto\n", "  - path: proto\n  - path: third_party\n")
+	w.run("cp -r third_party ../hello/ && cd ../hello && buf lint")
 }
 
 func (w *walker) follow(what, text string) {
@@ -102,9 +141,7 @@ func (w *walker) edit(file, old, replacement string) {
 }
 
 func (w *walker) read(file string) string {
-	b, err := os.ReadFile(filepath.Join(w.dir, file))
-	require.NoError(w.t, err)
-	return string(b)
+	return read(w.t, filepath.Join(w.dir, file))
 }
 
 func (w *walker) write(file, text string) {

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"text/template"
 
+	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 )
 
@@ -40,12 +41,16 @@ type Project struct {
 	Dir string
 	// Version is the version of the module github.com/iansmith/parigot.
 	Version string
-	// Replace is the folder of a checkout that takes the module's place, or "".
+	// Replace is the folder of a checkout that takes the module's place, or "". It is in go.work
+	// alone, as others have it elsewhere.
 	Replace string
 }
 
 // Service returns the name of the service.
 func (p Project) Service() string { return strings.ToUpper(p.Name[:1]) + p.Name[1:] }
+
+// Quoted returns Replace as go.work wants it.
+func (p Project) Quoted() string { return modfile.AutoQuote(p.Replace) }
 
 var (
 	nameForm = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
@@ -102,10 +107,8 @@ func (p Project) Create(ctx context.Context, progress io.Writer) (err error) {
 		return err
 	}
 	_, _ = fmt.Fprintln(progress, "==> go mod tidy (it may have to download modules)")
-	tidy := exec.CommandContext(ctx, "go", "mod", "tidy")
-	tidy.Dir, tidy.Env = draft, append(os.Environ(), "GOWORK=off")
-	if text, err := tidy.CombinedOutput(); err != nil {
-		return errors.Join(ctx.Err(), fmt.Errorf("go mod tidy: %w\n%s", err, bytes.TrimSpace(text)))
+	if err := p.tidy(ctx, draft); err != nil {
+		return err
 	}
 	if err := os.Chmod(draft, 0o755); err != nil {
 		return err
@@ -116,9 +119,31 @@ func (p Project) Create(ctx context.Context, progress io.Writer) (err error) {
 	return os.Rename(draft, p.Dir)
 }
 
+// tidy runs "go mod tidy", which does not read go.work: go.mod has the replace directive meanwhile.
+func (p Project) tidy(ctx context.Context, dir string) error {
+	commands := [][]string{{"mod", "tidy"}}
+	if p.Replace != "" {
+		commands = [][]string{
+			{"mod", "edit", "-replace=" + parigot + "=" + p.Replace},
+			{"mod", "tidy"},
+			{"mod", "edit", "-dropreplace=" + parigot},
+		}
+	}
+	for _, args := range commands {
+		cmd := exec.CommandContext(ctx, "go", args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return errors.Join(ctx.Err(), fmt.Errorf("go %s %s: %w\n%s", args[0], args[1], err, bytes.TrimSpace(text)))
+		}
+	}
+	return nil
+}
+
+const parigot = "github.com/iansmith/parigot"
+
 // written are the files that are written from templates, by their paths.
 func (p Project) written() map[string]string {
-	return map[string]string{
+	files := map[string]string{
 		p.protoFile():                           "service.proto.tmpl",
 		"buf.yaml":                              "buf.yaml.tmpl",
 		"buf.gen.yaml":                          "buf.gen.yaml.tmpl",
@@ -132,6 +157,10 @@ func (p Project) written() map[string]string {
 		"plugin/main.go":                        "plugin.go.tmpl",
 		p.Name + "/impl_" + p.Name + "_test.go": "impl_test.go.tmpl",
 	}
+	if p.Replace != "" {
+		files["go.work"] = "go.work.tmpl"
+	}
+	return files
 }
 
 func (p Project) protoFile() string { return "proto/" + p.protoPath() }
