@@ -92,9 +92,10 @@ func TestGuestSeesNothingOfItsHost(t *testing.T) {
 		eng.WithArgs("world", "a", "b"), eng.WithEnv("KEY", "value"), eng.WithStdout(&out), eng.WithStderr(&stderr))
 	require.NoError(t, err)
 	require.Equal(t, `args tester a,b
-env KEY=value,GOMEMLIMIT=197689344,GOGC=300
-files true
-create true
+env KEY=value,GOMEMLIMIT=197640192,GOGC=300
+files open /: No such file or directory
+create open x: No such file or directory
+zone unknown time zone Europe/Berlin
 network true
 clock true true
 `, out.String())

@@ -22,6 +22,7 @@ const (
 	wasiNotSup = 58
 
 	wasiNameTooLong = 37
+	wasiNoEnt       = 44
 
 	eventClock   = 0
 	eventFDRead  = 1

@@ -50,16 +50,18 @@ var wasiBounds = map[string][]bound{
 	// Its descriptors are as many as the largest number.
 	"fd_renumber": {{0, maxDescriptor, wasiBadFD}, {1, maxDescriptor, wasiBadFD}},
 
-	"path_create_directory":   {{2, maxPath, wasiNameTooLong}},
-	"path_filestat_get":       {{3, maxPath, wasiNameTooLong}},
-	"path_filestat_set_times": {{3, maxPath, wasiNameTooLong}},
-	"path_link":               {{3, maxPath, wasiNameTooLong}, {6, maxPath, wasiNameTooLong}},
-	"path_open":               {{3, maxPath, wasiNameTooLong}},
-	"path_readlink":           {{2, maxPath, wasiNameTooLong}},
-	"path_remove_directory":   {{2, maxPath, wasiNameTooLong}},
-	"path_rename":             {{2, maxPath, wasiNameTooLong}, {5, maxPath, wasiNameTooLong}},
-	"path_symlink":            {{1, maxPath, wasiNameTooLong}, {4, maxPath, wasiNameTooLong}},
-	"path_unlink_file":        {{2, maxPath, wasiNameTooLong}},
+	// Go's library opens at descriptor -1 what is below none of the guest's directories. wazero
+	// says BADF then, and a guest that has no time zones, for example, would print "Bad file number".
+	"path_create_directory":   {{0, maxDescriptor, wasiNoEnt}, {2, maxPath, wasiNameTooLong}},
+	"path_filestat_get":       {{0, maxDescriptor, wasiNoEnt}, {3, maxPath, wasiNameTooLong}},
+	"path_filestat_set_times": {{0, maxDescriptor, wasiNoEnt}, {3, maxPath, wasiNameTooLong}},
+	"path_link":               {{0, maxDescriptor, wasiNoEnt}, {4, maxDescriptor, wasiNoEnt}, {3, maxPath, wasiNameTooLong}, {6, maxPath, wasiNameTooLong}},
+	"path_open":               {{0, maxDescriptor, wasiNoEnt}, {3, maxPath, wasiNameTooLong}},
+	"path_readlink":           {{0, maxDescriptor, wasiNoEnt}, {2, maxPath, wasiNameTooLong}},
+	"path_remove_directory":   {{0, maxDescriptor, wasiNoEnt}, {2, maxPath, wasiNameTooLong}},
+	"path_rename":             {{0, maxDescriptor, wasiNoEnt}, {3, maxDescriptor, wasiNoEnt}, {2, maxPath, wasiNameTooLong}, {5, maxPath, wasiNameTooLong}},
+	"path_symlink":            {{2, maxDescriptor, wasiNoEnt}, {1, maxPath, wasiNameTooLong}, {4, maxPath, wasiNameTooLong}},
+	"path_unlink_file":        {{0, maxDescriptor, wasiNoEnt}, {2, maxPath, wasiNameTooLong}},
 
 	"poll_oneoff": {{2, maxSubscriptions, wasiInval}},
 }
