@@ -255,6 +255,9 @@ func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) 
 	i := &Instance{guest: g, state: state, config: c}
 	i.watch = g.host.watchCalls(state)
 	i.unhook = i.stopAfter(g.host.alive)
+	if err := i.reserve(); err != nil {
+		return nil, errors.Join(err, i.end(ctx))
+	}
 	if err := i.openMounts(); err != nil {
 		return nil, errors.Join(err, i.end(ctx))
 	}
@@ -279,6 +282,16 @@ func (i *Instance) cancelCalls() {
 	if i.state.Calls != nil {
 		i.state.Calls.Close()
 	}
+}
+
+// reserve counts what the host holds for the instance as long as it runs.
+func (i *Instance) reserve() error {
+	bytes := i.guest.outline.hostBytes
+	if i.state.Account.Reserve(bytes) {
+		return nil
+	}
+	return status.Errorf(status.ResourceExhausted, "its tables, elements and globals take %d bytes of the host, more than its host_memory_limit of %d: raise that",
+		bytes, i.guest.config.hostMemory)
 }
 
 // launch runs the function that starts the instance.

@@ -13,6 +13,14 @@ import (
 // one entry for each function.
 const maxTableEntries = 1 << 20
 
+// What the parts of an instance take in the host, in bytes.
+const (
+	bytesPerEntry  = 8
+	bytesPerTable  = 128
+	bytesPerGlobal = 64
+	leastGlobal    = 4 // of the module
+)
+
 // outline is what the engine has to know of a module and wazero does not tell.
 type outline struct {
 	// foreign are the imports that are no functions, such as a memory.
@@ -23,6 +31,9 @@ type outline struct {
 	leastPages uint32
 	// overlaps tells whether the module imports parigot.await.
 	overlaps bool
+	// hostBytes is what the host holds for each instance beside its memory: its tables,
+	// their elements and its globals, estimated from above.
+	hostBytes uint64
 	// namesData tells whether instructions may refer to data segments.
 	namesData bool
 }
@@ -48,9 +59,13 @@ func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 		case wasm.SectionImport:
 			o.addImports(r.Imports())
 		case wasm.SectionTable:
-			content = tables(&r)
+			content = tables(&r, &o)
 		case wasm.SectionMemory:
 			content = memories(&r, &o, maxPages)
+		case wasm.SectionElement:
+			o.hostBytes += bytesPerEntry * uint64(len(content)) // an element has a byte at least
+		case wasm.SectionGlobal:
+			o.hostBytes += bytesPerGlobal / leastGlobal * uint64(len(content))
 		case wasm.SectionDataCount:
 			o.namesData = true
 		case wasm.SectionData:
@@ -81,7 +96,7 @@ func (o *outline) addImports(imports []wasm.Import) {
 }
 
 // tables reads the table section and returns it with tables that cannot grow.
-func tables(r *wasm.Reader) []byte {
+func tables(r *wasm.Reader, o *outline) []byte {
 	n := r.U32()
 	out := binary.AppendUvarint(nil, uint64(n))
 	var sum uint64
@@ -91,6 +106,7 @@ func tables(r *wasm.Reader) []byte {
 		if sum += uint64(size); sum > maxTableEntries {
 			r.Fail("its tables have more than %d entries", maxTableEntries)
 		}
+		o.hostBytes += bytesPerTable + bytesPerEntry*uint64(size)
 		out = append(out, 1) // there is a maximum, and it is the minimum
 		out = binary.AppendUvarint(out, uint64(size))
 		out = binary.AppendUvarint(out, uint64(size))

@@ -49,6 +49,7 @@ func bounds() (limit, late, neighbour time.Duration) {
 type hostile struct {
 	name  string
 	build func(m *wasmtest.Module)
+	opts  []eng.GuestOption
 	want  string
 	// long is set if the module takes long, and runs in full only.
 	long bool
@@ -80,7 +81,7 @@ func (h hostile) run(t *testing.T, dir string) {
 
 	watch := startWatch(t, host)
 	start := time.Now()
-	guest, err := host.Compile(t.Context(), "hostile", module)
+	guest, err := host.Compile(t.Context(), "hostile", module, h.opts...)
 	compiled := time.Since(start)
 	var took time.Duration
 	var usage eng.Usage

@@ -3,6 +3,8 @@ package hostile
 import (
 	"strings"
 
+	"github.com/iansmith/parigot/pluginsdk/eng"
+
 	. "github.com/iansmith/parigot/internal/wasm/wasmtest" //nolint:staticcheck // it is the language of this file
 )
 
@@ -50,6 +52,15 @@ func modules() []hostile {
 		{name: "has the largest table", want: "stopped", build: func(m *Module) {
 			m.Table(1 << 20)
 			m.Start(Forever(""))
+		}},
+		{name: "has tables that are larger than its limit", want: "fails more than its host_memory_limit", opts: []eng.GuestOption{eng.GuestHostMemoryLimit(1 << 20)}, build: func(m *Module) {
+			m.Table(1 << 18)
+			m.Start("")
+		}},
+		{name: "has many globals", want: "fails more than its host_memory_limit", opts: []eng.GuestOption{eng.GuestHostMemoryLimit(1 << 20)}, build: func(m *Module) {
+			const n = 20_000
+			m.Section(6, Uleb(n)+strings.Repeat(I32+"\x00"+Const(1)+End, n))
+			m.Start("")
 		}},
 		{name: "wants a larger table", want: "refused tables have more than 1048576 entries", build: func(m *Module) {
 			m.Table(10_000_000)
