@@ -219,7 +219,7 @@ func (x *exchange) admit(b []byte, t message) *status.Status {
 		cost, err = plan.Scan(b, x.inst.Limits.MaxDecoded)
 	}
 	if err != nil {
-		s, _ := status.From(wirecost.Status(err, x.name+": the request", codec.NameOf(t), x.inst.Limits.MaxDecoded))
+		s, _ := status.From(maxDecoded(x.inst).Status(err, x.name+": the request", codec.NameOf(t)))
 		return s
 	}
 	if !x.inst.Account.Reserve(cost) {

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
 )
 
@@ -14,5 +15,9 @@ import (
 // RESOURCE_EXHAUSTED if they take more than [eng.WithMaxDecoded] allows, or if messages are
 // nested too deeply, and INVALID_ARGUMENT if they do not decode. m is unspecified then.
 func Unmarshal(ctx context.Context, b []byte, m proto.Message) error {
-	return wirecost.Unmarshal(b, m, stateOf(ctx).Limits.MaxDecoded, "the message")
+	return maxDecoded(stateOf(ctx)).Unmarshal(b, m, "the message")
+}
+
+func maxDecoded(inst *instance.State) wirecost.Limit {
+	return wirecost.Limit{Bytes: inst.Limits.MaxDecoded, Name: "max_decoded"}
 }

@@ -16,8 +16,11 @@ const (
 	// maxPairs bounds the pairs of messages and enums that are compared, as a guest
 	// chooses how many there are.
 	maxPairs = 10_000
-	// maxProblems bounds the problems that are found in one service.
-	maxProblems = 100
+	// maxProblems bounds the problems that are found in one method, and maxFound those that
+	// are found in all.
+	maxProblems, maxFound = 100, 1000
+	// maxWork bounds the fields and values that are looked at in one comparison.
+	maxWork = 2_000_000
 )
 
 // Problem is a difference between what a guest was built for and what its host has, by
@@ -66,11 +69,12 @@ func (p Problem) text() string {
 // imported function, or nil when that is not known: it is not compared then.
 func (c *Contract) Compare(host func(module, function string) protoreflect.MethodDescriptor) []Problem {
 	var problems []Problem
+	work := maxWork
 	for _, s := range c.message.GetServices() {
-		if !s.GetCalls() {
+		if !s.GetCalls() || len(problems) >= maxFound {
 			continue
 		}
-		problems = append(problems, c.compare(s, linkedModule, func(m *contractpb.Method) protoreflect.MethodDescriptor {
+		problems = append(problems, c.compare(&work, s, linkedModule, func(m *contractpb.Method) protoreflect.MethodDescriptor {
 			return host(s.GetModule(), m.GetFunction())
 		})...)
 	}
@@ -82,14 +86,15 @@ func (c *Contract) Compare(host func(module, function string) protoreflect.Metho
 // one without its hosts, or the guests that it serves, being changed.
 func (c *Contract) CompareContract(newer *Contract) []Problem {
 	var problems []Problem
+	work := maxWork
 	for _, s := range c.message.GetServices() {
 		i := slices.IndexFunc(newer.message.GetServices(), func(t *contractpb.Service) bool { return t.GetName() == s.GetName() })
-		if i < 0 {
+		if i < 0 || len(problems) >= maxFound {
 			continue
 		}
 		t := newer.message.GetServices()[i]
 		module := func(protoreflect.FileDescriptor) *contractpb.Module { return t.GetGoModule() }
-		problems = append(problems, c.compare(s, module, func(m *contractpb.Method) protoreflect.MethodDescriptor {
+		problems = append(problems, c.compare(&work, s, module, func(m *contractpb.Method) protoreflect.MethodDescriptor {
 			return newer.method(t, m)
 		})...)
 	}
@@ -98,7 +103,7 @@ func (c *Contract) CompareContract(newer *Contract) []Problem {
 
 // compare compares the methods of a service. host returns the host's, or nil, and from
 // the module that a file of the host comes from, or nil.
-func (c *Contract) compare(s *contractpb.Service, from func(protoreflect.FileDescriptor) *contractpb.Module, host func(*contractpb.Method) protoreflect.MethodDescriptor) []Problem {
+func (c *Contract) compare(work *int, s *contractpb.Service, from func(protoreflect.FileDescriptor) *contractpb.Module, host func(*contractpb.Method) protoreflect.MethodDescriptor) []Problem {
 	if len(s.GetHash()) == 0 {
 		return nil
 	}
@@ -113,8 +118,11 @@ func (c *Contract) compare(s *contractpb.Service, from func(protoreflect.FileDes
 		return nil
 	}
 	var problems []Problem
-	cmp := comparison{seen: map[pair]bool{}}
+	cmp := comparison{seen: map[pair]bool{}, work: work}
 	for i := range mine {
+		if len(problems) >= maxFound {
+			break
+		}
 		for _, found := range cmp.methods(mine[i], theirs[i]) {
 			problems = append(problems, Problem{
 				Module: s.GetModule(), Function: methods[i].GetFunction(), Method: string(mine[i].FullName()),
@@ -145,6 +153,7 @@ type finding struct{ rule, text string }
 // comparison compares methods. Messages that several reach are compared once.
 type comparison struct {
 	seen  map[pair]bool
+	work  *int // what is left of maxWork
 	todo  []pair
 	pkg   protoreflect.FullName // left out of names
 	found []finding
@@ -184,6 +193,20 @@ func (c *comparison) add(guest, host protoreflect.Descriptor, hostReads bool) {
 		c.todo = append(c.todo, p)
 	}
 	c.seen[p] = true
+}
+
+// spend counts n fields or values. It is false when there were too many.
+func (c *comparison) spend(n int) bool {
+	before := *c.work
+	*c.work -= n
+	if *c.work >= 0 {
+		return true
+	}
+	if before >= 0 {
+		c.report("TOO_LARGE", "its fields are too many to compare: more than %d", maxWork)
+	}
+	c.todo = nil
+	return false
 }
 
 func (c *comparison) report(rule, format string, args ...any) {

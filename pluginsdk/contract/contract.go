@@ -13,6 +13,7 @@
 package contract
 
 import (
+	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
@@ -22,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/iansmith/parigot/internal/wasm"
+	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -31,6 +33,12 @@ const (
 	SectionName = "parigot.contract"
 	// MaxSize bounds the section's content, in bytes.
 	MaxSize = 4 << 20
+	// MaxServices and MaxMethods bound the services of a contract and the methods of all of
+	// them. The proto files in it have the limits of package wirecost: MaxFiles,
+	// MaxDeclarations, MaxName and MaxNames.
+	MaxServices, MaxMethods = 1000, 10_000
+	// MaxDecoded bounds what the section takes when it is decoded, in bytes.
+	MaxDecoded = 64 << 20
 	// ABIVersion is the version of the ABI that contracts are written for, and the
 	// newest that hosts of this version know.
 	ABIVersion = 1
@@ -43,9 +51,13 @@ type Contract struct {
 	files   *protoregistry.Files
 }
 
-// Parse checks a contract. Its error is INVALID_ARGUMENT: descriptors that do not hold
-// together, or that lack what the services name. m must not change afterwards.
+// Parse checks a contract. Its error is INVALID_ARGUMENT for descriptors that do not hold
+// together, or that lack what the services name, and RESOURCE_EXHAUSTED for a contract over
+// a limit, which costs nothing then. m must not change afterwards.
 func Parse(m *contractpb.Contract) (*Contract, error) {
+	if err := checkLimits(m); err != nil {
+		return nil, err
+	}
 	set := m.GetDescriptors()
 	if set == nil {
 		set = &descriptorpb.FileDescriptorSet{} // NewFiles takes no nil
@@ -61,6 +73,20 @@ func Parse(m *contractpb.Contract) (*Contract, error) {
 		}
 	}
 	return c, nil
+}
+
+func checkLimits(m *contractpb.Contract) error {
+	if n := len(m.GetServices()); n > MaxServices {
+		return status.Errorf(status.ResourceExhausted, "it has %d services, more than %d", n, MaxServices)
+	}
+	methods := 0
+	for _, s := range m.GetServices() {
+		methods += len(s.GetMethods())
+	}
+	if methods > MaxMethods {
+		return status.Errorf(status.ResourceExhausted, "its services have %d methods, more than %d", methods, MaxMethods)
+	}
+	return wirecost.CheckFiles(m.GetDescriptors())
 }
 
 func (c *Contract) checkService(s *contractpb.Service) error {
@@ -92,17 +118,21 @@ func (c *Contract) method(s *contractpb.Service, m *contractpb.Method) protorefl
 func (c *Contract) Proto() *contractpb.Contract { return c.message }
 
 // Read returns the contract of a module, or nil when it has none. A section that cannot
-// be read, and more than one, is INVALID_ARGUMENT.
+// be read, and more than one, is INVALID_ARGUMENT. One that takes too much when it is
+// decoded, or whose contract is over a limit, is RESOURCE_EXHAUSTED.
 func Read(module []byte) (*Contract, error) {
 	content, err := section(module)
 	if err != nil || content == nil {
 		return nil, err
 	}
 	m := &contractpb.Contract{}
-	if err := proto.Unmarshal(content, m); err != nil {
-		return nil, status.Wrap(status.InvalidArgument, err, "the section "+SectionName+" is malformed")
+	if err := (wirecost.Limit{Bytes: MaxDecoded, Name: "MaxDecoded"}).Unmarshal(content, m, "the section "+SectionName); err != nil {
+		return nil, err
 	}
 	c, err := Parse(m)
+	if errors.Is(err, status.Of(status.ResourceExhausted)) {
+		return nil, fmt.Errorf("the contract in the section %s is too large: %w", SectionName, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the section %s is malformed: %w", SectionName, err)
 	}

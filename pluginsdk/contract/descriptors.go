@@ -2,7 +2,6 @@ package contract
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/iansmith/parigot/internal/wasm"
+	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
 )
 
 // The Go code that protoc-gen-go makes of a proto file holds the file's descriptor, as
@@ -37,41 +37,64 @@ const (
 	fieldName   = 1
 	fieldSyntax = 12
 	// maxPath bounds the path of a proto file.
-	maxPath = 4096
+	maxPath = 1024
+	// maxTries is how many fields at the end of a descriptor may turn out to be none.
+	maxTries = 4
+	// maxFoundDecoded bounds what all descriptors together take when they are decoded, in
+	// bytes. A step of the search counts as one.
+	maxFoundDecoded = 128 << 20
 )
 
 // findFiles returns the descriptors of proto files in memory. Two different ones of one
-// path are both there.
-func findFiles(memory []wasm.Piece) []*descriptorpb.FileDescriptorProto {
-	var files []*descriptorpb.FileDescriptorProto
+// path are both there. It is not complete past a limit.
+func findFiles(memory []wasm.Piece) (files []*descriptorpb.FileDescriptorProto, complete bool) {
+	byPath := map[string][]*descriptorpb.FileDescriptorProto{}
 	suffix := []byte(".proto")
+	left := maxFoundDecoded
 	for _, p := range memory {
+
 		for from := 0; ; {
 			i := bytes.Index(p.Bytes[from:], suffix)
 			if i < 0 {
 				break
 			}
 			from += i + len(suffix)
-			start := pathStart(p.Bytes, from)
+			start := pathStart(p.Bytes, from, &left)
+			if left <= 0 || len(files) > wirecost.MaxFiles {
+				return files, false
+			}
 			if start < 0 {
 				continue
 			}
-			f := fileAt(p.Bytes[start:])
-			if f != nil && !slices.ContainsFunc(files, func(g *descriptorpb.FileDescriptorProto) bool { return proto.Equal(f, g) }) {
+			f := fileAt(p.Bytes[start:], &left)
+			if f == nil {
+				continue
+			}
+			known := byPath[f.GetName()]
+			if len(known) < maxVersions && !slices.ContainsFunc(known, func(g *descriptorpb.FileDescriptorProto) bool { return proto.Equal(f, g) }) {
+				byPath[f.GetName()] = append(known, f)
 				files = append(files, f)
 			}
 		}
 	}
-	return files
+	return files, true
 }
 
-// pathStart returns where the field starts that is a path and ends at end, or -1.
-func pathStart(b []byte, end int) int {
+// maxVersions bounds the different descriptors of one path.
+const maxVersions = 8
+
+// pathStart returns where the field starts that is a path and ends at end, or -1. It takes
+// its steps from left.
+func pathStart(b []byte, end int, left *int) int {
+	const tag = fieldName<<3 | byte(protowire.BytesType)
 	for n := 1; n <= min(maxPath, end-2); n++ {
+		*left--
 		at := end - n
-		prefix := binary.AppendUvarint([]byte{fieldName<<3 | byte(protowire.BytesType)}, uint64(n))
-		if bytes.HasSuffix(b[:at], prefix) {
-			return at - len(prefix)
+		switch {
+		case n < 0x80 && b[at-1] == byte(n) && b[at-2] == tag:
+			return at - 2
+		case n >= 0x80 && at > 2 && b[at-1] == byte(n>>7) && b[at-2] == byte(n)|0x80 && b[at-3] == tag:
+			return at - 3
 		}
 		if b[at] < ' ' {
 			return -1
@@ -82,11 +105,14 @@ func pathStart(b []byte, end int) int {
 
 // fileAt returns the descriptor that b starts with, or nil. Nothing says how long it is,
 // but its fields come in order, the first one once. What follows it may look like a next
-// one by chance, but then hardly like one that decodes.
-func fileAt(b []byte) *descriptorpb.FileDescriptorProto {
+// one by chance, but then hardly like one that decodes. left is what may still be taken for
+// descriptors, in bytes, as each may seem to hold all that follow. Past it there is none.
+func fileAt(b []byte, left *int) *descriptorpb.FileDescriptorProto {
 	n, last, syntax := 0, protowire.Number(0), ""
-	var ends []int // of fields
-	for {
+	var ends []int      // of fields, the last ones
+	const perField = 16 // bytes that a field counts for
+	for *left > 0 {
+		*left -= perField
 		number, wireType, size := protowire.ConsumeTag(b[n:])
 		if want, ok := fileFields[number]; size < 0 || !ok || want != wireType {
 			break
@@ -102,14 +128,20 @@ func fileAt(b []byte) *descriptorpb.FileDescriptorProto {
 			break
 		}
 		n, last = n+size+value, number
+		if len(ends) == maxTries+1 {
+			ends = append(ends[:0], ends[1:]...)
+		}
 		ends = append(ends, n)
 	}
-	for tries := 0; tries < 4 && len(ends) > 1; tries++ { // a name alone is no file
+	for tries := 0; tries < maxTries && len(ends) > 1 && *left > 0; tries++ { // a name alone is no file
 		f := &descriptorpb.FileDescriptorProto{}
-		if proto.Unmarshal(b[:ends[len(ends)-1]], f) == nil {
+		encoded := b[:ends[len(ends)-1]]
+		ends = ends[:len(ends)-1]
+		cost, err := wirecost.Of(f).Scan(encoded, uint64(*left))
+		*left -= max(int(cost), len(encoded))
+		if err == nil && proto.Unmarshal(encoded, f) == nil {
 			return f
 		}
-		ends = ends[:len(ends)-1]
 	}
 	return nil
 }
@@ -120,6 +152,10 @@ func linkFiles(found []*descriptorpb.FileDescriptorProto) (files *protoregistry.
 	l := linker{
 		byPath: map[string][]*descriptorpb.FileDescriptorProto{}, files: &protoregistry.Files{}, problems: map[string]error{},
 		begun: map[string]bool{},
+	}
+	if err := wirecost.CheckFiles(&descriptorpb.FileDescriptorSet{File: found}); err != nil {
+		l.problems[""] = fmt.Errorf("the descriptors in the module are left out: %w", err)
+		return l.files, l.problems
 	}
 	for _, f := range found {
 		l.byPath[f.GetName()] = append(l.byPath[f.GetName()], f)

@@ -38,7 +38,8 @@ func Canonical(s protoreflect.ServiceDescriptor) string {
 
 // FindFiles finds descriptors in memory.
 func FindFiles(memory []byte) []*descriptorpb.FileDescriptorProto {
-	return findFiles([]wasm.Piece{{Bytes: memory}})
+	files, _ := findFiles([]wasm.Piece{{Bytes: memory}})
+	return files
 }
 
 // LinkFiles connects descriptors.

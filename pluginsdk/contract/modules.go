@@ -63,11 +63,14 @@ func goVersion(sections []wasm.Section) string {
 	return ""
 }
 
-// modulesOf returns the modules of a program, its own first.
+// maxModules bounds the modules that a contract names.
+const maxModules = 10_000
+
+// modulesOf returns the modules of a program, its own first, and at most maxModules.
 func modulesOf(info *debug.BuildInfo) []*contractpb.Module {
 	var modules []*contractpb.Module
 	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
-		if m.Path == "" {
+		if m.Path == "" || len(modules) == maxModules {
 			continue
 		}
 		module := &contractpb.Module{Path: m.Path, Version: m.Version}

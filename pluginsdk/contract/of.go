@@ -3,6 +3,7 @@ package contract
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -49,15 +50,20 @@ func Of(module []byte) (c *Contract, notes []string, err error) {
 type finder struct {
 	memory   []wasm.Piece
 	services map[protoreflect.FullName]protoreflect.ServiceDescriptor
-	problems map[string]error // with files
+	symbols  map[string][]string // see symbolsIn
+	problems map[string]error    // with files
 	message  *contractpb.Contract
 	notes    []string
 	used     []protoreflect.MethodDescriptor
 }
 
 func newFinder(memory []wasm.Piece) *finder {
-	files, problems := linkFiles(findFiles(memory))
-	f := &finder{memory: memory, services: allServices(files), problems: problems}
+	found, complete := findFiles(memory)
+	files, problems := linkFiles(found)
+	if !complete {
+		problems["too many"] = errors.New("the module has too many descriptors, or what looks like some: the others are left out")
+	}
+	f := &finder{memory: memory, services: allServices(files), symbols: symbolsIn(memory), problems: problems}
 	f.message = &contractpb.Contract{AbiVersion: ABIVersion}
 	if info, err := buildInfo(memory); err == nil {
 		f.message.GoPackage, f.message.Modules = info.Path, modulesOf(info)
@@ -74,12 +80,15 @@ func (f *finder) calls(imports []wasm.Import) {
 			byModule[i.Module] = append(byModule[i.Module], i.Name)
 		}
 	}
+	imported := map[string][]protoreflect.ServiceDescriptor{}
+	for _, name := range slices.Sorted(maps.Keys(f.services)) {
+		module := importModule(f.services[name])
+		imported[module] = append(imported[module], f.services[name])
+	}
 	for _, module := range slices.Sorted(maps.Keys(byModule)) {
 		functions := slices.Compact(slices.Sorted(slices.Values(byModule[module])))
-		for _, name := range slices.Sorted(maps.Keys(f.services)) {
-			if s := f.services[name]; importModule(s) == module {
-				functions = f.service(s, module, functions)
-			}
+		for _, s := range imported[module] {
+			functions = f.service(s, module, functions)
 		}
 		if len(functions) > 0 {
 			f.unknown(module, functions)
@@ -117,6 +126,7 @@ func (f *finder) unknown(module string, functions []string) {
 	for _, path := range slices.Sorted(maps.Keys(f.problems)) {
 		f.notes = append(f.notes, f.problems[path].Error())
 	}
+	f.problems = nil // said once
 }
 
 // add adds a service with the descriptors of the methods that are used.
@@ -157,28 +167,51 @@ func (f *finder) others() {
 }
 
 // links tells whether the function verb + service is linked, of the package that holds
-// the Go code of the service's file or of one below it. Go's table of functions
-// has the names, each between two zeros, whether they were inlined or not.
+// the Go code of the service's file or of one below it.
 func (f *finder) links(d protoreflect.ServiceDescriptor, verb string) bool {
 	pkg := goPackage(d.ParentFile())
 	if pkg == "" {
 		return false
 	}
-	symbol := []byte("." + verb + goName(string(d.Name())) + "\x00")
-	for _, p := range f.memory {
-		for rest := p.Bytes; ; {
-			i := bytes.Index(rest, symbol)
-			if i < 0 {
-				break
+	return slices.ContainsFunc(f.symbols[verb+goName(string(d.Name()))], func(path string) bool {
+		return path == pkg || strings.HasPrefix(path, pkg+"/")
+	})
+}
+
+const (
+	// maxSymbol bounds the path and the name of a function, in bytes each.
+	maxSymbol = 1 << 10
+	// maxSymbols bounds the functions that are looked at, of all those whose names start
+	// with one of the verbs.
+	maxSymbols = 20_000
+)
+
+// symbolsIn returns the paths of the packages that have functions whose names start with
+// Serve or Locate, by those names. Go's table of functions has the names, each between two
+// zeros, whether they were inlined or not.
+func symbolsIn(memory []wasm.Piece) map[string][]string {
+	symbols, found := map[string][]string{}, 0
+	for _, verb := range []string{".Serve", ".Locate"} {
+		for _, p := range memory {
+			for from := 0; found < maxSymbols; {
+				i := bytes.Index(p.Bytes[from:], []byte(verb))
+				if i < 0 {
+					break
+				}
+				i += from
+				from = i + len(verb)
+				start := bytes.LastIndexByte(p.Bytes[max(0, i-maxSymbol):i], 0) + 1 + max(0, i-maxSymbol)
+				length := bytes.IndexByte(p.Bytes[i:min(len(p.Bytes), i+maxSymbol)], 0)
+				if length < 0 {
+					continue
+				}
+				found++
+				name := string(p.Bytes[i+1 : i+length])
+				symbols[name] = append(symbols[name], string(p.Bytes[start:i]))
 			}
-			path := string(rest[bytes.LastIndexByte(rest[:i], 0)+1 : i])
-			if path == pkg || strings.HasPrefix(path, pkg+"/") {
-				return true
-			}
-			rest = rest[i+len(symbol):]
 		}
 	}
-	return false
+	return symbols
 }
 
 func (f *finder) finish() {

@@ -110,6 +110,9 @@ func cardinality(f protoreflect.FieldDescriptor) string {
 
 // messages compares two messages field by field.
 func (c *comparison) messages(m messages) {
+	if !c.spend(m.guest.Fields().Len() + m.host.Fields().Len()) {
+		return
+	}
 	for _, mine := range byNumber(m.guest.Fields()) {
 		if moved := m.host.Fields().ByName(mine.Name()); moved != nil && moved.Number() != mine.Number() {
 			c.report("FIELD_SAME_NUMBER", "field %s was number %d, is number %d", c.name(mine), mine.Number(), moved.Number())
@@ -136,6 +139,9 @@ func (c *comparison) fields(m messages, mine, theirs protoreflect.FieldDescripto
 	if !m.hostReads {
 		f.writer, f.reader = theirs, mine
 	}
+	if o := oneof(f.reader); o != nil && !c.spend(o.Fields().Len()) {
+		return
+	}
 	for _, rule := range fieldRules {
 		text := rule.check(f)
 		if text == "" {
@@ -156,6 +162,9 @@ func (c *comparison) fields(m messages, mine, theirs protoreflect.FieldDescripto
 
 // enums compares two enums. Values that one side does not know are kept as numbers.
 func (c *comparison) enums(guest, host protoreflect.EnumDescriptor) {
+	if !c.spend(guest.Values().Len()) {
+		return
+	}
 	for _, mine := range byNumberAndName(guest.Values()) {
 		if theirs := host.Values().ByName(mine.Name()); theirs != nil && theirs.Number() != mine.Number() {
 			c.report("ENUM_VALUE_SAME_NUMBER", "value %s of %s was %d, is %d", mine.Name(), c.name(guest), mine.Number(), theirs.Number())

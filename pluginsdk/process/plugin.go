@@ -81,8 +81,8 @@ func (p *plugin) start(ctx context.Context, e eng.Engine) (*supervisor, error) {
 	return v, nil
 }
 
-// maxFunctions bounds what a plugin registers.
-const maxFunctions = 10_000
+// MaxFunctions bounds what a plugin registers.
+const MaxFunctions = 10_000
 
 // modules returns what to register: functions that forward their calls.
 func (v *supervisor) modules(ready *processpb.ProcessReady) ([]eng.HostModule, error) {
@@ -90,8 +90,8 @@ func (v *supervisor) modules(ready *processpb.ProcessReady) ([]eng.HostModule, e
 	if err != nil {
 		return nil, err
 	}
-	if n := len(ready.GetFunctions()); n > maxFunctions {
-		return nil, status.Errorf(status.ResourceExhausted, "the plugin registers %d functions, more than %d", n, maxFunctions)
+	if n := len(ready.GetFunctions()); n > MaxFunctions {
+		return nil, status.Errorf(status.ResourceExhausted, "the plugin registers %d functions, more than %d", n, MaxFunctions)
 	}
 	var modules []eng.HostModule
 	for i, f := range ready.GetFunctions() {
@@ -145,19 +145,19 @@ func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, r
 	if err != nil {
 		return err
 	}
-	return r.decode(resp, d.settings.maxDecoded)
+	return r.decode(resp, wirecost.Limit{Bytes: d.settings.maxDecoded, Name: "max_decoded"})
 }
 
 // decode decodes the result of a dispatch, which comes from a guest: it is hostile.
-func (r result) decode(resp proto.Message, limit uint64) error {
+func (r result) decode(resp proto.Message, limit wirecost.Limit) error {
 	if r.code != 0 {
 		failure := new(spb.Status)
-		if wirecost.Unmarshal(r.body, failure, limit, "the error") != nil {
+		if limit.Unmarshal(r.body, failure, "the error") != nil {
 			failure = nil // the code is what counts
 		}
 		return status.FromProto(r.code, failure)
 	}
-	err := wirecost.Unmarshal(r.body, resp, limit, "the response")
+	err := limit.Unmarshal(r.body, resp, "the response")
 	if errors.Is(err, status.Of(status.InvalidArgument)) {
 		err = status.Wrap(status.Internal, err, "decode what the guest answered")
 	}

@@ -33,14 +33,14 @@ func encodeStatus(err error) []byte {
 	return b
 }
 
-// maxControlDecoded bounds what a frame on the control connection takes when it is decoded,
+// MaxControlDecoded bounds what a frame on the control connection takes when it is decoded,
 // in bytes.
-const maxControlDecoded = 16 * frame.MaxControl
+const MaxControlDecoded = 16 * frame.MaxControl
 
 // decodeFrame decodes what the plugin has sent on the control connection. what is the
 // subject of the error.
 func decodeFrame(b []byte, m proto.Message, what string) error {
-	return wirecost.Unmarshal(b, m, maxControlDecoded, what)
+	return wirecost.Limit{Bytes: MaxControlDecoded, Name: "MaxControlDecoded"}.Unmarshal(b, m, what)
 }
 
 // decodeStatus is the inverse of encodeStatus. What does not decode is an error, too.

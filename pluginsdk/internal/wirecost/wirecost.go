@@ -1,7 +1,7 @@
 // Package wirecost bounds what decoding a message allocates, from its encoded bytes and
 // before anything is decoded. Two bytes can become hundreds: an empty message in a list
 // takes a struct and a pointer, and an entry of a map even more. So a limit on encoded
-// bytes does not limit memory; [Unmarshal] and [Plan.Cost] do.
+// bytes does not limit memory; [Limit.Unmarshal] and [Plan.Cost] do.
 //
 // The estimate is of all that is allocated, including what is garbage right away because a
 // list has grown. It is never less, for protobuf-go and for vtprotobuf, and up to four
@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -48,29 +49,36 @@ func (p *Plan) Cost(b []byte, limit uint64) (uint64, error) {
 	return p.Scan(b, limit)
 }
 
+// Limit is what decoding may allocate.
+type Limit struct {
+	Bytes uint64
+	// Name is what the limit is called, for errors: "max_decoded".
+	Name string
+}
+
 // Status returns the error of [Plan.Cost] as one for callers. what is the subject, such as
-// "the request"; a nil err is nil.
-func Status(err error, what string, name any, limit uint64) error {
+// "the request", and name is that of the type; a nil err is nil.
+func (l Limit) Status(err error, what string, name protoreflect.FullName) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrTooLarge):
-		return status.Errorf(status.ResourceExhausted, "%s takes more than %d bytes when it is decoded as %v (max_decoded)", what, limit, name)
+		return status.Errorf(status.ResourceExhausted, "%s takes more than %d bytes when it is decoded as %s (%s)", what, l.Bytes, name, l.Name)
 	case errors.Is(err, ErrTooDeep):
 		return status.Errorf(status.ResourceExhausted, "%s has messages nested in more than %d levels", what, MaxDepth)
 	}
-	return status.Errorf(status.InvalidArgument, "%s does not decode as %v", what, name)
+	return status.Errorf(status.InvalidArgument, "%s does not decode as %s", what, name)
 }
 
 // Unmarshal is [proto.Unmarshal] for bytes from outside: it fails with RESOURCE_EXHAUSTED,
-// before anything is decoded, if that would allocate more than limit bytes or needs more
+// before anything is decoded, if that would allocate more than the limit or needs more
 // than [MaxDepth] levels, and with INVALID_ARGUMENT if b does not decode. what is the
 // subject of the error, such as "the log record".
-func Unmarshal(b []byte, m proto.Message, limit uint64, what string) error {
+func (l Limit) Unmarshal(b []byte, m proto.Message, what string) error {
 	name := m.ProtoReflect().Descriptor().FullName()
 	if len(b) > Tiny {
-		if _, err := Of(m).Cost(b, limit); err != nil {
-			return Status(err, what, name, limit)
+		if _, err := Of(m).Cost(b, l.Bytes); err != nil {
+			return l.Status(err, what, name)
 		}
 	}
 	if err := proto.Unmarshal(b, m); err != nil {

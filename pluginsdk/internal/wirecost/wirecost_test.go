@@ -28,7 +28,7 @@ import (
 )
 
 // limit is the default one.
-const limit = 128 << 20
+var limit = Limit{128 << 20, "max_decoded"}
 
 // types are what is decoded: with protobuf-go (open, hybrid and opaque), with vtprotobuf,
 // and without Go types.
@@ -145,7 +145,7 @@ func TestEstimateIsNear(t *testing.T) { //nolint:paralleltest // it counts all a
 		t.Logf("%s: %d bytes encoded, %d allocated, %d estimated: %.2f", name, len(b), worst, estimate, float64(estimate)/float64(worst))
 		require.LessOrEqual(t, float64(estimate), c.factor*float64(worst), name)
 	}
-	cost, err := Of(&tags).Cost(make([]byte, 0), limit)
+	cost, err := Of(&tags).Cost(make([]byte, 0), limit.Bytes)
 	require.NoError(t, err)
 	require.Zero(t, cost)
 }
@@ -155,7 +155,7 @@ func TestEstimateIsNear(t *testing.T) { //nolint:paralleltest // it counts all a
 func TestLimits(t *testing.T) { //nolint:paralleltest // it counts all allocations
 	bomb := bytes.Repeat([]byte{0x12, 0}, 32<<20)
 	var err error
-	used := allocated(func(m proto.Message) { err = Unmarshal(bomb, m, limit, "the request") }, new(echov1.Tree), 1)
+	used := allocated(func(m proto.Message) { err = limit.Unmarshal(bomb, m, "the request") }, new(echov1.Tree), 1)
 	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
 	require.ErrorContains(t, err, "the request takes more than 134217728 bytes when it is decoded as echo.v1.Tree (max_decoded)")
 	require.Less(t, used, uint64(64<<10))
@@ -164,17 +164,17 @@ func TestLimits(t *testing.T) { //nolint:paralleltest // it counts all allocatio
 	for range 2000 {
 		deep = protowire.AppendBytes([]byte{2<<3 | 2}, deep)
 	}
-	err = Unmarshal(deep, new(echov1.Tree), limit, "it")
+	err = limit.Unmarshal(deep, new(echov1.Tree), "it")
 	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
 	require.ErrorContains(t, err, "nested in more than 1000 levels")
 
 	// Each piece of a packed list makes protobuf-go copy the list: the square of the bytes.
 	pieces := bytes.Repeat([]byte{1<<3 | 2, 1, 7}, 1<<20)
-	require.ErrorIs(t, Unmarshal(pieces, new(opaque.Combination), limit, "it"), status.Of(status.ResourceExhausted))
+	require.ErrorIs(t, limit.Unmarshal(pieces, new(opaque.Combination), "it"), status.Of(status.ResourceExhausted))
 
 	// vtprotobuf takes the number of this field for 1, and would go on.
 	b := append(protowire.AppendVarint(nil, 1<<35|1<<3|2), bytes.Repeat([]byte{0}, 2*Tiny)...)
-	require.ErrorIs(t, Unmarshal(b, new(echov1.SendRequest), 1000, "it"), status.Of(status.InvalidArgument))
+	require.ErrorIs(t, limit.Unmarshal(b, new(echov1.SendRequest), "it"), status.Of(status.InvalidArgument))
 }
 
 func protodescOf() proto.Message {
