@@ -115,10 +115,10 @@ func modules() []hostile {
 		{name: "makes directories", want: "exit 51", long: true, build: func(m *Module) {
 			exit, mkdir := m.Import(wasi, "proc_exit", I32, ""), m.Import(wasi, "path_create_directory", I32+I32+I32, I32)
 			m.Memory(1, 1)
-			m.Data(nameAt, "AAAAAAAA")
-			// The name counts up, in letters.
-			count := Const(nameAt) + Get(0) + Const(0x41414141) + Add + Store + Get(0) + Const(1) + Add + Set(0)
-			m.Start(untilItFails(count+Const(3)+Const(nameAt)+Const(8)+Call(mkdir), exit))
+			// The name counts up, six bits in a letter.
+			letters := Get(0) + Const(63) + "\x71" + Get(0) + Const(63<<6) + "\x71" + Const(2) + "\x74\x72" + Const(0x40404040) + Add // and, and, shl, or
+			count := Const(nameAt) + letters + Store + Get(0) + Const(1) + Add + Set(0)
+			m.Start(untilItFails(count+Const(3)+Const(nameAt)+Const(4)+Call(mkdir), exit))
 		}},
 		{name: "reads a directory", want: "stopped", build: func(m *Module) {
 			readdir := m.Import(wasi, "fd_readdir", I32+I32+I32+I64+I32, I32)
