@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +40,8 @@ line; 130 and 143 after an interrupt and SIGTERM.`,
   parigot run --raw deploy/parigot.yaml
   parigot run --watch --log-level debug
   parigot run --log-format json 2>run.log`,
-		Args: cobra.MaximumNArgs(1),
+		Annotations: map[string]string{stopsItself: ""},
+		Args:        cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := deploymentFile(args)
 			if err != nil {
@@ -93,11 +96,24 @@ func (r *runFlags) runFile(ctx context.Context, path string, log *slog.Logger, s
 	if r.watch {
 		opts = append(opts, deploy.WithWatch())
 	}
-	exit, err := deploy.Run(ctx, f, opts...)
+	var exit atomic.Uint32
+	exit.Store(exitFailed)
+	err = abandonable(ctx, gracePeriod(f)+runGrace, func() error {
+		code, err := deploy.Run(ctx, f, opts...)
+		exit.Store(code)
+		return err
+	})
 	if err == nil {
-		return int(exit), ""
+		return int(exit.Load()), ""
 	}
-	return stoppedCode(ctx, int(exit)), errorText(err)
+	return stoppedCode(ctx, int(exit.Load())), errorText(err)
+}
+
+func gracePeriod(f *deploy.File) time.Duration {
+	if g := f.Deployment.GetEngine().GetGracePeriod(); g != nil {
+		return g.AsDuration()
+	}
+	return deploy.DefaultGracePeriod
 }
 
 // errorText returns what is said of an error: findings as check has them.

@@ -59,21 +59,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, &exit) {
 		return int(exit)
 	}
-	_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), visible.Lines(err.Error()))
+	say(stderr, root.Name()+": "+visible.Lines(err.Error())+"\n")
 	if ran && !errors.As(err, new(usageError)) {
 		return stoppedCode(ctx, exitFailed)
 	}
-	_, _ = fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
+	say(stderr, "Run '"+cmd.CommandPath()+" --help' for how to use it.\n")
 	return exitUsage
 }
 
-// noteRuns has cmd and all below it set ran when they begin their work: an error
-// before that is one of usage.
+// noteRuns has cmd and all below it set ran when they begin their work, as an error before
+// that is one of usage, and return soon after a signal.
 func noteRuns(cmd *cobra.Command, ran *bool) {
 	if work := cmd.RunE; work != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			*ran = true
-			return work(cmd, args)
+			if _, ok := cmd.Annotations[stopsItself]; ok {
+				return work(cmd, args)
+			}
+			return abandonable(cmd.Context(), stopGrace, func() error { return work(cmd, args) })
 		}
 	}
 	for _, sub := range cmd.Commands() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // signalError is the cause of a context that a signal ended.
@@ -35,6 +36,34 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 		}
 	}()
 	return ctx, func() { cancel(context.Canceled) }
+}
+
+const (
+	// stopGrace is how long a command may go on after the first signal.
+	stopGrace = 2 * time.Second
+	// runGrace is how much longer than its grace_period a run may take to end.
+	runGrace = 5 * time.Second
+)
+
+// stopsItself is the annotation of a command that sees to it that it ends after a signal.
+const stopsItself = "stopsItself"
+
+// abandonable runs work, and leaves it alone a while after ctx has ended: not all that a
+// command calls can be interrupted.
+func abandonable(ctx context.Context, grace time.Duration, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(grace):
+		return fmt.Errorf("%w: what has not stopped after %v is abandoned", context.Cause(ctx), grace)
+	}
 }
 
 // stoppedCode returns the exit code of a command whose context a signal ended, and code if

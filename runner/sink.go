@@ -50,6 +50,9 @@ func newSink(w io.Writer, note func(dropped int) []byte) *sink {
 	return s
 }
 
+// say writes a text, and gives up when nobody reads it.
+func say(w io.Writer, text string) { newSink(w, func(int) []byte { return nil }).close(text) }
+
 // Write implements [io.Writer]. It never fails and never waits.
 func (s *sink) Write(p []byte) (int, error) {
 	s.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
@@ -72,10 +73,52 @@ func notRegistered(name string) error {
 	return status.Errorf(status.NotFound, "no plugin %s is linked into this program: %s", name, hint)
 }
 
+// pluginGrace is how long a plugin may go on loading, describing itself or starting after its
+// context has ended: enough for one that watches it.
+const pluginGrace = time.Second
+
+// promptly runs a plugin's code, and leaves it alone if it does not return soon after ctx has
+// ended. The error is that of ctx then.
+func promptly[T any](ctx context.Context, run func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		r := result{err: status.Error(status.Internal, "the plugin ended its goroutine")}
+		defer func() { done <- r }()
+		r.value, r.err = run()
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-time.After(pluginGrace):
+		return *new(T), fmt.Errorf("it does not stop, and is abandoned: %w", context.Cause(ctx))
+	}
+}
+
 // described returns the plugin in its placement, and what it says of itself, which is
 // nil when it says nothing. It does not initialise the plugin; for process it runs the
 // program once, for as long as it takes to say that.
 func described(ctx context.Context, p *deploymentpb.Plugin, resolve func(string) string, opts ...process.Option) (pluginsdk.ParigotInit, *pluginsdk.Description, error) {
+	type found struct {
+		plugin      pluginsdk.ParigotInit
+		description *pluginsdk.Description
+	}
+	f, err := promptly(ctx, func() (found, error) {
+		plugin, d, err := describe(ctx, p, resolve, opts)
+		return found{plugin, d}, err
+	})
+	return f.plugin, f.description, err
+}
+
+func describe(ctx context.Context, p *deploymentpb.Plugin, resolve func(string) string, opts []process.Option) (pluginsdk.ParigotInit, *pluginsdk.Description, error) {
 	plugin, err := placed(ctx, p, resolve, opts...)
 	if err != nil {
 		return nil, nil, err

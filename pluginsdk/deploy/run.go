@@ -175,7 +175,7 @@ func (r *run) startPlugins(ctx context.Context) error {
 			opts, err = append(opts, pluginsdk.WithConfig(config)), configErr
 		}
 		if err == nil {
-			err = pluginsdk.Start(ctx, r.host, plugin, opts...)
+			_, err = promptly(ctx, func() (struct{}, error) { return struct{}{}, pluginsdk.Start(ctx, r.host, plugin, opts...) })
 		}
 		if err != nil {
 			field, err := tooSlow(ctx, p, err)
