@@ -113,11 +113,11 @@ func plugin(in io.Reader, out, notes io.Writer) error {
 	if err := proto.Unmarshal(wire, request); err != nil {
 		return fmt.Errorf("standard input holds no request of buf or protoc: %w", err)
 	}
-	module, dir, err := workingDirectory()
+	where, err := workspace()
 	if err != nil {
 		return err
 	}
-	result, err := gen.Generate(request, os.DirFS(module), dir)
+	result, err := gen.Generate(request, where)
 	if err != nil {
 		return err
 	}
@@ -132,23 +132,30 @@ func plugin(in io.Reader, out, notes io.Writer) error {
 	return err
 }
 
-// workingDirectory returns the root of the module around the working directory, and
-// the working directory relative to it. Without a go.mod both are the working directory.
-func workingDirectory() (module, dir string, err error) {
+// workspace returns the working directory and the module around it. Without a go.mod
+// that is the working directory, too.
+func workspace() (gen.Workspace, error) {
 	wd, err := os.Getwd()
 	if err != nil {
-		return "", "", err
+		return gen.Workspace{}, err
 	}
 	if wd, err = filepath.EvalSymlinks(wd); err != nil {
-		return "", "", err
+		return gen.Workspace{}, err
 	}
-	for root := wd; ; root = filepath.Dir(root) {
-		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			dir, err := filepath.Rel(root, wd)
-			return root, filepath.ToSlash(dir), err
+	top, module := filepath.VolumeName(wd)+string(filepath.Separator), wd
+	for at := wd; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil {
+			module = at
+			break
 		}
-		if root == filepath.Dir(root) {
-			return wd, ".", nil
+		if at == filepath.Dir(at) {
+			break
 		}
 	}
+	root, err := filepath.Rel(top, module)
+	if err != nil {
+		return gen.Workspace{}, err
+	}
+	dir, err := filepath.Rel(module, wd)
+	return gen.Workspace{FS: os.DirFS(top), Module: filepath.ToSlash(root), Dir: filepath.ToSlash(dir)}, err
 }

@@ -63,7 +63,7 @@ func (c *Corpus) Generate() (*Output, error) {
 
 // generate runs the generator once. The text is the error in its response.
 func generate(c *Corpus, files []*File, comments bool) (content map[string]string, text string, err error) {
-	result, err := gen.Generate(c.Request(files, "streaming=skip", comments), nil, "")
+	result, err := gen.Generate(c.Request(files, "streaming=skip", comments), gen.Workspace{})
 	if err != nil {
 		return nil, "", err
 	}
@@ -107,7 +107,7 @@ func (c *Corpus) reason(file *File, text string) string {
 			request.ProtoFile[i] = positioned(desc)
 		}
 	}
-	result, err := gen.Generate(request, nil, "")
+	result, err := gen.Generate(request, gen.Workspace{})
 	if err != nil || result.Response.Error == nil {
 		return text
 	}

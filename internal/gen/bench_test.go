@@ -28,7 +28,7 @@ func large(tb testing.TB, services int) *pluginpb.CodeGeneratorRequest {
 
 func TestLargeFile(t *testing.T) {
 	t.Parallel()
-	result, err := gen.Generate(large(t, 200), nil, "")
+	result, err := gen.Generate(large(t, 200), gen.Workspace{})
 	require.NoError(t, err)
 	require.Nil(t, result.Response.Error)
 	require.Len(t, result.Response.GetFile(), 3)
@@ -42,7 +42,7 @@ func BenchmarkGenerate(b *testing.B) {
 		request := large(b, services)
 		b.Run(fmt.Sprintf("services=%d", services), func(b *testing.B) {
 			for b.Loop() {
-				_, err := gen.Generate(request, nil, "")
+				_, err := gen.Generate(request, gen.Workspace{})
 				require.NoError(b, err)
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*services*5), "µs/method")

@@ -182,7 +182,7 @@ func wd(t *testing.T) string {
 // by base name, or the error of the response.
 func generateText(tb testing.TB, parameter string, files map[string]string, names ...string) (map[string]string, string) {
 	tb.Helper()
-	result, err := gen.Generate(requestFor(compileText(tb, files, names...), parameter, names...), nil, "")
+	result, err := gen.Generate(requestFor(compileText(tb, files, names...), parameter, names...), gen.Workspace{})
 	require.NoError(tb, err)
 	byBase := make(map[string]string)
 	for _, file := range result.Response.GetFile() {

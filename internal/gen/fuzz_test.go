@@ -32,7 +32,7 @@ func FuzzGenerate(f *testing.F) {
 		if proto.Unmarshal(wire, request) != nil {
 			return
 		}
-		result, err := gen.Generate(request, nil, "")
+		result, err := gen.Generate(request, gen.Workspace{})
 		if err != nil {
 			return
 		}

@@ -30,16 +30,21 @@ type Result struct {
 	Notes []string
 }
 
+// Workspace is where the compiler runs. Its paths have slashes.
+type Workspace struct {
+	FS     fs.FS  // nil: there are no files, and nothing is checked about the place of the output
+	Module string // the module around the working directory, in FS
+	Dir    string // the working directory, in the module
+}
+
 // Generate makes the files for a request.
 //
-// Only the mode impl=DIR reads files: those of the module around the working
-// directory of the compiler, which is the directory dir of module. If module is
-// nil, there are none, and nothing is checked about the place of the output.
+// Only the mode impl=DIR reads files, those of where.
 //
 // The error is for a request that cannot be worked on at all: an unknown
 // parameter, descriptors that do not fit together, or a file without a Go
 // package. What is wrong with the proto files themselves is in the response.
-func Generate(request *pluginpb.CodeGeneratorRequest, module fs.FS, dir string) (Result, error) {
+func Generate(request *pluginpb.CodeGeneratorRequest, where Workspace) (Result, error) {
 	params := defaultParameters()
 	plugin, err := protogen.Options{ParamFunc: params.set}.New(request)
 	if err != nil {
@@ -49,7 +54,7 @@ func Generate(request *pluginpb.CodeGeneratorRequest, module fs.FS, dir string) 
 		return Result{}, err
 	}
 	g := newGenerator(plugin, params)
-	skeletons, err := g.generate(module, dir)
+	skeletons, err := g.generate(where)
 	if err != nil {
 		plugin.Error(err)
 	}
@@ -58,13 +63,13 @@ func Generate(request *pluginpb.CodeGeneratorRequest, module fs.FS, dir string) 
 
 // generate adds the generated files to the plugin, or returns those of the mode
 // impl=DIR.
-func (g *generator) generate(module fs.FS, dir string) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+func (g *generator) generate(where Workspace) ([]*pluginpb.CodeGeneratorResponse_File, error) {
 	views := g.views()
 	if err := g.problems.err(); err != nil {
 		return nil, err
 	}
 	if g.parameters.impl != "" {
-		return g.skeletons(views, module, dir)
+		return g.skeletons(views, where)
 	}
 	if err := g.renderAll(views); err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func TestParameters(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.parameter, func(t *testing.T) {
 			t.Parallel()
-			_, err := gen.Generate(requestFor(set, tt.parameter, "a.proto"), nil, "")
+			_, err := gen.Generate(requestFor(set, tt.parameter, "a.proto"), gen.Workspace{})
 			if tt.err == "" {
 				require.NoError(t, err)
 				return
@@ -67,7 +67,7 @@ func TestParameters(t *testing.T) {
 
 func TestFeatures(t *testing.T) {
 	t.Parallel()
-	result, err := gen.Generate(new(pluginpb.CodeGeneratorRequest), nil, "")
+	result, err := gen.Generate(new(pluginpb.CodeGeneratorRequest), gen.Workspace{})
 	require.NoError(t, err)
 	response := result.Response
 	require.Empty(t, response.GetFile())
@@ -83,7 +83,7 @@ func TestHeaderNamesCompiler(t *testing.T) {
 	set := compileText(t, map[string]string{"a.proto": service("a", "ex.com/a", "A", "Call")}, "a.proto")
 	request := requestFor(set, "", "a.proto")
 	request.CompilerVersion = &pluginpb.Version{Major: proto.Int32(31), Minor: proto.Int32(2), Patch: proto.Int32(1), Suffix: proto.String("rc1")}
-	result, err := gen.Generate(request, nil, "")
+	result, err := gen.Generate(request, gen.Workspace{})
 	require.NoError(t, err)
 	for _, file := range result.Response.GetFile() {
 		require.Contains(t, file.GetContent(), "// \tprotoc-gen-parigot "+gen.Version+"\n// \tprotoc             v31.2.1-rc1\n// source: a.proto\n")
@@ -117,11 +117,11 @@ func TestAnnotations(t *testing.T) {
 func TestOneCallPerFile(t *testing.T) {
 	t.Parallel()
 	set := compile(t, "testdata", "two_files/one.proto", "two_files/two.proto")
-	both, err := gen.Generate(requestFor(set, "", "two_files/one.proto", "two_files/two.proto"), nil, "")
+	both, err := gen.Generate(requestFor(set, "", "two_files/one.proto", "two_files/two.proto"), gen.Workspace{})
 	require.NoError(t, err)
 	var apart []*pluginpb.CodeGeneratorResponse_File
 	for _, name := range []string{"two_files/one.proto", "two_files/two.proto"} {
-		one, err := gen.Generate(requestFor(set, "", name), nil, "")
+		one, err := gen.Generate(requestFor(set, "", name), gen.Workspace{})
 		require.NoError(t, err)
 		apart = append(apart, one.Response.GetFile()...)
 	}
@@ -139,7 +139,7 @@ func TestOrderOfRequest(t *testing.T) {
 		for _, file := range set.GetFile() {
 			names = append(names, file.GetName())
 		}
-		want, err := gen.Generate(requestFor(set, parameter, names...), nil, "")
+		want, err := gen.Generate(requestFor(set, parameter, names...), gen.Workspace{})
 		require.NoError(t, err)
 		require.Nil(t, want.Response.Error)
 		require.NotEmpty(t, want.Response.GetFile())
@@ -150,7 +150,7 @@ func TestOrderOfRequest(t *testing.T) {
 		slices.SortStableFunc(set.File, func(a, b *descriptorpb.FileDescriptorProto) int {
 			return len(a.GetDependency()) - len(b.GetDependency())
 		})
-		got, err := gen.Generate(requestFor(set, parameter, names...), nil, "")
+		got, err := gen.Generate(requestFor(set, parameter, names...), gen.Workspace{})
 		require.NoError(t, err)
 		require.Equal(t, want.Response.GetFile(), got.Response.GetFile())
 	}
@@ -320,7 +320,7 @@ func TestNoteFile(t *testing.T) {
 		"-dash": true, "@at": true, "9": false, "ä": false, "a-b": false, "a b": false,
 	} {
 		name := base + ".proto"
-		result, err := gen.Generate(requestFor(compileText(t, map[string]string{name: service("a", "ex.com/a", "Foo", "Call")}, name), "", name), nil, "")
+		result, err := gen.Generate(requestFor(compileText(t, map[string]string{name: service("a", "ex.com/a", "Foo", "Call")}, name), "", name), gen.Workspace{})
 		require.NoError(t, err)
 		require.Empty(t, result.Response.GetError())
 		require.Equal(t, noted, len(result.Notes) == 1, "%s: %q", base, result.Notes)

@@ -176,15 +176,15 @@ func (c *goldenCase) addText(got map[string]string, name string, lines []string)
 func (c *goldenCase) run(t *testing.T, request *pluginpb.CodeGeneratorRequest, parameter string) (*pluginpb.CodeGeneratorResponse, []string, error) {
 	t.Helper()
 	dir := c.before(t, implOf(parameter))
-	result, err := gen.Generate(request, dir, "")
-	again, errAgain := gen.Generate(request, dir, "")
+	result, err := gen.Generate(request, gen.Workspace{FS: dir})
+	again, errAgain := gen.Generate(request, gen.Workspace{FS: dir})
 	require.Equal(t, err, errAgain)
 	require.Equal(t, result.Response.GetFile(), again.Response.GetFile(), "the second run differs")
 	if in := implOf(parameter); in != "" && err == nil && result.Response.Error == nil {
 		for _, file := range result.Response.GetFile() {
 			dir[file.GetName()] = &fstest.MapFile{Data: []byte(file.GetContent())}
 		}
-		over, err := gen.Generate(request, dir, "")
+		over, err := gen.Generate(request, gen.Workspace{FS: dir})
 		require.NoError(t, err)
 		require.Empty(t, over.Response.GetError())
 		require.Empty(t, over.Response.GetFile(), "a run over its own output is no no-op")

@@ -114,11 +114,10 @@ func (w *lossWorld) write(name, text string) {
 	require.NoError(w, os.WriteFile(name, []byte(text), 0o600))
 }
 
-// hand writes the files that people wrote. Some are outside of the module, but not where
-// a copy of the module would have its implementation.
+// hand writes the files that people wrote, some of them beside the module.
 func (w *lossWorld) hand() {
 	w.write("mod/go.mod", "module ex.com/app\n")
-	folders := []string{"mod", "mod/up", "mod/internal/up", "mod/internal/upp", "mod/sub", "mod/sub/up", "mod/sub/internal/up", "mod/build/internal/up", "mod/up/plugin", "mod/internal/up/plugin", "other/queue"}
+	folders := []string{"mod", "mod/up", "mod/internal/up", "mod/internal/upp", "mod/sub", "mod/sub/up", "mod/sub/internal/up", "mod/build/internal/up", "mod/up/plugin", "mod/internal/up/plugin", "other", "other/up", "other/internal/up"}
 	for n := range rapid.IntRange(0, 6).Draw(w.T, "files") {
 		folder := w.pick("folder", folders...)
 		name := w.pick("name", "impl_queue.go", "impl_queue.go", "Impl_Queue.go", "mine.go", "main.go", "queue_test.go", "README.md")
@@ -232,11 +231,10 @@ func (w *lossWorld) files() map[string]string {
 	return all
 }
 
-// edit makes what was generated somebody's work, where a plugin can protect it: in the
-// module.
+// edit makes what was generated somebody's work.
 func (w *lossWorld) edit(before, after map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(after)) {
-		if _, ok := before[name]; !ok && strings.HasPrefix(name, "mod/") {
+		if _, ok := before[name]; !ok {
 			w.write(name, after[name]+"\n// mine, from now on\n")
 			if w.flip("beside") {
 				w.write(filepath.Dir(name)+"/beside.txt", "mine")

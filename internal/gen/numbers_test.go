@@ -36,7 +36,7 @@ func TestOptionsOfAnotherVersion(t *testing.T) {
 		"a.proto":                  "syntax = \"proto3\";\npackage a;\nimport \"parigot/v1/options.proto\";\noption go_package = \"ex.com/a\";\nmessage Word {}\nservice A { rpc Call(Word) returns (Word) { option (parigot.v1.method) = {}; } }\n",
 	}
 	set := compileText(t, files, "a.proto")
-	result, err := gen.Generate(requestFor(set, "", "a.proto"), nil, "")
+	result, err := gen.Generate(requestFor(set, "", "a.proto"), gen.Workspace{})
 	require.NoError(t, err)
 	require.Equal(t, "parigot/v1/options.proto:7:3: the option parigot.v1.method has the number 52301, but this generator reads 315963476: copy parigot/v1/options.proto again from the version of Parigot in use", result.Response.GetError())
 }

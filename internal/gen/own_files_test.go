@@ -30,7 +30,7 @@ If it comes from a parameter Mparigot/v1/id.proto, leave that out`
 				file.Options.GoPackage = proto.String(goPackage)
 			}
 		}
-		result, err := gen.Generate(request, nil, "")
+		result, err := gen.Generate(request, gen.Workspace{})
 		return result.Response, err
 	}
 	const own = "github.com/iansmith/parigot/pluginsdk/parigotpb"

@@ -162,7 +162,7 @@ func edited(t *testing.T, edit func(*pluginpb.CodeGeneratorRequest, *descriptorp
 	}, "other.proto", "a.proto")
 	request := requestFor(set, "versions=false", "a.proto")
 	edit(request, request.GetProtoFile()[len(request.GetProtoFile())-1])
-	result, err := gen.Generate(request, nil, "")
+	result, err := gen.Generate(request, gen.Workspace{})
 	require.NoError(t, err)
 	require.Nil(t, result.Response.Error)
 	require.Len(t, result.Response.GetFile(), 3)
@@ -213,7 +213,7 @@ func TestSameFileTwice(t *testing.T) {
 	twin := proto.Clone(set.GetFile()[0]).(*descriptorpb.FileDescriptorProto)
 	twin.Name = proto.String("proto/a.proto")
 	set.File = append(set.File, twin)
-	_, err := gen.Generate(requestFor(set, "", "a.proto", "proto/a.proto"), nil, "")
+	_, err := gen.Generate(requestFor(set, "", "a.proto", "proto/a.proto"), gen.Workspace{})
 	require.ErrorContains(t, err, "proto/a.proto")
 	require.ErrorContains(t, err, "name conflict over a.Foo")
 }
@@ -226,7 +226,7 @@ func TestGoPackageNamesDiffer(t *testing.T) {
 		"a.proto": service("a", "ex.com/x;one", "A", "Call"),
 		"b.proto": service("b", "ex.com/x;two", "B", "Call"),
 	}, "a.proto", "b.proto")
-	_, err := gen.Generate(requestFor(set, "", "a.proto", "b.proto"), nil, "")
+	_, err := gen.Generate(requestFor(set, "", "a.proto", "b.proto"), gen.Workspace{})
 	require.ErrorContains(t, err, "inconsistent names")
 	require.ErrorContains(t, err, "one")
 	require.ErrorContains(t, err, "two")
@@ -245,13 +245,13 @@ func (c closedFS) Open(name string) (fs.File, error) {
 func TestReadsNothing(t *testing.T) {
 	set := compileText(t, map[string]string{"a.proto": service("a", "ex.com/a", "Foo", "Call")}, "a.proto")
 	request := requestFor(set, "", "a.proto")
-	want, err := gen.Generate(request, nil, "")
+	want, err := gen.Generate(request, gen.Workspace{})
 	require.NoError(t, err)
 	for _, name := range []string{"HOME", "PATH", "GOFLAGS", "GOPATH", "GOOS", "GOARCH", "PWD"} {
 		t.Setenv(name, "/nowhere")
 	}
 	t.Chdir(t.TempDir())
-	got, err := gen.Generate(request, closedFS{t}, "")
+	got, err := gen.Generate(request, gen.Workspace{FS: closedFS{t}})
 	require.NoError(t, err)
 	require.Equal(t, want.Response.GetFile(), got.Response.GetFile())
 }

@@ -59,13 +59,13 @@ type skeletonRun struct {
 
 // skeletons returns the files of the mode impl=DIR that are new, and those that got
 // more methods.
-func (g *generator) skeletons(views []*fileView, module fs.FS, dir string) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+func (g *generator) skeletons(views []*fileView, where Workspace) ([]*pluginpb.CodeGeneratorResponse_File, error) {
 	run := &skeletonRun{generator: g, in: path.Clean(g.parameters.impl), editors: make(map[string]*merge.Editor)}
 	if !fs.ValidPath(run.in) {
 		return nil, fmt.Errorf("impl=%s must be a directory inside the working directory, relative to it", g.parameters.impl)
 	}
 	var err error
-	if run.tree, err = readTree(module, dir); err != nil {
+	if run.tree, err = readTree(where); err != nil {
 		return nil, err
 	}
 	if err := run.load(); err != nil {

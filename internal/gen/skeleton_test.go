@@ -32,7 +32,7 @@ func skeleton(t *testing.T, parameter string, dir map[string]string, protos map[
 	if files["buf.gen.yaml"] == nil && files["buf.gen.yml"] == nil {
 		files["buf.gen.yaml"] = &fstest.MapFile{Data: []byte(templateFor(implOf(parameter)))}
 	}
-	result, err := gen.Generate(requestFor(compileText(t, protos, names...), parameter, names...), files, "")
+	result, err := gen.Generate(requestFor(compileText(t, protos, names...), parameter, names...), gen.Workspace{FS: files})
 	require.NoError(t, err)
 	got := make(map[string]string)
 	for _, file := range result.Response.GetFile() {
@@ -249,7 +249,8 @@ func TestSkeletonWithBuf(t *testing.T) {
 	buf := command(t, "../..", "env", "CGO_ENABLED=0", "go", "tool", "-modfile=tools/go.mod", "-n", "buf")
 
 	generate := func(template, before string) (string, map[string]string) {
-		dir := t.TempDir()
+		dir := filepath.Join(t.TempDir(), "a/b") // nothing beside it, or beside the one above
+		require.NoError(t, os.MkdirAll(dir, 0o755))
 		require.NoError(t, os.Symlink(plugin, filepath.Join(dir, "protoc-gen-parigot")))
 		files := maps.Clone(protos)
 		files["buf.gen.yaml"] = template

@@ -69,14 +69,14 @@ func TestSkeletonTemplate(t *testing.T) {
 			}
 			files := fstest.MapFS{name: {Data: []byte(tt.text)}}
 			request := requestFor(compileText(t, queue, "queue.proto"), "impl=queue", "queue.proto")
-			result, err := gen.Generate(request, files, "")
+			result, err := gen.Generate(request, gen.Workspace{FS: files})
 			require.NoError(t, err)
 			require.Equal(t, tt.err, result.Response.GetError())
 			require.Equal(t, tt.err == "", len(result.Response.GetFile()) == 1)
 
 			if tt.err == none { // protoc has no templates
 				request.CompilerVersion = &pluginpb.Version{Major: proto.Int32(3), Minor: proto.Int32(21)}
-				result, err = gen.Generate(request, files, "")
+				result, err = gen.Generate(request, gen.Workspace{FS: files})
 				require.NoError(t, err)
 				require.Empty(t, result.Response.GetError())
 				require.Len(t, result.Response.GetFile(), 1)
@@ -149,16 +149,48 @@ func TestSkeletonBelowModule(t *testing.T) {
 		"sub/buf.gen.yaml": {Data: []byte(templateFor("queue"))},
 	}
 	request := requestFor(compileText(t, queue, "queue.proto"), "impl=queue", "queue.proto")
-	result, err := gen.Generate(request, files, "sub")
+	result, err := gen.Generate(request, gen.Workspace{FS: files, Dir: "sub"})
 	require.NoError(t, err)
 	require.Empty(t, result.Response.GetError())
 	require.Len(t, result.Response.GetFile(), 2)
 	require.Contains(t, result.Response.GetFile()[1].GetContent(), `"ex.com/app/sub/queue"`)
 
 	files["queue/impl_queue.go"] = &fstest.MapFile{Data: []byte("package queue\n")}
-	result, err = gen.Generate(request, files, "sub")
+	result, err = gen.Generate(request, gen.Workspace{FS: files, Dir: "sub"})
 	require.NoError(t, err)
 	require.Contains(t, result.Response.GetError(), "queue/impl_queue.go is queue/impl_queue.go below .,")
+}
+
+// TestSkeletonBesideModule: -o may name a directory beside the module.
+func TestSkeletonBesideModule(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"home/src/other/queue/impl_queue.go": "../other/queue/impl_queue.go is queue/impl_queue.go below ../other,",
+		"home/src/queue/impl_queue.go":       "../queue/impl_queue.go is queue/impl_queue.go below ..,",
+		"home/other/queue/impl_queue.go":     "../../other/queue/impl_queue.go is queue/impl_queue.go below ../../other,",
+		"home/src/tree/queue/impl_queue.go":  "", // a worktree
+		"home/src/other/queue/other.go":      "",
+	} {
+		for _, before := range []string{"", written} {
+			files := fstest.MapFS{
+				name:                        {Data: []byte("package queue\n")},
+				"home/src/tree/.git":        {Data: []byte("gitdir: x\n")},
+				"home/src/mod/buf.gen.yaml": {Data: []byte(templateFor("queue"))},
+			}
+			if before != "" {
+				files["home/src/mod/queue/impl_queue.go"] = &fstest.MapFile{Data: []byte(before)}
+			}
+			request := requestFor(compileText(t, queue, "queue.proto"), "impl=queue", "queue.proto")
+			result, err := gen.Generate(request, gen.Workspace{FS: files, Module: "home/src/mod"})
+			require.NoError(t, err)
+			if want != "" {
+				require.Contains(t, result.Response.GetError(), want)
+			} else {
+				require.Empty(t, result.Response.GetError())
+				require.Len(t, result.Response.GetFile(), 1)
+			}
+		}
+	}
 }
 
 // TestStubOfRenamedRPC: the note says that the old stub does not compile.

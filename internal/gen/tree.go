@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -17,19 +18,25 @@ import (
 // begin with DIR, which is right in the working directory and hits nothing in most
 // others, and the tree is searched for what they could hit all the same.
 type tree struct {
-	fsys      fs.FS
+	outside   fs.FS
+	root      string   // the module in outside
+	fsys      fs.FS    // the module
 	dir       string   // the working directory in it
 	names     []string // of all files
 	templates []*bufTemplate
 }
 
-// readTree returns nil without a module.
-func readTree(module fs.FS, dir string) (*tree, error) {
-	if module == nil {
+// readTree returns nil without files.
+func readTree(where Workspace) (*tree, error) {
+	if where.FS == nil {
 		return nil, nil
 	}
-	t := &tree{fsys: module, dir: path.Clean(dir)}
-	return t, fs.WalkDir(module, ".", t.visit)
+	t := &tree{outside: where.FS, root: path.Clean(where.Module), dir: path.Clean(where.Dir)}
+	var err error
+	if t.fsys, err = fs.Sub(where.FS, t.root); err != nil {
+		return nil, err
+	}
+	return t, fs.WalkDir(t.fsys, ".", t.visit)
 }
 
 // working returns the working directory, or nil.
@@ -128,6 +135,7 @@ type newFile struct {
 	name    string // relative to the working directory
 	content []byte
 	read    []byte // what this run has read of it, nil for nothing
+	info    fs.FileInfo
 }
 
 // refuseLoss reports a file that an output would replace, although this run has not
@@ -146,22 +154,72 @@ func (t *tree) refuseLoss(o newFile) error {
 	case o.read == nil || !bytes.Equal(there, o.read):
 		return fmt.Errorf("%s is there, and is not what this run read, so nothing is written: run it again, or move the file away", own)
 	}
+	o.info, _ = fs.Stat(t.fsys, own)
 	suffix := "/" + strings.ToLower(o.name)
 	for _, name := range t.names {
 		if name == own || !strings.HasSuffix("/"+strings.ToLower(name), suffix) {
 			continue
 		}
-		text, err := fs.ReadFile(t.fsys, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it went meanwhile, or is a link to nothing
-		}
-		if err != nil {
+		if err := refuseOther(t.fsys, name, name, "otherwise rename it", o); err != nil {
 			return err
 		}
-		if !bytes.Equal(text, o.content) {
-			below := path.Clean(name[:len(name)-len(o.name)])
-			return fmt.Errorf("%s is %s below %s, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in %s; if it is a copy, delete it; otherwise rename it", name, o.name, below, below)
+	}
+	return t.refuseLossOutside(o)
+}
+
+// refuseOther reports a file that has the name of an output below another directory,
+// unless the output is the same.
+func refuseOther(fsys fs.FS, name, shown, otherwise string, o newFile) error {
+	info, err := fs.Stat(fsys, name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && o.info != nil && os.SameFile(info, o.info) {
+		return nil // it went meanwhile, or a link leads to nothing, or to the output's place
+	}
+	if err != nil {
+		return err
+	}
+	text, err := fs.ReadFile(fsys, name)
+	if err == nil && bytes.Equal(text, o.content) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	below := path.Clean(shown[:len(shown)-len(o.name)])
+	return fmt.Errorf("%s is %s below %s, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in %s; if it is a copy, delete it; %s", shown, o.name, below, below, otherwise)
+}
+
+// refuseLossOutside looks into the directories beside the module, and beside the one
+// above it, because -o may name such a one. Checkouts of their own are left out:
+// worktrees of one project have all names in common.
+func (t *tree) refuseLossOutside(o newFile) error {
+	if t.root == "." {
+		return nil
+	}
+	above, up := path.Dir(t.root), ".."
+	for range 2 {
+		if above == "." {
+			return nil // that may be the root of the file system
 		}
+		places := []string{"."}
+		entries, _ := fs.ReadDir(t.outside, above) // what cannot be read is left out
+		for _, entry := range entries {
+			if _, err := fs.Stat(t.outside, path.Join(above, entry.Name(), ".git")); err != nil {
+				places = append(places, entry.Name())
+			}
+		}
+		for _, place := range places {
+			name := path.Join(above, place, o.name)
+			if name == path.Join(t.root, t.dir, o.name) {
+				continue
+			}
+			if info, err := fs.Stat(t.outside, name); err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			if err := refuseOther(t.outside, name, path.Join(up, place, o.name), "if the directory is a project of its own, run git init there", o); err != nil {
+				return err
+			}
+		}
+		above, up = path.Dir(above), up+"/.."
 	}
 	return nil
 }

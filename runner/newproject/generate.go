@@ -32,11 +32,11 @@ func (p Project) generate(ctx context.Context, all map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	code, err := gen.Generate(p.request(file, "module="+p.Module), nil, "")
+	code, err := gen.Generate(p.request(file, "module="+p.Module), gen.Workspace{})
 	if err != nil {
 		return err
 	}
-	skeleton, err := gen.Generate(p.request(file, "impl="+p.Name), nil, "")
+	skeleton, err := gen.Generate(p.request(file, "impl="+p.Name), gen.Workspace{})
 	if err != nil {
 		return err
 	}
