@@ -2,11 +2,15 @@ package eng
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"reflect"
 
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -14,6 +18,9 @@ import (
 // guest call. It is no part of the ABI: the engine does not connect it for a guest that
 // imports it by itself.
 const refuelName = "refuel"
+
+// startName is the export that a metered guest's start function becomes.
+const startName = "parigot.start"
 
 var refuelSignature = signature{results: []api.ValueType{i64}}
 
@@ -24,12 +31,19 @@ var refuelSignature = signature{results: []api.ValueType{i64}}
 // after a fraction of a millisecond: it has to, as Go's scheduler and garbage collector
 // cannot stop a goroutine anywhere else. A flag that somebody else sets would not do,
 // since nobody else may run while a collection waits for the guest.
-func meter(wasm []byte) ([]byte, error) {
-	metered, err := fuel.Meter(wasm, fuel.Import{Module: abi.Module, Name: refuelName}, waits)
-	if err != nil {
-		return nil, status.Wrap(status.InvalidArgument, err, "the module cannot be made interruptible")
+func meter(wasm []byte, memory int64) (fuel.Metered, error) {
+	m, err := fuel.Meter(wasm, fuel.Config{
+		Refuel: fuel.Import{Module: abi.Module, Name: refuelName}, Waits: waits, Start: startName, Memory: memory,
+	})
+	switch {
+	case errors.Is(err, fuel.ErrMemory):
+		err = status.Wrap(status.ResourceExhausted, err, "the module is over the limit compile_memory")
+	case errors.Is(err, fuel.ErrLimit):
+		err = status.Wrap(status.ResourceExhausted, err, "the module takes too long to compile")
+	case err != nil:
+		err = status.Wrap(status.InvalidArgument, err, "the module cannot be made interruptible")
 	}
-	return metered, nil
+	return m, err
 }
 
 // waits tells which functions of the engine wait without watching the guest's context:
@@ -46,10 +60,35 @@ func withoutRefuel(imports []api.FunctionDefinition) []api.FunctionDefinition {
 }
 
 // refuel is called by a guest that has used up its fuel. It ends the guest when ctx
-// has ended, as sleep does.
+// has ended, as sleep does, and when its stack has become too large.
 func refuel(ctx context.Context, _ api.Module, stack []uint64) {
 	if ctx.Err() != nil {
 		endGuest()
 	}
+	if s := instance.FromContext(ctx); s != nil && s.Limits.Stack > 0 && stackSize(s.Entered) > s.Limits.Stack {
+		panic(&stackError{s.Limits.Stack}) //nolint:forbidigo // as above
+	}
 	stack[0] = fuel.Tank
+}
+
+// stackError ends a guest that calls functions too deep.
+type stackError struct{ limit uint64 }
+
+func (e *stackError) Error() string {
+	return fmt.Sprintf("its stack is larger than its stack_limit, which is %d bytes: its functions call each other too deep", e.limit)
+}
+
+// stackSize returns the size of the stack of a function that runs, in bytes. wazero
+// (v1.12.0) has it on the Go heap, doubles it when it is full, and does not tell. What it
+// was made for is the size alone, which is why this looks.
+func stackSize(f api.Function) uint64 {
+	v := reflect.ValueOf(f)
+	if v.Kind() != reflect.Pointer {
+		return 0
+	}
+	stack := v.Elem().FieldByName("stack")
+	if !stack.IsValid() {
+		return 0
+	}
+	return uint64(stack.Len()) * uint64(stack.Type().Elem().Size())
 }

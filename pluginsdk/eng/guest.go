@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
@@ -39,95 +37,13 @@ type program struct {
 	fits     bool                     // the contract goes with all that is registered; guarded by Host.mu
 	imports  []api.FunctionDefinition // what the guest itself imports
 	pages    uint32                   // that its memory may have
+	starts   bool                     // it has a start function, which is the export startName
 }
 
 type programKey struct {
 	sum     [sha256.Size]byte
 	trusted bool
 	pages   uint32 // that its memory may have
-}
-
-func (k programKey) String() string {
-	return hex.EncodeToString(k.sum[:]) + strconv.FormatBool(k.trusted) + strconv.FormatUint(uint64(k.pages), 10)
-}
-
-// Compile compiles a guest. name is for logs, for [Caller] and for the guest's own
-// os.Args. The same bytes are compiled once, also when several goroutines ask at
-// the same time; with [WithCacheDir] once for all processes. That takes seconds
-// for a Go guest with protobuf. wasm is not kept. ctx ends the wait, not the
-// compilation.
-func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...GuestOption) (*Guest, error) {
-	var c guestConfig
-	for _, o := range opts {
-		o.applyGuest(&c)
-	}
-	c.within(h.config)
-	key := programKey{sha256.Sum256(wasm), c.trusted, h.config.pages(c.memoryLimit)}
-	work := h.compiling.DoChan(key.String(), func() (any, error) { return h.compile(context.WithoutCancel(ctx), key, wasm) })
-	select {
-	case r := <-work:
-		if r.Err != nil {
-			return nil, fmt.Errorf("compile guest %q: %w", name, r.Err)
-		}
-		p, _ := r.Val.(*program)
-		return &Guest{host: h, name: name, config: c, program: p}, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("compile guest %q: %w", name, ctx.Err())
-	}
-}
-
-func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*program, error) {
-	if p := h.known(key); p != nil {
-		return p, nil
-	}
-	confined, outline, err := confine(wasm, key.pages)
-	if err != nil {
-		return nil, status.Error(status.InvalidArgument, err.Error())
-	}
-	forms, err := contract.Read(wasm)
-	if err != nil {
-		return nil, err
-	}
-	if !key.trusted {
-		if confined, err = meter(confined); err != nil {
-			return nil, err
-		}
-	}
-	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		return nil, errClosed()
-	}
-	h.busy.Add(1) // Close waits for a compilation
-	defer h.busy.Done()
-	h.mu.Unlock()
-	start := time.Now()
-	b, err := h.cache.compile(ctx, confined, outline.overlaps)
-	if err != nil {
-		return nil, err
-	}
-	h.config.logger.Debug("compiled", "bytes", len(wasm), "took", time.Since(start))
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil, errors.Join(errClosed(), b.box.close(ctx))
-	}
-	p := &program{box: b.box, compiled: b.compiled, outline: outline, contract: forms, pages: key.pages, imports: b.compiled.ImportedFunctions()}
-	if !key.trusted {
-		p.imports = withoutRefuel(p.imports)
-	}
-	h.programs[key] = p
-	return p, nil
-}
-
-// known returns a program that was compiled before, or nil.
-func (h *Host) known(key programKey) *program {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil
-	}
-	return h.programs[key]
 }
 
 // Name returns the name that the guest was compiled under.
@@ -305,12 +221,23 @@ func (i *Instance) launch(ctx context.Context, function string) (err error) {
 	if err != nil {
 		return err
 	}
-	// wazero would run it by itself, and forget the module when it fails.
+	if i.guest.starts {
+		if err := i.enter(ctx, startName); err != nil {
+			return err
+		}
+	}
+	return i.enter(ctx, function)
+}
+
+// enter runs an exported function, if there is one, that starts the instance. wazero
+// would run it by itself, and forget the module when it fails.
+func (i *Instance) enter(ctx context.Context, function string) error {
 	f := i.module.ExportedFunction(function)
 	if f == nil {
 		return nil
 	}
-	_, err = f.Call(ctx)
+	i.state.Entered = f
+	_, err := f.Call(ctx)
 	if exit, ok := errors.AsType[*sys.ExitError](err); ok && exit.ExitCode() == 0 {
 		return nil
 	}
@@ -364,6 +291,9 @@ func (g *Guest) explain(ctx context.Context, err error) error {
 		}
 	case g.host.alive.Err() != nil:
 		err = errClosed()
+	case errors.As(err, new(*stackError)):
+		stopped = false
+		err = status.Wrap(status.ResourceExhausted, err, "the guest stopped")
 	default:
 		stopped = false
 		err = status.Wrap(status.Aborted, readable{err}, "the guest stopped")
@@ -444,6 +374,7 @@ func (i *Instance) Call(ctx context.Context, function string, params ...uint64) 
 	if err := runCtx.Err(); err != nil {
 		return nil, i.guest.explain(ctx, err)
 	}
+	i.state.Entered = f
 	results, err := f.Call(runCtx, params...)
 	if err != nil {
 		err = i.guest.explain(ctx, err)

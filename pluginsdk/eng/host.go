@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"golang.org/x/sync/singleflight"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
@@ -32,21 +32,22 @@ type Host struct {
 	// alive ends when Close begins, and every running guest with it.
 	alive context.Context
 	kill  context.CancelFunc
-	busy  sync.WaitGroup // running instances and compilations
+	busy  sync.WaitGroup // running instances
 
-	compiling singleflight.Group
+	compileMemory *semaphore.Weighted // in bytes
 
-	mu       sync.Mutex
-	closed   bool // Close has begun
-	freed    bool // Close has freed everything
-	modules  map[string]*hostModule
-	kept     map[*Instance]struct{} // libraries, which wait for calls
-	programs map[programKey]*program
-	onExit   []func(context.Context, Caller)
-	onClose  []func(context.Context) error
-	failures []error
-	methods  map[string]Function // by their full names
-	watched  map[*watched]struct{}
+	mu        sync.Mutex
+	compiling map[programKey]*compilation
+	closed    bool // Close has begun
+	freed     bool // Close has freed everything
+	modules   map[string]*hostModule
+	kept      map[*Instance]struct{} // libraries, which wait for calls
+	programs  map[programKey]*program
+	onExit    []func(context.Context, Caller)
+	onClose   []func(context.Context) error
+	failures  []error
+	methods   map[string]Function // by their full names
+	watched   map[*watched]struct{}
 }
 
 var _ Engine = (*Host)(nil)
@@ -81,11 +82,13 @@ func New(_ context.Context, opts ...Option) (*Host, error) {
 	alive, kill := context.WithCancel(context.Background())
 	h := &Host{
 		config: c, alive: alive, kill: kill,
-		modules:  map[string]*hostModule{},
-		kept:     map[*Instance]struct{}{},
-		programs: map[programKey]*program{},
-		methods:  map[string]Function{},
-		watched:  map[*watched]struct{}{},
+		modules:       map[string]*hostModule{},
+		kept:          map[*Instance]struct{}{},
+		programs:      map[programKey]*program{},
+		compiling:     map[programKey]*compilation{},
+		compileMemory: semaphore.NewWeighted(c.compileMemory),
+		methods:       map[string]Function{},
+		watched:       map[*watched]struct{}{},
 	}
 	var err error
 	if h.cache, err = openCache(h); err != nil {
@@ -207,8 +210,10 @@ func (h *Host) Stats() Stats {
 // engine. It waits for guests to end: at once for those that can be stopped,
 // which are all but the trusted ones and those in a call that does not
 // watch its context. It waits for calls that went on while their guests ran, too, so
-// that no plugin is closed under one. When ctx ends before they do, Close returns its
-// error and frees nothing; it may be called again. The error names the calls that do not return. A plugin that has not closed a second
+// that no plugin is closed under one. It does not wait for compilations, whose callers
+// get UNAVAILABLE: what they hold is freed when they finish. When ctx ends before guests do,
+// Close returns its error and frees nothing; it may be called again. The error names the
+// calls that do not return. A plugin that has not closed a second
 // after ctx has ended is left alone, and the error says so. Once closed, a further Close does
 // nothing, and does not wait for one that is under way.
 //
@@ -321,6 +326,7 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		Limits: instance.Limits{
 			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, MaxDecoded: h.config.maxDecoded,
 			Budget: cmp.Or(g.config.budget, h.config.budget),
+			Stack:  g.config.stackLimit,
 		},
 		Logger:   h.config.logger,
 		Counters: &h.counters,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -22,6 +23,10 @@ const (
 	DefaultMaxOpenFiles = 1024
 	// DefaultDiskLimit bounds what one guest instance adds to its directories, in bytes.
 	DefaultDiskLimit = 1 << 30
+	// DefaultStackLimit bounds the stack of one guest instance, in bytes.
+	DefaultStackLimit = 64 << 20
+	// DefaultCompileMemory bounds the memory that compiling guests takes, in bytes.
+	DefaultCompileMemory = 512 << 20
 	// DefaultMaxMessage bounds an encoded request and an encoded response, in
 	// bytes.
 	DefaultMaxMessage = 64 << 20
@@ -51,6 +56,7 @@ type hostConfig struct {
 	hostMemory  uint64
 	openFiles   int
 	disk        uint64
+	stackLimit  uint64
 	maxRequest  uint32
 	maxResponse uint32
 	maxDecoded  uint64
@@ -58,6 +64,8 @@ type hostConfig struct {
 	maxPending  int
 	rates       lograte.Rates
 	records     *lograte.Handler // that of logger
+
+	compileMemory int64
 }
 
 type hostOption func(*hostConfig)
@@ -112,6 +120,25 @@ func WithMaxOpenFiles(files int) Option {
 // and 0, is [DefaultDiskLimit].
 func WithDiskLimit(bytes uint64) Option {
 	return hostOption(func(c *hostConfig) { c.disk = bytes })
+}
+
+// WithStackLimit bounds the stack of each guest instance, in bytes. The host holds it beside
+// the memory of the guest. A guest whose functions call each other deeper ends with
+// RESOURCE_EXHAUSTED. The engine looks at the stack now and then, and a stack doubles when
+// it is full: for a moment it may have twice the limit and 32 MiB more. Guests that are
+// [Trusted] have no limit but that of wazero, some 800 MB. The default, and 0, is
+// [DefaultStackLimit], enough for a recursion of some 200,000 small Go functions.
+func WithStackLimit(bytes uint64) Option {
+	return hostOption(func(c *hostConfig) { c.stackLimit = bytes })
+}
+
+// WithCompileMemory bounds the memory that compiling guests takes at a time, in bytes. It is
+// estimated from the module, some 20 times the size of its code, and no guest is compiled
+// that takes more alone: that is RESOURCE_EXHAUSTED. Compilations that together take more
+// wait for each other. Guests that are [Trusted] are compiled whatever they take, but alone.
+// The default, and 0, is [DefaultCompileMemory].
+func WithCompileMemory(bytes uint64) Option {
+	return hostOption(func(c *hostConfig) { c.compileMemory = int64(min(bytes, math.MaxInt64)) })
 }
 
 // WithMaxMessage bounds encoded requests and responses, in bytes. Calls over
@@ -183,6 +210,12 @@ func newHostConfig(opts []Option) hostConfig {
 	if c.disk == 0 {
 		c.disk = DefaultDiskLimit
 	}
+	if c.stackLimit == 0 {
+		c.stackLimit = DefaultStackLimit
+	}
+	if c.compileMemory == 0 {
+		c.compileMemory = DefaultCompileMemory
+	}
 	if c.maxRequest == 0 {
 		c.maxRequest = DefaultMaxMessage
 	}
@@ -225,12 +258,14 @@ type guestConfig struct {
 	hostMemory  uint64
 	openFiles   int
 	disk        uint64
+	stackLimit  uint64
 	budget      time.Duration
 }
 
 // within fills in the limits that a guest has from those for all, which are also the most.
 func (c *guestConfig) within(h hostConfig) {
 	c.hostMemory = min(cmp.Or(c.hostMemory, h.hostMemory), h.hostMemory)
+	c.stackLimit = min(cmp.Or(c.stackLimit, h.stackLimit), h.stackLimit)
 	c.openFiles = min(cmp.Or(c.openFiles, h.openFiles), h.openFiles, maxDescriptor+1)
 	c.disk = min(cmp.Or(c.disk, h.disk), h.disk)
 }
@@ -273,6 +308,12 @@ func GuestMaxOpenFiles(files int) GuestOption {
 // for all.
 func GuestDiskLimit(bytes uint64) GuestOption {
 	return guestOption(func(c *guestConfig) { c.disk = bytes })
+}
+
+// GuestStackLimit bounds the stack of each instance of a guest, as [WithStackLimit] does for
+// all. More than that has no effect. The default, and 0, is the limit for all.
+func GuestStackLimit(bytes uint64) GuestOption {
+	return guestOption(func(c *guestConfig) { c.stackLimit = bytes })
 }
 
 // GuestCallBudget sets how long a call of the guest may take when its method does not

@@ -3,6 +3,7 @@ package fuel
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/iansmith/parigot/internal/wasm"
 )
@@ -24,8 +25,10 @@ type bulk byte
 
 const (
 	bulkNone    bulk = iota
-	bulkBytes        // that many bytes are written
-	bulkEntries      // that many entries of a table
+	bulkFill         // so many bytes are filled
+	bulkCopy         // so many bytes are copied
+	bulkInit         // so many bytes of a segment, no more than the module has
+	bulkEntries      // so many entries of a table
 )
 
 // edit is a change of a function's body.
@@ -49,6 +52,7 @@ const (
 
 // block is a block, loop or if that has not ended.
 type block struct {
+	label
 	loop int   // the edit at its head, or -1 when it is no loop
 	cost int64 // of all before it
 }
@@ -59,7 +63,7 @@ func (m *meter) rewriteCode(out []byte, r *wasm.Reader) []byte {
 		r.Fail("there are %d functions with code, and %d with a type", n, uint32(len(m.functions))-m.imports)
 		return nil
 	}
-	out = binary.AppendUvarint(out, uint64(len(m.functions))) // one for each import, too
+	out = binary.AppendUvarint(out, uint64(len(m.functions))+helpers) // one for each import, too
 	for i := range n {
 		body := r.Take(r.U32())
 		if r.Err() != nil {
@@ -70,15 +74,25 @@ func (m *meter) rewriteCode(out []byte, r *wasm.Reader) []byte {
 			r.Fail("function %d: %w", m.imports+i, err)
 			break
 		}
-		out = binary.AppendUvarint(out, uint64(len(m.body)))
-		out = append(out, m.body...)
+		out = m.appendBody(out)
+		if err := m.affordable(len(out)); err != nil {
+			r.Fail("function %d: %w", m.imports+i, err)
+			break
+		}
 	}
 	for i := range m.imports {
 		m.body = m.appendHostCall(m.body[:0], i)
-		out = binary.AppendUvarint(out, uint64(len(m.body)))
-		out = append(out, m.body...)
+		out = m.appendBody(out)
 	}
+	out = m.appendHelpers(out)
+	m.code = len(out)
 	return out
+}
+
+// appendBody appends the function that was put together last.
+func (m *meter) appendBody(out []byte) []byte {
+	out = binary.AppendUvarint(out, uint64(len(m.body)))
+	return append(out, m.body...)
 }
 
 // appendHostCall appends the body of a function that checks, and then calls the imported
@@ -104,10 +118,13 @@ func (m *meter) rewriteBody(out, body []byte, t uint32) ([]byte, error) {
 	f := function{meter: m, body: body, start: len(body) - len(r.Rest()), arity: m.types[t], cost: int64(locals)}
 	f.cost += f.arity.cost()
 	f.scratch = uint64(f.arity.params) + locals
+	f.locals = int64(f.scratch)
 	f.scan(&r)
 	if r.Err() != nil {
 		return nil, fmt.Errorf("the instruction at byte %d: %w", f.at, r.Err())
 	}
+	m.total += f.work
+	m.largest = max(m.largest, f.memory)
 	return f.emit(out, groups), nil
 }
 
@@ -129,6 +146,7 @@ func readLocals(r *wasm.Reader) (groups uint32, locals uint64) {
 // function is one that is being rewritten.
 type function struct {
 	*meter
+	effort
 	body    []byte
 	start   int // of its instructions, in body
 	at      int // the instruction that is read
@@ -145,13 +163,19 @@ type function struct {
 // scan collects edits.
 func (f *function) scan(r *wasm.Reader) {
 	f.edits = append(f.edits[:0], edit{at: f.start, kind: check}) // of the function, if it needs one
-	f.open = append(f.open[:0], block{loop: -1})
+	f.open = append(f.open[:0], block{loop: -1, label: label{op: opBlock, arity: arity{results: f.arity.results}, least: math.MaxInt64}})
 	f.head = -1
+	f.begin(0)
+	f.check()
+	f.pass(f.arity.cost())
 	size := len(f.body)
 	for len(f.open) > 0 && r.Err() == nil {
 		f.at = size - len(r.Rest())
 		op := r.Byte()
 		f.instruction(r, op)
+		if err := f.effort.affordable(f.Memory); err != nil {
+			r.Fail("%w", err)
+		}
 		f.inside = f.inside || op != opBlock && op != opLoop
 		f.cost += int64(size - len(r.Rest()) - f.at)
 	}
@@ -164,6 +188,7 @@ func (f *function) scan(r *wasm.Reader) {
 // weigh decides about the check at the start of the function. All that could run once
 // is paid for there, and all that could run again at the head of its loop.
 func (f *function) weigh() {
+	f.cost += f.frame()
 	switch {
 	case !f.calls && f.cost <= freeCost:
 		f.edits[0].cost = 0
@@ -178,8 +203,9 @@ func (f *function) weigh() {
 func (f *function) instruction(r *wasm.Reader, op byte) {
 	switch op {
 	case opBlock, opLoop, opIf:
-		f.cost += f.blockType(r).cost()
-		b := block{loop: -1, cost: f.cost}
+		t := f.blockType(r)
+		f.cost += t.cost()
+		b := block{loop: -1, cost: f.cost, label: f.enter(op, t)}
 		if op == opLoop {
 			b.loop = len(f.edits)
 			if !f.inside && f.head < 0 {
@@ -194,32 +220,50 @@ func (f *function) instruction(r *wasm.Reader, op byte) {
 		if b.loop >= 0 {
 			f.edits[b.loop].cost = f.cost - b.cost + 1
 		}
+		f.leave(b.label)
+	case opElse:
+		f.otherwise(&f.open[len(f.open)-1].label)
+	case opBr, opBrIf, opBrTable, opReturn, opUnreachable:
+		f.jump(r, op)
 	case opCall:
 		callee := f.call(r)
 		f.calls = f.calls || callee >= f.imports
 		if r.Err() == nil {
-			f.cost += callCost + f.types[f.functions[callee]].cost()
+			t := f.types[f.functions[callee]]
+			f.cost += callCost + t.cost()
+			f.called(t, callMemory)
 		}
 	case opCallIndirect:
 		f.calls = true
-		f.cost += callCost + f.meter.arity(r, r.U32()).cost()
+		t := f.meter.arity(r, r.U32())
+		f.cost += callCost + t.cost()
+		f.move(1, 0)
+		f.called(t, callIndirectMemory)
 		r.U32()
 	case opRefFunc:
 		f.call(r)
+		f.shift(op)
 	case opGlobalGet, opGlobalSet:
 		if g := r.U32(); g >= f.globals {
 			r.Fail("there is no global %d", g)
 		}
+		f.shift(op)
 	case opMemoryGrow:
 		r.Byte()
+		f.memory += 2 * callMemory
 		f.edits = append(f.edits, edit{at: f.at, kind: refuel})
 	case opMisc:
-		if b := miscOperands(r); b != bulkNone {
+		misc, b := miscOperands(r)
+		f.misc(misc)
+		if b != bulkNone {
 			f.usesBulk = true
 			f.edits = append(f.edits, edit{at: f.at, kind: checkBulk, bulk: b})
 		}
+	case opVector:
+		f.vector(vectorOperands(r))
 	default:
 		operands(r, op)
+		f.shift(op)
 	}
 }
 
@@ -282,17 +326,24 @@ func (f *function) emit(out []byte, groups uint32) []byte {
 
 // appendCheck appends instructions that burn what those of cost leave on the stack.
 func (m *meter) appendCheck(out []byte, cost func([]byte) []byte) []byte {
+	out = append(m.appendBurn(out, cost), blockEmpty)
+	return append(m.appendRefuel(out), opEnd)
+}
+
+// appendBurn appends appendCheck up to its if, whose type has to follow.
+func (m *meter) appendBurn(out []byte, cost func([]byte) []byte) []byte {
 	out = m.appendFuel(out, opGlobalGet)
 	out = append(cost(out), opI64Sub)
 	out = m.appendFuel(out, opGlobalSet)
 	out = m.appendFuel(out, opGlobalGet)
-	out = append(out, opI64Const, 0, opI64LtS, opIf, blockEmpty)
-	return append(m.appendRefuel(out), opEnd)
+	return append(out, opI64Const, 0, opI64LtS, opIf)
 }
 
+// appendBulk appends the check before an instruction that works on a number of things.
+// A long one of memory has its pieces done by a function, but the last.
 func (f *function) appendBulk(out []byte, b bulk) []byte {
 	out = binary.AppendUvarint(append(out, opLocalTee), f.scratch)
-	return f.appendCheck(out, func(out []byte) []byte {
+	out = f.appendBurn(out, func(out []byte) []byte {
 		out = binary.AppendUvarint(append(out, opLocalGet), f.scratch)
 		out = append(out, opI64ExtendI32U)
 		if b == bulkEntries { // of 8 bytes
@@ -300,6 +351,19 @@ func (f *function) appendBulk(out []byte, b bulk) []byte {
 		}
 		return out
 	})
+	switch b {
+	case bulkFill, bulkCopy:
+		out = appendSigned(out, int64(len(f.types))+1)
+		helper := f.helper()
+		if b == bulkCopy {
+			helper++
+		}
+		out = binary.AppendUvarint(append(out, opCall), helper)
+		return append(out, opEnd)
+	default:
+		out = append(out, blockEmpty)
+		return append(f.appendRefuel(out), opEnd)
+	}
 }
 
 func (m *meter) appendRefuel(out []byte) []byte {

@@ -13,6 +13,7 @@ package fuel
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,7 +25,8 @@ import (
 const Tank = 16 << 20
 
 // The type section's entry of the added function, () -> (i64), and the global section's
-// of the added global, a mutable i64 with the value Tank.
+// of the added global, a mutable i64 with the value Tank. Behind the first come
+// those of the helpers.
 const (
 	typeI64       = 0x7e
 	functionType  = "\x60\x00\x01\x7e"
@@ -35,25 +37,53 @@ const (
 // Import is a function that a module imports.
 type Import struct{ Module, Name string }
 
-// Meter returns wasm with checks, and with an import of refuel, of the type () -> (i64),
-// behind its own ones. It is called when the fuel is used up, and returns how much
-// there is now; it ends the module with a panic. It is also called each time before a
-// function is that waits, so that a module does not go from one wait to the next.
+// Config says what [Meter] adds to a module.
+type Config struct {
+	// Refuel is the import that is called when the fuel is used up, of the type () -> (i64).
+	// It returns how much there is now, and ends the module with a panic.
+	Refuel Import
+	// Waits tells the functions that wait. Refuel is called each time before one of them
+	// is, so that a module does not go from one wait to the next.
+	Waits func(Import) bool
+	// Start is the name that the module's start function is exported under. It is not run
+	// with the instance: whoever makes that has to call it first.
+	Start string
+	// Memory bounds the memory that compiling the module may take, in bytes.
+	Memory int64
+}
+
+// Metered is what [Meter] made.
+type Metered struct {
+	Module []byte
+	// Starts tells whether there is a start function.
+	Starts bool
+	// Memory is an upper bound of what compiling takes, in bytes.
+	Memory int64
+}
+
+// ErrLimit is the error of a module that is over one of the limits.
+var ErrLimit = errors.New("over a limit")
+
+// ErrMemory is the error of a module that takes more memory to compile than it may.
+var ErrMemory = errors.New("too large to compile")
+
+// Meter returns a module with checks, and with the import Refuel behind its own ones.
 //
 // What a module does otherwise does not change, nor do the names of its functions in
 // stack traces; sections of debuggers are dropped, since they would lie. Errors say
-// what is wrong where. Modules need not be valid beyond what Meter reads: whoever
-// compiles the result checks the rest. It is at most some twelve times as large, and
-// for what compilers write a quarter larger. The same input gives the same output.
-func Meter(module []byte, refuel Import, waits func(Import) bool) ([]byte, error) {
+// what is wrong where, and which limit a module is over. Modules need not be valid beyond
+// what Meter reads: whoever compiles the result checks the rest. It is at most some
+// fifteen times as large, and for what compilers write a quarter larger. The same input
+// gives the same output.
+func Meter(module []byte, c Config) (Metered, error) {
 	sections, err := split(module)
 	if err != nil {
-		return nil, err
+		return Metered{}, err
 	}
 	if err := checkOrder(sections); err != nil {
-		return nil, err
+		return Metered{}, err
 	}
-	m := meter{waits: waits}
+	m := meter{Config: c, bytes: len(module)}
 	for _, read := range []struct {
 		id byte
 		fn func(*wasm.Reader)
@@ -62,23 +92,26 @@ func Meter(module []byte, refuel Import, waits func(Import) bool) ([]byte, error
 		{wasm.SectionImport, m.readImports},
 		{wasm.SectionFunction, m.readFunctions},
 		{wasm.SectionTable, m.readTables},
+		{wasm.SectionMemory, m.readMemory},
 		{wasm.SectionGlobal, m.countGlobals},
+		{wasm.SectionStart, m.readStart},
 	} {
 		if err := m.read(sections, read.id, read.fn); err != nil {
-			return nil, err
+			return Metered{}, err
 		}
 	}
+	added := m.added()
 	out := make([]wasm.Section, 0, len(sections)+len(added))
-	for _, s := range addSections(sections) {
-		body, keep, err := m.rewrite(s, refuel)
+	for _, s := range addSections(sections, added) {
+		body, keep, err := m.rewrite(s)
 		if err != nil {
-			return nil, fmt.Errorf("section %d: %w", s.ID, err)
+			return Metered{}, fmt.Errorf("section %d: %w", s.ID, err)
 		}
 		if keep {
 			out = append(out, wasm.Section{ID: s.ID, Body: body})
 		}
 	}
-	return join(out), nil
+	return Metered{Module: join(out), Starts: m.start != nil, Memory: m.needs(m.code)}, nil
 }
 
 func split(module []byte) (sections []wasm.Section, err error) {
@@ -107,12 +140,20 @@ func join(sections []wasm.Section) []byte {
 
 // meter is what has to be known of a module to rewrite it.
 type meter struct {
+	Config
 	types     []arity
 	functions []uint32 // the types of all functions, imported ones first
 	imports   uint32   // how many of them are imported
 	globals   uint32   // without the one that holds the fuel
 	waiting   []bool   // which imported functions wait
-	waits     func(Import) bool
+	hasMemory bool
+	start     *uint32 // the function that runs when an instance is made
+	values    int64   // parameters and results of all types
+	entries   int64   // of all sections
+	bytes     int     // of the module
+	code      int     // the size of the metered code
+	total     int64   // the work of compiling all functions
+	largest   int64   // the memory that compiling the largest function takes
 
 	body  []byte // of a function, reused
 	edits []edit
@@ -147,11 +188,16 @@ func checkOrder(sections []wasm.Section) error {
 	return nil
 }
 
-// added are the sections that get new entries.
-var added = []byte{wasm.SectionType, wasm.SectionImport, wasm.SectionFunction, wasm.SectionGlobal, wasm.SectionCode}
+// added returns the sections that get new entries.
+func (m *meter) added() []byte {
+	if m.start == nil {
+		return []byte{wasm.SectionType, wasm.SectionImport, wasm.SectionFunction, wasm.SectionGlobal, wasm.SectionCode}
+	}
+	return []byte{wasm.SectionType, wasm.SectionImport, wasm.SectionFunction, wasm.SectionGlobal, wasm.SectionExport, wasm.SectionCode}
+}
 
 // addSections returns sections with all of added, in order. A new one is an empty list.
-func addSections(sections []wasm.Section) []wasm.Section {
+func addSections(sections []wasm.Section, added []byte) []wasm.Section {
 	sections = slices.Clone(sections)
 	for _, id := range added {
 		at := 0
@@ -184,12 +230,30 @@ func (m *meter) read(sections []wasm.Section, id byte, fn func(*wasm.Reader)) er
 	return nil
 }
 
+// count reads how many entries a section has.
+func (m *meter) count(r *wasm.Reader, name string, limit uint32) uint32 {
+	n := r.U32()
+	m.entries += int64(n)
+	if n > limit {
+		r.Fail("%w: %d entries are more than %s, which is %d", ErrLimit, n, name, limit)
+		return 0
+	}
+	return n
+}
+
 func (m *meter) readTypes(r *wasm.Reader) {
-	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+	for n := m.count(r, "MaxTypes", MaxTypes); n > 0 && r.Err() == nil; n-- {
 		if b := r.Byte(); b != functionType[0] {
 			r.Fail("a type of kind %#x", b)
 		}
-		m.types = append(m.types, arity{params: readValueTypes(r), results: readValueTypes(r)})
+		t := arity{params: readValueTypes(r), results: readValueTypes(r)}
+		if t.cost() > MaxValues {
+			r.Fail("%w: a type has %d parameters and results, more than MaxValues, which is %d", ErrLimit, t.cost(), MaxValues)
+		}
+		if m.values += t.cost(); m.values > MaxTypeValues {
+			r.Fail("%w: the types together have more parameters and results than MaxTypeValues, which is %d", ErrLimit, MaxTypeValues)
+		}
+		m.types = append(m.types, t)
 	}
 }
 
@@ -210,18 +274,19 @@ func isValueType(b byte) bool {
 }
 
 func (m *meter) readImports(r *wasm.Reader) {
-	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+	for n := m.count(r, "MaxImports", MaxImports); n > 0 && r.Err() == nil; n-- {
 		i := Import{Module: string(r.Take(r.U32())), Name: string(r.Take(r.U32()))}
 		switch kind := r.Byte(); kind {
 		case wasm.KindFunction:
 			m.addFunction(r)
 			m.imports++
-			m.waiting = append(m.waiting, m.waits(i))
+			m.waiting = append(m.waiting, m.Waits(i))
 		case wasm.KindTable:
 			r.Byte()
 			r.Limits()
 		case wasm.KindMemory:
 			r.Limits()
+			m.hasMemory = true
 		case wasm.KindGlobal:
 			r.Take(2)
 			m.globals++
@@ -232,7 +297,7 @@ func (m *meter) readImports(r *wasm.Reader) {
 }
 
 func (m *meter) readFunctions(r *wasm.Reader) {
-	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+	for n := m.count(r, "MaxFunctions", MaxFunctions); n > 0 && r.Err() == nil; n-- {
 		m.addFunction(r)
 	}
 }
@@ -262,8 +327,22 @@ func (m *meter) readTables(r *wasm.Reader) {
 	}
 }
 
+func (m *meter) readMemory(r *wasm.Reader) {
+	m.hasMemory = m.hasMemory || r.U32() > 0
+	r.Take(uint32(len(r.Rest())))
+}
+
+// readStart reads the start function, which becomes an export.
+func (m *meter) readStart(r *wasm.Reader) {
+	f := m.readFunction(r)
+	if r.Err() == nil && m.types[m.functions[f]] != (arity{}) {
+		r.Fail("the start function %d has parameters or results", f)
+	}
+	m.start = &f
+}
+
 func (m *meter) countGlobals(r *wasm.Reader) {
-	n := r.U32()
+	n := m.count(r, "MaxGlobals", MaxGlobals)
 	m.globals += n
 	for ; n > 0 && r.Err() == nil; n-- {
 		r.Take(2)
@@ -272,14 +351,14 @@ func (m *meter) countGlobals(r *wasm.Reader) {
 }
 
 // rewrite returns a section as it has to be. keep is false for one that is dropped.
-func (m *meter) rewrite(s wasm.Section, refuel Import) (body []byte, keep bool, err error) {
+func (m *meter) rewrite(s wasm.Section) (body []byte, keep bool, err error) {
 	r := new(wasm.NewReader(s.Body))
 	out := make([]byte, 0, len(s.Body)+64)
 	switch s.ID {
 	case wasm.SectionType:
-		out = extend(out, r, 1, functionType)
+		out = extend(out, r, 3, functionType+longType+startType)
 	case wasm.SectionImport:
-		entry := appendName(appendName(nil, refuel.Module), refuel.Name)
+		entry := appendName(appendName(nil, m.Refuel.Module), m.Refuel.Name)
 		entry = append(entry, wasm.KindFunction)
 		out = extend(out, r, 1, string(binary.AppendUvarint(entry, uint64(len(m.types)))))
 	case wasm.SectionFunction:
@@ -287,13 +366,16 @@ func (m *meter) rewrite(s wasm.Section, refuel Import) (body []byte, keep bool, 
 		for _, t := range m.functions[:m.imports] {
 			entries = binary.AppendUvarint(entries, uint64(t))
 		}
-		out = extend(out, r, m.imports, string(entries))
+		out = extend(out, r, m.imports+helpers, string(m.appendHelperTypes(entries)))
 	case wasm.SectionGlobal:
 		out = m.rewriteGlobals(out, r)
 	case wasm.SectionExport:
 		out = m.rewriteExports(out, r)
 	case wasm.SectionStart:
-		out = m.reference(out, r)
+		return nil, false, nil
+	case wasm.SectionData:
+		m.count(r, "MaxSegments", MaxSegments)
+		return s.Body, true, r.Err()
 	case wasm.SectionElement:
 		out = m.rewriteElements(out, r)
 	case wasm.SectionCode:
@@ -307,164 +389,4 @@ func (m *meter) rewrite(s wasm.Section, refuel Import) (body []byte, keep bool, 
 		r.Fail("it goes on behind its end")
 	}
 	return out, true, r.Err()
-}
-
-// extend adds n entries to a section that is a list, and nothing else.
-func extend(out []byte, r *wasm.Reader, n uint32, entries string) []byte {
-	out = binary.AppendUvarint(out, uint64(r.U32())+uint64(n))
-	out = append(out, r.Take(uint32(len(r.Rest())))...)
-	return append(out, entries...)
-}
-
-func appendName(out []byte, name string) []byte {
-	return append(binary.AppendUvarint(out, uint64(len(name))), name...)
-}
-
-func (m *meter) rewriteGlobals(out []byte, r *wasm.Reader) []byte {
-	n := r.U32()
-	out = binary.AppendUvarint(out, uint64(n)+1)
-	for ; n > 0 && r.Err() == nil; n-- {
-		out = append(out, r.Take(2)...)
-		out = m.expression(r, out)
-	}
-	out = append(out, globalType...)
-	out = appendSigned(append(out, opI64Const), Tank)
-	return append(out, expressionEnd)
-}
-
-func (m *meter) rewriteExports(out []byte, r *wasm.Reader) []byte {
-	n := r.U32()
-	out = binary.AppendUvarint(out, uint64(n))
-	for ; n > 0 && r.Err() == nil; n-- {
-		out = appendName(out, string(r.Take(r.U32())))
-		kind := r.Byte()
-		out = append(out, kind)
-		switch kind {
-		case wasm.KindFunction:
-			out = m.reference(out, r)
-		case wasm.KindGlobal:
-			out = m.global(out, r)
-		default:
-			out = binary.AppendUvarint(out, uint64(r.U32()))
-		}
-	}
-	return out
-}
-
-// reference copies the index of a function.
-func (m *meter) reference(out []byte, r *wasm.Reader) []byte {
-	return binary.AppendUvarint(out, uint64(m.callable(m.readFunction(r))))
-}
-
-func (m *meter) readFunction(r *wasm.Reader) uint32 {
-	f := r.U32()
-	if uint64(f) >= uint64(len(m.functions)) {
-		r.Fail("there is no function %d", f)
-		return 0
-	}
-	return f
-}
-
-// callable returns the new index of the function that stands for f: one import more is
-// there. For an imported function it is one that checks first, and then calls it.
-func (m *meter) callable(f uint32) uint32 {
-	if f >= m.imports {
-		return f + 1
-	}
-	return uint32(len(m.functions)) + 1 + f
-}
-
-// global copies the index of a global, which is never the one that holds the fuel.
-func (m *meter) global(out []byte, r *wasm.Reader) []byte {
-	g := r.U32()
-	if g >= m.globals {
-		r.Fail("there is no global %d", g)
-	}
-	return binary.AppendUvarint(out, uint64(g))
-}
-
-// rewriteElements goes through the element segments, of which there are eight forms.
-func (m *meter) rewriteElements(out []byte, r *wasm.Reader) []byte {
-	const passive, explicit, expressions = 1, 2, 4 // bits; explicit means declarative when passive
-	n := r.U32()
-	out = binary.AppendUvarint(out, uint64(n))
-	for ; n > 0 && r.Err() == nil; n-- {
-		form := r.U32()
-		if form > passive|explicit|expressions {
-			r.Fail("an element segment of form %d", form)
-		}
-		out = binary.AppendUvarint(out, uint64(form))
-		if form&passive == 0 {
-			if form&explicit != 0 {
-				out = binary.AppendUvarint(out, uint64(r.U32())) // the table
-			}
-			out = m.expression(r, out)
-		}
-		if form&(passive|explicit) != 0 {
-			kind := r.Byte()
-			if form&expressions != 0 && !isValueType(kind) {
-				r.Fail("elements of type %#x", kind)
-			}
-			out = append(out, kind)
-		}
-		count := r.U32()
-		out = binary.AppendUvarint(out, uint64(count))
-		for ; count > 0 && r.Err() == nil; count-- {
-			if form&expressions != 0 {
-				out = m.expression(r, out)
-			} else {
-				out = m.reference(out, r)
-			}
-		}
-	}
-	return out
-}
-
-// expression copies a constant expression.
-func (m *meter) expression(r *wasm.Reader, out []byte) []byte {
-	for r.Err() == nil {
-		op := r.Byte()
-		out = append(out, op)
-		before := r.Rest()
-		switch op {
-		case opEnd:
-			return out
-		case opGlobalGet:
-			out = m.global(out, r)
-			continue
-		case opRefFunc:
-			out = m.reference(out, r)
-			continue
-		case opI32Const:
-			r.Signed(5)
-		case opI64Const:
-			r.Signed(10)
-		case opF32Const:
-			r.Take(4)
-		case opF64Const:
-			r.Take(8)
-		case opRefNull:
-			readReferenceType(r)
-		case opVector:
-			if b := r.Byte(); b != vectorConst {
-				r.Fail("a constant of vector instruction %#x", b)
-			}
-			r.Take(16)
-		default:
-			r.Fail("a constant of instruction %#x", op)
-		}
-		if r.Err() == nil {
-			out = append(out, before[:len(before)-len(r.Rest())]...)
-		}
-	}
-	return out
-}
-
-// appendSigned appends an integer in signed LEB128.
-func appendSigned(out []byte, v int64) []byte {
-	for v < -64 || v > 63 {
-		out = append(out, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(out, byte(v)&0x7f)
 }

@@ -5,6 +5,8 @@ import "github.com/iansmith/parigot/internal/wasm"
 // Instructions, as https://webassembly.github.io/spec/core/binary/instructions.html
 // numbers them.
 const (
+	opUnreachable   = 0x00
+	opNop           = 0x01
 	opBlock         = 0x02
 	opLoop          = 0x03
 	opIf            = 0x04
@@ -20,12 +22,14 @@ const (
 	opSelect        = 0x1b
 	opSelectTyped   = 0x1c
 	opLocalGet      = 0x20
+	opLocalSet      = 0x21
 	opLocalTee      = 0x22
 	opGlobalGet     = 0x23
 	opGlobalSet     = 0x24
 	opTableGet      = 0x25
 	opTableSet      = 0x26
 	opFirstLoad     = 0x28
+	opFirstStore    = 0x36
 	opLastStore     = 0x3e
 	opMemorySize    = 0x3f
 	opMemoryGrow    = 0x40
@@ -34,7 +38,13 @@ const (
 	opF32Const      = 0x43
 	opF64Const      = 0x44
 	opFirstNumeric  = 0x45
+	opI32GtU        = 0x4b
 	opI64LtS        = 0x53
+	opI64LeU        = 0x58
+	opI32Add        = 0x6a
+	opI32Sub        = 0x6b
+	opI32And        = 0x71
+	opI64Add        = 0x7c
 	opI64Sub        = 0x7d
 	opI64Shl        = 0x86
 	opI64ExtendI32U = 0xad
@@ -57,15 +67,17 @@ const (
 	miscTableSize    = 16
 	miscTableFill    = 17
 
-	vectorLastLoad     = 0x0b // and the first store
-	vectorConst        = 0x0c
-	vectorShuffle      = 0x0d
-	vectorFirstExtract = 0x15
-	vectorLastReplace  = 0x22
-	vectorFirstLane    = 0x54
-	vectorLastLane     = 0x5b
-	vectorLoad32Zero   = 0x5c
-	vectorLoad64Zero   = 0x5d
+	vectorLastLoad       = 0x0b // and the first store
+	vectorConst          = 0x0c
+	vectorShuffle        = 0x0d
+	vectorFirstExtract   = 0x15
+	vectorLastReplace    = 0x22
+	vectorFirstLane      = 0x54
+	vectorLastLane       = 0x5b
+	vectorBitselect      = 0x52
+	vectorFirstStoreLane = 0x58
+	vectorLoad32Zero     = 0x5c
+	vectorLoad64Zero     = 0x5d
 
 	blockEmpty = 0x40
 )
@@ -78,14 +90,9 @@ const (
 // counts as an instruction that does nothing, here as there.
 func operands(r *wasm.Reader, op byte) {
 	switch {
-	case op <= 1, op == opElse, op == opReturn, op == opDrop, op == opSelect, op == opRefIsNull,
+	case op == opNop, op == opDrop, op == opSelect, op == opRefIsNull,
 		op >= opFirstNumeric && op <= opLastNumeric:
-	case op == opBr, op == opBrIf, op >= opLocalGet && op <= opLocalTee, op == opTableGet, op == opTableSet:
-		r.U32()
-	case op == opBrTable:
-		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
-			r.U32()
-		}
+	case op >= opLocalGet && op <= opLocalTee, op == opTableGet, op == opTableSet:
 		r.U32()
 	case op == opSelectTyped:
 		if n, t := r.Byte(), r.Byte(); n != 1 || !isValueType(t) {
@@ -105,8 +112,6 @@ func operands(r *wasm.Reader, op byte) {
 		r.Take(8)
 	case op == opRefNull:
 		readReferenceType(r)
-	case op == opVector:
-		vectorOperands(r)
 	default:
 		r.Fail("guests may not use %#x", op)
 	}
@@ -117,8 +122,8 @@ func memoryArgument(r *wasm.Reader) {
 	r.U32()
 }
 
-func vectorOperands(r *wasm.Reader) {
-	switch op := r.Byte(); {
+func vectorOperands(r *wasm.Reader) (op byte) {
+	switch op = r.Byte(); {
 	case op <= vectorLastLoad, op == vectorLoad32Zero, op == vectorLoad64Zero:
 		memoryArgument(r)
 	case op == vectorConst, op == vectorShuffle:
@@ -129,37 +134,38 @@ func vectorOperands(r *wasm.Reader) {
 		memoryArgument(r)
 		r.Byte()
 	}
+	return op
 }
 
 // miscOperands reads what follows an instruction with the prefix opMisc. It returns
-// what the work of the instruction depends on.
-func miscOperands(r *wasm.Reader) bulk {
-	switch op := r.U32(); {
+// the instruction, and what its work depends on.
+func miscOperands(r *wasm.Reader) (op uint32, b bulk) {
+	switch op = r.U32(); {
 	case op <= miscLastTruncate:
 	case op == miscMemoryInit:
 		r.U32()
 		r.U32()
-		return bulkBytes
+		b = bulkInit
 	case op == miscMemoryCopy:
 		r.U32()
 		r.U32()
-		return bulkBytes
+		b = bulkCopy
 	case op == miscMemoryFill:
 		r.U32()
-		return bulkBytes
+		b = bulkFill
 	case op == miscTableInit, op == miscTableCopy:
 		r.U32()
 		r.U32()
-		return bulkEntries
+		b = bulkEntries
 	case op == miscTableFill:
 		r.U32()
-		return bulkEntries
+		b = bulkEntries
 	case op == miscDataDrop, op == miscElemDrop, op == miscTableGrow, op == miscTableSize:
 		r.U32()
 	default:
 		r.Fail("guests may not use 0xfc %d", op)
 	}
-	return bulkNone
+	return op, b
 }
 
 func readReferenceType(r *wasm.Reader) {

@@ -19,7 +19,7 @@ func (m *meter) rewriteCustom(body []byte) (out []byte, keep bool, err error) {
 	case name == "name":
 		out = append(out, body[:len(body)-len(r.Rest())]...)
 		out = m.rewriteNames(out, &r)
-		return out, r.Err() == nil, nil // what does not parse names nothing
+		return out, true, r.Err()
 	default:
 		return body, !strings.HasPrefix(name, ".debug_") && name != "sourceMappingURL", nil
 	}

@@ -109,8 +109,17 @@ func refuelable(tb testing.TB, r wazero.Runtime, refuel func(context.Context) in
 	require.NoError(tb, err)
 }
 
+// started is the export that the start function of a metered module becomes.
+const started = "host.start"
+
+var config = fuel.Config{
+	Refuel: fuel.Import{Module: "host", Name: "refuel"}, Start: started, Memory: 1 << 30,
+	Waits: func(fuel.Import) bool { return false },
+}
+
 func metered(wasm []byte) ([]byte, error) {
-	return fuel.Meter(wasm, fuel.Import{Module: "host", Name: "refuel"}, func(fuel.Import) bool { return false })
+	m, err := fuel.Meter(wasm, config)
+	return m.Module, err
 }
 
 // do runs a command and returns what it comes to.
@@ -127,7 +136,7 @@ func (w *world) do(c specCommand, as string, wasm []byte) (results []uint64, err
 			}
 			return nil, err
 		}
-		w.last, err = w.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName(as))
+		w.last, err = w.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithName(as).WithStartFunctions(started))
 		w.modules[c.Name] = w.last
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tetratelabs/wazero/api"
+
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -19,6 +21,7 @@ type Limits struct {
 	MaxResponse uint32        // bytes
 	MaxDecoded  uint64        // bytes that a request takes when it is decoded
 	Budget      time.Duration // not positive: none
+	Stack       uint64        // bytes; 0: none
 }
 
 // Counters count what went wrong, over all instances of an engine.
@@ -47,6 +50,10 @@ type State struct {
 	// Account counts the host memory that is held for the instance. It is nil where no
 	// guest is: in a plugin's own process, and for calls of a local client.
 	Account *Account
+
+	// Entered is the function of the guest that its host called last. Its stack is the
+	// instance's.
+	Entered api.Function
 
 	// Ended is set when the instance has ended, for calls that somebody makes
 	// with its context all the same.

@@ -1,0 +1,189 @@
+package eng
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/iansmith/parigot/pluginsdk/contract"
+	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// Limits of the modules that [Host.Compile] takes, beside [WithCompileMemory]. A module
+// over one of them is RESOURCE_EXHAUSTED, and the error has the name of the limit. All
+// but MaxModule hold for guests that are not [Trusted].
+const (
+	// MaxModule bounds the size of a module, in bytes.
+	MaxModule = 256 << 20
+	// MaxImports, MaxTypes, MaxFunctions, MaxGlobals and MaxExports bound how many of them
+	// a module has, and MaxSegments its segments of data and those of elements.
+	MaxImports   = fuel.MaxImports
+	MaxTypes     = fuel.MaxTypes
+	MaxFunctions = fuel.MaxFunctions
+	MaxGlobals   = fuel.MaxGlobals
+	MaxExports   = fuel.MaxExports
+	MaxSegments  = fuel.MaxSegments
+	// MaxValues bounds the parameters and results of a function or block, and MaxTypeValues
+	// those of all types of a module.
+	MaxValues     = fuel.MaxValues
+	MaxTypeValues = fuel.MaxTypeValues
+	// MaxFunctionWork bounds how long compiling one function may take beyond what is
+	// linear in its size, which its nesting, blocks and values decide: an estimate, in
+	// nanoseconds.
+	MaxFunctionWork = fuel.MaxFunctionWork
+	// MaxWork bounds that of all functions, beside one of MaxFunctionWork: for each byte
+	// of the module.
+	MaxWork = fuel.MaxWork
+)
+
+// compilation is one that is under way.
+type compilation struct {
+	done    chan struct{} // closed when it has a program or an error
+	program *program
+	err     error
+
+	cancel  context.CancelFunc // nobody waits for it
+	waiting int                // who does; guarded by Host.mu
+}
+
+// Compile compiles a guest. name is for logs, for [Caller] and for the guest's own
+// os.Args. The same bytes are compiled once, also when several goroutines ask at
+// the same time; with [WithCacheDir] once for all processes. That takes seconds
+// for a Go guest with protobuf. A module over a limit is refused before it is compiled.
+//
+// Compile returns when ctx ends, and when the engine closes. What the compiler has begun
+// then it finishes nevertheless, and wasm must not change meanwhile. It is not kept
+// otherwise.
+func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...GuestOption) (*Guest, error) {
+	var c guestConfig
+	for _, o := range opts {
+		o.applyGuest(&c)
+	}
+	c.within(h.config)
+	p, err := h.program(ctx, wasm, c)
+	if err != nil {
+		return nil, fmt.Errorf("compile guest %q: %w", name, err)
+	}
+	return &Guest{host: h, name: name, config: c, program: p}, nil
+}
+
+// program returns what is known already, or waits for who compiles it.
+func (h *Host) program(ctx context.Context, wasm []byte, c guestConfig) (*program, error) {
+	if len(wasm) > MaxModule {
+		return nil, status.Errorf(status.ResourceExhausted, "the module has %d bytes, more than MaxModule, which is %d", len(wasm), MaxModule)
+	}
+	key := programKey{sha256.Sum256(wasm), c.trusted, h.config.pages(c.memoryLimit)}
+	work, err := h.join(ctx, key, wasm)
+	if err != nil {
+		return nil, err
+	}
+	defer h.desert(key, work)
+	select {
+	case <-work.done:
+		return work.program, work.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-h.alive.Done():
+		return nil, errClosed()
+	}
+}
+
+// join returns the compilation of a module, which begins unless it is under way. desert
+// has to be called.
+func (h *Host) join(ctx context.Context, key programKey, wasm []byte) (*compilation, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errClosed()
+	}
+	if p := h.programs[key]; p != nil {
+		work := &compilation{done: make(chan struct{}), program: p, cancel: func() {}}
+		close(work.done)
+		return work, nil
+	}
+	work := h.compiling[key]
+	if work == nil {
+		work = &compilation{done: make(chan struct{})}
+		ctx, work.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		h.compiling[key] = work
+		go h.work(ctx, work, key, wasm)
+	}
+	work.waiting++
+	return work, nil
+}
+
+// desert tells that one fewer waits for a compilation.
+func (h *Host) desert(key programKey, work *compilation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if work.waiting--; work.waiting > 0 {
+		return
+	}
+	work.cancel()
+	if h.compiling[key] == work {
+		delete(h.compiling, key)
+	}
+}
+
+// work compiles a module.
+func (h *Host) work(ctx context.Context, work *compilation, key programKey, wasm []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.config.logger.Error("panic in the compiler", "panic", p, "stack", string(debug.Stack()))
+			work.err = status.Error(status.Internal, "the compiler does not get along with the module")
+		}
+		close(work.done)
+	}()
+	work.program, work.err = h.compile(ctx, key, wasm)
+}
+
+func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*program, error) {
+	confined, outline, err := confine(wasm, key.pages)
+	if err != nil {
+		return nil, status.Error(status.InvalidArgument, err.Error())
+	}
+	forms, err := contract.Read(wasm)
+	if err != nil {
+		return nil, err
+	}
+	m := fuel.Metered{Module: confined}
+	if !key.trusted {
+		if m, err = meter(confined, h.config.compileMemory); err != nil {
+			return nil, err
+		}
+	}
+	// Of a trusted one it is not known what it takes, so it is alone.
+	takes := h.config.compileMemory
+	if !key.trusted {
+		takes = m.Memory
+	}
+	if err := h.compileMemory.Acquire(ctx, takes); err != nil {
+		return nil, err
+	}
+	defer h.compileMemory.Release(takes)
+	start := time.Now()
+	ctx = context.WithoutCancel(ctx) // the compiler cannot be stopped
+	b, err := h.cache.compile(ctx, m.Module, outline.overlaps)
+	if err != nil {
+		return nil, err
+	}
+	h.config.logger.Debug("compiled", "bytes", len(wasm), "took", time.Since(start))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errors.Join(errClosed(), b.box.close(ctx))
+	}
+	p := &program{
+		box: b.box, compiled: b.compiled, outline: outline, contract: forms, pages: key.pages, starts: m.Starts,
+		imports: b.compiled.ImportedFunctions(),
+	}
+	if !key.trusted {
+		p.imports = withoutRefuel(p.imports)
+	}
+	h.programs[key] = p
+	return p, nil
+}
