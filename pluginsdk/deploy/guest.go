@@ -146,7 +146,7 @@ func (s *slot) once() ending {
 	s.guest.output.Flush()
 	e := ending{code: code, err: err}
 	e.reason = s.reason(e, usage, said, errors.Is(context.Cause(ctx), errTimeLimit))
-	if err != nil {
+	if err != nil && e.reason != err.Error() {
 		e.err = status.Wrap(status.CodeOf(err), err, e.reason)
 	}
 	return e
