@@ -43,8 +43,9 @@ func newOptions(opts []Option) options {
 
 // WithLogger sets where the run, its plugins, and its guests' output are logged. What is
 // about a guest has its name, or that of the replica, as the attribute guest. A line that it
-// wrote is a record of level Info that has the attribute stream, too: stdout or stderr. The
-// default, and nil, is slog.Default.
+// wrote is a record of level Info that has the attribute stream, too: stdout or stderr. Guests
+// and calls wait for the logger's handler, so that must not block. The default, and nil, is
+// slog.Default.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(o *options) {
 		if l != nil {
@@ -54,7 +55,7 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithMainOutput passes what the main guest writes through, byte by byte, instead of logging
-// it. nil leaves a stream in the log. With WithWatch the writers are used by two instances
+// it; see [eng.WithStdout] for what a slow or broken writer does. nil leaves a stream in the log. With WithWatch the writers are used by two instances
 // at a time for a moment, so they must be safe for concurrent use.
 func WithMainOutput(stdout, stderr io.Writer) Option {
 	return option(func(o *options) { o.stdout, o.stderr = stdout, stderr })

@@ -72,8 +72,9 @@ type hostOption func(*hostConfig)
 
 func (o hostOption) applyHost(c *hostConfig) { o(c) }
 
-// WithLogger sets where the engine and its plugins log to. The default, and nil,
-// is [slog.Default].
+// WithLogger sets where the engine and its plugins log to. Calls wait for its handler, so that
+// must not block. See [WithRecordRate] for how much it gets. The default, and nil, is
+// [slog.Default].
 func WithLogger(l *slog.Logger) Option {
 	return hostOption(func(c *hostConfig) { c.logger = l })
 }
