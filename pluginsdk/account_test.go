@@ -29,13 +29,13 @@ func TestAccount(t *testing.T) {
 	require.EqualValues(t, n, b.state.Account.Held())
 
 	code, n = b.invoke(large(2500), 0, b.request(0, nil), 4096, 1024)
-	require.EqualValues(t, -int32(status.ResourceExhausted), code)
+	require.Equal(t, -int32(status.ResourceExhausted), code)
 	require.ErrorContains(t, b.statusAt(code, 4096, n), "a response of 2503 bytes")
 	require.ErrorContains(t, b.statusAt(code, 4096, n), "host_memory_limit")
 	require.Zero(t, b.state.Account.Held(), "the next call forgets what nobody took")
 
 	code, n = b.invoke(large(2500), 0, b.request(0, nil), 4096, 16)
-	require.EqualValues(t, -int32(status.ResourceExhausted), code)
+	require.Equal(t, -int32(status.ResourceExhausted), code)
 	require.EqualValues(t, n, b.state.Account.Held(), "the status is parked instead")
 }
 
@@ -66,7 +66,7 @@ func TestAccountOfCarriedCalls(t *testing.T) {
 			require.Zero(t, code)
 			require.EqualValues(t, n, b.state.Account.Held())
 			code, n = call(2500)
-			require.EqualValues(t, -int32(status.ResourceExhausted), code)
+			require.Equal(t, -int32(status.ResourceExhausted), code)
 			require.EqualValues(t, n, b.state.Account.Held())
 			continue
 		}

@@ -2,6 +2,7 @@ package eng_test
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -123,4 +124,30 @@ func TestRandomIsInterruptible(t *testing.T) {
 	_, err = program.Run(ctx)
 	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
 	require.ErrorContains(t, err, "stopped while it was running")
+}
+
+// TestWASIAllocatesNothing: what guests do all the time costs the host no allocation.
+func TestWASIAllocatesNothing(t *testing.T) { //nolint:paralleltest // it counts allocations
+	var m wasmtest.Module
+	write := m.Import(wasi, "fd_write", i32+i32+i32+i32, i32)
+	clock := m.Import(wasi, "clock_time_get", i32+i64+i32, i32)
+	m.Memory(1, 1)
+	m.Data(0, "\x00\x01\x00\x00\x10\x00\x00\x00") // 16 bytes
+	m.Export("nothing", m.Func("", "", "", ""))
+	m.Export("work", m.Func("", "", i32, wasmtest.Times(100, 0,
+		wasmtest.Const(1)+wasmtest.Const(0)+wasmtest.Const(1)+wasmtest.Const(300)+wasmtest.Call(write)+wasmtest.Drop+
+			wasmtest.Const(1)+wasmtest.Const64(0)+wasmtest.Const(400)+wasmtest.Call(clock)+wasmtest.Drop)))
+	program, err := newHost(t).Compile(t.Context(), "work", m.Bytes())
+	require.NoError(t, err)
+	i, err := program.Instantiate(t.Context(), eng.WithStdout(io.Discard))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, i.Close(context.Background())) }()
+	allocations := func(function string) float64 {
+		return testing.AllocsPerRun(20, func() {
+			_, err := i.Call(context.Background(), function)
+			require.NoError(t, err)
+		})
+	}
+	// wazero's own fd_write and clock_time_get may allocate; a hundred of them show it.
+	require.Less(t, allocations("work")-allocations("nothing"), 10.0)
 }

@@ -156,20 +156,21 @@ func (m *Module) Bytes() []byte {
 	own := map[byte][]string{
 		1: m.types, 2: m.imports, 3: m.functions, 4: m.tables, 5: m.memories, 7: m.exports, 10: m.codes, 11: m.datas,
 	}
-	out := "\x00asm\x01\x00\x00\x00"
+	var out strings.Builder
+	out.WriteString("\x00asm\x01\x00\x00\x00")
 	for _, id := range []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11, 0} { // data count comes before code
 		given := false
 		for _, s := range m.sections {
 			if s.id == id {
-				out += string([]byte{id}) + Name(s.content)
+				out.WriteString(string([]byte{id}) + Name(s.content))
 				given = true
 			}
 		}
 		if items := own[id]; !given && len(items) > 0 {
-			out += string([]byte{id}) + Name(vector(items))
+			out.WriteString(string([]byte{id}) + Name(vector(items)))
 		}
 	}
-	return []byte(out)
+	return []byte(out.String())
 }
 
 // Name is a string with its length before it.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
 
-	. "github.com/iansmith/parigot/internal/wasm/wasmtest" //nolint:staticcheck // it is the language of this file
+	. "github.com/iansmith/parigot/internal/wasm/wasmtest" // the language of this file
 )
 
 const (

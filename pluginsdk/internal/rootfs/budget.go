@@ -41,7 +41,7 @@ type fileUse struct {
 	removed bool
 }
 
-func idOf(st sys.Stat_t) fileID { return fileID{st.Dev, uint64(st.Ino)} }
+func idOf(st sys.Stat_t) fileID { return fileID{st.Dev, st.Ino} }
 
 // mayOpen reports whether one more may be open.
 func (b *Budget) mayOpen() bool {
