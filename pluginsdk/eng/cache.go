@@ -169,11 +169,11 @@ var wazeroForm = sync.OnceValues(func() (form string, err error) {
 		return "", err
 	}
 	made, err := os.ReadDir(dir)
+	if err == nil && len(made) != 1 {
+		err = fmt.Errorf("wazero made %d directories for its files, want 1", len(made))
+	}
 	if err != nil {
 		return "", err
 	}
-	for _, m := range made {
-		form += m.Name()
-	}
-	return form, nil
+	return made[0].Name(), nil
 })

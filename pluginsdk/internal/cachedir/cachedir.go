@@ -66,7 +66,7 @@ func (e *DamageError) Unwrap() error { return e.Err }
 func (d *Dir) Find(key string) (string, *DamageError) {
 	entry := d.entry(key)
 	if _, err := os.Stat(entry); err != nil {
-		return "", nil // Draft tells what is wrong with the directory
+		return "", nil //nolint:nilerr // Draft tells what is wrong with the directory
 	}
 	file, err := verify(entry)
 	if err != nil {
