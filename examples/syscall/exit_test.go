@@ -248,7 +248,7 @@ func TestRegisterDuringExit(t *testing.T) {
 	require.NoError(t, err)
 	s, _ := b.kernel.data.SetService(t.Context(), "p", "Late", false)
 	require.True(t, b.kernel.data.askExit(), "before it has registered, and after Register has begun")
-	requireErr(t, b.kernel.data.register(late, nil, s.Id(), false), syscallpb.KernelErr_AbortRequest)
+	requireErr(t, b.kernel.data.register(late, nil, nil, s.Id(), false), syscallpb.KernelErr_AbortRequest)
 
 	for range 50 {
 		inTime(t, nil, func(t *testing.T, b *bundle) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
@@ -42,7 +43,8 @@ type hostInfo struct {
 	name string
 
 	// What the guest has said of itself, guarded by the lock of syscallData.
-	grants        *eng.Grants // nil: it may do everything
+	grants        *eng.Grants        // nil: it may do everything
+	contract      *contract.Contract // what it was built for, nil: it does not say
 	registrations []*registration
 	services      int       // how many it registers and requires
 	methods       int       // how many it has bound

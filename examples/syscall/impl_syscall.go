@@ -122,7 +122,8 @@ func (p *SyscallPlugin) BindMethod(ctx context.Context, req *syscallpb.BindMetho
 // come once it is launched.
 //
 // Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
-// export it, or when this guest has left it with Exit.
+// export it, or when this guest has left it with Exit, FAILED_PRECONDITION when its
+// messages do not fit those of a guest that has located the service.
 func (p *SyscallPlugin) Export(ctx context.Context, req *syscallpb.ExportRequest, _ *syscallpb.ExportResponse) error {
 	h, err := p.host(ctx)
 	if err != nil {
@@ -165,7 +166,8 @@ func (p *SyscallPlugin) Launch(ctx context.Context, req *syscallpb.LaunchRequest
 //
 // Errors: NotFound when nobody ever named the service, NotRequired, LocateError
 // when nobody exports it, NotReady when the guest was not launched, or the
-// service has not started.
+// service has not started, FAILED_PRECONDITION when the guest's messages do not fit
+// those of a guest that exports it.
 func (p *SyscallPlugin) Locate(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
 	h, err := p.host(ctx)
 	if err != nil {

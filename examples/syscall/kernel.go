@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -36,6 +37,7 @@ type kernel struct {
 	data    *syscallData
 	matcher *callMatcher
 	native  *hostInfo // the host itself, as a caller
+	fits    comparisons
 	lastID  atomic.Uint64
 }
 
@@ -43,7 +45,7 @@ func newKernel(s settings, log *slog.Logger) *kernel {
 	k := &kernel{settings: s, log: log}
 	k.hosts = newHostFinder(&k.settings, k.notRead)
 	k.matcher = newCallMatcher(k.hosts)
-	k.data = newSyscallData(&k.settings, k.matcher.pending, k.hosts.all)
+	k.data = newSyscallData(&k.settings, &k.fits, k.matcher.pending, k.hosts.all)
 	k.native = new(hostInfo)
 	k.native.init(&k.settings, k.notRead)
 	return k
@@ -107,7 +109,7 @@ func (k *kernel) register(ctx context.Context, c eng.Caller, g *eng.Grants, req 
 	if s == nil {
 		return id.ServiceId{}, refuse(syscallpb.KernelErr_NamespaceExhausted, a.reason)
 	}
-	if err := k.data.register(h, g, s.Id(), req.GetSingleFlight()); err != nil {
+	if err := k.data.register(h, g, eng.ContractOf(ctx), s.Id(), req.GetSingleFlight()); err != nil {
 		return id.ServiceId{}, err
 	}
 	return s.Id(), nil
@@ -163,10 +165,10 @@ func (d *syscallData) open() error {
 
 // register has h act as a service. Doing it again changes nothing. It is decided
 // here whether h comes before all are asked to end, and is asked, or after that.
-func (d *syscallData) register(h *hostInfo, g *eng.Grants, sid id.ServiceId, singleFlight bool) error {
+func (d *syscallData) register(h *hostInfo, g *eng.Grants, c *contract.Contract, sid id.ServiceId, singleFlight bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h.grants = g
+	h.grants, h.contract = g, c
 	h.singleFlight = h.singleFlight || singleFlight
 	s := d.byID[sid]
 	switch {
@@ -249,11 +251,25 @@ func (k *kernel) export(ctx context.Context, h *hostInfo, sid id.ServiceId) erro
 	}
 	ctx, a := withAsker(ctx, h)
 	defer k.data.done(a)
-	if k.data.Export(ctx, sid) == nil {
-		return refuse(syscallpb.KernelErr_BadId, "the guest has not registered this service")
+	for {
+		if err := k.fitsCallers(h, sid); err != nil {
+			return err
+		}
+		if k.data.Export(ctx, sid) == nil {
+			return refuse(syscallpb.KernelErr_BadId, "the guest has not registered this service")
+		}
+		// Another entry may have been faster, or a caller.
+		if err := k.data.mayExport(h, sid); err != nil || k.data.exports(h, sid) {
+			return err
+		}
 	}
-	// Another entry may have been faster.
-	return k.data.mayExport(h, sid)
+}
+
+func (d *syscallData) exports(h *hostInfo, sid id.ServiceId) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.byID[sid]
+	return s == nil || h.left || slices.Contains(s.exporters, h)
 }
 
 func (d *syscallData) mayExport(h *hostInfo, sid id.ServiceId) error {
@@ -383,28 +399,47 @@ func (k *kernel) launch(ctx context.Context, h *hostInfo, sid id.ServiceId, sing
 	return refuse(code, a.reason)
 }
 
-// locate finds a service that h requires.
+// locate finds a service that h requires, and whose messages are the same to h as to those
+// who export it.
 func (k *kernel) locate(h *hostInfo, name serviceName) (*service, error) {
+	for {
+		s, pair, err := k.locateOnce(h, name)
+		if err != nil || pair == nil {
+			return s, err
+		}
+		if err := k.fits.compare(*pair, s.name); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// locateOnce is locate, unless there is a pair of guests that has to be compared first.
+func (k *kernel) locateOnce(h *hostInfo, name serviceName) (*service, *callPair, error) {
 	d := k.data
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.byName[name]
 	if s == nil || s.client {
-		return nil, refuse(syscallpb.KernelErr_NotFound, "nobody knows a service of this name")
+		return nil, nil, refuse(syscallpb.KernelErr_NotFound, "nobody knows a service of this name")
 	}
 	required, launched := h.requires(s)
 	switch {
 	case !required:
-		return nil, refuse(syscallpb.KernelErr_NotRequired, "the guest does not require "+s.name.String()+": call Require first")
+		return nil, nil, refuse(syscallpb.KernelErr_NotRequired, "the guest does not require "+s.name.String()+": call Require first")
 	case !launched:
-		return nil, refuse(syscallpb.KernelErr_NotReady, "the guest is not launched: call Launch first")
+		return nil, nil, refuse(syscallpb.KernelErr_NotReady, "the guest is not launched: call Launch first")
 	case !s.exported:
-		return nil, refuse(syscallpb.KernelErr_LocateError, "nobody exports "+s.name.String()+" now")
+		return nil, nil, refuse(syscallpb.KernelErr_LocateError, "nobody exports "+s.name.String()+" now")
 	case !s.started:
-		return nil, refuse(syscallpb.KernelErr_NotReady, s.name.String()+" has not started")
+		return nil, nil, refuse(syscallpb.KernelErr_NotReady, s.name.String()+" has not started")
+	}
+	for _, server := range s.exporters {
+		if pair := (callPair{h, server}); !k.fits.known(pair, s.name) {
+			return s, &pair, nil
+		}
 	}
 	h.link(s)
-	return s, nil
+	return s, nil, nil
 }
 
 // requires reports whether h requires s, and has launched what does.

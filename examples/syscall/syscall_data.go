@@ -72,15 +72,16 @@ type syscallData struct {
 	closed    bool          // the engine closes
 	published chan struct{} // closed with the next change of who serves; nil: nobody waits
 
+	fits    *comparisons         // of guests that call each other
 	pending func(id.CallId) bool // whether a call has no result yet
 	hosts   func() []*hostInfo   // the guests that have registered
 }
 
 var _ SyscallData = (*syscallData)(nil)
 
-func newSyscallData(limits *settings, pending func(id.CallId) bool, hosts func() []*hostInfo) *syscallData {
+func newSyscallData(limits *settings, fits *comparisons, pending func(id.CallId) bool, hosts func() []*hostInfo) *syscallData {
 	return &syscallData{
-		limits: limits, nonce: id.New[id.ServiceKind]().High(), pending: pending, hosts: hosts,
+		limits: limits, fits: fits, nonce: id.New[id.ServiceKind]().High(), pending: pending, hosts: hosts,
 		byName: map[serviceName]*service{}, byID: map[id.ServiceId]*service{},
 	}
 }
@@ -213,7 +214,7 @@ func (d *syscallData) Export(ctx context.Context, sid id.ServiceId) Service {
 	h := askerOf(ctx).host
 	switch {
 	case h == nil:
-	case h.left, h.exited, s.takenFrom(h) != "", slices.Contains(s.exporters, h):
+	case h.left, h.exited, s.takenFrom(h) != "", slices.Contains(s.exporters, h), d.uncompared(h, s) != nil:
 		return s
 	default:
 		s.exporters = append(slices.Clone(s.exporters), h)

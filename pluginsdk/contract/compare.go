@@ -64,6 +64,21 @@ func (p Problem) text() string {
 	return fmt.Sprintf("was built with %s of module %s %s, the host has %s: %s", p.pkg, p.Guest.GetPath(), guest, host, p.Difference)
 }
 
+// ServedBy returns the difference as the end of a sentence about a guest that calls another
+// one, server: "was built for greeting.v1.Greeting.Greet of example.com/hello v1.0.0, and the
+// guest greeting, which serves it, has that of example.com/hello v1.1.0: field ...". Names
+// that a guest has written are in it as they are.
+func (p Problem) ServedBy(server string) string {
+	mine, theirs := "", " another"
+	if p.Guest.GetPath() != "" {
+		mine = " of " + p.Guest.GetPath() + " " + VersionText(p.Guest)
+	}
+	if p.Host.GetPath() != "" {
+		theirs = " that of " + p.Host.GetPath() + " " + VersionText(p.Host)
+	}
+	return fmt.Sprintf("was built for %s%s, and the guest %s, which serves it, has%s: %s", p.Method, mine, server, theirs, p.Difference)
+}
+
 // Compare compares the methods that the guest calls with those that the host has, and
 // returns what does not fit, nothing when all does. host returns the descriptor of an
 // imported function, or nil when that is not known: it is not compared then.

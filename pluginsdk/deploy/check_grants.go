@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/internal/visible"
 	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
@@ -194,18 +195,6 @@ func (c *check) compare(field, service string, mine *contract.Contract, server s
 		if !strings.HasPrefix(p.Method, service+".") {
 			continue
 		}
-		c.doc.note(c.doc.at(field), field, fmt.Sprintf("it was built for %s%s, and the guest %s, which serves it, has%s: %s",
-			printable(p.Method), versionOf(" of ", p.Guest.GetPath(), contract.VersionText(p.Guest)),
-			server, versionOf(" that of ", p.Host.GetPath(), contract.VersionText(p.Host)), p.Difference))
+		c.doc.note(c.doc.at(field), field, "it "+visible.Text(p.ServedBy(server)))
 	}
-}
-
-func versionOf(before, path, version string) string {
-	if path == "" {
-		if before == " that of " {
-			return " another"
-		}
-		return ""
-	}
-	return before + printable(path+" "+version)
 }

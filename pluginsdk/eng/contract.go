@@ -1,11 +1,13 @@
 package eng
 
 import (
+	"context"
 	"strconv"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/iansmith/parigot/pluginsdk/contract"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 )
 
 // contractLines returns what does not fit between what a guest was built for and what
@@ -46,6 +48,16 @@ func (h *Host) descriptor(module, function string) (protoreflect.MethodDescripto
 		return nil, ok
 	}
 	return f.Descriptor(), ok
+}
+
+// ContractOf returns what the guest that makes the call of ctx was built for, or nil when it
+// does not say, and for native code. Plugins that let guests call each other compare those of
+// the two.
+func ContractOf(ctx context.Context) *contract.Contract {
+	if s := instance.FromContext(ctx); s != nil {
+		return s.Contract
+	}
+	return nil
 }
 
 // Contract returns what the guest says that it was built for, or nil when it says

@@ -331,6 +331,7 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		Logger:   h.config.logger,
 		Counters: &h.counters,
 		Grants:   g.config.grants,
+		Contract: g.contract,
 		Account:  account,
 	}
 	if g.outline.overlaps && h.config.maxPending > 0 {

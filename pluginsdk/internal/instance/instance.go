@@ -10,6 +10,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -42,6 +43,9 @@ type State struct {
 
 	// Grants are what the instance may call and serve; nil means all there is.
 	Grants *Grants
+
+	// Contract is what the guest was built for, or nil when it does not say.
+	Contract *contract.Contract
 
 	// Remote is set in a plugin's own process, where calls arrive with what is left
 	// of their budgets, and the host tells when one takes too long.
