@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -88,6 +90,9 @@ func (r *runFlags) runFile(ctx context.Context, path string, log *slog.Logger, s
 	f, err := deploy.Load(path)
 	if err != nil {
 		return exitFailed, errorText(err)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(f.MemoryLimit())
 	}
 	opts := []deploy.Option{deploy.WithLogger(log)}
 	if r.raw {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // Check looks for all that Run would find wrong, without initialising a plugin or
@@ -197,7 +199,7 @@ func (c *check) compile(ctx context.Context, g *deploymentpb.Guest, text []byte)
 // says, field names the field of the guest that is wrong, and why says what is.
 func (f *File) module(g *deploymentpb.Guest) (text []byte, field, why string) {
 	path := f.Resolve(g.GetWasm())
-	text, err := os.ReadFile(path)
+	text, err := readModule(path)
 	if err != nil {
 		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
 			err = nil
@@ -209,6 +211,27 @@ func (f *File) module(g *deploymentpb.Guest) (text []byte, field, why string) {
 		return nil, "sha256", fmt.Sprintf("%s is another file, with the SHA-256 %s", path, have)
 	}
 	return text, "", ""
+}
+
+// readModule reads a file that is no larger than a module may be.
+func readModule(path string) (_ []byte, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var text []byte
+	if info.Size() <= eng.MaxModule {
+		text, err = io.ReadAll(io.LimitReader(file, eng.MaxModule+1)) // a pipe has no size
+	}
+	if err == nil && max(info.Size(), int64(len(text))) > eng.MaxModule {
+		err = status.Errorf(status.ResourceExhausted, "%s has more than %d bytes, which is MaxModule", path, eng.MaxModule)
+	}
+	return text, err
 }
 
 // guestOptions returns the options with which a guest is compiled. Its code in the cache

@@ -37,6 +37,7 @@ func (g *guest) compile(ctx context.Context) (*eng.Guest, error) {
 		eng.GuestCallBudget(g.config.GetCallBudget().AsDuration()),
 		eng.GuestHostMemoryLimit(g.config.GetHostMemoryLimit()),
 		eng.GuestMaxOpenFiles(int(g.config.GetMaxOpenFiles())),
+		eng.GuestStackLimit(g.config.GetStackLimit()),
 		eng.GuestDiskLimit(g.config.GetDiskLimit()),
 	)
 	program, err := g.run.host.Compile(ctx, g.config.GetName(), text, opts...)

@@ -56,6 +56,7 @@ func (f *File) guestRules(g *deploymentpb.Guest, field string) {
 	e := f.Deployment.GetEngine()
 	f.within(field, "memory_limit", g.GetMemoryLimit(), cmp.Or(e.GetMemoryLimit(), eng.DefaultMemoryLimit))
 	f.within(field, "host_memory_limit", g.GetHostMemoryLimit(), cmp.Or(e.GetHostMemoryLimit(), eng.DefaultHostMemoryLimit))
+	f.within(field, "stack_limit", g.GetStackLimit(), cmp.Or(e.GetStackLimit(), eng.DefaultStackLimit))
 	f.within(field, "disk_limit", g.GetDiskLimit(), cmp.Or(e.GetDiskLimit(), eng.DefaultDiskLimit))
 	if most := cmp.Or(e.GetMaxOpenFiles(), eng.DefaultMaxOpenFiles); g.GetMaxOpenFiles() > most {
 		f.doc.addAt(field+".max_open_files", "it is more than the max_open_files of the engine, which is %d: raise that, too", most)

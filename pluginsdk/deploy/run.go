@@ -141,6 +141,8 @@ func (f *File) engineOptions(logger *slog.Logger) []eng.Option {
 		eng.WithMemoryLimit(e.GetMemoryLimit()),
 		eng.WithHostMemoryLimit(e.GetHostMemoryLimit()),
 		eng.WithMaxOpenFiles(int(e.GetMaxOpenFiles())),
+		eng.WithStackLimit(e.GetStackLimit()),
+		eng.WithCompileMemory(e.GetCompileMemory()),
 		eng.WithDiskLimit(e.GetDiskLimit()),
 		eng.WithMaxMessage(e.GetMaxRequest(), e.GetMaxResponse()),
 		eng.WithMaxDecoded(e.GetMaxDecoded()),

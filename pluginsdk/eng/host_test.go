@@ -158,6 +158,17 @@ func TestGuestIsStoppedAtItsLimits(t *testing.T) {
 	require.ErrorContains(t, err, "memory")
 }
 
+// TestDeepRecursion: a Go guest may call 100,000 functions deep.
+func TestDeepRecursion(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	code, err := compile(t, h).Run(t.Context(), eng.WithArgs("deep", "100000"))
+	require.NoError(t, err)
+	require.Zero(t, code)
+	code, err = compile(t, h, eng.GuestStackLimit(1<<20)).Run(t.Context(), eng.WithArgs("deep", "100000"))
+	require.ErrorIs(t, err, status.Of(status.ResourceExhausted), code)
+}
+
 // smallLimit is little for a Go guest.
 const smallLimit = 32 << 20
 

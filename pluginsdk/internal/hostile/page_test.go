@@ -29,6 +29,8 @@ const root = "../../.."
 var defaults = map[string]string{
 	"memory_limit":      humanize.IBytes(eng.DefaultMemoryLimit),
 	"host_memory_limit": humanize.IBytes(eng.DefaultHostMemoryLimit),
+	"stack_limit":       humanize.IBytes(eng.DefaultStackLimit),
+	"compile_memory":    humanize.IBytes(eng.DefaultCompileMemory),
 	"max_open_files":    strconv.Itoa(eng.DefaultMaxOpenFiles),
 	"disk_limit":        humanize.IBytes(eng.DefaultDiskLimit),
 	"max_request":       humanize.IBytes(eng.DefaultMaxMessage),

@@ -136,6 +136,14 @@ type Engine struct {
 	// How much memory a request may take in the host when it is decoded, in bytes. A few
 	// encoded bytes can become hundreds. The default is 128Mi.
 	MaxDecoded *uint64 `protobuf:"varint,16,opt,name=max_decoded,json=maxDecoded,proto3,oneof" json:"max_decoded,omitempty"`
+	// How much memory compiling guests may take at a time, estimated from their modules: some 20
+	// times the size of their code. A guest that takes more alone is refused, and those that
+	// together take more are compiled one after the other. The default is 512Mi.
+	CompileMemory *uint64 `protobuf:"varint,20,opt,name=compile_memory,json=compileMemory,proto3,oneof" json:"compile_memory,omitempty"`
+	// How large the stack of an instance may be when the guest's own stack_limit does not say. The
+	// host has it beside the instance's memory; a guest whose functions call each other deeper
+	// ends with RESOURCE_EXHAUSTED. Trusted guests have no such limit. The default is 64Mi.
+	StackLimit *uint64 `protobuf:"varint,21,opt,name=stack_limit,json=stackLimit,proto3,oneof" json:"stack_limit,omitempty"`
 	// How many bytes of output reach the log in a second: those of a guest whose own log_rate does
 	// not say, and those of each stream of a plugin's process. A line counts for 128 bytes more
 	// than it has. What is over it is dropped, and counted in the log. The default is 1Mi.
@@ -253,6 +261,20 @@ func (x *Engine) GetDiskLimit() uint64 {
 func (x *Engine) GetMaxDecoded() uint64 {
 	if x != nil && x.MaxDecoded != nil {
 		return *x.MaxDecoded
+	}
+	return 0
+}
+
+func (x *Engine) GetCompileMemory() uint64 {
+	if x != nil && x.CompileMemory != nil {
+		return *x.CompileMemory
+	}
+	return 0
+}
+
+func (x *Engine) GetStackLimit() uint64 {
+	if x != nil && x.StackLimit != nil {
+		return *x.StackLimit
 	}
 	return 0
 }
@@ -423,6 +445,9 @@ type Guest struct {
 	// How many bytes an instance may add to its mounts. The default, and the most, is disk_limit
 	// of the engine.
 	DiskLimit *uint64 `protobuf:"varint,18,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
+	// How large the stack of an instance may be. The default, and the most, is stack_limit of the
+	// engine.
+	StackLimit *uint64 `protobuf:"varint,22,opt,name=stack_limit,json=stackLimit,proto3,oneof" json:"stack_limit,omitempty"`
 	// How many bytes of its output reach the log in a second: that of all its instances together.
 	// With --raw, the output of the main guest is not bounded. The default is log_rate of the
 	// engine.
@@ -586,6 +611,13 @@ func (x *Guest) GetMaxOpenFiles() uint32 {
 func (x *Guest) GetDiskLimit() uint64 {
 	if x != nil && x.DiskLimit != nil {
 		return *x.DiskLimit
+	}
+	return 0
+}
+
+func (x *Guest) GetStackLimit() uint64 {
+	if x != nil && x.StackLimit != nil {
+		return *x.StackLimit
 	}
 	return 0
 }
@@ -755,7 +787,7 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"Deployment\x12*\n" +
 	"\x06engine\x18\x01 \x01(\v2\x12.parigot.v1.EngineR\x06engine\x127\n" +
 	"\aplugins\x18\x02 \x03(\v2\x12.parigot.v1.PluginB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\aplugins\x126\n" +
-	"\x06guests\x18\x03 \x03(\v2\x11.parigot.v1.GuestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06guests\"\x9b\a\n" +
+	"\x06guests\x18\x03 \x03(\v2\x11.parigot.v1.GuestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06guests\"\xb3\b\n" +
 	"\x06Engine\x12\x1b\n" +
 	"\tcache_dir\x18\x01 \x01(\tR\bcacheDir\x127\n" +
 	"\fmemory_limit\x18\x02 \x01(\x04B\x0f\xbaH\f2\n" +
@@ -774,13 +806,17 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"disk_limit\x18\n" +
 	" \x01(\x04B\a\xbaH\x042\x02 \x00H\x06R\tdiskLimit\x88\x01\x01\x12/\n" +
 	"\vmax_decoded\x18\x10 \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\aR\n" +
-	"maxDecoded\x88\x01\x01\x12-\n" +
+	"maxDecoded\x88\x01\x01\x12<\n" +
+	"\x0ecompile_memory\x18\x14 \x01(\x04B\x10\xbaH\r2\v\x18\x80\x80\x80\x80\x80 (\x80\x80@H\bR\rcompileMemory\x88\x01\x01\x125\n" +
+	"\vstack_limit\x18\x15 \x01(\x04B\x0f\xbaH\f2\n" +
+	"\x18\x80\x80\x80\x80\x10(\x80\x80\x04H\tR\n" +
+	"stackLimit\x88\x01\x01\x12-\n" +
 	"\blog_rate\x18\x1c \x01(\x04B\r\xbaH\n" +
-	"2\b\x18\x80\x80\x80\x80\x04 \x00H\bR\alogRate\x88\x01\x01\x121\n" +
+	"2\b\x18\x80\x80\x80\x80\x04 \x00H\n" +
+	"R\alogRate\x88\x01\x01\x121\n" +
 	"\tlog_burst\x18\x1d \x01(\x04B\x0f\xbaH\f2\n" +
-	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04H\tR\blogBurst\x88\x01\x01\x121\n" +
-	"\vrecord_rate\x18\x1e \x01(\rB\v\xbaH\b*\x06\x18\xc0\x84= \x00H\n" +
-	"R\n" +
+	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04H\vR\blogBurst\x88\x01\x01\x121\n" +
+	"\vrecord_rate\x18\x1e \x01(\rB\v\xbaH\b*\x06\x18\xc0\x84= \x00H\fR\n" +
 	"recordRate\x88\x01\x01B\x0f\n" +
 	"\r_memory_limitB\x0e\n" +
 	"\f_max_requestB\x0f\n" +
@@ -789,7 +825,9 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\x12_host_memory_limitB\x11\n" +
 	"\x0f_max_open_filesB\r\n" +
 	"\v_disk_limitB\x0e\n" +
-	"\f_max_decodedB\v\n" +
+	"\f_max_decodedB\x11\n" +
+	"\x0f_compile_memoryB\x0e\n" +
+	"\f_stack_limitB\v\n" +
 	"\t_log_rateB\f\n" +
 	"\n" +
 	"_log_burstB\x0e\n" +
@@ -803,8 +841,7 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\rstart_timeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\fstartTimeout:\xa2\x03\xbaH\x9e\x03\x1a\xa9\x01\n" +
 	"\x04path\x12ea plugin with the placement so or process needs path, the file of its code, and a static one has none\x1a:(this.path != '') == (this.placement in ['so', 'process'])\x1ag\n" +
 	"\x06symbol\x120only a plugin with the placement so has a symbol\x1a+this.symbol == '' || this.placement == 'so'\x1a\x86\x01\n" +
-	"\rstart_timeout\x12<only a plugin with the placement process has a start_timeout\x1a7!has(this.start_timeout) || this.placement == 'process'\"\xd3\n" +
-	"\n" +
+	"\rstart_timeout\x12<only a plugin with the placement process has a start_timeout\x1a7!has(this.start_timeout) || this.placement == 'process'\"\x9a\v\n" +
 	"\x05Guest\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x1a\n" +
 	"\x04wasm\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04wasm\x123\n" +
@@ -829,11 +866,14 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\x11host_memory_limit\x18\x10 \x01(\x04B\t\xbaH\x062\x04(\x80\x80\x04H\x02R\x0fhostMemoryLimit\x88\x01\x01\x122\n" +
 	"\x0emax_open_files\x18\x11 \x01(\rB\a\xbaH\x04*\x02 \x00H\x03R\fmaxOpenFiles\x88\x01\x01\x12+\n" +
 	"\n" +
-	"disk_limit\x18\x12 \x01(\x04B\a\xbaH\x042\x02 \x00H\x04R\tdiskLimit\x88\x01\x01\x12-\n" +
+	"disk_limit\x18\x12 \x01(\x04B\a\xbaH\x042\x02 \x00H\x04R\tdiskLimit\x88\x01\x01\x125\n" +
+	"\vstack_limit\x18\x16 \x01(\x04B\x0f\xbaH\f2\n" +
+	"\x18\x80\x80\x80\x80\x10(\x80\x80\x04H\x05R\n" +
+	"stackLimit\x88\x01\x01\x12-\n" +
 	"\blog_rate\x18\x18 \x01(\x04B\r\xbaH\n" +
-	"2\b\x18\x80\x80\x80\x80\x04 \x00H\x05R\alogRate\x88\x01\x01\x121\n" +
+	"2\b\x18\x80\x80\x80\x80\x04 \x00H\x06R\alogRate\x88\x01\x01\x121\n" +
 	"\tlog_burst\x18\x19 \x01(\x04B\x0f\xbaH\f2\n" +
-	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04H\x06R\blogBurst\x88\x01\x01\x1a6\n" +
+	"\x18\x80\x80\x80\x80\x04(\x80\x80\x04H\aR\blogBurst\x88\x01\x01\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\x8a\x01\xbaH\x86\x01\x1a\x83\x01\n" +
@@ -842,7 +882,8 @@ const file_parigot_v1_deployment_proto_rawDesc = "" +
 	"\r_memory_limitB\x14\n" +
 	"\x12_host_memory_limitB\x11\n" +
 	"\x0f_max_open_filesB\r\n" +
-	"\v_disk_limitB\v\n" +
+	"\v_disk_limitB\x0e\n" +
+	"\f_stack_limitB\v\n" +
 	"\t_log_rateB\f\n" +
 	"\n" +
 	"_log_burst\"`\n" +

@@ -43,6 +43,13 @@ var modes = map[string]func(args []string){
 		}
 	},
 	"recurse": func([]string) { sink = recurse(1) },
+	"deep": func(args []string) {
+		n, err := strconv.Atoi(args[0])
+		if err != nil {
+			panic(err)
+		}
+		sink = deep(n)
+	},
 	"grow": func([]string) {
 		for {
 			grown = append(grown, make([]byte, 1<<20))
@@ -64,6 +71,14 @@ var (
 	sink  int
 	grown [][]byte
 )
+
+//go:noinline
+func deep(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return deep(n-1) + 1
+}
 
 func recurse(n int) int {
 	if n == 0 {
