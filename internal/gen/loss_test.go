@@ -24,7 +24,7 @@ var lossTime = flag.Duration("loss.time", 40*time.Second, "how long TestNothingI
 // or the run failed and nothing changed. Without protoc, buf runs alone.
 func TestNothingIsLost(t *testing.T) {
 	t.Parallel()
-	tools := lossTools(t)
+	tools, base := lossTools(t), filepath.Join(t.TempDir(), "base")
 	end := time.Now().Add(*lossTime)
 	var runs, written int
 	var failed bool
@@ -33,9 +33,7 @@ func TestNothingIsLost(t *testing.T) {
 			return
 		}
 		failed = true // unless this one gets to its end
-		base, err := os.MkdirTemp("", "loss")
-		require.NoError(t, err)
-		defer func() { require.NoError(t, os.RemoveAll(base)) }()
+		require.NoError(t, os.RemoveAll(base))
 		w := &lossWorld{T: t, base: base, tools: tools}
 		w.hand()
 		for n := range 2 {

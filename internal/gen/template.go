@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -34,7 +35,7 @@ type pluginEntry struct {
 // UnmarshalYAML notes the line, too.
 func (e *pluginEntry) UnmarshalYAML(node *yaml.Node) error {
 	type plain pluginEntry
-	e.at = fmt.Sprint(node.Line)
+	e.at = strconv.Itoa(node.Line)
 	return node.Decode((*plain)(e))
 }
 

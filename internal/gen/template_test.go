@@ -100,32 +100,52 @@ func TestSkeletonLosesNothing(t *testing.T) {
 		proto map[string]string
 		err   string // empty: the skeleton is written
 	}{
-		{name: "half renamed", files: map[string]string{"queue/impl_queue.go": old, "queue/a.go": "package newname\n", "queue/b.go": "package newname\n"},
-			err: "queue/impl_queue.go says package oldname, but queue/a.go says package newname" + nameOfBoth},
-		{name: "a tie", files: map[string]string{"queue/impl_queue.go": old, "queue/a.go": "package newname\n"},
-			err: "queue/impl_queue.go says package oldname, but queue/a.go says package newname" + nameOfBoth},
-		{name: "a package main", files: map[string]string{"queue/impl_queue.go": inMain, "queue/a.go": "package queue\n"},
-			err: "queue/impl_queue.go says package main, but queue/a.go says package queue" + nameOfBoth},
-		{name: "a package main of another name", files: map[string]string{"queue/mine.go": inMain, "queue/a.go": "package queue\n"},
-			err: "queue/mine.go says package main, but queue/a.go says package queue" + nameOfBoth},
+		{
+			name: "half renamed", files: map[string]string{"queue/impl_queue.go": old, "queue/a.go": "package newname\n", "queue/b.go": "package newname\n"},
+			err: "queue/impl_queue.go says package oldname, but queue/a.go says package newname" + nameOfBoth,
+		},
+		{
+			name: "a tie", files: map[string]string{"queue/impl_queue.go": old, "queue/a.go": "package newname\n"},
+			err: "queue/impl_queue.go says package oldname, but queue/a.go says package newname" + nameOfBoth,
+		},
+		{
+			name: "a package main", files: map[string]string{"queue/impl_queue.go": inMain, "queue/a.go": "package queue\n"},
+			err: "queue/impl_queue.go says package main, but queue/a.go says package queue" + nameOfBoth,
+		},
+		{
+			name: "a package main of another name", files: map[string]string{"queue/mine.go": inMain, "queue/a.go": "package queue\n"},
+			err: "queue/mine.go says package main, but queue/a.go says package queue" + nameOfBoth,
+		},
 		{name: "a program beside the package", files: map[string]string{"queue/make.go": "//go:build ignore\n\npackage main\n", "queue/a.go": "package queue\n"}},
-		{name: "a name in other case", files: map[string]string{"queue/Impl_Queue.GO": "mine"},
-			err: "queue/Impl_Queue.GO does not say which type implements queuev1parigot.QueueImpl, so nothing is written: add the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)\nwith the name of the type, or move the file away"},
-		{name: "a folder of that name", files: map[string]string{"queue/impl_queue.go/a.txt": "mine"},
-			err: "queue/impl_queue.go does not say which type implements queuev1parigot.QueueImpl, so nothing is written: add the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)\nwith the name of the type, or move the file away"},
-		{name: "a renamed folder", files: map[string]string{"mail/impl_queue.go": written},
-			err: "mail/impl_queue.go:18 implements queue.v1.Queue, and queue does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into queue/impl_queue.go yourself, with the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)"},
+		{
+			name: "a name in other case", files: map[string]string{"queue/Impl_Queue.GO": "mine"},
+			err: "queue/Impl_Queue.GO does not say which type implements queuev1parigot.QueueImpl, so nothing is written: add the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)\nwith the name of the type, or move the file away",
+		},
+		{
+			name: "a folder of that name", files: map[string]string{"queue/impl_queue.go/a.txt": "mine"},
+			err: "queue/impl_queue.go does not say which type implements queuev1parigot.QueueImpl, so nothing is written: add the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)\nwith the name of the type, or move the file away",
+		},
+		{
+			name: "a renamed folder", files: map[string]string{"mail/impl_queue.go": written},
+			err: "mail/impl_queue.go:18 implements queue.v1.Queue, and queue does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into queue/impl_queue.go yourself, with the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)",
+		},
 		{name: "a fake of a test", files: map[string]string{"mail/fake_test.go": written}},
-		{name: "the name below another directory", files: map[string]string{"sub/queue/impl_queue.go": "package other\n"},
-			err: "sub/queue/impl_queue.go is queue/impl_queue.go below sub, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in sub; if it is a copy, delete it; otherwise rename it"},
+		{
+			name: "the name below another directory", files: map[string]string{"sub/queue/impl_queue.go": "package other\n"},
+			err: "sub/queue/impl_queue.go is queue/impl_queue.go below sub, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in sub; if it is a copy, delete it; otherwise rename it",
+		},
 		{name: "the name in another directory", files: map[string]string{"mail/impl_queue.go": "package mail\n"}},
 		{name: "a checkout below", files: map[string]string{"tree/.git": "gitdir: x\n", "tree/queue/impl_queue.go": written}},
-		{name: "the Go package moved", files: map[string]string{"queue/impl_queue.go": written}, proto: moved,
+		{
+			name: "the Go package moved", files: map[string]string{"queue/impl_queue.go": written}, proto: moved,
 			err: "queue/impl_queue.go:18 implements the QueueImpl of ex.com/gen/queue/v1/queuev1parigot, but this one is in ex.com/api/queue/v1/queuev1parigot, so nothing is written: if the package moved, change\n" +
-				"\tqueue/impl_queue.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/impl_queue.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor set impl to another directory"},
-		{name: "the Go package moved from under a file of another name", files: map[string]string{"queue/mine.go": strings.ReplaceAll(written, "QueuePlugin", "store")}, proto: moved,
+				"\tqueue/impl_queue.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/impl_queue.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor set impl to another directory",
+		},
+		{
+			name: "the Go package moved from under a file of another name", files: map[string]string{"queue/mine.go": strings.ReplaceAll(written, "QueuePlugin", "store")}, proto: moved,
 			err: "queue/mine.go:18 implements the QueueImpl of ex.com/gen/queue/v1/queuev1parigot, but this one is in ex.com/api/queue/v1/queuev1parigot, so nothing is written: if the package moved, change\n" +
-				"\tqueue/mine.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/mine.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor set impl to another directory"},
+				"\tqueue/mine.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/mine.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor set impl to another directory",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
