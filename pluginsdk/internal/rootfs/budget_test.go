@@ -2,7 +2,9 @@ package rootfs
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,4 +84,17 @@ func TestLongPaths(t *testing.T) {
 	} {
 		require.Equal(t, experimentalsys.ENAMETOOLONG, errno)
 	}
+}
+
+// TestPipes: a pipe is refused, even if it takes the place of a file at the last moment.
+func TestPipes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, root.Close()) }()
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	file, errno := New(root, true, &Budget{MaxOpen: 10, MaxDisk: 1 << 20}).open("pipe", experimentalsys.O_RDONLY, 0, nil)
+	require.Zero(t, errno, "it does not wait for who writes to it")
+	require.NoError(t, file.Close())
 }

@@ -64,8 +64,12 @@ func (f *FS) OpenFile(path string, flag experimentalsys.Oflag, perm fs.FileMode)
 		return nil, errno
 	}
 	info, err := file.Stat()
-	if err == nil && flag&experimentalsys.O_DIRECTORY != 0 && !info.IsDir() {
+	switch {
+	case err != nil:
+	case flag&experimentalsys.O_DIRECTORY != 0 && !info.IsDir():
 		err = experimentalsys.ENOTDIR
+	case !info.IsDir() && !info.Mode().IsRegular():
+		err = experimentalsys.EACCES // it took the place of what openable saw
 	}
 	if err != nil {
 		_ = file.Close() // it was only looked at
@@ -124,7 +128,7 @@ func (f *FS) openable(path string, flag experimentalsys.Oflag) (fs.FileInfo, exp
 }
 
 func osFlags(flag experimentalsys.Oflag) int {
-	var out int
+	out := syscall.O_NONBLOCK // so that no pipe has the host wait
 	switch {
 	case flag&experimentalsys.O_RDWR != 0:
 		out = os.O_RDWR
