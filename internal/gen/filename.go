@@ -40,10 +40,8 @@ func ignored(name string) bool {
 // refused reports whether the go command builds no package with a file of this
 // name, because a tool could take the name for a flag, say.
 func refused(name string) bool {
-	for _, first := range name {
-		return first < utf8.RuneSelf && !strings.ContainsRune("._", first) && !unicode.IsLetter(first) && !unicode.IsDigit(first)
-	}
-	return true
+	first, _ := utf8.DecodeRuneInString(name)
+	return name == "" || first < utf8.RuneSelf && !strings.ContainsRune("._", first) && !unicode.IsLetter(first) && !unicode.IsDigit(first)
 }
 
 // forSomeTargets reports whether the go command builds a file of this name
