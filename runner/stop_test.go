@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/iansmith/parigot/internal/guesttest"
+	"github.com/iansmith/parigot/internal/wasm"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
@@ -43,4 +45,35 @@ guests: [{name: main, wasm: guest.wasm, main: true, grants: [syscall.v1.Syscall]
 	require.Equal(t, 130, run(ctx, []string{"inspect", pipe}, stderr, stderr))
 	text, _ := stderr.read()
 	require.Contains(t, text, "stopped by a signal: interrupt: what has not stopped after 2s is abandoned")
+}
+
+// TestRunEndsWhileAFileCompiles: with --watch, neither the end of the main guest nor a signal
+// waits for the compilation of a file that has changed.
+func TestRunEndsWhileAFileCompiles(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []bool{false, true} {
+		r := startRun(t, greetings+`
+  - name: caller
+    wasm: guest.wasm
+    main: true
+    args: [beside]
+    mounts: [{host: shared, guest: /shared}]
+    grants: [syscall.v1.Syscall, greeting.v1.Greeting]
+`, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest}, "--watch")
+		r.await("a hundred answers were right", 1)
+		// Not in the cache, so it takes seconds.
+		r.write("greeting.wasm", wasm.AppendCustom(guesttest.Build(t, greetingGuest), "new", []byte(t.TempDir())))
+		r.await("the guest's file has changed", 1)
+		want := exitOK
+		if signal {
+			want = 143
+			r.stop(signalError{syscall.SIGTERM})
+		} else {
+			r.write("shared/stop", nil)
+		}
+		code, log := r.ended()
+		require.Equal(t, want, code, log)
+		require.NotContains(t, log, "abandoned")
+		require.NotContains(t, log, "has taken the place")
+	}
 }
