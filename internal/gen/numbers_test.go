@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/iansmith/parigot/internal/gen"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/optionspb"
@@ -15,8 +16,8 @@ import (
 // house in one workspace with the options of Parigot, whose number is public.
 func TestOptionsBesideOthers(t *testing.T) {
 	t.Parallel()
-	for _, number := range []int{int(optionspb.E_File.Field), int(optionspb.E_Service.Field), int(optionspb.E_Method.Field), int(optionspb.E_Enum.Field)} {
-		require.Greater(t, number, 100_000, "50000 to 99999 are for use within a company")
+	for _, option := range []protoreflect.ExtensionType{optionspb.E_File, optionspb.E_Service, optionspb.E_Method, optionspb.E_Enum} {
+		require.Greater(t, int(option.TypeDescriptor().Number()), 100_000, "50000 to 99999 are for use within a company")
 	}
 	files := map[string]string{
 		"corp/opts.proto": "syntax = \"proto3\";\npackage corp;\nimport \"google/protobuf/descriptor.proto\";\noption go_package = \"ex.com/corp\";\nextend google.protobuf.MethodOptions { bool audited = 52301; }\n",
