@@ -43,7 +43,8 @@ func (f *File) Check(ctx context.Context, opts ...Option) error {
 }
 
 func (f *File) check(ctx context.Context, logger *slog.Logger) (err error) {
-	host, err := eng.New(ctx, f.engineOptions(slog.New(slog.DiscardHandler))...)
+	// What is wrong with the cache is mended here, and known here alone.
+	host, err := eng.New(ctx, append(f.engineOptions(slog.New(slog.DiscardHandler)), eng.WithLogger(logger))...)
 	if err != nil {
 		return fmt.Errorf("check %s: %w", f.Path, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
 	"syscall"
@@ -32,7 +33,15 @@ const (
 type cache struct {
 	host *Host
 	dir  *cachedir.Dir // nil: there is none
-	once sync.Once     // for a warning that holds for all guests
+}
+
+// warned has the directories that a log has a warning about, as warning: one run of a deployment
+// has several hosts.
+var warned sync.Map
+
+type warning struct {
+	dir string
+	log *slog.Logger
 }
 
 // openCache fails only if the path names something else than a directory.
@@ -105,10 +114,11 @@ func (c *cache) damaged(file string, err error) {
 
 // notKept warns once: the next guest has the same trouble.
 func (c *cache) notKept(err error) {
-	c.once.Do(func() {
-		c.host.config.logger.Warn("compiled guests are not kept, so the next run compiles them again: make room in the cache directory, or let the host write to it",
-			"dir", c.host.config.cacheDir, "err", err)
-	})
+	dir := c.host.config.cacheDir
+	if _, before := warned.LoadOrStore(warning{dir, c.host.config.given}, true); before {
+		return
+	}
+	c.host.config.logger.Warn("compiled guests are not kept, so the next run compiles them again: make room in the cache directory, or let the host write to it", "dir", dir, "err", err)
 }
 
 // tidy warns if the cache could not remove what nobody needs.

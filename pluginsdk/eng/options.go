@@ -64,6 +64,7 @@ type hostConfig struct {
 	maxPending  int
 	rates       lograte.Rates
 	records     *lograte.Handler // that of logger
+	given       *slog.Logger     // what records writes to
 
 	compileMemory int64
 }
@@ -235,6 +236,7 @@ func newHostConfig(opts []Option) hostConfig {
 	c.rates.LogRate = cmp.Or(c.rates.LogRate, DefaultLogRate)
 	c.rates.LogBurst = cmp.Or(c.rates.LogBurst, DefaultLogBurst)
 	c.rates.Records = cmp.Or(c.rates.Records, DefaultRecordRate)
+	c.given = c.logger
 	c.records = lograte.NewHandler(c.logger.Handler(), c.rates)
 	c.logger = slog.New(c.records)
 	return c
