@@ -157,7 +157,7 @@ func TestSkeletonSecondService(t *testing.T) {
 	protos := map[string]string{"two.proto": queue["queue.proto"] + "service Topic { rpc Init(Word) returns (Word); }\nservice Log {}\n"}
 	got, _, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": written}, protos, "two.proto")
 	require.Empty(t, got)
-	require.Equal(t, "two.proto:9:1: service queue.v1.Topic has no implementation in queue, where another service has, so nothing is written: write types: [queue.v1.Queue, queue.v1.Topic, queue.v1.Log] into the entry with impl=queue to have it there, or without queue.v1.Topic and queue.v1.Log to have it elsewhere; with protoc, write a type into queue/impl_topic.go, with the line\n\tvar _ queuev1parigot.TopicImpl = (*TopicPlugin)(nil)", text)
+	require.Equal(t, "two.proto:9:1: service queue.v1.Topic has no implementation in queue, where queue/impl_queue.go:18 is that of another, so nothing is written: write types: [queue.v1.Queue, queue.v1.Topic, queue.v1.Log] into the entry with impl=queue to have it there, or without queue.v1.Topic and queue.v1.Log to have it elsewhere; with protoc, write a type into queue/impl_topic.go, with the line\n\tvar _ queuev1parigot.TopicImpl = (*TopicPlugin)(nil)", text)
 
 	chosen := map[string]string{"queue/impl_queue.go": written, "buf.gen.yaml": templateFor("queue") + "    types: [queue.v1]\n"}
 	got, notes, text := skeleton(t, "impl=queue", chosen, protos, "two.proto")
@@ -168,6 +168,11 @@ func TestSkeletonSecondService(t *testing.T) {
 	}
 	require.Contains(t, notes, "queue/impl_queue.go:20 declares ParigotInitialize: add pluginsdk.Described(pluginsdk.InitFunc(initTopicPlugin), describeTopicPlugin) to it")
 	require.Contains(t, notes, "queue/impl_queue.go:20 declares ParigotInitialize: add &LogPlugin{} to it")
+
+	// It is enough that the other one is no part of this run.
+	alone := map[string]string{"topic.proto": service("topic.v1", "ex.com/gen/topic/v1;topicv1", "Topic", "Ask")}
+	_, _, text = skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": written}, alone, "topic.proto")
+	require.Contains(t, text, "topic.v1.Topic has no implementation in queue, where queue/impl_queue.go:18 is that of another, so nothing is written: write types: [topic.v1.Topic] into")
 
 	// Neither do several entries share all services.
 	several := map[string]string{"buf.gen.yaml": templateFor("queue") + "  - local: protoc-gen-parigot\n    out: .\n    opt: impl=topic\n    strategy: all\n"}

@@ -83,6 +83,21 @@ func importOf(f *file, spec *ast.ValueSpec, name string) string {
 	return from
 }
 
+// Asserts returns the first place where the package asserts that a type implements an
+// interface of another package whose name ends in suffix, or "".
+func (p *Package) Asserts(suffix string) string {
+	at := ""
+	for _, f := range p.files {
+		f.eachVar(func(spec *ast.ValueSpec) {
+			sel, ok := spec.Type.(*ast.SelectorExpr)
+			if at == "" && ok && spec.Names[0].Name == "_" && strings.HasSuffix(sel.Sel.Name, suffix) {
+				at = p.place(f, spec.Pos())
+			}
+		})
+	}
+	return at
+}
+
 // movedImports returns a line for each import of the package that has to change
 // with the one of the interface.
 func (p *Package) movedImports(i Interface, old string) string {
