@@ -158,7 +158,7 @@ func (m *Module) Bytes() []byte {
 	}
 	var out strings.Builder
 	out.WriteString("\x00asm\x01\x00\x00\x00")
-	for _, id := range []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11, 0} { // data count comes before code
+	for _, id := range []byte{1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11, 0} { // tags come before globals, the data count before code
 		given := false
 		for _, s := range m.sections {
 			if s.id == id {

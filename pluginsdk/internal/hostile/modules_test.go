@@ -57,6 +57,10 @@ func modules() []hostile {
 			m.Table(1 << 18)
 			m.Start("")
 		}},
+		{name: "has a tag section", want: "refused tag section not supported", opts: []eng.GuestOption{eng.Trusted()}, build: func(m *Module) {
+			m.Section(13, Uleb(0))
+			m.Start("")
+		}},
 		{name: "has many globals", want: "fails more than its host_memory_limit", opts: []eng.GuestOption{eng.GuestHostMemoryLimit(1 << 20)}, build: func(m *Module) {
 			const n = 20_000
 			m.Section(6, Uleb(n)+strings.Repeat(I32+"\x00"+Const(1)+End, n))

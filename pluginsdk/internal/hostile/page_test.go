@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/iansmith/parigot/internal/wasm"
 	"github.com/iansmith/parigot/pluginsdk/deploy"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
@@ -123,7 +124,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// offered returns what a guest can import of the engine.
+// offered returns what a guest can import of the engine, and what a module can have.
 func offered(t *testing.T) []string {
 	t.Helper()
 	r := wazero.NewRuntime(t.Context())
@@ -136,6 +137,9 @@ func offered(t *testing.T) []string {
 	}
 	for _, name := range []string{abi.Take, abi.Header, abi.Await, abi.Cancel} {
 		names = append(names, abi.Module+"."+name)
+	}
+	for _, name := range wasm.SectionNames {
+		names = append(names, name+" section")
 	}
 	return names
 }
