@@ -26,7 +26,7 @@ GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./
 	./pluginsdk/eng/testdata/reactor ./pluginsdk/internal/fuel/testdata/work \
 	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest \
 	./examples/syscall/gen/... ./examples/syscall/guest/... ./examples/syscall/testdata/gen/... \
-	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest ./examples/syscall/testdata/node \
+	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest ./examples/syscall/testdata/locatingguest ./examples/syscall/testdata/node \
 	./runner/testdata/guest
 
 FUZZTIME ?= 60s

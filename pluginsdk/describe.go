@@ -11,6 +11,9 @@ type Description struct {
 	// Config is an empty message of the type that the plugin reads with
 	// [ReadConfig]; nil when it has no configuration.
 	Config proto.Message
+	// ChecksConfig says that the plugin can check its configuration, see [ConfigChecker].
+	// Describe need not set it; process.Describe does.
+	ChecksConfig bool
 }
 
 // Describer is a [ParigotInit] that describes itself. A plugin need not be one; of
@@ -39,13 +42,13 @@ func (d described) Describe() Description { return d.describe() }
 // describeAll puts the descriptions of plugins together, all of which are
 // Describers. They get the same configuration, so the first that has one tells its
 // type.
-func describeAll(plugins []ParigotInit) (all Description) {
+func describeAll(plugins []ParigotInit) (d Description) {
 	for _, p := range plugins {
-		d := p.(Describer).Describe()
-		all.Services = append(all.Services, d.Services...)
-		if all.Config == nil {
-			all.Config = d.Config
+		one := p.(Describer).Describe()
+		d.Services = append(d.Services, one.Services...)
+		if d.Config == nil {
+			d.Config = one.Config
 		}
 	}
-	return all
+	return d
 }

@@ -46,22 +46,28 @@ func (f InitFunc) Init(ctx context.Context, e eng.Engine) bool { return f(ctx, e
 
 // InitAll returns a plugin that initialises plugins in their order and stops at
 // the first that cannot work. All of them get the same configuration. It is a
-// [Describer] when all of them are.
+// [Describer] when all of them are. Their configuration is checked by those of them that
+// are a [ConfigChecker].
 func InitAll(plugins ...ParigotInit) ParigotInit {
-	all := InitFunc(func(ctx context.Context, e eng.Engine) bool {
-		for _, p := range plugins {
-			if !p.Init(ctx, e) {
-				return false
-			}
-		}
-		return true
-	})
 	for _, p := range plugins {
 		if _, ok := p.(Describer); !ok {
-			return all
+			return all(plugins)
 		}
 	}
-	return Described(all, func() Description { return describeAll(plugins) })
+	return Described(all(plugins), func() Description { return describeAll(plugins) })
+}
+
+// all are plugins in one.
+type all []ParigotInit
+
+// Init implements [ParigotInit].
+func (a all) Init(ctx context.Context, e eng.Engine) bool {
+	for _, p := range a {
+		if !p.Init(ctx, e) {
+			return false
+		}
+	}
+	return true
 }
 
 // InitError keeps err as the reason why an Init fails and returns false, for Init
@@ -108,32 +114,8 @@ func OfferDispatcher(ctx context.Context, d Dispatcher) {
 	}
 }
 
-type configKey struct{}
-
-// ReadConfig copies the configuration that the host gave the plugin into into.
-// Without one it leaves into as it is. It is an error when the host gave a
-// message of another type. ctx is the one that Init got.
-func ReadConfig(ctx context.Context, into proto.Message) error {
-	config, _ := ctx.Value(configKey{}).(proto.Message)
-	if config == nil {
-		return nil
-	}
-	want, got := into.ProtoReflect().Descriptor().FullName(), config.ProtoReflect().Descriptor().FullName()
-	if want != got {
-		return status.Errorf(status.InvalidArgument, "the plugin is configured with a %s, the host gave a %s", want, got)
-	}
-	// Through bytes, as the two may be different Go types of one message.
-	b, err := proto.Marshal(config)
-	if err != nil {
-		return fmt.Errorf("read the configuration: %w", err)
-	}
-	if err := proto.Unmarshal(b, into); err != nil {
-		return fmt.Errorf("read the configuration: %w", err)
-	}
-	return nil
-}
-
-// Start initialises a plugin with e. When it cannot work, the error says why; a
+// Start checks the configuration of a plugin, if that is a [ConfigChecker], and initialises
+// it with e. When it cannot work, the error says why; a
 // panic in Init is an error too. What the plugin registered before it failed
 // stays registered, so close the engine then. Plugins are started one after the
 // other, before the first guest runs.
@@ -146,7 +128,10 @@ func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartO
 		opt.applyStart(&o)
 	}
 	var offered Dispatcher
-	ctx = context.WithValue(ctx, configKey{}, o.config)
+	ctx = withConfig(ctx, o.config)
+	if err := checkConfig(ctx, plugin); err != nil {
+		return fmt.Errorf("start plugin %T: %w", plugin, err)
+	}
 	ctx = context.WithValue(ctx, dispatcherKey{}, &offered)
 	var drainer Drainer
 	ctx = context.WithValue(ctx, drainerKey{}, &drainer)

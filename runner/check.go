@@ -26,7 +26,8 @@ func newCheckCommand() *cobra.Command {
 of plugins, what guests import, grants. The file is parigot.yaml when none is named.
 
 No plugin is initialised and no guest runs. But a plugin with the placement so is loaded, which
-runs the initialisation of its packages, and one with the placement process is run to describe itself.
+runs the initialisation of its packages, and one with the placement process is run to describe itself
+and to check its configuration.
 
 Findings are written as compilers write theirs, file:line:column: field: message, and the exit code
 is 1 when there are some. With --json they are a list on standard output, which is empty when

@@ -70,6 +70,7 @@ func deployments(t *testing.T) string {
 	dying := "#!/bin/sh\necho 'panic: TOKEN is not set: get one at the desk' >&2\nexit 2\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "dying"), []byte(dying), 0o700)) //nolint:gosec // it is a program
 	greeting := guesttest.Build(t, "../examples/syscall/guest/greeting")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "bare.wasm"), greeting, 0o600)) // has no contract
 	write("greeting.wasm", greeting, func(*contractpb.Contract) {})
 	write("hello.wasm", guesttest.Build(t, "../examples/syscall/guest/hello"), func(*contractpb.Contract) {})
 	write("other.wasm", greeting, func(m *contractpb.Contract) {
@@ -94,7 +95,7 @@ func deployments(t *testing.T) string {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	dir := deployments(t)
-	for name, want := range map[string]int{"right": exitOK, "circle": exitOK, "wrong": exitFailed, "refused": exitFailed, "other": exitFailed, "process": exitFailed, "dying": exitFailed} {
+	for name, want := range map[string]int{"right": exitOK, "circle": exitOK, "wrong": exitFailed, "refused": exitFailed, "other": exitFailed, "process": exitFailed, "dying": exitFailed, "typos": exitFailed} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			code, stdout, stderr := parigot(t, "check", filepath.Join(dir, name+".yaml"))

@@ -27,7 +27,10 @@ type FilePlugin struct {
 	sandbox *sandbox // nil in the zero value
 }
 
-var _ filev1parigot.FileImpl = (*FilePlugin)(nil)
+var (
+	_ filev1parigot.FileImpl  = (*FilePlugin)(nil)
+	_ pluginsdk.ConfigChecker = (*FilePlugin)(nil)
+)
 
 // ParigotInitialize is the plugin that a host initialises, with a
 // [filev1.FileConfig] as its configuration.
@@ -59,14 +62,24 @@ func (*FilePlugin) Describe() pluginsdk.Description {
 	}
 }
 
+// CheckConfig says what is wrong with a configuration, before anything is opened.
+func (*FilePlugin) CheckConfig(ctx context.Context) error {
+	_, err := readSettings(ctx)
+	return err
+}
+
+func readSettings(ctx context.Context) (settings, error) {
+	cfg := new(filev1.FileConfig)
+	if err := pluginsdk.ReadConfig(ctx, cfg); err != nil {
+		return settings{}, err
+	}
+	return newSettings(cfg)
+}
+
 // newFilePlugin makes the FilePlugin of one engine from the configuration in
 // ctx.
 func newFilePlugin(ctx context.Context, e eng.Engine) (*FilePlugin, error) {
-	cfg := new(filev1.FileConfig)
-	if err := pluginsdk.ReadConfig(ctx, cfg); err != nil {
-		return nil, err
-	}
-	s, err := newSettings(cfg)
+	s, err := readSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func TestInitExplainsItsFailures(t *testing.T) {
 		"no config":              {nil, []string{"QueueConfig.database is not set", "set it to the file", ":memory:"}},
 		"no database":            {&queuev1.QueueConfig{}, []string{"QueueConfig.database is not set"}},
 		"no directory":           {&queuev1.QueueConfig{Database: dir + "/no/q.db"}, []string{dir + "/no", "does not exist: make it"}},
-		"a directory":            {&queuev1.QueueConfig{Database: dir}, []string{"it cannot be opened for writing", "is a directory"}},
+		"a directory":            {&queuev1.QueueConfig{Database: dir}, []string{"it is not a file: name another one"}},
 		"no database file":       {&queuev1.QueueConfig{Database: text}, []string{text, "it is no SQLite database", "not a database"}},
 		"made by a newer plugin": {&queuev1.QueueConfig{Database: newer}, []string{"they have version 99", "use a newer plugin"}},
 		"payload":                {memory(func(c *queuev1.QueueConfig) { c.MaxPayloadBytes = math.MaxUint32 }), []string{"max_payload_bytes is 4294967295", "at most 16777216"}},

@@ -49,6 +49,34 @@ func openDatabase(ctx context.Context, s *settings) (*sql.DB, error) {
 	return db, nil
 }
 
+// checkPlace looks whether a database can be where it is to be. It opens nothing: to close a
+// file that SQLite uses in this process would take SQLite's locks away.
+func (s *settings) checkPlace() error {
+	if s.database == inMemory {
+		return nil
+	}
+	dir := filepath.Dir(s.database)
+	parent, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = noDirectory(dir)
+	case err == nil && !parent.IsDir():
+		err = fmt.Errorf("%q is not a directory: name another file", dir)
+	}
+	file, fileErr := os.Stat(s.database)
+	if err == nil && fileErr == nil && !file.Mode().IsRegular() {
+		err = errors.New("it is not a file: name another one")
+	}
+	if err != nil {
+		return s.startError(err)
+	}
+	return nil
+}
+
+func noDirectory(dir string) error {
+	return fmt.Errorf("the directory %q does not exist: make it, or name another file", dir)
+}
+
 // touch makes the file, as SQLite would give it to everybody, and says what
 // SQLite cannot: why it does not work. It follows links, so that what is beside the
 // file is found by all.
@@ -59,7 +87,7 @@ func (s *settings) touch() error {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, databasePerm)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the directory %q does not exist: make it, or name another file", filepath.Dir(path))
+		return noDirectory(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("it cannot be opened for writing: %w", err)

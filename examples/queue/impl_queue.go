@@ -39,7 +39,10 @@ type QueuePlugin struct {
 	store *store // nil in the zero value
 }
 
-var _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)
+var (
+	_ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)
+	_ pluginsdk.ConfigChecker  = (*QueuePlugin)(nil)
+)
 
 // ParigotInitialize is the plugin that a host initialises, with a
 // [queuev1.QueueConfig] as its configuration.
@@ -71,14 +74,27 @@ func (*QueuePlugin) Describe() pluginsdk.Description {
 	}
 }
 
+// CheckConfig says what is wrong with a configuration, before anything is made or opened.
+func (*QueuePlugin) CheckConfig(ctx context.Context) error {
+	s, err := readSettings(ctx)
+	if err != nil {
+		return err
+	}
+	return s.checkPlace()
+}
+
+func readSettings(ctx context.Context) (settings, error) {
+	cfg := new(queuev1.QueueConfig)
+	if err := pluginsdk.ReadConfig(ctx, cfg); err != nil {
+		return settings{}, err
+	}
+	return newSettings(cfg)
+}
+
 // newQueuePlugin makes the QueuePlugin of one engine from the configuration in
 // ctx.
 func newQueuePlugin(ctx context.Context, e eng.Engine) (*QueuePlugin, error) {
-	cfg := new(queuev1.QueueConfig)
-	if err := pluginsdk.ReadConfig(ctx, cfg); err != nil {
-		return nil, err
-	}
-	s, err := newSettings(cfg)
+	s, err := readSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

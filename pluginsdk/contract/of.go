@@ -157,23 +157,50 @@ func (f *finder) others() {
 			continue
 		}
 		s := &contractpb.Service{Name: string(name), Serves: serves, Locates: locates}
-		var all []protoreflect.MethodDescriptor
-		for j := range d.Methods().Len() {
-			all = append(all, d.Methods().Get(j))
-			s.Methods = append(s.Methods, &contractpb.Method{Name: string(all[j].Name())})
+		used := f.located(d)
+		if serves || used == nil {
+			used = methodsOf(d)
 		}
-		f.add(s, all)
+		for _, m := range used {
+			s.Methods = append(s.Methods, &contractpb.Method{Name: string(m.Name())})
+		}
+		f.add(s, used)
 	}
 }
 
-// links tells whether the function verb + service is linked, of the package that holds
-// the Go code of the service's file or of one below it.
+func methodsOf(d protoreflect.ServiceDescriptor) (all []protoreflect.MethodDescriptor) {
+	for i := range d.Methods().Len() {
+		all = append(all, d.Methods().Get(i))
+	}
+	return all
+}
+
+// located returns the methods that the guest calls with the client that Locate returns: the
+// linker leaves the other methods of that client out.
+func (f *finder) located(d protoreflect.ServiceDescriptor) (used []protoreflect.MethodDescriptor) {
+	client := "located" + goName(string(d.Name())) + "Client.call"
+	for _, m := range methodsOf(d) {
+		method := goName(string(m.Name()))
+		if slices.ContainsFunc([]string{"", "Into", "Async"}, func(form string) bool { return f.linksSymbol(d, client+method+form) }) {
+			used = append(used, m)
+		}
+	}
+	return used
+}
+
+// links tells whether the function verb + service is linked.
 func (f *finder) links(d protoreflect.ServiceDescriptor, verb string) bool {
+	return f.linksSymbol(d, verb+goName(string(d.Name())))
+}
+
+// linksSymbol tells whether a function is linked, of the package that holds the Go code of the
+// service's file or of one below it.
+func (f *finder) linksSymbol(d protoreflect.ServiceDescriptor, name string) bool {
 	pkg := goPackage(d.ParentFile())
 	if pkg == "" {
 		return false
 	}
-	return slices.ContainsFunc(f.symbols[verb+goName(string(d.Name()))], func(path string) bool {
+	return slices.ContainsFunc(f.symbols[name], func(path string) bool {
 		return path == pkg || strings.HasPrefix(path, pkg+"/")
 	})
 }
@@ -187,11 +214,11 @@ const (
 )
 
 // symbolsIn returns the paths of the packages that have functions whose names start with
-// Serve or Locate, by those names. Go's table of functions has the names, each between two
-// zeros, whether they were inlined or not.
+// Serve or Locate, and of methods of the clients that Locate returns, by those names. Go's table
+// of functions has the names, each between two zeros, whether they were inlined or not.
 func symbolsIn(memory []wasm.Piece) map[string][]string {
 	symbols, found := map[string][]string{}, 0
-	for _, verb := range []string{".Serve", ".Locate"} {
+	for _, verb := range []string{".Serve", ".Locate", ".located"} {
 		for _, p := range memory {
 			for from := 0; found < maxSymbols; {
 				i := bytes.Index(p.Bytes[from:], []byte(verb))

@@ -71,6 +71,19 @@ func TestOfServing(t *testing.T) {
 	}
 }
 
+// TestOfLocating: of a service that a guest only locates, it has the methods that are called.
+func TestOfLocating(t *testing.T) {
+	t.Parallel()
+	c, _, err := contract.Of(build(t, "../../examples/syscall/testdata/locatingguest"))
+	require.NoError(t, err)
+	s := c.Proto().GetServices()[0]
+	require.Equal(t, "kerneltest.v1.Worker", s.GetName())
+	require.True(t, s.GetLocates())
+	require.Len(t, s.GetMethods(), 1)
+	require.Equal(t, "Hurry", s.GetMethods()[0].GetName())
+	require.Equal(t, contract.Hash(c, "kerneltest.v1.Worker"), s.GetHash())
+}
+
 // TestOfUnknown: without descriptors there are the names.
 func TestOfUnknown(t *testing.T) {
 	t.Parallel()

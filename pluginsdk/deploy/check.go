@@ -16,11 +16,13 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/tetratelabs/wazero/api"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/wasm"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/deploymentpb"
+	"github.com/iansmith/parigot/pluginsdk/process"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -29,7 +31,7 @@ import (
 // configurations, what guests import, grants, and whether guests and those who serve
 // them mean the same messages. Two things run nevertheless: a plugin with the placement
 // so is loaded, which runs the initialisation of its packages, and one with the placement
-// process is run for as long as it takes to describe itself.
+// process is run for as long as it takes to describe itself, and to check its configuration.
 //
 // What is wrong is an [Error]. Of a plugin that does not describe itself nothing is known:
 // what guests import and nobody else has is taken to be its. Guests that serve each other
@@ -65,8 +67,10 @@ func (f *File) check(ctx context.Context, logger *slog.Logger) (err error) {
 	}
 	c.served()
 	for i, g := range f.Deployment.GetGuests() {
-		c.grants(g, fmt.Sprintf("guests[%d].grants", i))
-		c.contracts(i, g)
+		field := fmt.Sprintf("guests[%d]", i)
+		granted := eng.Grants{Calls: c.grants(g, field+".grants"), Serves: c.serves(i, g, field+".serves")}
+		c.refused(i, g, granted)
+		c.contracts(i, g, granted)
 	}
 	return asError(c.doc.findings)
 }
@@ -104,7 +108,7 @@ func (c *check) plugin(ctx context.Context, p *deploymentpb.Plugin, field string
 			return
 		}
 	}
-	_, d, err := described(ctx, p, c.Resolve)
+	plugin, d, err := described(ctx, p, c.Resolve)
 	c.unknown = c.unknown || d == nil || err != nil
 	switch {
 	case err != nil:
@@ -119,8 +123,11 @@ func (c *check) plugin(ctx context.Context, p *deploymentpb.Plugin, field string
 	case d == nil:
 		return
 	}
-	_, err = c.config(p, *d)
+	config, err := c.config(p, *d)
 	c.merge(err, field+".config")
+	if err == nil {
+		c.checkConfig(ctx, p, plugin, d, config, field)
+	}
 	for _, s := range d.Services {
 		if other, ok := c.provided[s.Name]; ok {
 			c.doc.addAt(field+".name", "the plugin %s provides %s, and so does the plugin %s: leave one of them out", p.GetName(), s.Name, other)
@@ -128,6 +135,24 @@ func (c *check) plugin(ctx context.Context, p *deploymentpb.Plugin, field string
 		}
 		c.provided[s.Name] = p.GetName()
 		c.merge(c.host.Register(ctx, c.idle(s)), field+".name")
+	}
+}
+
+// checkConfig has a plugin say what is wrong with its configuration, if it can.
+func (c *check) checkConfig(ctx context.Context, p *deploymentpb.Plugin, plugin pluginsdk.ParigotInit, d *pluginsdk.Description, config proto.Message, field string) {
+	at := field + ".config"
+	var err error
+	switch {
+	case p.GetPlacement() != placementProcess:
+		err = pluginsdk.CheckConfig(ctx, plugin, config)
+	case d.ChecksConfig:
+		err = process.CheckConfig(ctx, c.Resolve(p.GetPath()), config, processOptions(p, nil)...)
+		if slow, remedied := tooSlow(ctx, p, err); slow != "" {
+			at, err = field+slow, remedied
+		}
+	}
+	if err != nil {
+		c.doc.addAt(at, "%s", strings.TrimPrefix(err.Error(), status.Of(status.CodeOf(err)).Error()+": "))
 	}
 }
 
@@ -180,7 +205,7 @@ func (c *check) guest(ctx context.Context, i int, g *deploymentpb.Guest) {
 	if m, err := wasm.Parse(text); err == nil && !slices.ContainsFunc(m.Exports, func(e wasm.Export) bool { return e.Name == "_start" }) {
 		c.doc.addAt(field+".wasm", "%s is a library: it has no main function that could run", c.Resolve(g.GetWasm()))
 	}
-	c.imports(ctx, guest, g, field)
+	c.imports(ctx, guest, field)
 }
 
 // compile compiles a guest, and says so, as it may take a while.

@@ -56,6 +56,13 @@ func (d *document) note(p place, field, message string) {
 	}
 }
 
+// addUnless is addAt for a field that is wrong beside another one, unless that is wrong itself.
+func (d *document) addUnless(other, field, format string, args ...any) {
+	if !slices.ContainsFunc(d.findings, func(f Finding) bool { return f.Field != "" && within(f.Field, other) }) {
+		d.addAt(field, format, args...)
+	}
+}
+
 // within reports whether the field inner is outer, or in it.
 func within(inner, outer string) bool {
 	rest, ok := strings.CutPrefix(inner, outer)

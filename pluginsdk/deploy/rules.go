@@ -59,14 +59,14 @@ func (f *File) guestRules(g *deploymentpb.Guest, field string) {
 	f.within(field, "stack_limit", g.GetStackLimit(), cmp.Or(e.GetStackLimit(), eng.DefaultStackLimit))
 	f.within(field, "disk_limit", g.GetDiskLimit(), cmp.Or(e.GetDiskLimit(), eng.DefaultDiskLimit))
 	if most := cmp.Or(e.GetMaxOpenFiles(), eng.DefaultMaxOpenFiles); g.GetMaxOpenFiles() > most {
-		f.doc.addAt(field+".max_open_files", "it is more than the max_open_files of the engine, which is %d: raise that, too", most)
+		f.doc.addUnless("engine.max_open_files", field+".max_open_files", "it is more than the max_open_files of the engine, which is %d: raise that, too", most)
 	}
 	if g.GetTimeLimit() != nil && g.GetCallBudget().AsDuration() > g.GetTimeLimit().AsDuration() {
-		f.doc.addAt(field+".call_budget", "it is longer than time_limit: no call outlives its guest")
+		f.doc.addUnless(field+".time_limit", field+".call_budget", "it is longer than time_limit: no call outlives its guest")
 	}
 	r := g.GetRestart()
 	if r.GetBackoff() != nil && r.GetMaxBackoff() != nil && r.GetBackoff().AsDuration() > r.GetMaxBackoff().AsDuration() {
-		f.doc.addAt(field+".restart.backoff", "it is longer than max_backoff")
+		f.doc.addUnless(field+".restart.max_backoff", field+".restart.backoff", "it is longer than max_backoff")
 	}
 }
 
@@ -74,7 +74,7 @@ func (f *File) guestRules(g *deploymentpb.Guest, field string) {
 // that the engine has.
 func (f *File) within(field, name string, limit, most uint64) {
 	if limit > most {
-		f.doc.addAt(field+"."+name, "it is more than the %s of the engine, which is %s: raise that, too", name, humanize.IBytes(most))
+		f.doc.addUnless("engine."+name, field+"."+name, "it is more than the %s of the engine, which is %s: raise that, too", name, humanize.IBytes(most))
 	}
 }
 

@@ -40,6 +40,29 @@ func Describe(ctx context.Context, path string, opts ...Option) (pluginsdk.Descr
 	return d, nil
 }
 
+// CheckConfig runs the program at path for as long as it takes to check a configuration,
+// see [pluginsdk.ConfigChecker]. The plugin is not initialised. It is for a plugin that says
+// in its description that it checks its configuration. config may be nil, which means none.
+// The error is that of the plugin, or of [Describe]. Of opts the same count as there.
+func CheckConfig(ctx context.Context, path string, config proto.Message, opts ...Option) error {
+	if supported != nil {
+		return supported
+	}
+	s, discard := newSettings(path, opts), slog.New(slog.DiscardHandler)
+	start, err := startOrder(s, discard, config)
+	if err != nil {
+		return err
+	}
+	start.CheckConfig = true
+	p, err := launch(ctx, s, discard, start)
+	if err != nil {
+		return err
+	}
+	p.kill(errEnded) // it has said what there is to say
+	<-p.gone
+	return nil
+}
+
 func describe(ctx context.Context, s *settings) (d pluginsdk.Description, err error) {
 	if supported != nil {
 		return d, supported
@@ -112,7 +135,7 @@ func encodeDescription(plugin pluginsdk.ParigotInit) (frame.Kind, []byte, error)
 		return 0, nil, status.Errorf(status.Unimplemented, "the plugin, a %T, has no method Describe", plugin)
 	}
 	d := describer.Describe()
-	p := new(processpb.ProcessDescription)
+	p := &processpb.ProcessDescription{ChecksConfig: pluginsdk.ChecksConfig(plugin)}
 	var files fileSet
 	if d.Config != nil {
 		config := d.Config.ProtoReflect().Descriptor()
@@ -159,6 +182,7 @@ func decodeDescription(kind frame.Kind, payload []byte) (d pluginsdk.Description
 	if err != nil {
 		return d, err
 	}
+	d.ChecksConfig = p.GetChecksConfig()
 	if name := p.GetConfigType(); name != "" {
 		found, err := files.FindDescriptorByName(protoreflect.FullName(name))
 		config, ok := found.(protoreflect.MessageDescriptor)

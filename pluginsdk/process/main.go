@@ -186,6 +186,7 @@ func (s *server) start(frames *frame.Reader, plugin pluginsdk.ParigotInit) error
 	return s.send(frame.Ready, ready)
 }
 
+// initialise checks the plugin's configuration, and initialises the plugin unless that was all.
 func (s *server) initialise(plugin pluginsdk.ParigotInit, order *processpb.ProcessStart) error {
 	if plugin == nil {
 		return status.Error(status.InvalidArgument, "the plugin is nil")
@@ -194,12 +195,19 @@ func (s *server) initialise(plugin pluginsdk.ParigotInit, order *processpb.Proce
 	if err != nil {
 		return err
 	}
+	ctx := context.Background()
+	if err := pluginsdk.CheckConfig(ctx, plugin, config); err != nil {
+		return fmt.Errorf("check the configuration: %w", err)
+	}
+	if order.GetCheckConfig() {
+		return nil
+	}
 	init := func(ctx context.Context, e eng.Engine) bool {
 		ok := plugin.Init(ctx, e)
 		s.dispatcher = pluginsdk.Offered(ctx)
 		return ok
 	}
-	return pluginsdk.Start(context.Background(), s.engine, pluginsdk.InitFunc(init), pluginsdk.WithConfig(config))
+	return pluginsdk.Start(ctx, s.engine, pluginsdk.InitFunc(init), pluginsdk.WithConfig(config))
 }
 
 // obey does what the host says until it says stop, or is gone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -50,13 +51,9 @@ func (p *plugin) start(ctx context.Context, e eng.Engine) (*supervisor, error) {
 		return nil, supported
 	}
 	log := e.Logger().With("plugin", p.settings.name)
-	start := &processpb.ProcessStart{LogLevel: int32(lowestLevel(log)), StopGraceNs: int64(p.settings.stopGrace), MaxDecoded: p.settings.maxDecoded}
-	if config := pluginsdk.ConfigOf(ctx); config != nil {
-		encoded, err := proto.Marshal(config)
-		if err != nil {
-			return nil, status.Wrap(status.InvalidArgument, err, "encode the configuration")
-		}
-		start.ConfigType, start.Config = string(config.ProtoReflect().Descriptor().FullName()), encoded
+	start, err := startOrder(p.settings, log, pluginsdk.ConfigOf(ctx))
+	if err != nil {
+		return nil, err
 	}
 	v, first, err := supervise(ctx, p.settings, log, start)
 	if err != nil {
@@ -79,6 +76,20 @@ func (p *plugin) start(ctx context.Context, e eng.Engine) (*supervisor, error) {
 		pluginsdk.OfferDispatcher(ctx, dispatcher{v})
 	}
 	return v, nil
+}
+
+// startOrder returns what a process is to do.
+func startOrder(s *settings, log *slog.Logger, config proto.Message) (*processpb.ProcessStart, error) {
+	start := &processpb.ProcessStart{LogLevel: int32(lowestLevel(log)), StopGraceNs: int64(s.stopGrace), MaxDecoded: s.maxDecoded}
+	if config == nil {
+		return start, nil
+	}
+	encoded, err := proto.Marshal(config)
+	if err != nil {
+		return nil, status.Wrap(status.InvalidArgument, err, "encode the configuration")
+	}
+	start.ConfigType, start.Config = string(config.ProtoReflect().Descriptor().FullName()), encoded
+	return start, nil
 }
 
 // MaxFunctions bounds what a plugin registers.

@@ -64,6 +64,23 @@ func (testPlugin) Describe() pluginsdk.Description {
 	return pluginsdk.Description{Services: []pluginsdk.Service{service(nil)}, Config: new(wrapperspb.StringValue)}
 }
 
+// CheckConfig refuses a configuration that begins with "refuse", and panics over one of "fall".
+func (testPlugin) CheckConfig(ctx context.Context) error {
+	config := new(wrapperspb.StringValue)
+	if err := pluginsdk.ReadConfig(ctx, config); err != nil {
+		return err
+	}
+	switch verb, arg, _ := strings.Cut(config.Value, " "); verb {
+	case "refuse":
+		return status.Error(status.InvalidArgument, arg)
+	case "fall":
+		panic(arg)
+	case "wait":
+		select {}
+	}
+	return nil
+}
+
 func service(s *state) pluginsdk.Service {
 	bridge := func(name string, method func(*state, context.Context, text, text) error) eng.HostFunc {
 		return func(ctx context.Context, m api.Module, stack []uint64) {

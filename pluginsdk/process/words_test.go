@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -129,4 +130,24 @@ func TestLongLines(t *testing.T) {
 	logLine(slog.New(slog.NewTextHandler(&log, nil)), "a piece", true)
 	logLine(slog.New(slog.NewTextHandler(&log, nil)), "the end", false)
 	require.Regexp(t, `msg="a piece" goes_on=true\n.*msg="the end"\n$`, log.String())
+}
+
+// TestCheckConfig: the configuration of a plugin in a process is checked, and nothing is
+// initialised.
+func TestCheckConfig(t *testing.T) {
+	t.Parallel()
+	check := func(config string, opts ...Option) error {
+		return CheckConfig(context.Background(), self(t), wrapperspb.String(config), opts...)
+	}
+	d, err := Describe(context.Background(), self(t))
+	require.NoError(t, err)
+	require.True(t, d.ChecksConfig)
+	require.NoError(t, check("panic in Init"))
+	require.NoError(t, CheckConfig(context.Background(), self(t), nil))
+	require.ErrorIs(t, check("refuse no disk"), status.Of(status.InvalidArgument))
+	require.EqualError(t, check("refuse no disk"), "INVALID_ARGUMENT: no disk")
+	require.ErrorContains(t, newHost(t).start("refuse no disk"), "plugin test: INVALID_ARGUMENT: no disk", "before Init, too")
+	require.ErrorContains(t, check("fall deep"), "panic in CheckConfig: deep")
+	require.ErrorIs(t, check("wait", WithStartTimeout(time.Second)), status.Of(status.DeadlineExceeded))
+	require.ErrorContains(t, check("good", WithEnv("TEST_MISBEHAVE=panics")), "it wrote: panic: TOKEN is not set")
 }

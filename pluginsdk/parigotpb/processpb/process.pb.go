@@ -41,7 +41,10 @@ type ProcessStart struct {
 	StopGraceNs int64 `protobuf:"varint,4,opt,name=stop_grace_ns,json=stopGraceNs,proto3" json:"stop_grace_ns,omitempty"`
 	// The most that a request may take when it is decoded, in bytes. 0 leaves it at the
 	// default, 128 MiB.
-	MaxDecoded    uint64 `protobuf:"varint,5,opt,name=max_decoded,json=maxDecoded,proto3" json:"max_decoded,omitempty"`
+	MaxDecoded uint64 `protobuf:"varint,5,opt,name=max_decoded,json=maxDecoded,proto3" json:"max_decoded,omitempty"`
+	// The plugin only checks its configuration: it initialises nothing, answers ready without
+	// functions, or failed, and ends. Sent only to one whose description has checks_config.
+	CheckConfig   bool `protobuf:"varint,6,opt,name=check_config,json=checkConfig,proto3" json:"check_config,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -109,6 +112,13 @@ func (x *ProcessStart) GetMaxDecoded() uint64 {
 		return x.MaxDecoded
 	}
 	return 0
+}
+
+func (x *ProcessStart) GetCheckConfig() bool {
+	if x != nil {
+		return x.CheckConfig
+	}
+	return false
 }
 
 // ProcessReady says that the plugin is initialised, and what it registered.
@@ -707,7 +717,9 @@ type ProcessDescription struct {
 	// configuration.
 	ConfigType string `protobuf:"bytes,2,opt,name=config_type,json=configType,proto3" json:"config_type,omitempty"`
 	// The proto files of services and configuration, each after those that it imports.
-	Files         *descriptorpb.FileDescriptorSet `protobuf:"bytes,3,opt,name=files,proto3" json:"files,omitempty"`
+	Files *descriptorpb.FileDescriptorSet `protobuf:"bytes,3,opt,name=files,proto3" json:"files,omitempty"`
+	// The plugin can check its configuration without being initialised.
+	ChecksConfig  bool `protobuf:"varint,4,opt,name=checks_config,json=checksConfig,proto3" json:"checks_config,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -761,6 +773,13 @@ func (x *ProcessDescription) GetFiles() *descriptorpb.FileDescriptorSet {
 		return x.Files
 	}
 	return nil
+}
+
+func (x *ProcessDescription) GetChecksConfig() bool {
+	if x != nil {
+		return x.ChecksConfig
+	}
+	return false
 }
 
 // ProcessService is a service that a plugin registers.
@@ -932,7 +951,7 @@ var File_parigot_v1_process_proto protoreflect.FileDescriptor
 const file_parigot_v1_process_proto_rawDesc = "" +
 	"\n" +
 	"\x18parigot/v1/process.proto\x12\n" +
-	"parigot.v1\x1a google/protobuf/descriptor.proto\x1a\x15parigot/v1/call.proto\x1a\x13parigot/v1/id.proto\"\xa9\x01\n" +
+	"parigot.v1\x1a google/protobuf/descriptor.proto\x1a\x15parigot/v1/call.proto\x1a\x13parigot/v1/id.proto\"\xcc\x01\n" +
 	"\fProcessStart\x12\x1f\n" +
 	"\vconfig_type\x18\x01 \x01(\tR\n" +
 	"configType\x12\x16\n" +
@@ -940,7 +959,8 @@ const file_parigot_v1_process_proto_rawDesc = "" +
 	"\tlog_level\x18\x03 \x01(\x05R\blogLevel\x12\"\n" +
 	"\rstop_grace_ns\x18\x04 \x01(\x03R\vstopGraceNs\x12\x1f\n" +
 	"\vmax_decoded\x18\x05 \x01(\x04R\n" +
-	"maxDecoded\"\xa3\x01\n" +
+	"maxDecoded\x12!\n" +
+	"\fcheck_config\x18\x06 \x01(\bR\vcheckConfig\"\xa3\x01\n" +
 	"\fProcessReady\x129\n" +
 	"\tfunctions\x18\x01 \x03(\v2\x1b.parigot.v1.ProcessFunctionR\tfunctions\x128\n" +
 	"\x05files\x18\x02 \x01(\v2\".google.protobuf.FileDescriptorSetR\x05files\x12\x1e\n" +
@@ -985,12 +1005,13 @@ const file_parigot_v1_process_proto_rawDesc = "" +
 	"durationNs\x12\"\n" +
 	"\ftime_unix_ns\x18\a \x01(\x03H\x00R\n" +
 	"timeUnixNsB\a\n" +
-	"\x05value\"\xa7\x01\n" +
+	"\x05value\"\xcc\x01\n" +
 	"\x12ProcessDescription\x126\n" +
 	"\bservices\x18\x01 \x03(\v2\x1a.parigot.v1.ProcessServiceR\bservices\x12\x1f\n" +
 	"\vconfig_type\x18\x02 \x01(\tR\n" +
 	"configType\x128\n" +
-	"\x05files\x18\x03 \x01(\v2\".google.protobuf.FileDescriptorSetR\x05files\"q\n" +
+	"\x05files\x18\x03 \x01(\v2\".google.protobuf.FileDescriptorSetR\x05files\x12#\n" +
+	"\rchecks_config\x18\x04 \x01(\bR\fchecksConfig\"q\n" +
 	"\x0eProcessService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06module\x18\x02 \x01(\tR\x06module\x123\n" +
