@@ -124,6 +124,7 @@ func (e *effort) enter(op byte, t arity) label {
 		e.move(1, 0)
 	}
 	l := label{op: op, arity: t, under: max(e.height-int64(t.params), 0), before: e.depth, least: math.MaxInt64, gets: e.gets, sets: e.sets}
+	e.memory += blockMemory
 	if e.dead > 0 {
 		e.dead++
 		return l

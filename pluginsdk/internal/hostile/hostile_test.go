@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,8 @@ var full = flag.Bool("hostile.full", false, "run all modules, for longer, on a m
 const (
 	memoryLimit     = 64 << 20
 	hostMemoryLimit = 64 << 20
+	stackLimit      = 16 << 20
+	compileMemory   = 64 << 20
 	diskLimit       = 8 << 20
 	maxOpenFiles    = 200
 	// room is for what the host needs for itself, the compiled module included.
@@ -59,7 +62,7 @@ type hostile struct {
 // is stopped soon after its time limit, and calls of another guest go on.
 func TestHostile(t *testing.T) { //nolint:paralleltest // it measures
 	dir := crowded(t)
-	for _, h := range modules() {
+	for _, h := range slices.Concat(modules(), engineModules()) {
 		if h.long && !*full {
 			continue
 		}
@@ -75,7 +78,7 @@ func (h hostile) run(t *testing.T, dir string) {
 		limit = time.Minute // it ends by itself
 	}
 	host, err := eng.New(t.Context(), eng.WithLogger(slog.New(slog.DiscardHandler)),
-		eng.WithMemoryLimit(memoryLimit), eng.WithHostMemoryLimit(hostMemoryLimit), eng.WithDiskLimit(diskLimit), eng.WithMaxOpenFiles(maxOpenFiles))
+		eng.WithMemoryLimit(memoryLimit), eng.WithHostMemoryLimit(hostMemoryLimit), eng.WithStackLimit(stackLimit), eng.WithCompileMemory(compileMemory), eng.WithDiskLimit(diskLimit), eng.WithMaxOpenFiles(maxOpenFiles))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, host.Close(context.Background())) }()
 	var m wasmtest.Module
