@@ -55,8 +55,9 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithMainOutput passes what the main guest writes through, byte by byte, instead of logging
-// it; see [eng.WithStdout] for what a slow or broken writer does. nil leaves a stream in the log. With WithWatch the writers are used by two instances
-// at a time for a moment, so they must be safe for concurrent use.
+// it; see [eng.WithStdout] for what a slow or broken writer does. nil leaves a stream in the
+// log. With WithWatch the writers are used by two instances at a time for a moment, so they
+// must be safe for concurrent use.
 func WithMainOutput(stdout, stderr io.Writer) Option {
 	return option(func(o *options) { o.stdout, o.stderr = stdout, stderr })
 }
