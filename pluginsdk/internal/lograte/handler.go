@@ -15,7 +15,7 @@ const (
 	maxKinds = 1024
 	// maxText bounds a message and a value of a record, in bytes.
 	maxText = 64 << 10
-	// maxKind bounds the part of a message that tells kinds of records apart, in bytes.
+	// maxKind bounds the part of a text that tells kinds of records apart, in bytes.
 	maxKind = 200
 	// burstSeconds is for how many seconds' records there is room at once.
 	burstSeconds = 10
@@ -47,6 +47,7 @@ type limits struct {
 
 	mu    sync.Mutex
 	kinds map[kind]*Limit
+	swept time.Time
 }
 
 // NewHandler returns a handler that passes on to next what is within the rates.
@@ -82,13 +83,15 @@ func (k *kind) add(a slog.Attr, nested bool) {
 	}
 	switch a.Key {
 	case "guest":
-		k.guest = a.Value.String()
+		k.guest = start(a.Value.String())
 	case "plugin":
-		k.plugin = a.Value.String()
+		k.plugin = start(a.Value.String())
 	case "stream":
-		k.stream = a.Value.String()
+		k.stream = start(a.Value.String())
 	}
 }
+
+func start(text string) string { return text[:min(len(text), maxKind)] }
 
 // Handle implements [slog.Handler].
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
@@ -102,7 +105,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	if about.stream != "" {
 		cost = len(r.Message) + LineCost
 	} else {
-		about.message = r.Message[:min(len(r.Message), maxKind)]
+		about.message = start(r.Message)
 	}
 	if !h.shared.of(about).Allow(cost) {
 		return nil
@@ -129,9 +132,9 @@ func (s *limits) of(k kind) *Limit {
 	defer s.mu.Unlock()
 	l := s.kinds[k]
 	if l == nil && len(s.kinds) >= maxKinds {
-		maps.DeleteFunc(s.kinds, func(_ kind, l *Limit) bool { return l.idle() })
+		s.sweep()
 		if len(s.kinds) >= maxKinds {
-			k = kind{message: "records of many kinds", stream: k.stream}
+			k = k.shared()
 			l = s.kinds[k]
 		}
 	}
@@ -140,6 +143,22 @@ func (s *limits) of(k kind) *Limit {
 		s.kinds[k] = l
 	}
 	return l
+}
+
+// shared is what all kinds share that have no limit of their own.
+func (k kind) shared() kind {
+	if k.stream != "" {
+		return kind{stream: "all others"}
+	}
+	return kind{message: "records of many kinds"}
+}
+
+// sweep forgets limits that nothing uses, but not more often than once a second.
+func (s *limits) sweep() {
+	if now := time.Now(); now.Sub(s.swept) >= every {
+		s.swept = now
+		maps.DeleteFunc(s.kinds, func(_ kind, l *Limit) bool { return l.idle() })
+	}
 }
 
 func (s *limits) newLimit(k kind) *Limit {

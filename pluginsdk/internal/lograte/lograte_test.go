@@ -84,7 +84,7 @@ func TestHostileRecords(t *testing.T) {
 		require.Contains(t, text.String(), "panics")
 		for i := range 5 * maxKinds {
 			log.Info(fmt.Sprint("kind ", i))
-			log.Info(fmt.Sprint("kind ", i))
+			log.Info("prints", "stream", fmt.Sprint("stream ", i))
 		}
 		require.LessOrEqual(t, len(h.shared.kinds), maxKinds+2)
 		h.Flush()
