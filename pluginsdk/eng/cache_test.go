@@ -2,17 +2,18 @@ package eng_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -27,13 +28,17 @@ func compileTiny(t *testing.T, dir string, between ...func()) string {
 	for _, f := range between {
 		f()
 	}
-	g, err := h.Compile(t.Context(), "tiny", []byte(tiny))
-	require.NoError(t, err)
-	code, err := g.Run(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, code)
-	require.NoError(t, h.Close(t.Context()))
+	require.NoError(t, runTiny(t.Context(), h))
 	return log.String()
+}
+
+// runTiny closes the host.
+func runTiny(ctx context.Context, h *eng.Host) error {
+	g, err := h.Compile(ctx, "tiny", []byte(tiny))
+	if err == nil {
+		_, err = g.Run(ctx)
+	}
+	return errors.Join(err, h.Close(ctx))
 }
 
 // machineCode returns the file of the one guest in a cache directory.
@@ -135,14 +140,13 @@ func TestCacheFull(t *testing.T) {
 func TestCacheShared(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	t.Run("hosts", func(t *testing.T) {
-		for i := range 8 {
-			t.Run(strconv.Itoa(i), func(t *testing.T) {
-				t.Parallel()
-				compileTiny(t, dir)
-			})
-		}
-	})
+	var all errgroup.Group
+	for range 8 {
+		h, err := eng.New(t.Context(), eng.WithCacheDir(dir))
+		require.NoError(t, err)
+		all.Go(func() error { return runTiny(t.Context(), h) })
+	}
+	require.NoError(t, all.Wait())
 	machineCode(t, dir)
 	require.Empty(t, compileTiny(t, dir))
 }
