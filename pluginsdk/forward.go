@@ -104,7 +104,9 @@ func forwardOverlapping(ctx context.Context, x exchange, carry Carrier) uint64 {
 	}
 	open := func(x *exchange) (time.Time, *status.Status, bool) {
 		view, start, s, ok := x.openRaw(f.call)
-		request = append([]byte(nil), view...)
+		if ok {
+			request = append([]byte(nil), view...)
+		}
 		return start, s, ok
 	}
 	return f.begin(x, open, func(ctx context.Context) (code int32) {

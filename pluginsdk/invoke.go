@@ -139,8 +139,10 @@ func (x *exchange) open(call *callContext, t message) (start time.Time, s *statu
 	if _, ok := x.resp.view(x.mem); !ok {
 		return start, nil, false
 	}
-	if s := x.decode(t); s != nil {
-		return start, s, false
+	if call.Context.Err() == nil { // else it costs nothing, and begin refuses it
+		if s := x.decode(t); s != nil {
+			return start, s, false
+		}
 	}
 	start, s = begin(call, x.inst, header)
 	return start, s, s == nil

@@ -135,6 +135,17 @@ func modules() []hostile {
 			m.Data(1024, strings.Repeat("x/", 2048))
 			m.Start(Forever(Const(3) + Const(0) + Const(1024) + Const(4096) + Const(resultAt) + Call(stat) + Drop))
 		}},
+		{name: "keeps large responses pending", want: "stopped", build: func(m *Module) {
+			pending(m, func(call uint32) string { return Const(0) + Const(0) + Const(0) + Const(0) + Call(call) })
+		}},
+		{name: "keeps large requests pending", want: "stopped", build: func(m *Module) {
+			pending(m, func(call uint32) string { return Const(0) + Const(8<<20) + Const(0) + Const(0) + Call(call) })
+		}},
+		{name: "leaves large responses parked", want: "stopped", build: func(m *Module) {
+			call := m.Import(pluginModule, "Call", I32+I32+I32+I32, I64)
+			m.Memory(1, 1)
+			m.Start(Forever(Const(0) + Const(0) + Const(0) + Const(0) + Call(call) + Drop))
+		}},
 		{name: "sends headers", want: "stopped", build: func(m *Module) {
 			header := m.Import("parigot", "header", I32+I32, "")
 			m.Memory(2, 2)
@@ -148,6 +159,14 @@ func modules() []hostile {
 			m.Start(Forever(Const(0) + Const(60000) + Call(take) + Drop + Const64(0) + Const(0) + Const(60000) + Call(await) + Drop + Const(1) + Call(cancel) + Drop))
 		}},
 	}
+}
+
+// pending makes 1000 calls, none of whose results it takes, and goes on.
+func pending(m *Module, make func(call uint32) string) {
+	call := m.Import(pluginModule, "Call", I32+I32+I32+I32, I64)
+	m.Import("parigot", "await", I64+I32+I32, I64) // otherwise its calls block
+	m.Memory(200, 200)
+	m.Start(Times(1000, 0, make(call)+Drop) + Forever(""))
 }
 
 // openNew is code that opens the file "new", made if need be, and leaves the errno.
