@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -28,6 +28,9 @@ func header(ctx context.Context, m api.Module, stack []uint64) {
 	s.Next = instance.Header{Call: call, Received: time.Now(), Err: failed}
 }
 
+// decodedHeader bounds what a header takes when it is decoded: a map of many short keys.
+var decodedHeader = wirecost.Limit{Bytes: 4 << 20, Name: "the limit of a header"}
+
 func readHeader(mem api.Memory, ptr, size uint32) (*parigotpb.CallHeader, error) {
 	if size > abi.MaxHeader {
 		return nil, status.Errorf(status.ResourceExhausted, "the call header has %d bytes, the host takes %d", size, abi.MaxHeader)
@@ -37,8 +40,8 @@ func readHeader(mem api.Memory, ptr, size uint32) (*parigotpb.CallHeader, error)
 		return nil, status.Errorf(status.InvalidArgument, "the call header is outside of the guest's memory: %d bytes at %#x", size, ptr)
 	}
 	h := new(parigotpb.CallHeader)
-	if err := proto.Unmarshal(b, h); err != nil {
-		return nil, status.Error(status.InvalidArgument, "the call header does not decode")
+	if err := decodedHeader.Unmarshal(b, h, "the call header"); err != nil {
+		return nil, err
 	}
 	return h, nil
 }

@@ -20,13 +20,32 @@ type buffer struct {
 	idle int    // calls in a row that could do with much less
 }
 
+// makeRoom is room for a message that may be large. It is false when there is no memory.
+func (b *buffer) makeRoom(n int) ([]byte, bool) {
+	if n > len(b.b) {
+		b.drop()
+		if !fits(n) {
+			return nil, false
+		}
+	}
+	return b.room(n), true
+}
+
+// drop lets go of a large buffer, for one that is larger.
+func (b *buffer) drop() {
+	if len(b.b) > small {
+		*b = buffer{}
+	}
+}
+
 // room returns the buffer with n bytes or more. What it held is gone.
 func (b *buffer) room(n int) []byte {
 	if n > len(b.b) {
-		if len(b.b) > 0 {
+		if len(b.b) > 0 && n <= keep {
 			n += n / 4 // messages vary, and the next may be a little larger
 		}
-		*b = buffer{b: make([]byte, max(firstResponse, n))}
+		*b = buffer{} // which can be collected first
+		b.b = make([]byte, max(firstResponse, n))
 	}
 	return b.b
 }

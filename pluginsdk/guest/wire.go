@@ -125,7 +125,11 @@ func prepare(ctx context.Context) ([]byte, error) {
 // w.mu.
 func (w *wire) send(method Import, header []byte, receive *buffer, c *codec.Codec, req proto.Message) (code int32, n uint32, err error) {
 	size := c.Size(req)
-	b := w.req.room(size)[:size]
+	b, ok := w.req.makeRoom(size)
+	if !ok {
+		return 0, 0, noMemory("request", size)
+	}
+	b = b[:size]
 	if err := c.Encode(b, req); err != nil {
 		return 0, 0, status.Wrap(status.InvalidArgument, err, "encode the request")
 	}
@@ -146,7 +150,11 @@ func (w *wire) receive(n uint32, b *buffer) ([]byte, error) {
 	if uint64(n) <= uint64(len(b.b)) {
 		return b.b[:n], nil
 	}
-	body := b.room(int(n))[:n]
+	body, ok := b.makeRoom(int(n))
+	if !ok {
+		return nil, noMemory("response", int(n))
+	}
+	body = body[:n]
 	code, got := abi.Split(uint64(w.take(unsafe.Pointer(unsafe.SliceData(body)), n)))
 	if code != 0 || got != n {
 		return nil, status.Errorf(status.Internal, "the host parked %d bytes and gave %d, code %d", n, got, code)
@@ -167,10 +175,18 @@ func (f form) answer(code int32, body []byte, c *codec.Owner, resp proto.Message
 	if code != 0 {
 		return failure(code, body)
 	}
+	if !fits(len(body)) { // what it is decoded to
+		return noMemory("response", len(body))
+	}
 	if err := f.decode(c, body, resp); err != nil {
 		return undecodable(resp, err)
 	}
 	return nil
+}
+
+// noMemory is the error of a message for which the guest has no room.
+func noMemory(what string, size int) error {
+	return status.Errorf(status.ResourceExhausted, "the %s has %d bytes, and the guest has no memory for it: raise its memory_limit", what, size)
 }
 
 // decode decodes the response in body.

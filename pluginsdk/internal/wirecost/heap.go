@@ -15,10 +15,21 @@ func heap(n uint64) uint64 {
 	return n + page
 }
 
+// small is the capacity up to which append doubles it.
+const small = 256
+
+// mostCap returns the capacity that a list has, at most, when append has just made it larger
+// for need elements, before that is rounded up.
+func mostCap(need uint64) uint64 {
+	if need < small {
+		return 2 * need
+	}
+	return need + need/4 + 3*small/4
+}
+
 // nextCap returns the capacity that a list with the given one has after it has grown for
-// need elements, as append does it.
+// need elements, as append does it, before that is rounded up.
 func nextCap(capacity, need uint64) uint64 {
-	const small = 256
 	switch {
 	case need > 2*capacity:
 		return need

@@ -36,7 +36,7 @@ const keptLists = 4096
 var scanners = sync.Pool{New: func() any { return &scanner{lists: make([]list, 0, 64)} }}
 
 // list is a list of the message, as far as it is scanned. The last of a message is its
-// unknown fields.
+// unknown fields. Its capacity is the least that it may have.
 type list struct{ len, cap uint64 }
 
 func (s *scanner) take(n uint64) {
@@ -190,7 +190,7 @@ func (s *scanner) packed(m *scanned, f *field, content []byte) {
 		s.take(newList + heap(n*f.elem))
 	} else {
 		// The decoder makes a new list each time.
-		s.take(heap(nextCap(l.len, l.len+n) * f.elem))
+		s.take(heap(mostCap(l.len+n) * f.elem))
 	}
 	l.len += n
 	l.cap = l.len
@@ -220,10 +220,11 @@ func (s *scanner) grow(l *list, n, elem uint64) {
 	need := l.len + n
 	if need > l.cap {
 		if l.cap == 0 {
-			s.take(newList)
+			s.take(newList + heap(need*elem))
+		} else {
+			s.take(heap(mostCap(need) * elem))
 		}
 		l.cap = nextCap(l.cap, need)
-		s.take(heap(l.cap * elem))
 	}
 	l.len = need
 }

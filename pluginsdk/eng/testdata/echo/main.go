@@ -19,13 +19,19 @@ import (
 
 var ctx = context.Background()
 
+// main takes three arguments for each series of calls: how, how many, and of which size.
 func main() {
-	calls, size := number(os.Args[2]), number(os.Args[3])
+	for args := os.Args[1:]; len(args) > 2; args = args[3:] {
+		series(args[0], number(args[1]), number(args[2]))
+	}
+}
+
+func series(how string, calls, size int) {
 	call := map[string]func(payload []byte) func() int{
 		"default": defaultCall, "into": func(p []byte) func() int { return intoCall(p) },
 		"borrowed": func(p []byte) func() int { return intoCall(p, guest.Borrowed()) },
 		"plain":    plainCall,
-	}[os.Args[1]](make([]byte, size))
+	}[how](make([]byte, size))
 	var before, after runtime.MemStats
 	call()
 	runtime.ReadMemStats(&before)
