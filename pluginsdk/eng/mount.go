@@ -46,6 +46,7 @@ func (i *Instance) openMounts() error {
 func (i *Instance) mountConfig() wazero.FSConfig {
 	budget := &rootfs.Budget{
 		MaxOpen: i.guest.config.openFiles, MaxDisk: i.guest.config.disk,
+		Roots:    len(i.roots),
 		Check:    i.check,
 		Exceeded: func(errno uint16) { i.state.Errno = errno },
 	}

@@ -20,6 +20,9 @@ const entryCost = 4096
 type Budget struct {
 	// MaxOpen bounds the files and directories that are open.
 	MaxOpen int
+	// Roots is how many of them may be the directories themselves, in addition: wazero opens
+	// them when they are first used, and ends the guest if that fails.
+	Roots int
 	// MaxDisk bounds the bytes that the instance adds to its directories: files that grow, and
 	// new ones. What it removes makes room again, up to what it has added.
 	MaxDisk uint64
@@ -44,8 +47,12 @@ type fileUse struct {
 func idOf(st sys.Stat_t) fileID { return fileID{st.Dev, st.Ino} }
 
 // mayOpen reports whether one more may be open.
-func (b *Budget) mayOpen() bool {
-	if b.open >= b.MaxOpen {
+func (b *Budget) mayOpen(path string) bool {
+	most := b.MaxOpen
+	if path == "." {
+		most += b.Roots
+	}
+	if b.open >= most {
 		b.Exceeded(ErrnoOpenFiles)
 		return false
 	}

@@ -66,6 +66,24 @@ func TestDisk(t *testing.T) {
 	require.Zero(t, b.open)
 }
 
+// TestRootsCanBeOpened: a guest that has as many files open as it may can use a directory
+// that it did not touch before.
+func TestRootsCanBeOpened(t *testing.T) {
+	t.Parallel()
+	b := &Budget{MaxDisk: 1 << 20, Roots: 1, Exceeded: func(uint16) {}}
+	f := newFS(t, b)
+	for range b.MaxOpen {
+		_, errno := f.OpenFile("a", create, 0o600)
+		require.Zero(t, errno)
+	}
+	_, errno := f.OpenFile("a", create, 0o600)
+	require.NotZero(t, errno)
+	_, errno = f.OpenFile(".", experimentalsys.O_RDONLY, 0)
+	require.Zero(t, errno)
+	_, errno = f.OpenFile(".", experimentalsys.O_RDONLY, 0)
+	require.NotZero(t, errno)
+}
+
 // TestLongPaths: each directory that is open would make the paths below it longer.
 func TestLongPaths(t *testing.T) {
 	t.Parallel()

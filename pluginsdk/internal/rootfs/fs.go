@@ -56,7 +56,7 @@ func (f *FS) OpenFile(path string, flag experimentalsys.Oflag, perm fs.FileMode)
 	if errno != 0 {
 		return nil, errno
 	}
-	if !f.budget.mayOpen() {
+	if !f.budget.mayOpen(path) {
 		return nil, experimentalsys.EIO
 	}
 	file, errno := f.open(path, flag, perm, before)
