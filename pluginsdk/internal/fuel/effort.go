@@ -265,9 +265,10 @@ func (m *meter) affordable(code int) error {
 	return nil
 }
 
-// frame is an upper bound of how many bytes the function takes on the stack: wazero has a
-// slot for each value that it computes, and for each that goes into a block.
+// frame is what a call of the function burns for the bytes that it takes on the stack. wazero
+// has a slot of at most 16 bytes for each value that it computes, and for each that goes
+// into a block, of which few are in use; so a quarter of that is still more than a frame has.
 func (f *function) frame() int64 {
-	const registers, slot = 256, 16
+	const registers, slot = 64, 4
 	return registers + slot*(int64(len(f.body))+f.lives+f.passed)
 }
