@@ -37,7 +37,8 @@ func TestVersionControl(t *testing.T) {
 // all that is there, but what was built.
 func copyRepository(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	// The generator looks for files that it could hit beside the module and the folder above.
+	dir := filepath.Join(t.TempDir(), "above", "parigot")
 	for _, name := range sources(t) {
 		b, err := os.ReadFile(filepath.Join(root, name))
 		if os.IsNotExist(err) {
