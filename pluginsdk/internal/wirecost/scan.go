@@ -108,7 +108,10 @@ func (s *scanner) field(m *scanned, b []byte, number protowire.Number, wire prot
 	}
 	body := b[tag:]
 	switch {
-	case f == nil || wire != f.wire && !(f.packs && wire == protowire.BytesType):
+	case f == nil:
+		return s.unknown(m, b, number, wire, tag)
+	case wire != f.wire && (!f.packs || wire != protowire.BytesType):
+		s.take(f.alloc + f.first) // the decoder may have begun with it
 		return s.unknown(m, b, number, wire, tag)
 	case wire == protowire.StartGroupType:
 		return s.message(f.message, body, s.enter(m, f, len(b)), number)
