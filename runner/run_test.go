@@ -250,7 +250,7 @@ func TestRunLimits(t *testing.T) {
 	r.write("shared/stop", nil)
 	code, log := r.ended()
 	require.Equal(t, exitOK, code, log)
-	require.Regexp(t, `recurse: the guest ended why="exit code 2: fatal error: (stack overflow|out of memory; it had .* its memory_limit is 256 MiB)`, log)
+	require.Regexp(t, `recurse: the guest ended why=".*RESOURCE_EXHAUSTED: .*its stack is larger than its stack_limit`, log)
 	require.Regexp(t, `grow: the guest ended why="exit code 2: fatal error: .*out of memory.* its memory_limit is 256 MiB"`, log)
 	require.Regexp(t, `all of \d+ answers were right`, log)
 }
