@@ -32,7 +32,7 @@ type Counters struct {
 }
 
 // State belongs to one guest instance. ID to Account and Calls are set once,
-// before the first call. The rest, but for Ended, is touched only by the goroutine
+// before the first call. The rest, but for Ended and Running, is touched only by the goroutine
 // that runs the instance, and one runs it at a time.
 type State struct {
 	ID       id.HostId

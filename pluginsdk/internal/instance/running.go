@@ -73,7 +73,7 @@ func (r *Running) Land(f *Flight) {
 	}
 }
 
-// Each calls yield with each running call until that is false. It must not call r.
+// Each calls yield with each running call until that is false. It holds no lock meanwhile.
 func (r *Running) Each(yield func(RunningCall) bool) {
 	since := r.since.Load()
 	method := r.method.Load()
@@ -81,11 +81,19 @@ func (r *Running) Each(yield func(RunningCall) bool) {
 	if since != 0 && r.since.Load() == since && !yield(RunningCall{*method, time.Duration(since)}) {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for f := r.flights; f != nil; f = f.next {
-		if !yield(f.call) {
+	for _, call := range r.departed() {
+		if !yield(call) {
 			return
 		}
 	}
+}
+
+// departed returns the calls that go on while the instance runs.
+func (r *Running) departed() (calls []RunningCall) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for f := r.flights; f != nil; f = f.next {
+		calls = append(calls, f.call)
+	}
+	return calls
 }

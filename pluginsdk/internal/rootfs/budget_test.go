@@ -112,7 +112,10 @@ func TestPipes(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, root.Close()) }()
 	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
-	file, errno := New(root, true, &Budget{MaxOpen: 10, MaxDisk: 1 << 20}).open("pipe", experimentalsys.O_RDONLY, 0, nil)
+	fsys := New(root, true, &Budget{MaxOpen: 10, MaxDisk: 1 << 20})
+	_, errno := fsys.open("pipe", experimentalsys.O_WRONLY, 0, nil)
+	require.NotZero(t, errno, "it does not wait for who reads from it")
+	file, errno := fsys.open("pipe", experimentalsys.O_RDONLY, 0, nil)
 	require.Zero(t, errno, "it does not wait for who writes to it")
 	require.NoError(t, file.Close())
 }

@@ -131,9 +131,9 @@ func osFlags(flag experimentalsys.Oflag) int {
 	out := syscall.O_NONBLOCK // so that no pipe has the host wait
 	switch {
 	case flag&experimentalsys.O_RDWR != 0:
-		out = os.O_RDWR
+		out |= os.O_RDWR
 	case flag&experimentalsys.O_WRONLY != 0:
-		out = os.O_WRONLY
+		out |= os.O_WRONLY
 	}
 	for _, pair := range []struct {
 		from experimentalsys.Oflag
