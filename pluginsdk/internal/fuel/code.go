@@ -351,19 +351,17 @@ func (f *function) appendBulk(out []byte, b bulk) []byte {
 		}
 		return out
 	})
-	switch b {
-	case bulkFill, bulkCopy:
-		out = appendSigned(out, int64(len(f.types))+1)
-		helper := f.helper()
-		if b == bulkCopy {
-			helper++
-		}
-		out = binary.AppendUvarint(append(out, opCall), helper)
-		return append(out, opEnd)
-	default:
+	if b != bulkFill && b != bulkCopy {
 		out = append(out, blockEmpty)
 		return append(f.appendRefuel(out), opEnd)
 	}
+	helper := f.helper()
+	if b == bulkCopy {
+		helper++
+	}
+	out = appendSigned(out, int64(len(f.types))+1)
+	out = binary.AppendUvarint(append(out, opCall), helper)
+	return append(out, opEnd)
 }
 
 func (m *meter) appendRefuel(out []byte) []byte {

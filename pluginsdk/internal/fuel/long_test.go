@@ -47,6 +47,7 @@ func TestLongInstructions(t *testing.T) {
 		"copy to behind":     {"\xfc\x0a\x00\x00", []uint64{4 * mib, 0, 36*mib + 1}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx := context.Background()
 			refuels := 0
 			do := func(module []byte) ([]byte, error) {

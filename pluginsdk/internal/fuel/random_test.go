@@ -18,9 +18,8 @@ type generator struct {
 }
 
 type signature struct {
-	params  string
-	result  byte
-	inTable bool
+	params string
+	result byte
 }
 
 // The types of values.
@@ -86,18 +85,18 @@ func (g *generator) module() []byte {
 		elements += uleb(i + 1)
 		exports += "\x02f" + string(rune('0'+i)) + "\x00" + uleb(i+1)
 	}
-	indexes, bodies := "", ""
+	indexes, bodies := "", new(strings.Builder)
 	for i, s := range g.types {
 		indexes += uleb(i + 2)
 		body := g.body(s)
-		bodies += uleb(len(body)) + body
+		bodies.WriteString(uleb(len(body)) + body)
 	}
 	start := ""
 	if g.below(4) == 1 { // a function of no parameters, whose result is dropped
 		types = uleb(functions+3) + types[1:] + "\x60\x00\x00"
 		indexes += uleb(functions + 2)
 		body := "\x00" + g.constants(g.types[0].params) + "\x10\x01\x1a\x0b"
-		bodies += uleb(len(body)) + body
+		bodies.WriteString(uleb(len(body)) + body)
 		start = section(8, uleb(functions+1))
 	}
 	count := uleb(strings.Count(indexes, "") - 1)
@@ -111,7 +110,7 @@ func (g *generator) module() []byte {
 		section(7, exports) + start +
 		section(9, "\x02\x00\x41\x01\x0b"+uleb(functions)+elements+"\x01\x00"+uleb(functions)+elements) +
 		section(12, "\x02") +
-		section(10, count+bodies) +
+		section(10, count+bodies.String()) +
 		section(11, "\x02\x00\x41\x10\x0b\x05hello\x01\x04data"))
 }
 
