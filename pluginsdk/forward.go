@@ -103,12 +103,13 @@ func forwardOverlapping(ctx context.Context, x exchange, carry Carrier) uint64 {
 		return x.deliver(f.call, f.code, body, err)
 	}
 	open := func(x *exchange) (time.Time, *status.Status, bool) {
-		view, start, s, ok := x.openRaw(f.call)
-		if ok {
-			request = append([]byte(nil), view...)
-		}
+		var start time.Time
+		var s *status.Status
+		var ok bool
+		request, start, s, ok = x.openRaw(f.call)
 		return start, s, ok
 	}
+	f.departed = func() { request = append([]byte(nil), request...) } // there is room for it now
 	return f.begin(x, open, func(ctx context.Context) (code int32) {
 		code, body, err = carry(ctx, request, func(size uint32) ([]byte, error) {
 			if s := limit.overLimit(int(size)); s != nil {

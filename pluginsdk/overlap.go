@@ -36,6 +36,7 @@ type flight struct {
 	seen     instance.Flight // by who watches
 	stop     context.CancelFunc
 	start    time.Time
+	departed func()                   // may be nil: called once the request has its room
 	reply    func(x *exchange) uint64 // gives the guest what the implementation left
 	code     int32                    // what the implementation returned, if it did
 	returned bool
@@ -73,6 +74,9 @@ func (f *flight) begin(x exchange, open func(*exchange) (time.Time, *status.Stat
 	x.release() // depart reserves it for as long as the call goes on
 	if s := f.depart(size); s != nil {
 		return x.fail(s)
+	}
+	if f.departed != nil {
+		f.departed()
 	}
 	f.inst.Running.Depart(&f.seen, f.call.name, start)
 	go f.fly(run)
