@@ -9,6 +9,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -84,4 +85,30 @@ func TestAccountOfCarriedCalls(t *testing.T) {
 		require.ElementsMatch(t, []int32{0, -int32(status.ResourceExhausted)}, codes)
 		require.Zero(t, b.state.Account.Held())
 	}
+}
+
+// TestAccountOfMetadata: a pending call counts for the metadata that it keeps.
+func TestAccountOfMetadata(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Account = instance.NewAccount(2 << 20)
+	b.state.Calls = instance.NewCalls(10, b.state.Account, &b.busy)
+	const entries = 10_000
+	metadata := make(map[string]string, entries)
+	for i := range entries {
+		metadata[string([]byte{byte(i), byte(i >> 8)})] = ""
+	}
+	header := instance.Header{Call: &parigotpb.CallHeader{Metadata: metadata}}
+
+	b.state.Next = header
+	release := b.pend(echo)
+	require.Greater(t, b.state.Account.Held(), uint64(entries*50))
+	b.state.Next = header
+	code, n := b.call(echo)
+	require.Equal(t, -int32(status.ResourceExhausted), code)
+	require.ErrorContains(t, b.statusAt(code, 4096, n), "host_memory_limit")
+	release()
+	code, _ = b.await()
+	require.Zero(t, code)
+	require.Zero(t, b.state.Account.Held())
 }

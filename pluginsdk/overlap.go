@@ -70,7 +70,7 @@ func (f *flight) begin(x exchange, open func(*exchange) (time.Time, *status.Stat
 		return x.refuse(s)
 	}
 	f.start = start
-	size := max(uint64(x.req.size), x.decoded)
+	size := max(uint64(x.req.size), x.decoded) + metadataSize(f.call.metadata)
 	x.release() // depart reserves it for as long as the call goes on
 	if s := f.depart(size); s != nil {
 		return x.fail(s)
@@ -85,6 +85,15 @@ func (f *flight) begin(x exchange, open func(*exchange) (time.Time, *status.Stat
 		return f.answer(&x)
 	}
 	return abi.Result(abi.Pending, f.slot.Handle)
+}
+
+// metadataSize returns an upper bound of the bytes that the metadata of a call take.
+func metadataSize(metadata map[string]string) (size uint64) {
+	const entry = 128 // in the map, and what the strings are rounded up by
+	for key, value := range metadata {
+		size += entry + uint64(len(key)+len(value))
+	}
+	return size
 }
 
 // depart makes room for the call among those of the instance, and gives it a
