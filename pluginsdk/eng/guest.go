@@ -236,6 +236,11 @@ func (i *Instance) enter(ctx context.Context, function string) error {
 	if f == nil {
 		return nil
 	}
+	if i.state.Limits.Stack > 0 {
+		if err := checkStack(f); err != nil {
+			return err
+		}
+	}
 	i.state.Entered = f
 	_, err := f.Call(ctx)
 	if exit, ok := errors.AsType[*sys.ExitError](err); ok && exit.ExitCode() == 0 {

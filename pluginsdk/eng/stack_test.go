@@ -68,10 +68,22 @@ func TestStackLimit(t *testing.T) {
 			err = g.explain(t.Context(), i.launch(t.Context(), "_start"))
 			require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
 			require.ErrorContains(t, err, "larger than its stack_limit, which is 1048576 bytes")
-			size := stackSize(i.state.Entered)
+			size, _ := stackSize(i.state.Entered)
 			t.Logf("%d bytes", size)
 			require.Greater(t, size, uint64(limit))
 			require.Less(t, size, uint64(2*(limit+fuel.Tank)))
 		})
+	}
+}
+
+// TestHiddenStack: with a wazero that keeps the stack elsewhere no guest runs without a limit.
+func TestHiddenStack(t *testing.T) {
+	t.Parallel()
+	type function struct {
+		api.Function
+		stack int
+	}
+	for _, f := range []api.Function{nil, &function{}, &struct{ api.Function }{}} {
+		require.ErrorIs(t, checkStack(f), status.Of(status.Internal))
 	}
 }
