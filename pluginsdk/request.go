@@ -49,12 +49,13 @@ func (x *exchange) decode(t message) *status.Status {
 }
 
 // admit refuses a request that would take more than the limits when it is decoded, or does
-// not decode. What it takes counts against the instance's account until release. Calls may
-// be pending in numbers, so those count as exactly as possible.
+// not decode. What it takes counts against the instance's account until release. Calls that
+// are pending, and those in a plugin's own process, may be many, so they count as exactly as
+// possible.
 func (x *exchange) admit(b []byte, t message) *status.Status {
 	plan := wirecost.Of(t.Message)
 	cost, err := plan.Cost(b, x.inst.Limits.MaxDecoded)
-	if err == nil && !x.pends && x.inst.Account.Reserve(cost) {
+	if err == nil && !x.pends && !x.inst.Remote && x.inst.Account.Reserve(cost) {
 		x.decoded = cost
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -96,8 +97,9 @@ const maxEarly = 4096
 
 // knownGuest is a guest that the host has told of.
 type knownGuest struct {
-	caller eng.Caller
-	grants *eng.Grants
+	caller  eng.Caller
+	grants  *eng.Grants
+	account *instance.Account // of all its calls
 }
 
 // serve serves the host on the inherited descriptors until it says stop.

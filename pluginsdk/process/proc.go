@@ -15,6 +15,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/internal/guard"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -398,7 +399,7 @@ func (p *proc) announce(ctx context.Context, c eng.Caller) error {
 		}
 	}
 	defer close(a.done)
-	a.err = p.tell(ctx, frame.GuestStarted, encodeGuest(c, eng.GrantsOf(ctx)))
+	a.err = p.tell(ctx, frame.GuestStarted, encodeGuest(c, instance.FromContext(ctx)))
 	if a.err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -419,9 +420,14 @@ func (p *proc) guestEnded(ctx context.Context, c eng.Caller) {
 	}
 }
 
-func encodeGuest(c eng.Caller, grants *eng.Grants) *processpb.ProcessGuest {
+// encodeGuest encodes a guest. state is nil for one that has ended.
+func encodeGuest(c eng.Caller, state *instance.State) *processpb.ProcessGuest {
 	g := &processpb.ProcessGuest{Id: c.ID.Proto(), Name: clip(c.Name)}
-	if grants != nil {
+	if state == nil {
+		return g
+	}
+	g.HostMemoryLimit = state.Account.Limit()
+	if grants := state.Grants; grants != nil {
 		g.Grants = &processpb.ProcessGrants{Calls: grants.Calls, Serves: grants.Serves}
 	}
 	return g

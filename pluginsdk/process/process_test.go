@@ -136,6 +136,32 @@ func TestOverlap(t *testing.T) {
 	g.busy.Wait()
 }
 
+// TestMemoryOfAGuest: the requests of a guest that a plugin's process has decoded stay within
+// the guest's host_memory_limit together, and what has been answered does not count.
+func TestMemoryOfAGuest(t *testing.T) {
+	t.Parallel()
+	g := start(t, "").guest("app")
+	g.state.Limits.Budget = -1
+	g.state.Account = instance.NewAccount(4 << 20)
+	g.state.Calls = instance.NewCalls(10, nil, &g.busy) // the host itself has room
+	wait := "wait " + strings.Repeat("x", 2<<20)
+	require.Equal(t, pending, g.raw("Block", wait))
+	require.Equal(t, pending, g.raw("Block", wait))
+	code, body := g.await()
+	_, err := decodeAnswer(t, code, body)
+	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
+	require.ErrorContains(t, err, "host_memory_limit")
+	g.state.Calls.Cancel(1)
+	g.state.Calls.Cancel(2)
+	code, _ = g.await()
+	require.Equal(t, -int32(status.Cancelled), code)
+	for range 2 {
+		require.Len(t, g.must("large"), 3<<20)
+	}
+	g.state.Calls.Close()
+	g.busy.Wait()
+}
+
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")

@@ -216,6 +216,7 @@ func (c *hostCall) write(code int32, size uint32) error {
 		return err
 	}
 	body := c.state.Parked
+	defer c.state.Unpark()
 	if uint64(len(body)) != uint64(size) {
 		return c.answer(c.result(-int32(status.Internal)), nil)
 	}
@@ -241,7 +242,7 @@ func (s *server) caller(head frame.CallHead) (*instance.State, error) {
 		if g == nil {
 			return nil, fmt.Errorf("the host called for guest %s, of which it has not told", caller)
 		}
-		state.ID, state.Name, state.Grants = g.caller.ID, g.caller.Name, g.grants
+		state.ID, state.Name, state.Grants, state.Account = g.caller.ID, g.caller.Name, g.grants, g.account
 	}
 	if head.Timeout == 0 && len(head.Metadata) == 0 {
 		return state, nil
@@ -282,6 +283,9 @@ func (s *server) guest(ctx context.Context, kind frame.Kind, payload []byte) err
 	known := &knownGuest{caller: c}
 	if granted := g.GetGrants(); granted != nil {
 		known.grants = &eng.Grants{Calls: granted.GetCalls(), Serves: granted.GetServes()}
+	}
+	if limit := g.GetHostMemoryLimit(); limit > 0 {
+		known.account = instance.NewAccount(limit)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

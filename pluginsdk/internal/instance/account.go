@@ -40,6 +40,14 @@ func (a *Account) Release(n uint64) {
 	}
 }
 
+// Limit returns how many bytes may be reserved, or 0 if there is no limit.
+func (a *Account) Limit() uint64 {
+	if a == nil {
+		return 0
+	}
+	return a.limit
+}
+
 // Held returns the bytes that are reserved.
 func (a *Account) Held() uint64 {
 	if a == nil {

@@ -51,8 +51,8 @@ type State struct {
 	// of their budgets, and the host tells when one takes too long.
 	Remote bool
 
-	// Account counts the host memory that is held for the instance. It is nil where no
-	// guest is: in a plugin's own process, and for calls of a local client.
+	// Account counts the host memory that is held for the instance. In a plugin's own
+	// process it counts that process's. It is nil for calls of a local client.
 	Account *Account
 
 	// Entered is the function of the guest that its host called last. Its stack is the

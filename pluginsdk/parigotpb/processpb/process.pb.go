@@ -287,9 +287,12 @@ type ProcessGuest struct {
 	// The name of the guest.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// What the guest may do. Missing means everything. Not set when it has ended.
-	Grants        *ProcessGrants `protobuf:"bytes,3,opt,name=grants,proto3" json:"grants,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Grants *ProcessGrants `protobuf:"bytes,3,opt,name=grants,proto3" json:"grants,omitempty"`
+	// How much memory the plugin may hold for calls of the guest at a time, in bytes:
+	// decoded requests, and encoded responses. 0 means that there is no limit.
+	HostMemoryLimit uint64 `protobuf:"varint,4,opt,name=host_memory_limit,json=hostMemoryLimit,proto3" json:"host_memory_limit,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ProcessGuest) Reset() {
@@ -341,6 +344,13 @@ func (x *ProcessGuest) GetGrants() *ProcessGrants {
 		return x.Grants
 	}
 	return nil
+}
+
+func (x *ProcessGuest) GetHostMemoryLimit() uint64 {
+	if x != nil {
+		return x.HostMemoryLimit
+	}
+	return 0
 }
 
 // ProcessGrants are the powers of a guest.
@@ -975,11 +985,12 @@ const file_parigot_v1_process_proto_rawDesc = "" +
 	"\tmay_block\x18\x05 \x01(\bR\bmayBlock\x12\x1e\n" +
 	"\n" +
 	"deprecated\x18\x06 \x01(\bR\n" +
-	"deprecated\"u\n" +
+	"deprecated\"\xa1\x01\n" +
 	"\fProcessGuest\x12\x1e\n" +
 	"\x02id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
-	"\x06grants\x18\x03 \x01(\v2\x19.parigot.v1.ProcessGrantsR\x06grants\"=\n" +
+	"\x06grants\x18\x03 \x01(\v2\x19.parigot.v1.ProcessGrantsR\x06grants\x12*\n" +
+	"\x11host_memory_limit\x18\x04 \x01(\x04R\x0fhostMemoryLimit\"=\n" +
 	"\rProcessGrants\x12\x14\n" +
 	"\x05calls\x18\x01 \x03(\tR\x05calls\x12\x16\n" +
 	"\x06serves\x18\x02 \x03(\tR\x06serves\"\x8d\x01\n" +
