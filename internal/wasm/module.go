@@ -138,7 +138,7 @@ func Parse(module []byte) (*Module, error) {
 		case SectionImport:
 			m.Imports = append(m.Imports, r.Imports()...)
 		case SectionExport:
-			m.Exports = append(m.Exports, r.exports()...)
+			m.Exports = append(m.Exports, r.Exports()...)
 		case SectionMemory:
 			if r.U32() > 0 {
 				l := r.Limits()
@@ -178,12 +178,16 @@ func (r *Reader) Imports() []Import {
 	return imports
 }
 
-func (r *Reader) exports() []Export {
+// Exports reads the export section. After an error there are none.
+func (r *Reader) Exports() []Export {
 	var exports []Export
 	for n := r.U32(); n > 0 && r.err == nil; n-- {
 		e := Export{Name: r.Name(), Kind: r.Byte()}
 		r.U32()
 		exports = append(exports, e)
+	}
+	if r.err != nil {
+		return nil
 	}
 	return exports
 }
@@ -209,8 +213,10 @@ func (m *Module) Functions() ([]Function, error) {
 				r.Take(r.U32())
 				functions = append(functions, Function{Size: before - len(r.rest)})
 			}
-		case s.ID == SectionCustom && s.Name == "name":
-			r.functionNames(names)
+		case s.ID == SectionCustom && s.Name == NameSection:
+			for f, name := range FunctionNames(s.Content) {
+				names[f] = string(name)
+			}
 		}
 		if r.err != nil {
 			return nil, r.err
@@ -226,22 +232,4 @@ func (m *Module) Functions() ([]Function, error) {
 		functions[i].Name = names[imported+uint32(i)]
 	}
 	return functions, nil
-}
-
-// functionNames reads the name section.
-func (r *Reader) functionNames(names map[uint32]string) {
-	const functions = 1
-	for len(r.rest) > 0 {
-		kind := r.Byte()
-		sub := NewReader(r.Take(r.U32()))
-		if kind != functions {
-			continue
-		}
-		for n := sub.U32(); n > 0 && sub.err == nil; n-- {
-			names[sub.U32()] = sub.Name()
-		}
-		if sub.err != nil {
-			r.Fail("%w", sub.err)
-		}
-	}
 }

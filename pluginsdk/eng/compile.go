@@ -15,10 +15,13 @@ import (
 
 // Limits of the modules that [Host.Compile] takes, beside [WithCompileMemory]. A module
 // over one of them is RESOURCE_EXHAUSTED, and the error has the name of the limit. All
-// but MaxModule hold for guests that are not [Trusted].
+// but MaxModule and MaxName hold for guests that are not [Trusted].
 const (
 	// MaxModule bounds the size of a module, in bytes.
 	MaxModule = 256 << 20
+	// MaxName bounds the name of an import, an export or a custom section, in bytes. Names of
+	// functions are only for stack traces, and cut.
+	MaxName = 4 << 10
 	// MaxImports, MaxTypes, MaxFunctions, MaxGlobals and MaxExports bound how many of them
 	// a module has, and MaxSegments its segments of data and those of elements.
 	MaxImports   = fuel.MaxImports
@@ -143,7 +146,10 @@ func (h *Host) work(ctx context.Context, work *compilation, key programKey, wasm
 
 func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*program, error) {
 	confined, outline, err := confine(wasm, key.pages)
-	if err != nil {
+	switch {
+	case errors.Is(err, fuel.ErrLimit):
+		return nil, status.Error(status.ResourceExhausted, err.Error())
+	case err != nil:
 		return nil, status.Error(status.InvalidArgument, err.Error())
 	}
 	forms, err := contract.Read(wasm)

@@ -48,6 +48,9 @@ func times(n int, s string) string { return strings.Repeat(s, n) }
 // setLocal adds 1 to local variable i.
 func setLocal(i uint64) string { return "\x20" + uleb(i) + "\x41\x01\x6a\x21" + uleb(i) }
 
+// named is a name of n bytes.
+func named(n int) string { return uleb(uint64(n)) + times(n, "x") }
+
 // bombs are modules of some hundred kilobytes at most that take the compiler many seconds,
 // or gigabytes of memory, by the limit that they are over.
 var bombs = map[string]map[string]func() []byte{
@@ -117,6 +120,18 @@ var bombs = map[string]map[string]func() []byte{
 	"MaxExports": {"exports": func() []byte {
 		return []byte(preamble + sectionOf(5, "\x01\x00\x01") + sectionOf(7, uleb(MaxExports+1)+each(MaxExports+1, func(i uint64) string { return "\x05" + strconv.Itoa(int(i+10_000)) + "\x02\x00" })))
 	}},
+	"MaxName": {
+		"import": func() []byte {
+			return []byte(preamble + sectionOf(1, noType) + sectionOf(2, "\x01\x01m"+named(MaxName+1)+"\x00\x00"))
+		},
+		"module of an import": func() []byte {
+			return []byte(preamble + sectionOf(1, noType) + sectionOf(2, "\x01"+named(MaxName+1)+"\x01f\x00\x00"))
+		},
+		"export": func() []byte {
+			return []byte(preamble + sectionOf(5, "\x01\x00\x01") + sectionOf(7, "\x01"+named(MaxName+1)+"\x02\x00"))
+		},
+		"custom section": func() []byte { return []byte(preamble + sectionOf(0, named(MaxName+1))) },
+	},
 	"MaxSegments": {"elements": func() []byte {
 		return []byte(preamble + sectionOf(4, "\x01\x70\x00\x01") + sectionOf(9, uleb(MaxSegments+1)+times(MaxSegments+1, "\x00\x41\x00\x0b\x00")))
 	}},

@@ -95,7 +95,7 @@ func (g *Guest) connectImports(ctx context.Context) (deprecated []string, err er
 //
 // A guest that is a library, see [Guest.Instantiate], is FAILED_PRECONDITION.
 func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, err error) {
-	if !g.exports("_start") {
+	if !g.outline.program {
 		return 0, fmt.Errorf("run guest %q: %w", g.name, status.Error(status.FailedPrecondition,
 			"it exports no _start, so it is a library and not a program: use Instantiate, or build it without -buildmode=c-shared"))
 	}
@@ -119,17 +119,13 @@ func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, er
 	return 0, g.explain(ctx, err)
 }
 
-func (g *Guest) exports(function string) bool {
-	return g.compiled.ExportedFunctions()[function] != nil
-}
-
 // Instantiate starts an instance of a guest that is a library, a reactor in the
 // words of WASI: its _initialize function runs, and its exports can be called. Close
 // the instance to free it; closing the engine does it too. Errors are those of
 // [Guest.Run], and FAILED_PRECONDITION for a guest that is a program. ctx bounds
 // the start only.
 func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (_ *Instance, err error) {
-	if g.exports("_start") && !g.exports("_initialize") {
+	if g.outline.program && !g.outline.library {
 		return nil, fmt.Errorf("run guest %q: %w", g.name, status.Error(status.FailedPrecondition,
 			"it exports _start, so it is a program and not a library: use Run, or build it with -buildmode=c-shared"))
 	}

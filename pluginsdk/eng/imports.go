@@ -47,13 +47,23 @@ func (h *Host) checkImports(g *Guest) error {
 // is.
 const maxLines = 100
 
-// importLine quotes names that could pass for something else in a log.
+// maxNameShown bounds a name in such a list, in bytes.
+const maxNameShown = 256
+
+// importLine quotes names that could pass for something else in a log, and cuts long ones.
 func importLine(module, name, problem string) string {
-	full := module + "." + name
+	full := cutName(module) + "." + cutName(name)
 	if quoted := strconv.Quote(full); quoted != `"`+full+`"` {
 		full = quoted
 	}
 	return "  " + full + ": " + problem
+}
+
+func cutName(name string) string {
+	if len(name) > maxNameShown {
+		return name[:maxNameShown] + "..."
+	}
+	return name
 }
 
 // deprecatedImports returns the deprecated functions among those that a guest

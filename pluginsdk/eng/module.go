@@ -2,10 +2,12 @@ package eng
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/iansmith/parigot/internal/wasm"
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
 )
 
 // maxTableEntries bounds the tables of a guest, all together. An entry takes 8
@@ -29,6 +31,8 @@ type outline struct {
 	hasMemory bool
 	// leastPages is how many pages of memory it has to begin with.
 	leastPages uint32
+	// program and library tell whether the module exports _start, and _initialize.
+	program, library bool
 	// overlaps tells whether the module imports parigot.await.
 	overlaps bool
 	// hostBytes is what the host holds for each instance beside its memory: its tables,
@@ -41,10 +45,9 @@ type outline struct {
 type foreignImport struct{ module, name, kind string }
 
 // confine reads the outline of a module, and returns the module with tables that
-// cannot grow, with a memory that grows to maxPages at most, and with its data in few
-// segments. A table without a
-// maximum could grow by gigabytes of the host's memory; table.grow may always fail, and
-// does so then.
+// cannot grow, with a memory that grows to maxPages at most, with its data in few
+// segments, and without names but the short ones of its functions. A table without a maximum
+// could grow by gigabytes of the host's memory; table.grow may always fail, and does so then.
 func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 	var o outline
 	out := append(make([]byte, 0, len(module)+16), module[:min(len(module), wasm.Preamble)]...)
@@ -53,15 +56,20 @@ func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 			return nil, o, err
 		}
 		r, content := wasm.NewReader(s.Body), s.Body
+		checkName(&r, "a section", s.Name)
 		switch s.ID {
 		case wasm.SectionCustom:
-			content = maskNames(content)
+			if s.Name == wasm.NameSection {
+				content = safeNames(s.Content)
+			}
 		case wasm.SectionImport:
-			o.addImports(r.Imports())
+			o.addImports(&r)
 		case wasm.SectionTable:
 			content = tables(&r, &o)
 		case wasm.SectionMemory:
 			content = memories(&r, &o, maxPages)
+		case wasm.SectionExport:
+			o.addExports(&r)
 		case wasm.SectionElement:
 			o.hostBytes += bytesPerEntry * uint64(len(content)) // an element has a byte at least
 		case wasm.SectionGlobal:
@@ -73,7 +81,10 @@ func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 				content = wasm.MergeData(content, uint64(o.leastPages)*pageSize)
 			}
 		}
-		if err := r.Err(); err != nil {
+		switch err := r.Err(); {
+		case errors.Is(err, fuel.ErrLimit):
+			return nil, o, err
+		case err != nil:
 			return nil, o, fmt.Errorf("the module is malformed: %w", err)
 		}
 		out = append(out, s.ID)
@@ -86,12 +97,29 @@ func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 	return out, o, nil
 }
 
-func (o *outline) addImports(imports []wasm.Import) {
-	for _, i := range imports {
+// checkName refuses a name that is longer than MaxName: errors and logs quote it.
+func checkName(r *wasm.Reader, of, name string) {
+	if len(name) > MaxName {
+		r.Fail("%w: the name of %s has %d bytes, more than MaxName, which is %d", fuel.ErrLimit, of, len(name), MaxName)
+	}
+}
+
+func (o *outline) addImports(r *wasm.Reader) {
+	for _, i := range r.Imports() {
+		checkName(r, "an import", i.Module)
+		checkName(r, "an import", i.Name)
 		if i.Kind != wasm.KindFunction {
 			o.foreign = append(o.foreign, foreignImport{i.Module, i.Name, wasm.KindNames[i.Kind]})
 		}
 		o.overlaps = o.overlaps || i.Kind == wasm.KindFunction && i.Module == abi.Module && i.Name == abi.Await
+	}
+}
+
+func (o *outline) addExports(r *wasm.Reader) {
+	for _, e := range r.Exports() {
+		checkName(r, "an export", e.Name)
+		o.program = o.program || e.Kind == wasm.KindFunction && e.Name == "_start"
+		o.library = o.library || e.Kind == wasm.KindFunction && e.Name == "_initialize"
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 const stackTrace = "\nwasm stack trace:\n\t"
 
 // readable is an error of wazero without lines that a guest wrote: names that it quotes have
-// none, and those in frames are masked, see maskNames.
+// none, and those in frames are masked, see safeNames.
 type readable struct{ error }
 
 func (e readable) Unwrap() error { return e.error }
@@ -25,33 +25,22 @@ func (e readable) Error() string {
 	return visible.Text(text) + visible.Lines(frames)
 }
 
-// The parts of the section "name" that stack traces are made of.
-const (
-	namesOfModule    = 0
-	namesOfFunctions = 1
-)
+// maxFunctionName bounds the name of a function in stack traces, in bytes. A longer one is cut.
+const maxFunctionName = 256
 
-// maskNames returns a custom section in which no name of a function can pass for a line of an
-// error, or move the cursor of a terminal. A section that does not parse is masked up to
-// there: wazero reads no further.
-func maskNames(body []byte) []byte {
-	body = slices.Clone(body)
-	r := wasm.NewReader(body)
-	if r.Name() != "name" {
-		return body
-	}
-	for r.More() {
-		id := r.Byte()
-		part := wasm.NewReader(r.Take(r.U32()))
-		switch id {
-		case namesOfModule:
-			visible.Mask(part.Take(part.U32()))
-		case namesOfFunctions:
-			for n := part.U32(); n > 0 && part.Err() == nil; n-- {
-				part.U32() // the function
-				visible.Mask(part.Take(part.U32()))
+// safeNames returns the body of a section of names with those of functions, cut to
+// maxFunctionName bytes, which cannot pass for a line of an error or move the cursor of a
+// terminal. wazero would join the module's name with that of each function and keep it,
+// and it would look for the names of variables in all of them, for each function. Nobody
+// reads either.
+func safeNames(content []byte) []byte {
+	return wasm.NameSectionOf(func(yield func(uint32, []byte) bool) {
+		for f, name := range wasm.FunctionNames(content) {
+			name = slices.Clone(name[:min(len(name), maxFunctionName)])
+			visible.Mask(name)
+			if !yield(f, name) {
+				return
 			}
 		}
-	}
-	return body
+	})
 }

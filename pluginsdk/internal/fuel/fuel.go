@@ -70,7 +70,8 @@ var ErrMemory = errors.New("too large to compile")
 // Meter returns a module with checks, and with the import Refuel behind its own ones.
 //
 // What a module does otherwise does not change, nor do the names of its functions in
-// stack traces; sections of debuggers are dropped, since they would lie. Errors say
+// stack traces; other names are dropped, and so are sections of debuggers, since they would
+// lie. Errors say
 // what is wrong where, and which limit a module is over. Modules need not be valid beyond
 // what Meter reads: whoever compiles the result checks the rest. It is at most some
 // fifteen times as large, and for what compilers write a quarter larger. The same input
@@ -381,7 +382,8 @@ func (m *meter) rewrite(s wasm.Section) (body []byte, keep bool, err error) {
 	case wasm.SectionCode:
 		out = m.rewriteCode(out, r)
 	case wasm.SectionCustom:
-		return m.rewriteCustom(s.Body)
+		body, keep = m.rewriteCustom(s)
+		return body, keep, nil
 	default:
 		return s.Body, true, nil
 	}

@@ -130,6 +130,8 @@ func FuzzMeter(f *testing.F) {
 		defer func() { require.NoError(t, r.Close(ctx)) }()
 		_, want := r.CompileModule(ctx, wasm)
 		_, got := r.CompileModule(ctx, changed)
-		require.Equal(t, want == nil, got == nil, "before: %v, after: %v", want, got)
+		if want == nil || !bytes.Contains(wasm, []byte("\x04name")) { // names that do not parse are dropped
+			require.Equal(t, want == nil, got == nil, "before: %v, after: %v", want, got)
+		}
 	})
 }

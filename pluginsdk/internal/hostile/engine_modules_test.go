@@ -3,6 +3,8 @@ package hostile
 import (
 	"strings"
 
+	"github.com/iansmith/parigot/pluginsdk/eng"
+
 	. "github.com/iansmith/parigot/internal/wasm/wasmtest" // the language of this file
 )
 
@@ -46,6 +48,15 @@ func engineModules() []hostile {
 		}},
 		{name: "is much code", want: "refused compile_memory", build: func(m *Module) {
 			m.Start(strings.Repeat(Const(1)+Drop, 1<<20))
+		}},
+		{name: "has a long name", want: "exit 0", opts: []eng.GuestOption{eng.Trusted()}, build: func(m *Module) {
+			m.Import(wasi, "sched_yield", "", I32)
+			for range 10_000 {
+				m.Func("", "", "", "")
+			}
+			m.Section(0, Name("name")+"\x00"+Name(Name(strings.Repeat("x", 50_000))))
+			m.Memory(1, 1)
+			m.Start("")
 		}},
 		{name: "compiles for as long as it may", want: "exit 0", build: func(m *Module) {
 			m.Start(strings.Repeat(Loop, 2500) + strings.Repeat(End, 2500))
