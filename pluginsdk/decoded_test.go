@@ -58,7 +58,7 @@ func TestRequestThatGrows(t *testing.T) {
 	b.mayBlock = true
 	release := make(chan struct{})
 	code, _ = b.list(elements, func() { <-release })
-	require.EqualValues(t, abi.Pending, code)
+	require.Equal(t, abi.Pending, code)
 	require.GreaterOrEqual(t, b.state.Account.Held(), held)
 	code, s = b.list(elements, unwanted)
 	require.ErrorIs(t, s, status.Of(status.ResourceExhausted), code)

@@ -73,12 +73,12 @@ func (r *runFlags) run(ctx context.Context, path string, stdout, stderr io.Write
 		return usageError{err}
 	}
 	defer outlivePipes()()
-	log := newLogSink(stderr, newLog)
-	code, last := r.runFile(ctx, path, newLog(log), stdout, stderr)
+	sink := newLogSink(stderr, newLog)
+	code, last := r.runFile(ctx, path, newLog(sink), stdout, stderr)
 	if last != "" {
 		last += "\n"
 	}
-	log.close(last)
+	sink.close(last)
 	if code == exitOK {
 		return nil
 	}

@@ -165,9 +165,9 @@ func TestCompareLargeStops(t *testing.T) {
 	}
 	b.WriteString("} }")
 	large := b.String()
-	texts, rules := differences(t, service(t, large), service(t, large+" message Other {}"))
+	texts, _ := differences(t, service(t, large), service(t, large+" message Other {}"))
 	require.Empty(t, texts, "the hashes are the same")
-	texts, rules = differences(t, service(t, large), service(t, strings.Replace(large, "int32 f0", "int64 f0", 1)))
+	texts, rules := differences(t, service(t, large), service(t, strings.Replace(large, "int32 f0", "int64 f0", 1)))
 	require.Contains(t, rules, "TOO_LARGE")
 	require.Contains(t, texts, "its fields are too many to compare: more than 2000000")
 }

@@ -33,10 +33,11 @@ const (
 	SectionName = "parigot.contract"
 	// MaxSize bounds the section's content, in bytes.
 	MaxSize = 4 << 20
-	// MaxServices and MaxMethods bound the services of a contract and the methods of all of
-	// them. The proto files in it have the limits of package wirecost: MaxFiles,
-	// MaxDeclarations, MaxName and MaxNames.
-	MaxServices, MaxMethods = 1000, 10_000
+	// MaxServices bounds the services of a contract. The proto files in it have the limits of
+	// package wirecost: MaxFiles, MaxDeclarations, MaxName and MaxNames.
+	MaxServices = 1000
+	// MaxMethods bounds the methods of all services of a contract.
+	MaxMethods = 10_000
 	// MaxDecoded bounds what the section takes when it is decoded, in bytes.
 	MaxDecoded = 64 << 20
 	// ABIVersion is the version of the ABI that contracts are written for, and the

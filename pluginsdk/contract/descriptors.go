@@ -52,7 +52,6 @@ func findFiles(memory []wasm.Piece) (files []*descriptorpb.FileDescriptorProto, 
 	suffix := []byte(".proto")
 	left := maxFoundDecoded
 	for _, p := range memory {
-
 		for from := 0; ; {
 			i := bytes.Index(p.Bytes[from:], suffix)
 			if i < 0 {

@@ -81,7 +81,7 @@ func TestHiddenStack(t *testing.T) {
 	t.Parallel()
 	type function struct {
 		api.Function
-		stack int
+		stack int //nolint:unused // what is looked for, but of another type
 	}
 	for _, f := range []api.Function{nil, &function{}, &struct{ api.Function }{}} {
 		require.ErrorIs(t, checkStack(f), status.Of(status.Internal))

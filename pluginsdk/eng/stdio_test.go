@@ -6,10 +6,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,9 +39,8 @@ func control(t *testing.T, file *os.File, f func(fd int)) {
 }
 
 // awaitFull waits until no byte fits into a pipe any more, or over is closed.
-func awaitFull(t *testing.T, w *os.File, over <-chan struct{}) {
-	t.Helper()
-	control(t, w, func(fd int) {
+func awaitFull(w syscall.RawConn, over <-chan struct{}) {
+	_ = w.Control(func(fd uintptr) { // an error is one of the test that looks at what comes of it
 		for {
 			select {
 			case <-over:
@@ -60,7 +60,7 @@ func awaitFull(t *testing.T, w *os.File, over <-chan struct{}) {
 func runLines(ctx context.Context, t *testing.T, n int, stdout io.Writer) (said string, err error) {
 	t.Helper()
 	var stderr bytes.Buffer
-	_, err = setupOverlap(t).guest.Run(ctx, eng.WithArgs("lines", fmt.Sprint(n)), eng.WithStdout(stdout), eng.WithStderr(&stderr))
+	_, err = setupOverlap(t).guest.Run(ctx, eng.WithArgs("lines", strconv.Itoa(n)), eng.WithStdout(stdout), eng.WithStderr(&stderr))
 	return stderr.String(), err
 }
 
@@ -74,8 +74,10 @@ func TestPipeGetsAllLines(t *testing.T) {
 		control(t, w, func(fd int) { require.NoError(t, unix.SetNonblock(fd, nonblocking)) })
 		read := make(chan int, 1)
 		over := make(chan struct{})
+		conn, err := w.SyscallConn()
+		require.NoError(t, err)
 		go func() {
-			awaitFull(t, w, over)
+			awaitFull(conn, over)
 			all, _ := io.ReadAll(r)
 			read <- bytes.Count(all, []byte("\n"))
 		}()
@@ -99,11 +101,13 @@ func TestStuckPipeLetsGuestsStop(t *testing.T) {
 	r, w := newPipe(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan struct{})
+	conn, err := w.SyscallConn()
+	require.NoError(t, err)
 	go func() {
-		awaitFull(t, w, over)
+		awaitFull(conn, over)
 		cancel()
 	}()
-	_, err := runLines(ctx, t, 1_000_000, w)
+	_, err = runLines(ctx, t, 1_000_000, w)
 	close(over)
 	require.ErrorIs(t, err, status.Of(status.Cancelled))
 	require.NoError(t, r.Close()) // ends the write that was left alone

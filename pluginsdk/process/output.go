@@ -39,11 +39,11 @@ func newOutput(cmd *exec.Cmd, log *slog.Logger) (*output, error) {
 		}
 		*to = w
 		o.read, o.write = append(o.read, r), append(o.write, w)
-		log := log.With("stream", stream)
+		ofStream := log.With("stream", stream) //nolint:forbidigo // it is the engine's logger
 		o.readers.Go(func() {
 			readLines(r, func(line string, goesOn bool) {
 				o.words.add(stream, line)
-				logLine(log, line, goesOn)
+				logLine(ofStream, line, goesOn)
 			})
 		})
 	}

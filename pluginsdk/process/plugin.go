@@ -156,7 +156,7 @@ func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, r
 	if err != nil {
 		return err
 	}
-	return r.decode(resp, wirecost.Limit{Bytes: d.settings.maxDecoded, Name: "max_decoded"})
+	return r.decode(resp, wirecost.Limit{Bytes: d.maxDecoded, Name: "max_decoded"})
 }
 
 // decode decodes the result of a dispatch, which comes from a guest: it is hostile.

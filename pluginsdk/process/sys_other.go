@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"syscall"
 
 	"github.com/iansmith/parigot/pluginsdk/status"
 )

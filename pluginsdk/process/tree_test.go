@@ -28,14 +28,14 @@ import (
 func spawn() (string, error) {
 	pids := []string{strconv.Itoa(os.Getpid())}
 	for _, sid := range []bool{false, true} {
-		cmd := exec.Command("sleep", "1000") //nolint:noctx // it is to be killed
+		cmd := exec.Command("sleep", "1000")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: sid}
 		if err := cmd.Start(); err != nil {
 			return "", err
 		}
 		pids = append(pids, strconv.Itoa(cmd.Process.Pid))
 	}
-	cmd := exec.Command("sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!") //nolint:noctx // it ends by itself
+	cmd := exec.Command("sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	orphan, err := cmd.Output()
 	return strings.Join(append(pids, strings.TrimSpace(string(orphan))), " "), err

@@ -71,8 +71,11 @@ func TestDiesBeforeItSpeaks(t *testing.T) {
 		"hangs":   {misbehave("hangs"), []string{"deadline exceeded; it wrote: waiting for the database at db:5432"}, status.DeadlineExceeded},
 		"no mode": {file("no-mode", 0o600, []byte("#!/bin/sh\n")), []string{"permission denied: it is not executable: run chmod +x " + dir}, 0},
 		"text":    {file("text", 0o700, []byte("hello")), []string{"exec format error: it is no program of " + runtime.GOOS, "parigot plugin build"}, 0},
-		"no interpreter": {file("script", 0o700, []byte("#!/no/such/interpreter -x\n")),
-			[]string{"the file is there, but not /no/such/interpreter, which it is run with"}, 0},
+		"no interpreter": {
+			file("script", 0o700, []byte("#!/no/such/interpreter -x\n")),
+			[]string{"the file is there, but not /no/such/interpreter, which it is run with"},
+			0,
+		},
 		"other processor": {file("foreign", 0o700, foreignProgram()), []string{"it is built for the processor S390, and this is " + runtime.GOARCH}, 0},
 		"directory":       {withPath(dir), []string{"it is a directory"}, 0},
 	} {

@@ -85,25 +85,25 @@ func (g *generator) module() []byte {
 		elements += uleb(i + 1)
 		exports += "\x02f" + string(rune('0'+i)) + "\x00" + uleb(i+1)
 	}
-	indexes, bodies := "", new(strings.Builder)
+	indexes, bodies := new(strings.Builder), new(strings.Builder)
 	for i, s := range g.types {
-		indexes += uleb(i + 2)
+		indexes.WriteString(uleb(i + 2))
 		body := g.body(s)
 		bodies.WriteString(uleb(len(body)) + body)
 	}
 	start := ""
 	if g.below(4) == 1 { // a function of no parameters, whose result is dropped
 		types = uleb(functions+3) + types[1:] + "\x60\x00\x00"
-		indexes += uleb(functions + 2)
+		indexes.WriteString(uleb(functions + 2))
 		body := "\x00" + g.constants(g.types[0].params) + "\x10\x01\x1a\x0b"
 		bodies.WriteString(uleb(len(body)) + body)
 		start = section(8, uleb(functions+1))
 	}
-	count := uleb(strings.Count(indexes, "") - 1)
+	count := uleb(strings.Count(indexes.String(), "") - 1)
 	return []byte(preamble +
 		section(1, types) +
 		section(2, "\x01\x04host\x01f\x00\x00") +
-		section(3, count+indexes) +
+		section(3, count+indexes.String()) +
 		section(4, "\x01\x70\x01\x08\x10") +
 		section(5, "\x01\x01\x02\x04") +
 		section(6, "\x03\x7f\x01\x41"+sleb(steps)+"\x0b\x7e\x01\x42\x05\x0b\x7b\x01\xfd\x0c"+strings.Repeat("\x03", 16)+"\x0b") +

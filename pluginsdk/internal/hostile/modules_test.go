@@ -162,11 +162,11 @@ func modules() []hostile {
 }
 
 // pending makes 1000 calls, none of whose results it takes, and goes on.
-func pending(m *Module, make func(call uint32) string) {
+func pending(m *Module, one func(call uint32) string) {
 	call := m.Import(pluginModule, "Call", I32+I32+I32+I32, I64)
 	m.Import("parigot", "await", I64+I32+I32, I64) // otherwise its calls block
 	m.Memory(200, 200)
-	m.Start(Times(1000, 0, make(call)+Drop) + Forever(""))
+	m.Start(Times(1000, 0, one(call)+Drop) + Forever(""))
 }
 
 // openNew is code that opens the file "new", made if need be, and leaves the errno.

@@ -215,18 +215,15 @@ func wireOf(fd protoreflect.FieldDescriptor) protowire.Type {
 		return protowire.Fixed32Type
 	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
 		return protowire.Fixed64Type
-	default:
-		return protowire.VarintType
+	case protoreflect.BoolKind, protoreflect.EnumKind, protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Uint32Kind,
+		protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Uint64Kind:
 	}
+	return protowire.VarintType
 }
 
 func isPackable(fd protoreflect.FieldDescriptor) bool {
-	switch wireOf(fd) {
-	case protowire.BytesType, protowire.StartGroupType:
-		return false
-	default:
-		return true
-	}
+	wire := wireOf(fd)
+	return wire != protowire.BytesType && wire != protowire.StartGroupType
 }
 
 // elementOf returns what a value takes in a list or a map, beside its contents.
@@ -241,7 +238,8 @@ func elementOf(fd protoreflect.FieldDescriptor) uint64 {
 		return 16
 	case protoreflect.BytesKind:
 		return 24
-	default:
-		return 8
+	case protoreflect.Int64Kind, protoreflect.Uint64Kind, protoreflect.Sint64Kind, protoreflect.Fixed64Kind,
+		protoreflect.Sfixed64Kind, protoreflect.DoubleKind, protoreflect.MessageKind, protoreflect.GroupKind:
 	}
+	return 8
 }

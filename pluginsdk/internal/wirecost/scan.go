@@ -169,7 +169,7 @@ func (s *scanner) enter(m *scanned, f *field, left int) (before int) {
 // packed counts a packed list.
 func (s *scanner) packed(m *scanned, f *field, content []byte) {
 	var n uint64
-	switch f.wire {
+	switch f.wire { //nolint:exhaustive // all others are varints
 	case protowire.Fixed32Type:
 		n = uint64(len(content)) / 4
 	case protowire.Fixed64Type:

@@ -233,7 +233,7 @@ func (w writer) field(b []byte, f protoreflect.FieldDescriptor, depth int) []byt
 		return protowire.AppendFixed64(b, w.Uint64())
 	case protowire.StartGroupType:
 		return protowire.AppendTag(w.message(b, f.Message(), depth+1), f.Number(), protowire.EndGroupType)
-	default:
+	case protowire.BytesType, protowire.EndGroupType:
 	}
 	var content []byte
 	switch {
