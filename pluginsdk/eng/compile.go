@@ -22,11 +22,12 @@ const (
 	// MaxName bounds the name of an import, an export or a custom section, in bytes. Names of
 	// functions are only for stack traces, and cut.
 	MaxName = 4 << 10
-	// MaxImports, MaxTypes, MaxFunctions, MaxGlobals and MaxExports bound how many of them
-	// a module has, and MaxSegments its segments of data and those of elements.
+	// MaxImports, MaxTypes, MaxFunctions, MaxTables, MaxGlobals and MaxExports bound how many
+	// of them a module has, and MaxSegments its segments of data and those of elements.
 	MaxImports   = fuel.MaxImports
 	MaxTypes     = fuel.MaxTypes
 	MaxFunctions = fuel.MaxFunctions
+	MaxTables    = fuel.MaxTables
 	MaxGlobals   = fuel.MaxGlobals
 	MaxExports   = fuel.MaxExports
 	MaxSegments  = fuel.MaxSegments

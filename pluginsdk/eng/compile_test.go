@@ -51,8 +51,8 @@ func setLocal(i uint64) string { return "\x20" + uleb(i) + "\x41\x01\x6a\x21" + 
 // named is a name of n bytes.
 func named(n int) string { return uleb(uint64(n)) + times(n, "x") }
 
-// bombs are modules of some hundred kilobytes at most that take the compiler many seconds,
-// or gigabytes of memory, by the limit that they are over.
+// bombs are modules, of some hundred kilobytes most of them, that take the compiler many
+// seconds, or much memory, by the limit that they are over.
 var bombs = map[string]map[string]func() []byte{
 	"MaxFunctionWork": {
 		"nested blocks":   func() []byte { return only(noType, "\x00"+times(40_000, "\x02\x40")+times(40_000, "\x0b")) },
@@ -92,11 +92,26 @@ var bombs = map[string]map[string]func() []byte{
 			return []byte(preamble + sectionOf(1, noType) + sectionOf(3, uleb(100)+times(100, "\x00")) +
 				sectionOf(10, uleb(100)+times(100, uleb(uint64(len(body)))+body)))
 		},
+		"imports of many parameters": func() []byte {
+			return []byte(preamble + sectionOf(1, "\x01\x60"+uleb(MaxValues)+times(MaxValues, "\x7f")+"\x00") +
+				sectionOf(2, uleb(MaxImports)+times(MaxImports, "\x01m\x01f\x00\x00")))
+		},
+		"functions and exports": func() []byte {
+			return []byte(preamble + sectionOf(1, noType) + sectionOf(3, uleb(MaxFunctions)+times(MaxFunctions, "\x00")) +
+				sectionOf(7, uleb(MaxExports)+each(MaxExports, func(i uint64) string { return "\x05" + strconv.Itoa(int(i+10_000)) + "\x00\x00" })) +
+				sectionOf(10, uleb(MaxFunctions)+times(MaxFunctions, "\x02\x00\x0b")))
+		},
 	},
 	"compile_memory": {
 		"calls of a table": func() []byte { return only(intType, "\x00"+times(60_000, getInt+"\x41\x00\x11\x00\x00")) },
 		"much code":        func() []byte { return only(noType, "\x00"+times(3<<20, "\x41\x00\x1a")) },
-		"divisions":        func() []byte { return only(intType, "\x00"+getInt+times(200_000, getInt+"\x6d")+"\x1a") },
+		"segments":         func() []byte { return []byte(preamble + sectionOf(11, uleb(70_000)+times(70_000, "\x01\x00"))) },
+		"a custom section": func() []byte { return []byte(preamble + sectionOf(0, "\x01x"+times(17<<20, "x"))) },
+		"elements": func() []byte {
+			return []byte(preamble + sectionOf(1, noType) + sectionOf(3, "\x01\x00") + sectionOf(9, "\x01\x01\x00"+uleb(1<<20)+times(1<<20, "\x00")) +
+				sectionOf(10, "\x01\x02\x00\x0b"))
+		},
+		"divisions": func() []byte { return only(intType, "\x00"+getInt+times(200_000, getInt+"\x6d")+"\x1a") },
 	},
 	"MaxImports": {"imports": func() []byte {
 		return []byte(preamble + sectionOf(1, noType) + sectionOf(2, uleb(20_000)+each(20_000, func(i uint64) string {
@@ -106,6 +121,9 @@ var bombs = map[string]map[string]func() []byte{
 	"MaxValues": {"parameters": func() []byte { return only(wide(2000), "\x00") }},
 	"MaxTypeValues": {"types": func() []byte {
 		return []byte(preamble + sectionOf(1, uleb(100)+times(100, "\x60"+uleb(900)+times(900, "\x7f")+"\x00")))
+	}},
+	"MaxTables": {"tables": func() []byte {
+		return []byte(preamble + sectionOf(4, uleb(MaxTables+1)+times(MaxTables+1, "\x70\x00\x00")))
 	}},
 	"MaxTypes": {"types": func() []byte {
 		return []byte(preamble + sectionOf(1, uleb(MaxTypes+1)+times(MaxTypes+1, "\x60\x00\x00")))
@@ -141,10 +159,14 @@ var bombs = map[string]map[string]func() []byte{
 // name of a limit, before it is compiled.
 func TestBombs(t *testing.T) {
 	t.Parallel()
-	h, err := New(t.Context(), WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
 	for limit, modules := range bombs {
+		opts := []Option{WithLogger(slog.New(slog.DiscardHandler))}
+		if limit == "compile_memory" {
+			opts = append(opts, WithCompileMemory(64<<20))
+		}
+		h, err := New(t.Context(), opts...)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
 		for name, module := range modules {
 			t.Run(limit+"/"+name, func(t *testing.T) {
 				t.Parallel()

@@ -82,6 +82,7 @@ func (m *meter) rewriteCode(out []byte, r *wasm.Reader) []byte {
 	}
 	for i := range m.imports {
 		m.body = m.appendHostCall(m.body[:0], i)
+		m.weighHostCall(i)
 		out = m.appendBody(out)
 	}
 	out = m.appendHelpers(out)
@@ -109,6 +110,16 @@ func (m *meter) appendHostCall(out []byte, f uint32) []byte {
 	}
 	out = binary.AppendUvarint(append(out, opCall), uint64(f))
 	return append(out, opEnd)
+}
+
+// weighHostCall counts the function that stands for the imported function f.
+func (m *meter) weighHostCall(f uint32) {
+	var e effort
+	e.begin(0)
+	e.check()
+	e.pass(2 * m.types[m.functions[f]].cost()) // from its caller, and to f
+	m.total += e.work
+	m.largest = max(m.largest, e.memory+callMemory)
 }
 
 // rewriteBody appends the body of a function of type t, with checks.

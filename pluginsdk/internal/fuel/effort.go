@@ -10,11 +10,12 @@ import (
 // Limits of a module that is metered. wazero compiles it in a time and a memory that are
 // linear in its size, or Meter refuses it.
 const (
-	// MaxImports, MaxTypes, MaxFunctions, MaxGlobals, MaxExports and MaxSegments bound
-	// the entries of a module. MaxSegments holds for data and for elements.
+	// MaxImports, MaxTypes, MaxFunctions, MaxTables, MaxGlobals, MaxExports and MaxSegments
+	// bound the entries of a module. MaxSegments holds for data and for elements.
 	MaxImports   = 4096
 	MaxTypes     = 4096
 	MaxFunctions = 200_000
+	MaxTables    = 1000
 	MaxGlobals   = 20_000
 	MaxExports   = 20_000
 	MaxSegments  = 200_000
@@ -37,6 +38,7 @@ const (
 	passWork      = 600 // for each value that a call or a branch passes
 	labelWork     = 2   // for each block that a branch leaves
 	jumpWork      = 1   // for each two branches to the same block
+	exportWork    = 2   // for each export, and each function
 	phiWork       = 150 // for each two variables, and each branch, that meet where a block begins
 )
 
@@ -55,7 +57,8 @@ const (
 	bulkMemory         = 70 << 10
 	typeMemory         = 1 << 10
 	valueMemory        = 2 << 10 // for each parameter and result of a type
-	entryMemory        = 1 << 10 // for each function, import, export, global, segment
+	entryMemory        = 1 << 10 // for each function, import, export, table, global, segment
+	elementMemory      = 64
 )
 
 // effort is what compiling a function takes beside what is linear in its size. The
@@ -251,14 +254,15 @@ func (e *effort) affordable(limit int64) error {
 
 // needs is how much memory compiling takes, for metered code of a size.
 func (m *meter) needs(code int) int64 {
-	return moduleMemory*int64(m.bytes) + codeMemory*int64(code) + entryMemory*m.entries + valueMemory*m.values + m.largest
+	return moduleMemory*int64(m.bytes) + codeMemory*int64(code) + entryMemory*m.entries + elementMemory*m.elements +
+		valueMemory*m.values + m.largest
 }
 
 // affordable returns an error when compiling the module is too much, as far as it was read.
 func (m *meter) affordable(code int) error {
 	switch {
 	case m.total > MaxFunctionWork+MaxWork*int64(m.bytes):
-		return fmt.Errorf("%w: the blocks of its functions, and the values that go from one to the next, take longer to compile than MaxWork", ErrLimit)
+		return fmt.Errorf("%w: its functions, their blocks and values, and its exports take longer to compile than MaxWork", ErrLimit)
 	case m.needs(code) > m.Memory:
 		return fmt.Errorf("%w: it takes up to %d bytes, more than the %d it may take", ErrMemory, m.needs(code), m.Memory)
 	}

@@ -112,6 +112,9 @@ func Meter(module []byte, c Config) (Metered, error) {
 			out = append(out, wasm.Section{ID: s.ID, Body: body})
 		}
 	}
+	if err := m.affordable(m.code); err != nil { // also what is no code, or comes behind it
+		return Metered{}, err
+	}
 	return Metered{Module: join(out), Starts: m.start != nil, Memory: m.needs(m.code)}, nil
 }
 
@@ -151,6 +154,7 @@ type meter struct {
 	start     *uint32 // the function that runs when an instance is made
 	values    int64   // parameters and results of all types
 	entries   int64   // of all sections
+	elements  int64   // of all element segments
 	bytes     int     // of the module
 	code      int     // the size of the metered code
 	total     int64   // the work of compiling all functions
@@ -320,7 +324,7 @@ func (m *meter) arity(r *wasm.Reader, t uint32) arity {
 
 // readTables refuses tables with an initial value, which may name a function.
 func (m *meter) readTables(r *wasm.Reader) {
-	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+	for n := m.count(r, "MaxTables", MaxTables); n > 0 && r.Err() == nil; n-- {
 		if b := r.Byte(); !isValueType(b) {
 			r.Fail("a table of type %#x", b)
 		}

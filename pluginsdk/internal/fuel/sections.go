@@ -31,6 +31,7 @@ func (m *meter) rewriteGlobals(out []byte, r *wasm.Reader) []byte {
 
 func (m *meter) rewriteExports(out []byte, r *wasm.Reader) []byte {
 	n := m.count(r, "MaxExports", MaxExports)
+	m.total += exportWork * int64(n) * int64(len(m.functions)+int(m.imports))
 	if m.start != nil {
 		out = appendName(binary.AppendUvarint(out, uint64(n)+1), m.Start)
 		out = binary.AppendUvarint(append(out, wasm.KindFunction), m.helper()+2)
@@ -110,6 +111,7 @@ func (m *meter) rewriteElements(out []byte, r *wasm.Reader) []byte {
 			out = append(out, kind)
 		}
 		count := r.U32()
+		m.elements += int64(count)
 		out = binary.AppendUvarint(out, uint64(count))
 		for ; count > 0 && r.Err() == nil; count-- {
 			if form&expressions != 0 {
