@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"cmp"
+	"os"
+	"path/filepath"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
@@ -9,9 +11,14 @@ import (
 // hostMemory is what a host takes beside what its guests make it hold, in bytes.
 const hostMemory = 64 << 20
 
+// moduleHeap is how much of the heap a compiled module takes for each of its bytes. One of Go's
+// compiler takes 1.5, and its machine code, which is not on the heap, 4.
+const moduleHeap = 2
+
 // MemoryLimit returns how much memory the heap of the host needs at most, in bytes, by the
 // limits of the file: that of compiling, and the host_memory_limit and twice the stack_limit
-// of each instance. The memory of the guests themselves is none of it. It is what a host
+// of each instance; and twice the size of each module that is there when it is called. The
+// memory of the guests themselves and their machine code are none of it. It is what a host
 // gives debug.SetMemoryLimit.
 func (f *File) MemoryLimit() int64 {
 	e := f.Deployment.GetEngine()
@@ -21,5 +28,20 @@ func (f *File) MemoryLimit() int64 {
 		stack := cmp.Or(g.GetStackLimit(), e.GetStackLimit(), eng.DefaultStackLimit)
 		sum += uint64(max(1, g.GetReplicas())) * (held + 2*stack)
 	}
-	return int64(min(sum, 1<<62))
+	return int64(min(sum+moduleHeap*f.moduleBytes(), 1<<62))
+}
+
+// moduleBytes returns the size of all modules of the file. What cannot be read is left out: a
+// run or a check says so.
+func (f *File) moduleBytes() (sum uint64) {
+	seen := map[string]bool{}
+	for _, g := range f.Deployment.GetGuests() {
+		path := filepath.Clean(f.Resolve(g.GetWasm()))
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().IsRegular() && !seen[path] {
+			sum += uint64(min(info.Size(), eng.MaxModule))
+			seen[path] = true
+		}
+	}
+	return sum
 }

@@ -103,9 +103,10 @@ func (h hostile) run(t *testing.T, dir string) {
 		}
 	}
 	heap, slowest := watch()
-	t.Logf("%d bytes of wasm: compiled in %v, ran %v with a limit of %v; heap +%s, memory %s; slowest call of a neighbour %v; %.200v",
+	code := machineCode(t)
+	t.Logf("%d bytes of wasm: compiled in %v, ran %v with a limit of %v; heap +%s, machine code %s, memory %s; slowest call of a neighbour %v; %.200v",
 		len(module), compiled.Round(time.Millisecond), took.Round(time.Millisecond), limit,
-		humanize.IBytes(heap), humanize.IBytes(usage.Memory), slowest.Round(time.Millisecond), err)
+		humanize.IBytes(heap), humanize.IBytes(code), humanize.IBytes(usage.Memory), slowest.Round(time.Millisecond), err)
 
 	if h.want == "stopped" {
 		require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
@@ -114,6 +115,7 @@ func (h hostile) run(t *testing.T, dir string) {
 	}
 	require.Less(t, took, limit+late)
 	require.Less(t, heap, uint64(hostMemoryLimit+room))
+	require.Less(t, code, uint64(compileMemory))
 	require.LessOrEqual(t, usage.Memory, uint64(memoryLimit))
 	require.Less(t, slowest, neighbour)
 }
@@ -183,4 +185,25 @@ func live() uint64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return stats.HeapAlloc
+}
+
+// machineCode returns the size of the mappings with machine code that compilers have made, on
+// Linux.
+func machineCode(t *testing.T) (sum uint64) {
+	t.Helper()
+	maps, err := os.ReadFile("/proc/self/maps")
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	require.NoError(t, err)
+	for line := range strings.Lines(string(maps)) {
+		var from, to, offset, inode uint64
+		var flags, device string
+		_, err := fmt.Sscanf(line, "%x-%x %s %x %s %d", &from, &to, &flags, &offset, &device, &inode)
+		require.NoError(t, err, line)
+		if strings.Contains(flags, "x") && inode == 0 {
+			sum += to - from
+		}
+	}
+	return sum
 }
