@@ -31,16 +31,21 @@ func (f *File) MemoryLimit() int64 {
 	return int64(min(sum+moduleHeap*f.moduleBytes(), 1<<62))
 }
 
-// moduleBytes returns the size of all modules of the file. What cannot be read is left out: a
-// run or a check says so.
+// moduleBytes returns the size of all modules that are compiled. What cannot be read is left
+// out: a run or a check says so.
 func (f *File) moduleBytes() (sum uint64) {
-	seen := map[string]bool{}
+	type module struct {
+		path        string
+		trusted     bool
+		memoryLimit uint64
+	}
+	seen := map[module]bool{}
 	for _, g := range f.Deployment.GetGuests() {
-		path := filepath.Clean(f.Resolve(g.GetWasm()))
-		info, err := os.Stat(path)
-		if err == nil && info.Mode().IsRegular() && !seen[path] {
+		m := module{filepath.Clean(f.Resolve(g.GetWasm())), g.GetTrusted(), g.GetMemoryLimit()}
+		info, err := os.Stat(m.path)
+		if err == nil && info.Mode().IsRegular() && !seen[m] {
 			sum += uint64(min(info.Size(), eng.MaxModule))
-			seen[path] = true
+			seen[m] = true
 		}
 	}
 	return sum

@@ -27,11 +27,11 @@ func TestMemoryLimitFollowsFromLimits(t *testing.T) {
 	require.EqualValues(t, (64+100+3*(7+20)+9+2)*mib, f.MemoryLimit())
 }
 
-// TestMemoryLimitCountsModules: each file counts once, however many guests have it.
+// TestMemoryLimitCountsModules: each file counts once for guests that share its code.
 func TestMemoryLimitCountsModules(t *testing.T) {
 	t.Parallel()
-	f := &File{Path: filepath.Join(t.TempDir(), "app.yaml"), Deployment: &deploymentpb.Deployment{Guests: []*deploymentpb.Guest{
-		{Wasm: "a.wasm"}, {Wasm: "./a.wasm"}, {Wasm: "b.wasm"}, {Wasm: "missing.wasm"},
+	f := &File{dir: t.TempDir(), Deployment: &deploymentpb.Deployment{Guests: []*deploymentpb.Guest{
+		{Wasm: "a.wasm"}, {Wasm: "./a.wasm"}, {Wasm: "b.wasm"}, {Wasm: "b.wasm", Trusted: true}, {Wasm: "missing.wasm"},
 	}}}
 	none := f.MemoryLimit()
 	for name, size := range map[string]int64{"a.wasm": 10 << 20, "b.wasm": 3 << 20} {
@@ -39,7 +39,7 @@ func TestMemoryLimitCountsModules(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
 		require.NoError(t, os.Truncate(path, size))
 	}
-	require.EqualValues(t, moduleHeap*(13<<20), f.MemoryLimit()-none)
+	require.EqualValues(t, moduleHeap*(16<<20), f.MemoryLimit()-none)
 }
 
 // TestModuleFileTooLarge: it is refused before it is read.
