@@ -10,24 +10,33 @@ import "encoding/binary"
 // The section comes back as it is if the merged one might behave differently: if a segment
 // is passive, has a computed offset, overlaps another or does not fit into the memory, or if
 // the section does not parse. The module must have no data count section, because
-// instructions may name segments only if there is one. Of a section that fits into its
-// memory, the result is at most ten times as large.
+// instructions may name segments only if there is one. A section comes back as it is, too,
+// if joining its segments takes more than twice its size, in zeros.
 func MergeData(body []byte, size uint64) []byte {
 	pieces, ok := activePieces(body, size)
 	if !ok {
 		return body
 	}
 	sortPieces(pieces)
-	for i := range pieces[1:] {
-		if pieces[i].end() > pieces[i+1].Address {
+	size = uint64(len(pieces[0].Bytes)) // of what is joined
+	for i, next := range pieces[1:] {
+		end := pieces[i].end()
+		if end > next.Address {
 			return body
 		}
+		size += uint64(len(next.Bytes))
+		if gap := next.Address - end; gap <= maxGap {
+			size += gap
+		}
+	}
+	if size > 2*uint64(len(body)) {
+		return body
 	}
 	joined := joinPieces(pieces)
 	out := binary.AppendUvarint(make([]byte, 0, len(body)), uint64(len(joined)))
 	for _, p := range joined {
 		out = append(out, 0, 0x41) // active in memory 0; i32.const
-		out = appendSigned(out, int64(int32(uint32(p.Address))))
+		out = AppendSigned(out, int64(int32(uint32(p.Address))))
 		out = append(out, 0x0b) // end
 		out = binary.AppendUvarint(out, uint64(len(p.Bytes)))
 		out = append(out, p.Bytes...)
@@ -53,13 +62,4 @@ func activePieces(body []byte, size uint64) (pieces []Piece, ok bool) {
 		}
 	}
 	return pieces, len(pieces) > 0 && r.err == nil && len(r.rest) == 0
-}
-
-// appendSigned appends v in signed LEB128.
-func appendSigned(out []byte, v int64) []byte {
-	for v < -64 || v > 63 {
-		out = append(out, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(out, byte(v)&0x7f)
 }

@@ -36,12 +36,22 @@ func dataSection(segments ...string) string {
 	return string(out)
 }
 
+// scattered has a byte in each 64, so that joining its segments makes it ten times as large.
+var scattered = func() string {
+	var segments []string
+	for i := range int32(100) {
+		segments = append(segments, segment(64*i, "x"))
+	}
+	return dataSection(segments...)
+}()
+
 func TestMergeData(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ body, want string }{
 		"neighbours":       {dataSection(segment(0, "ab"), segment(2, "cd")), dataSection(segment(0, "abcd"))},
 		"a gap":            {dataSection(segment(1, "a"), segment(4, "b")), dataSection(segment(1, "a\x00\x00b"))},
 		"a wide gap":       {dataSection(segment(0, "a"), segment(1000, "b")), dataSection(segment(0, "a"), segment(1000, "b"))},
+		"many gaps":        {scattered, ""},
 		"not in order":     {dataSection(segment(2, "cd"), segment(0, "ab")), dataSection(segment(0, "abcd"))},
 		"an empty one":     {dataSection(segment(0, "ab"), segment(1, ""), segment(2, "cd")), dataSection(segment(0, "abcd"))},
 		"to the end":       {dataSection(segment(65535, "z"), segment(65534, "y")), dataSection(segment(65534, "yz"))},

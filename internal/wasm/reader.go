@@ -85,6 +85,15 @@ func (r *Reader) Signed(size int) int64 {
 	return 0
 }
 
+// AppendSigned appends v in signed LEB128.
+func AppendSigned(out []byte, v int64) []byte {
+	for v < -64 || v > 63 {
+		out = append(out, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(out, byte(v)&0x7f)
+}
+
 // Name reads a name: a length, and as many bytes.
 func (r *Reader) Name() string { return string(r.Take(r.U32())) }
 

@@ -103,7 +103,7 @@ func (m *meter) appendHostCall(out []byte, f uint32) []byte {
 	if m.waiting[f] {
 		out = m.appendRefuel(out)
 	} else {
-		out = m.appendCheck(out, func(out []byte) []byte { return appendSigned(append(out, opI64Const), hostCost) })
+		out = m.appendCheck(out, func(out []byte) []byte { return wasm.AppendSigned(append(out, opI64Const), hostCost) })
 	}
 	for i := range m.types[m.functions[f]].params {
 		out = binary.AppendUvarint(append(out, opLocalGet), uint64(i))
@@ -321,7 +321,7 @@ func (f *function) emit(out []byte, groups uint32) []byte {
 		switch e.kind {
 		case check:
 			if e.cost > 0 {
-				out = f.appendCheck(out, func(out []byte) []byte { return appendSigned(append(out, opI64Const), e.cost) })
+				out = f.appendCheck(out, func(out []byte) []byte { return wasm.AppendSigned(append(out, opI64Const), e.cost) })
 			}
 		case checkBulk:
 			out = f.appendBulk(out, e.bulk)
@@ -370,7 +370,7 @@ func (f *function) appendBulk(out []byte, b bulk) []byte {
 	if b == bulkCopy {
 		helper++
 	}
-	out = appendSigned(out, int64(len(f.types))+1)
+	out = wasm.AppendSigned(out, int64(len(f.types))+1)
 	out = binary.AppendUvarint(append(out, opCall), helper)
 	return append(out, opEnd)
 }

@@ -1,6 +1,10 @@
 package fuel
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/iansmith/parigot/internal/wasm"
+)
 
 // piece is how many bytes of memory are written between two checks, in an instruction
 // that writes more than a tank allows.
@@ -114,11 +118,11 @@ func (m *meter) backwards(out []byte, instruction []byte) []byte {
 func (m *meter) pieces(out []byte, one func([]byte) []byte) []byte {
 	out = append(out, opLoop, blockEmpty, opLocalGet, longSize)
 	out = append(appendPiece(out), opI32GtU, opIf, blockEmpty)
-	out = m.appendCheck(out, func(out []byte) []byte { return appendSigned(append(out, opI64Const), piece) })
+	out = m.appendCheck(out, func(out []byte) []byte { return wasm.AppendSigned(append(out, opI64Const), piece) })
 	return append(one(out), opBr, 1, opEnd, opEnd)
 }
 
-func appendPiece(out []byte) []byte { return appendSigned(append(out, opI32Const), piece) }
+func appendPiece(out []byte) []byte { return wasm.AppendSigned(append(out, opI32Const), piece) }
 
 // appendLess appends that there is a piece less to do.
 func appendLess(out []byte) []byte {

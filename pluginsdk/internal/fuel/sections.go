@@ -25,7 +25,7 @@ func (m *meter) rewriteGlobals(out []byte, r *wasm.Reader) []byte {
 		out = m.expression(r, out)
 	}
 	out = append(out, globalType...)
-	out = appendSigned(append(out, opI64Const), Tank)
+	out = wasm.AppendSigned(append(out, opI64Const), Tank)
 	return append(out, expressionEnd)
 }
 
@@ -162,13 +162,4 @@ func (m *meter) expression(r *wasm.Reader, out []byte) []byte {
 		}
 	}
 	return out
-}
-
-// appendSigned appends an integer in signed LEB128.
-func appendSigned(out []byte, v int64) []byte {
-	for v < -64 || v > 63 {
-		out = append(out, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(out, byte(v)&0x7f)
 }
