@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -59,9 +58,9 @@ type compilation struct {
 // the same time; with [WithCacheDir] once for all processes. That takes seconds
 // for a Go guest with protobuf. A module over a limit is refused before it is compiled.
 //
-// Compile returns when ctx ends, and when the engine closes. What the compiler has begun
-// then it finishes nevertheless, and wasm must not change meanwhile. It is not kept
-// otherwise.
+// Compile returns when ctx ends, and when the engine closes. The compiler then still
+// finishes a module that it has begun, which must not change meanwhile, and the engine
+// keeps the result unless it is closed.
 func (h *Host) Compile(ctx context.Context, name string, wasm []byte, opts ...GuestOption) (*Guest, error) {
 	var c guestConfig
 	for _, o := range opts {
@@ -145,51 +144,43 @@ func (h *Host) work(ctx context.Context, work *compilation, key programKey, wasm
 	work.program, work.err = h.compile(ctx, key, wasm)
 }
 
+// compile compiles a module, unless another compilation of it was done first.
 func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*program, error) {
-	confined, outline, err := confine(wasm, key.pages)
-	switch {
-	case errors.Is(err, fuel.ErrLimit):
-		return nil, status.Error(status.ResourceExhausted, err.Error())
-	case err != nil:
-		return nil, status.Error(status.InvalidArgument, err.Error())
-	}
-	forms, err := contract.Read(wasm)
+	m, err := h.admit(ctx, key, wasm)
 	if err != nil {
 		return nil, err
 	}
-	m := fuel.Metered{Module: confined}
-	if !key.trusted {
-		if m, err = meter(confined, h.config.compileMemory); err != nil {
-			return nil, err
-		}
-	}
-	// Of a trusted one it is not known what it takes, so it is alone.
-	takes := h.config.compileMemory
-	if !key.trusted {
-		takes = m.Memory
-	}
-	if err := h.compileMemory.Acquire(ctx, takes); err != nil {
-		return nil, err
-	}
-	defer h.compileMemory.Release(takes)
+	defer h.compileMemory.Release(m.Memory)
 	start := time.Now()
 	ctx = context.WithoutCancel(ctx) // the compiler cannot be stopped
-	b, err := h.cache.compile(ctx, m.Module, outline.overlaps)
+	b, err := h.cache.compile(ctx, m.Module, m.outline.overlaps)
 	if err != nil {
 		return nil, err
 	}
 	h.config.logger.Debug("compiled", "bytes", len(wasm), "took", time.Since(start))
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil, errors.Join(errClosed(), b.box.close(ctx))
-	}
 	p := &program{
-		box: b.box, compiled: b.compiled, outline: outline, contract: forms, pages: key.pages, starts: m.Starts,
-		imports: b.compiled.ImportedFunctions(),
+		box: b.box, compiled: b.compiled, outline: m.outline, contract: m.contract, pages: key.pages, starts: m.Starts,
+		imports: b.compiled.ImportedFunctions(), // takes long the first time, so h.mu is free
 	}
 	if !key.trusted {
 		p.imports = withoutRefuel(p.imports)
+	}
+	kept, err := h.keepProgram(key, p)
+	if kept != p {
+		err = errors.Join(err, p.box.close(ctx))
+	}
+	return kept, err
+}
+
+// keepProgram returns the program of a key, which is p unless there is one.
+func (h *Host) keepProgram(key programKey, p *program) (*program, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errClosed()
+	}
+	if before := h.programs[key]; before != nil {
+		return before, nil
 	}
 	h.programs[key] = p
 	return p, nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -226,4 +227,46 @@ func TestCompileForSeveral(t *testing.T) {
 	require.NoError(t, second.err)
 	h.desert(key, second)
 	require.Empty(t, h.compiling)
+}
+
+// TestCompileWaitsForMemory: a module costs no memory while others have all there is for
+// compilers, and gives back all that it had.
+func TestCompileWaitsForMemory(t *testing.T) {
+	t.Parallel()
+	h, err := New(t.Context(), WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	require.NoError(t, h.compileMemory.Acquire(t.Context(), DefaultCompileMemory))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = h.compile(ctx, programKey{pages: 1}, []byte("no module"))
+	require.ErrorIs(t, err, context.DeadlineExceeded, "it is not read")
+	h.compileMemory.Release(DefaultCompileMemory)
+
+	_, err = h.prepare(ctx, programKey{pages: 1}, only(noType, "\x00"))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	for _, module := range [][]byte{
+		only(noType, "\x00"), // takes less than is expected
+		only(intType, "\x00"+getInt+times(1000, getInt+"\x6d")+"\x1a"),    // takes more
+		only(intType, "\x00"+getInt+times(200_000, getInt+"\x6d")+"\x1a"), // takes too much
+		[]byte("no module"),
+	} {
+		_, _ = h.compile(t.Context(), programKey{pages: 1}, module)
+		require.True(t, h.compileMemory.TryAcquire(DefaultCompileMemory))
+		h.compileMemory.Release(DefaultCompileMemory)
+	}
+}
+
+// TestCompileTwice: of two compilations of a module the engine keeps one.
+func TestCompileTwice(t *testing.T) {
+	t.Parallel()
+	h, err := New(t.Context(), WithLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
+	key := programKey{pages: 1}
+	first, err := h.compile(t.Context(), key, only(noType, "\x00"))
+	require.NoError(t, err)
+	second, err := h.compile(t.Context(), key, only(noType, "\x00"))
+	require.NoError(t, err)
+	require.Same(t, first, second)
 }

@@ -1,0 +1,82 @@
+package eng
+
+import (
+	"context"
+	"errors"
+
+	"github.com/iansmith/parigot/pluginsdk/contract"
+	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// What a module is expected to take before that is known, in bytes.
+const (
+	expectedMemory        = 1 << 20
+	expectedMemoryPerByte = 32 // of the module
+)
+
+// prepared is a module that is to be compiled.
+type prepared struct {
+	fuel.Metered // Memory is what it takes, of Host.compileMemory
+
+	outline  outline
+	contract *contract.Contract
+}
+
+// admit prepares a module and waits for the memory that compiling it takes, which the caller
+// has to release. Preparing it takes memory, too, so admit waits for what most modules need
+// first. For one that needs more it begins again: who waited for more and held some could
+// wait for each other.
+func (h *Host) admit(ctx context.Context, key programKey, wasm []byte) (prepared, error) {
+	takes := h.config.compileMemory
+	if !key.trusted {
+		takes = min(takes, expectedMemory+expectedMemoryPerByte*int64(len(wasm)))
+	}
+	for {
+		m, err := h.prepareWithin(ctx, key, wasm, takes)
+		if err != nil || m.Memory <= takes {
+			return m, err
+		}
+		takes = m.Memory
+	}
+}
+
+// prepareWithin prepares a module and holds the memory that it takes, if that is no more
+// than takes. Otherwise, and with an error, it holds none.
+func (h *Host) prepareWithin(ctx context.Context, key programKey, wasm []byte, takes int64) (m prepared, err error) {
+	if err := h.compileMemory.Acquire(ctx, takes); err != nil {
+		return m, err
+	}
+	held := int64(0)
+	defer func() { h.compileMemory.Release(takes - held) }()
+	m, err = h.prepare(ctx, key, wasm)
+	if err == nil && m.Memory <= takes {
+		held = m.Memory
+	}
+	return m, err
+}
+
+// prepare gives up when ctx ends.
+func (h *Host) prepare(ctx context.Context, key programKey, wasm []byte) (m prepared, err error) {
+	confined, outline, err := confine(wasm, key.pages)
+	switch {
+	case errors.Is(err, fuel.ErrLimit):
+		return m, status.Error(status.ResourceExhausted, err.Error())
+	case err != nil:
+		return m, status.Error(status.InvalidArgument, err.Error())
+	case ctx.Err() != nil:
+		return m, ctx.Err()
+	}
+	forms, err := contract.Read(wasm)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return m, err
+	}
+	m = prepared{fuel.Metered{Module: confined, Memory: h.config.compileMemory}, outline, forms}
+	if !key.trusted { // of a trusted one it is not known what it takes, so it is alone
+		m.Metered, err = meter(confined, h.config.compileMemory)
+	}
+	return m, err
+}
