@@ -255,6 +255,33 @@ func TestRunLimits(t *testing.T) {
 	require.Regexp(t, `all of \d+ answers were right`, log)
 }
 
+// TestRunDiskLimit: instances that are started again fill the disk no further than one.
+func TestRunDiskLimit(t *testing.T) {
+	t.Parallel()
+	r := startRun(t, `
+plugins: [{name: syscall}]
+guests:
+  - name: fill
+    wasm: guest.wasm
+    args: [fill]
+    restart: {policy: always, backoff: 1ms, limit: 4}
+    disk_limit: 1Mi
+    mounts: [{host: shared, guest: /shared, writable: true}]
+    grants: [syscall.v1.Syscall]
+`, map[string]string{"guest.wasm": testGuest})
+	_, log := r.ended()
+	require.Contains(t, log, "fill: the guest ended")
+	files, err := os.ReadDir(filepath.Join(r.dir, "shared"))
+	require.NoError(t, err)
+	var sum int64
+	for _, f := range files {
+		info, err := f.Info()
+		require.NoError(t, err)
+		sum += info.Size()
+	}
+	require.EqualValues(t, 600_000, sum)
+}
+
 // TestRunWatch: while a guest calls all the time, the one that serves it is replaced by a
 // broken one, which is not taken, and by one that works, and no call fails.
 func TestRunWatch(t *testing.T) {

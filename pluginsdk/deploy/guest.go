@@ -85,6 +85,8 @@ type slot struct {
 	cancel      context.CancelFunc
 	done        chan struct{} // closed when no instance is to come
 
+	disk uint64 // that its instances have used; for the goroutine that runs them
+
 	mu     sync.Mutex
 	caller eng.Caller // the instance; the zero value before the first
 	last   ending     // guarded by done
@@ -128,10 +130,10 @@ func (s *slot) once() ending {
 		ctx, cancel = context.WithTimeoutCause(ctx, g.GetTimeLimit().AsDuration(), errTimeLimit)
 		defer cancel()
 	}
-	var usage eng.Usage
+	usage := eng.Usage{Disk: s.disk} // if it does not even start
 	stdout, stderr := newLines(s.log, "stdout", s.guest.output), newLines(s.log, "stderr", s.guest.output)
 	opts := []eng.RunOption{
-		eng.WithArgs(g.GetArgs()...), eng.WithUsage(&usage),
+		eng.WithArgs(g.GetArgs()...), eng.WithUsage(&usage), eng.WithDiskUsed(s.disk),
 		eng.WithStdout(s.stream(s.guest.run.stdout, stdout)), eng.WithStderr(s.stream(s.guest.run.stderr, stderr)),
 		eng.WithOnStart(s.began),
 	}
@@ -142,6 +144,7 @@ func (s *slot) once() ending {
 		opts = append(opts, eng.WithMount(s.guest.run.Resolve(m.GetHost()), m.GetGuest(), m.GetWritable()))
 	}
 	code, err := s.program.Run(ctx, opts...)
+	s.disk = usage.Disk
 	stdout.flush()
 	said := stderr.flush()
 	s.guest.output.Flush()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/internal/rootfs"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -103,12 +104,12 @@ func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, er
 	if err != nil {
 		return 0, fmt.Errorf("run guest %q: %w", g.name, err)
 	}
+	defer i.measure()
 	// Deferred, for an implementation may end this goroutine with
 	// runtime.Goexit, as a failing test does.
 	defer func() { err = errors.Join(err, i.end(ctx)) }()
 	defer i.stopAfter(ctx)()
 	err = i.launch(ctx, "_start")
-	i.measure()
 	exit, exited := errors.AsType[*sys.ExitError](err)
 	switch {
 	case err == nil:
@@ -165,6 +166,7 @@ func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) 
 		return nil, err
 	}
 	i := &Instance{guest: g, state: state, config: c}
+	i.disk = i.newBudget()
 	i.watch = g.host.watchCalls(state)
 	i.unhook = i.stopAfter(g.host.alive)
 	if err := i.reserve(); err != nil {
@@ -330,6 +332,7 @@ type Instance struct {
 	unhook      func()     // from the engine's life
 	roots       []*os.Root // of its mounts
 	memory      uint64     // its size, in bytes
+	disk        rootfs.Budget
 
 	mu     sync.Mutex
 	broken error

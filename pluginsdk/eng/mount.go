@@ -43,16 +43,20 @@ func (i *Instance) openMounts() error {
 	return nil
 }
 
-func (i *Instance) mountConfig() wazero.FSConfig {
-	budget := &rootfs.Budget{
+func (i *Instance) newBudget() rootfs.Budget {
+	return rootfs.Budget{
 		MaxOpen: i.guest.config.openFiles, MaxDisk: i.guest.config.disk,
-		Roots:    len(i.roots),
+		Disk:     min(i.config.diskUsed, i.guest.config.disk),
+		Roots:    len(i.config.mounts),
 		Check:    i.check,
 		Exceeded: func(errno uint16) { i.state.Errno = errno },
 	}
+}
+
+func (i *Instance) mountConfig() wazero.FSConfig {
 	c := wazero.NewFSConfig()
 	for n, m := range i.config.mounts {
-		c = c.(sysfs.FSConfig).WithSysFSMount(rootfs.New(i.roots[n], m.writable, budget), m.guest) // it is documented to be one
+		c = c.(sysfs.FSConfig).WithSysFSMount(rootfs.New(i.roots[n], m.writable, &i.disk), m.guest) // it is documented to be one
 	}
 	return c
 }

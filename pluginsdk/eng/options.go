@@ -118,8 +118,9 @@ func WithMaxOpenFiles(files int) Option {
 
 // WithDiskLimit bounds what each guest instance adds to the directories of [WithMount], in
 // bytes: files that grow, holes included, and 4096 for each new file or directory. What it
-// removes makes room for as much again. Past the limit writes fail with ENOSPC. The default,
-// and 0, is [DefaultDiskLimit].
+// removes makes room for as much again. Past the limit writes fail with ENOSPC. An instance
+// starts with all of it, unless [WithDiskUsed] says otherwise. The default, and 0, is
+// [DefaultDiskLimit].
 func WithDiskLimit(bytes uint64) Option {
 	return hostOption(func(c *hostConfig) { c.disk = bytes })
 }
@@ -337,6 +338,7 @@ type runConfig struct {
 	mounts         []mount
 	onStart        func(Caller)
 	usage          *Usage
+	diskUsed       uint64
 }
 
 type runOption func(*runConfig)

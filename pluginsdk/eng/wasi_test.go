@@ -1,6 +1,7 @@
 package eng_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -108,6 +109,28 @@ func TestDiskLimit(t *testing.T) {
 		"grow /rw/old 100: done", "remove /rw/old: done", "remove /rw/c: done", "grow /rw/e 1040000: done", "grow /rw/f 10: done",
 		"mkdir /rw/dir: No space left on device",
 	}, got)
+}
+
+// TestDiskUsed: an instance goes on where an earlier one ended, once all of its files are closed.
+func TestDiskUsed(t *testing.T) {
+	t.Parallel()
+	g := compile(t, newHost(t), eng.GuestDiskLimit(1<<20))
+	run := func(used uint64, operation string) (string, uint64) {
+		var out bytes.Buffer
+		var usage eng.Usage
+		_, err := g.Run(t.Context(), eng.WithArgs("files", operation), eng.WithStdout(&out),
+			eng.WithMount(t.TempDir(), "/rw", true), eng.WithDiskUsed(used), eng.WithUsage(&usage))
+		require.NoError(t, err)
+		return out.String(), usage.Disk
+	}
+	out, used := run(0, "grow /rw/a 600000")
+	require.Contains(t, out, "done")
+	require.EqualValues(t, 600_000+4096, used)
+	out, used = run(used, "grow /rw/a 600000")
+	require.Contains(t, out, "No space left on device")
+	require.EqualValues(t, 600_000+2*4096, used)
+	_, used = run(1<<40, "mkdir /rw/a")
+	require.EqualValues(t, 1<<20, used)
 }
 
 // TestRandomIsInterruptible: a guest that gets random bytes by the gigabyte is stopped.

@@ -26,13 +26,14 @@ type Budget struct {
 	// MaxDisk bounds the bytes that the instance adds to its directories: files that grow, and
 	// new ones. What it removes makes room again, up to what it has added.
 	MaxDisk uint64
+	// Disk is how many of them it has added: not more than MaxDisk.
+	Disk uint64
 	// Check is called between two pieces of long work, and may end the guest by panicking.
 	Check func()
 	// Exceeded is called with the number of the limit that a call has reached.
 	Exceeded func(errno uint16)
 
 	open  int
-	disk  uint64
 	files map[fileID]*fileUse // that are open
 }
 
@@ -88,15 +89,15 @@ func (b *Budget) closed(id fileID, size int64) {
 
 // grow makes room on the disk. It is false if there is none.
 func (b *Budget) grow(bytes uint64) bool {
-	if bytes > b.MaxDisk-b.disk {
+	if bytes > b.MaxDisk-b.Disk {
 		b.Exceeded(ErrnoDisk)
 		return false
 	}
-	b.disk += bytes
+	b.Disk += bytes
 	return true
 }
 
-func (b *Budget) shrink(bytes uint64) { b.disk -= min(bytes, b.disk) }
+func (b *Budget) shrink(bytes uint64) { b.Disk -= min(bytes, b.Disk) }
 
 // removed gives back what a file took that had this name, once nobody has it open.
 func (b *Budget) removed(info fs.FileInfo) {

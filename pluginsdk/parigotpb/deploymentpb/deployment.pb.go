@@ -130,8 +130,8 @@ type Engine struct {
 	MaxOpenFiles *uint32 `protobuf:"varint,9,opt,name=max_open_files,json=maxOpenFiles,proto3,oneof" json:"max_open_files,omitempty"`
 	// How many bytes an instance may add to its mounts, when the guest's own disk_limit does not
 	// say: files that grow, holes included, and 4096 for each new file or directory. What it
-	// removes makes room for as much again. Past the limit writes fail with ENOSPC. The default
-	// is 1Gi.
+	// removes makes room for as much again. An instance that is restarted goes on with what is
+	// left. Past the limit writes fail with ENOSPC. The default is 1Gi.
 	DiskLimit *uint64 `protobuf:"varint,10,opt,name=disk_limit,json=diskLimit,proto3,oneof" json:"disk_limit,omitempty"`
 	// How much memory a request may take in the host when it is decoded, in bytes. A few
 	// encoded bytes can become hundreds. The default is 128Mi.

@@ -57,6 +57,9 @@ func main() {
 			kept = append(kept, make([]byte, 1<<20))
 			sink = len(kept)
 		}
+	case "fill":
+		_ = os.WriteFile(fmt.Sprint("/shared/", time.Now().UnixNano()), make([]byte, 600_000), 0o600) // it says it does not fit
+		os.Exit(2)
 	case "fail":
 		fmt.Fprintln(os.Stderr, os.Args[2])
 		os.Exit(2)
