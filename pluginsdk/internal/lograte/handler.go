@@ -2,6 +2,8 @@ package lograte
 
 import (
 	"context"
+	"encoding"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -30,7 +32,8 @@ type Rates struct {
 // Handler is a [slog.Handler] that drops what is over a limit. There is one limit for each
 // kind of record, which is its message, for each guest and plugin that it is about, as the
 // attributes guest and plugin have it. What a process prints, which has the attribute stream,
-// is bounded by its bytes instead. Texts of more than 64 KiB are cut.
+// is bounded by its bytes instead. Values that are no numbers are formatted as texts, and texts
+// of more than 64 KiB are cut.
 type Handler struct {
 	next   slog.Handler
 	shared *limits
@@ -73,12 +76,12 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
 		c.about.add(a, h.nested)
 	}
-	c.next = h.next.WithAttrs(attrs)
+	c.next = h.next.WithAttrs(cutAttrs(attrs))
 	return &c
 }
 
 func (k *kind) add(a slog.Attr, nested bool) {
-	if nested {
+	if nested || a.Value.Kind() != slog.KindString {
 		return
 	}
 	switch a.Key {
@@ -95,10 +98,10 @@ func start(text string) string { return text[:min(len(text), maxKind)] }
 
 // Handle implements [slog.Handler].
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
-	about, long := h.about, len(r.Message) > maxText
+	about, short := h.about, len(r.Message) <= maxText
 	r.Attrs(func(a slog.Attr) bool {
 		about.add(a, h.nested)
-		long = long || isLong(a)
+		short = short && isShort(a)
 		return true
 	})
 	cost := 1
@@ -110,7 +113,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	if !h.shared.of(about).Allow(cost) {
 		return nil
 	}
-	if long {
+	if !short {
 		r = cut(r)
 	}
 	return h.next.Handle(ctx, r)
@@ -187,41 +190,69 @@ func (s *limits) tell(message string, k kind, attrs ...slog.Attr) {
 	_ = s.root.Handle(ctx, r) // a log that fails has nowhere to say so
 }
 
-// textOf returns the text of a value that is one. An error whose method panics has none: the
-// next handler says so.
-func textOf(v slog.Value) (text string, ok bool) {
-	if v.Kind() == slog.KindString {
-		return v.String(), true
-	}
-	err, ok := v.Any().(error)
-	if !ok {
-		return "", false
-	}
-	defer func() {
-		if recover() != nil {
-			text, ok = "", false
-		}
-	}()
-	return err.Error(), true
-}
-
-func isLong(a slog.Attr) bool {
-	text, ok := textOf(a.Value)
-	return ok && len(text) > maxText
-}
-
-// cut returns the record with the texts in it cut.
+// cut returns the record with its texts cut.
 func cut(r slog.Record) slog.Record {
 	short := slog.NewRecord(r.Time, r.Level, clip(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		if isLong(a) {
-			text, _ := textOf(a.Value)
-			a.Value = slog.StringValue(clip(text))
-		}
-		short.AddAttrs(a)
+		short.AddAttrs(cutAttr(a))
 		return true
 	})
 	return short
+}
+
+func cutAttrs(attrs []slog.Attr) []slog.Attr {
+	short := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		short[i] = cutAttr(a)
+	}
+	return short
+}
+
+// cutAttr returns an attribute that is a number, a text that is not too long, or a group of such.
+func cutAttr(a slog.Attr) slog.Attr {
+	a.Value = a.Value.Resolve()
+	switch a.Value.Kind() { //nolint:exhaustive // all others are numbers
+	case slog.KindString:
+		a.Value = slog.StringValue(clip(a.Value.String()))
+	case slog.KindGroup:
+		a.Value = slog.GroupValue(cutAttrs(a.Value.Group())...)
+	case slog.KindAny:
+		if v := a.Value.Any(); v != nil {
+			a.Value = slog.StringValue(clip(textOf(v)))
+		}
+	}
+	return a
+}
+
+// isShort reports whether cutAttr would return a.
+func isShort(a slog.Attr) bool {
+	switch a.Value.Kind() { //nolint:exhaustive // all others are numbers
+	case slog.KindString:
+		return len(a.Value.String()) <= maxText
+	case slog.KindAny, slog.KindLogValuer, slog.KindGroup:
+		return false
+	}
+	return true
+}
+
+// textOf formats a value as [slog.TextHandler] does. A method of it may panic.
+func textOf(v any) (text string) {
+	defer func() {
+		if p := recover(); p != nil {
+			text = fmt.Sprintf("!PANIC: %v", p)
+		}
+	}()
+	switch v := v.(type) {
+	case error:
+		return fmt.Sprint(v)
+	case []byte:
+		return string(v[:min(len(v), maxText+1)])
+	case encoding.TextMarshaler:
+		if b, err := v.MarshalText(); err == nil {
+			return textOf(b)
+		}
+	}
+	return fmt.Sprintf("%+v", v)
 }
 
 func clip(text string) string {

@@ -92,6 +92,53 @@ func TestHostileRecords(t *testing.T) {
 	})
 }
 
+// TestLongValues: values of all kinds are cut, and formatted only for records that are logged.
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 10*maxText)
+	values := map[string]any{
+		"string": long, "error": errors.New(long), "bytes": []byte(long), "struct": struct {
+			A *int
+			B string
+		}{B: long},
+		"list": []string{long, long}, "stringer": stringer(func() string { return long }), "marshaler": marshaler{},
+		"valuer": valuer{slog.AnyValue(errors.New(long))}, "group": slog.GroupValue(slog.Any("a", []byte(long))),
+	}
+	for name, value := range values {
+		for _, format := range []func(*bytes.Buffer) slog.Handler{
+			func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },
+			func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
+		} {
+			var text bytes.Buffer
+			log := slog.New(NewHandler(format(&text), testRates))
+			log.Info("long", "value", value)
+			require.Less(t, text.Len(), 2*maxText, name)
+			require.Greater(t, text.Len(), maxText, name)
+			text.Reset()
+			log.With("value", value).WithGroup("g").With("value", value).Info("long")
+			require.Less(t, text.Len(), 3*maxText, name)
+		}
+	}
+	formatted := 0
+	log, _ := newLog(new(bytes.Buffer))
+	for range 1000 {
+		log.Info("many", "value", stringer(func() string { formatted++; return "" }))
+	}
+	require.LessOrEqual(t, formatted, 2*burstSeconds*int(testRates.Records))
+}
+
+type stringer func() string
+
+func (s stringer) String() string { return s() }
+
+type marshaler struct{}
+
+func (marshaler) MarshalText() ([]byte, error) { return bytes.Repeat([]byte("x"), 10*maxText), nil }
+
+type valuer struct{ value slog.Value }
+
+func (v valuer) LogValue() slog.Value { return v.value }
+
 type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }
