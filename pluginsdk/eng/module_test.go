@@ -84,6 +84,7 @@ func FuzzConfine(f *testing.F) {
 	f.Add([]byte(preamble))
 	f.Add([]byte(preamble + sectionOf(4, "\x02\x70\x01\x01\x09\x6f\x00\x03") + sectionOf(5, "\x01\x00\x01")))
 	f.Add([]byte(preamble + sectionOf(2, "\x03\x01a\x01b\x02\x00\x01\x01a\x01c\x03\x7f\x00\x01a\x01d\x01\x70\x00\x01")))
+	f.Add([]byte(preamble + namesOf("\x03\x05\x01f\x03\x02\ng\x06\x00") + sectionOf(7, "\x01\x06_start\x00\x00")))
 	f.Add([]byte(preamble + "\x04\xff\xff\xff\xff\x0f"))
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		confined, _, err := confine(wasm, 16)
