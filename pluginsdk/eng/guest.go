@@ -50,43 +50,6 @@ type programKey struct {
 // Name returns the name that the guest was compiled under.
 func (g *Guest) Name() string { return g.name }
 
-// CheckImports reports everything that the guest imports and nobody registered, that is
-// not granted to it, or that it was built for another form of, see package contract, in
-// one error with the code FAILED_PRECONDITION. Starting an instance checks the same.
-func (g *Guest) CheckImports() error {
-	g.host.mu.Lock()
-	defer g.host.mu.Unlock()
-	return g.host.checkImports(g)
-}
-
-// prepare checks the guest's imports and connects them.
-func (g *Guest) prepare(ctx context.Context) error {
-	deprecated, err := g.connectImports(ctx)
-	if err == nil && len(deprecated) > 0 {
-		g.host.config.logger.InfoContext(ctx, "a guest imports deprecated functions", "guest", g.name, "functions", deprecated)
-	}
-	return err
-}
-
-// connectImports is prepare without its log. It returns the deprecated imports.
-func (g *Guest) connectImports(ctx context.Context) (deprecated []string, err error) {
-	g.host.mu.Lock()
-	defer g.host.mu.Unlock()
-	if g.host.closed {
-		return nil, errClosed()
-	}
-	if err := g.host.checkImports(g); err != nil {
-		return nil, err
-	}
-	for _, d := range g.imports {
-		module, _, _ := d.Import()
-		if err := g.host.connect(ctx, g.box, module); err != nil {
-			return nil, err
-		}
-	}
-	return g.host.deprecatedImports(g.imports), nil
-}
-
 // Run starts an instance, runs its main function to the end and frees it. It
 // returns the exit code. A code other than 0 is no error; these are: an import
 // that nobody registered (FAILED_PRECONDITION), a trap (ABORTED), and the end of

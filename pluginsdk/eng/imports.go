@@ -1,6 +1,7 @@
 package eng
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,43 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
+
+// CheckImports reports everything that the guest imports and nobody registered, that is
+// not granted to it, or that it was built for another form of, see package contract, in
+// one error with the code FAILED_PRECONDITION. Starting an instance checks the same.
+func (g *Guest) CheckImports() error {
+	g.host.mu.Lock()
+	defer g.host.mu.Unlock()
+	return g.host.checkImports(g)
+}
+
+// prepare checks the guest's imports and connects them.
+func (g *Guest) prepare(ctx context.Context) error {
+	deprecated, err := g.connectImports(ctx)
+	if err == nil && len(deprecated) > 0 {
+		g.host.config.logger.InfoContext(ctx, "a guest imports deprecated functions", "guest", g.name, "functions", deprecated)
+	}
+	return err
+}
+
+// connectImports is prepare without its log. It returns the deprecated imports.
+func (g *Guest) connectImports(ctx context.Context) (deprecated []string, err error) {
+	g.host.mu.Lock()
+	defer g.host.mu.Unlock()
+	if g.host.closed {
+		return nil, errClosed()
+	}
+	if err := g.host.checkImports(g); err != nil {
+		return nil, err
+	}
+	for _, d := range g.imports {
+		module, _, _ := d.Import()
+		if err := g.host.connect(ctx, g.box, module); err != nil {
+			return nil, err
+		}
+	}
+	return g.host.deprecatedImports(g.imports), nil
+}
 
 // checkImports looks for everything that a guest imports. All that is wrong is
 // in the one error it returns. The caller holds h.mu.
