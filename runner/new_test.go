@@ -23,7 +23,7 @@ func TestNew(t *testing.T) {
 	require.Contains(t, stderr, "==> go mod tidy")
 	for _, name := range []string{
 		"proto/hello/v1/hello.proto", "gen/hello/v1/hello.pb.go", "gen/hello/v1/hellov1parigot/hello_host_parigot.pb.go",
-		"hello/impl_hello.go", "hello/impl_hello_test.go", "guest/main.go", "host/main.go", "parigot.yaml", "plugin/main.go",
+		"hello/impl_hello.go", "hello/impl_hello_test.go", "guest/main.go", "host/main.go", "parigot.yaml", "hello/plugin/main.go",
 		"go.mod", "go.sum", "go.work", "buf.yaml", "buf.gen.yaml", "Makefile", "README.md", ".gitignore",
 	} {
 		require.FileExists(t, filepath.Join(dir, name))

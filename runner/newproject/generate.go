@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"go/format"
+	"os"
 
 	"github.com/bufbuild/protocompile"
 	"google.golang.org/protobuf/cmd/protoc-gen-go/internal_gengo"
@@ -21,34 +22,35 @@ import (
 // bodyTemplate is the body of the method in the implementation.
 const bodyTemplate = "greet.go.tmpl"
 
-// generate adds to all what "buf generate" makes of the proto file, and fills in the
-// implementation. So nobody has to build buf before the project runs.
-func (p Project) generate(ctx context.Context, all map[string][]byte) error {
-	file, err := p.compile(ctx, all[p.protoFile()])
+// generate returns what "buf generate" makes of the proto file in the project at dir, with
+// the implementation filled in. So nobody has to build buf before the project runs.
+func (p Project) generate(ctx context.Context, dir string, text []byte) (map[string][]byte, error) {
+	file, err := p.compile(ctx, text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	messages, err := p.messages(p.request(file, "module="+p.Module))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	code, err := gen.Generate(p.request(file, "module="+p.Module), gen.Workspace{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	skeleton, err := gen.Generate(p.request(file, "impl="+p.Name), gen.Workspace{})
+	skeleton, err := gen.Generate(p.request(file, "impl="+p.Name), gen.Workspace{FS: os.DirFS(dir)})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	all := map[string][]byte{}
 	for _, r := range []*pluginpb.CodeGeneratorResponse{messages, code.Response, skeleton.Response} {
 		if r.GetError() != "" {
-			return errors.New(r.GetError())
+			return nil, errors.New(r.GetError())
 		}
 		for _, f := range r.GetFile() {
 			all[f.GetName()] = []byte(f.GetContent())
 		}
 	}
-	return p.fill(all)
+	return all, p.fill(all)
 }
 
 // fill puts the body of the method into the implementation, in place of the stub's.

@@ -154,7 +154,6 @@ func (p Project) written() map[string]string {
 		"README.md":                             "README.md.tmpl",
 		"guest/main.go":                         "guest.go.tmpl",
 		"host/main.go":                          "host.go.tmpl",
-		"plugin/main.go":                        "plugin.go.tmpl",
 		p.Name + "/impl_" + p.Name + "_test.go": "impl_test.go.tmpl",
 	}
 	if p.Replace != "" {
@@ -177,10 +176,19 @@ func (p Project) write(ctx context.Context, dir string) error {
 		}
 		all[path] = text
 	}
-	if err := p.generate(ctx, all); err != nil {
+	if err := save(dir, all); err != nil {
 		return err
 	}
-	for path, text := range all {
+	made, err := p.generate(ctx, dir, all[p.protoFile()])
+	if err != nil {
+		return err
+	}
+	return save(dir, made)
+}
+
+// save writes files below dir.
+func save(dir string, files map[string][]byte) error {
+	for path, text := range files {
 		name := filepath.Join(dir, filepath.FromSlash(path))
 		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 			return err
