@@ -255,6 +255,28 @@ func TestRunLimits(t *testing.T) {
 	require.Regexp(t, `all of \d+ answers were right`, log)
 }
 
+// TestRunLimitOfMain: the last line says which limit of the main guest ended the run, once and
+// without what the engine saw of it.
+func TestRunLimitOfMain(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"[spin], time_limit: 500ms":   "guest main: DEADLINE_EXCEEDED: stopped: it ran for longer than its time_limit, which is 500ms",
+		"[recurse], stack_limit: 1Mi": `guest main: run guest "main": RESOURCE_EXHAUSTED: the guest stopped: its stack is larger than its stack_limit, which is 1 MiB: its functions call each other too deep`,
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			r := startRun(t, `
+plugins: [{name: syscall}]
+guests: [{name: main, wasm: guest.wasm, main: true, grants: [syscall.v1.Syscall], args: `+args+`}]
+`, map[string]string{"guest.wasm": testGuest})
+			code, log := r.ended()
+			require.Equal(t, exitFailed, code, log)
+			require.True(t, strings.HasSuffix(log, ": "+want+"\n"), log)
+			require.NotContains(t, log, "stack trace")
+		})
+	}
+}
+
 // TestRunDiskLimit: instances that are started again fill the disk no further than one.
 func TestRunDiskLimit(t *testing.T) {
 	t.Parallel()

@@ -151,7 +151,7 @@ func (s *slot) once() ending {
 	e := ending{code: code, err: err}
 	e.reason = s.reason(e, usage, said, errors.Is(context.Cause(ctx), errTimeLimit))
 	if err != nil && e.reason != err.Error() {
-		e.err = status.Wrap(status.CodeOf(err), err, e.reason)
+		e.err = status.Error(status.CodeOf(err), e.reason)
 	}
 	return e
 }

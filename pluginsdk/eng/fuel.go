@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
@@ -77,7 +79,8 @@ func refuel(ctx context.Context, _ api.Module, stack []uint64) {
 type stackError struct{ limit uint64 }
 
 func (e *stackError) Error() string {
-	return fmt.Sprintf("its stack is larger than its stack_limit, which is %d bytes: its functions call each other too deep", e.limit)
+	limit := strings.Replace(humanize.IBytes(e.limit), ".0 ", " ", 1)
+	return fmt.Sprintf("its stack is larger than its stack_limit, which is %s: its functions call each other too deep", limit)
 }
 
 // checkStack returns an error if nobody could tell how large the stack of f becomes.

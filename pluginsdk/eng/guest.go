@@ -249,6 +249,7 @@ func interrupted(i *Instance, exit *sys.ExitError) bool {
 func (g *Guest) explain(ctx context.Context, err error) error {
 	exit, exited := errors.AsType[*sys.ExitError](err)
 	stopped := exited && exit.ExitCode() == sys.ExitCodeContextCanceled
+	deep, tooDeep := errors.AsType[*stackError](err)
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err()
@@ -257,9 +258,9 @@ func (g *Guest) explain(ctx context.Context, err error) error {
 		}
 	case g.host.alive.Err() != nil:
 		err = errClosed()
-	case errors.As(err, new(*stackError)):
+	case tooDeep:
 		stopped = false
-		err = status.Wrap(status.ResourceExhausted, err, "the guest stopped")
+		err = status.Wrap(status.ResourceExhausted, deep, "the guest stopped") // without wazero's trace of equal frames
 	default:
 		stopped = false
 		err = status.Wrap(status.Aborted, readable{err}, "the guest stopped")

@@ -67,7 +67,7 @@ func TestStackLimit(t *testing.T) {
 			defer func() { require.NoError(t, i.end(t.Context())) }()
 			err = g.explain(t.Context(), i.launch(t.Context(), "_start"))
 			require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
-			require.ErrorContains(t, err, "larger than its stack_limit, which is 1048576 bytes")
+			require.EqualError(t, err, `run guest "deep": RESOURCE_EXHAUSTED: the guest stopped: its stack is larger than its stack_limit, which is 1 MiB: its functions call each other too deep`)
 			size, _ := stackSize(i.state.Entered)
 			t.Logf("%d bytes", size)
 			require.Greater(t, size, uint64(limit))
