@@ -6,7 +6,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
@@ -38,43 +37,47 @@ const (
 	rightPoll           = 1 << 27
 )
 
-// exportPolling replaces the two functions of WASI by which a guest waits for
-// abi.Completions, which is no file. Go's scheduler calls poll_oneoff exactly when
+// polling replaces the function of WASI with this name if it is one of the two by which a
+// guest waits for abi.Completions, which is no file. Go's scheduler calls poll_oneoff exactly when
 // no goroutine can run, with the time of the next timer: so a goroutine that polls
 // the descriptor is woken by a finished call, and nothing else is delayed. wazero's
 // own poll_oneoff knows no descriptor but standard input to wait for.
-func exportPolling(b wazero.HostModuleBuilder) {
-	b.NewFunctionBuilder().
-		WithGoModuleFunction(api.GoModuleFunc(pollOneoff), []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}).
-		WithName("poll_oneoff").
-		WithParameterNames("in", "out", "nsubscriptions", "result.nevents").
-		Export("poll_oneoff")
-	b.NewFunctionBuilder().
-		WithGoModuleFunction(api.GoModuleFunc(fdstatGet), []api.ValueType{i32, i32}, []api.ValueType{i32}).
-		WithName("fd_fdstat_get").
-		WithParameterNames("fd", "result.stat").
-		Export("fd_fdstat_get")
+func polling(name string, f api.GoModuleFunction) api.GoModuleFunction {
+	switch name {
+	case "poll_oneoff":
+		return api.GoModuleFunc(pollOneoff)
+	case "fd_fdstat_get":
+		return fdstatGet(f)
+	}
+	return f
 }
 
-// fdstatGet tells about the four descriptors that there are. A guest has no files.
-func fdstatGet(_ context.Context, m api.Module, stack []uint64) {
-	fd, ptr := api.DecodeU32(stack[0]), api.DecodeU32(stack[1])
+// fdstatGet tells about the standard streams and abi.Completions, and has files do so, which
+// tells about files.
+func fdstatGet(files api.GoModuleFunction) api.GoModuleFunc {
+	return func(ctx context.Context, m api.Module, stack []uint64) {
+		fd := api.DecodeU32(stack[0])
+		if fd >= firstFile && fd != abi.Completions {
+			files.Call(ctx, m, stack)
+			return
+		}
+		stack[0] = writeStat(m.Memory(), fd, api.DecodeU32(stack[1]))
+	}
+}
+
+func writeStat(mem api.Memory, fd, ptr uint32) (errno uint64) {
 	stat := make([]byte, fdstatSize)
-	switch {
-	case fd <= 2:
-		stat[0] = fileCharacterDevice
-		binary.LittleEndian.PutUint64(stat[8:], rightsOfStdio|rightPoll)
-	case fd == abi.Completions:
+	if fd == abi.Completions {
 		binary.LittleEndian.PutUint16(stat[2:], flagNonblock)
 		binary.LittleEndian.PutUint64(stat[8:], rightPoll)
-	default:
-		stack[0] = wasiBadFD
-		return
+	} else {
+		stat[0] = fileCharacterDevice
+		binary.LittleEndian.PutUint64(stat[8:], rightsOfStdio|rightPoll)
 	}
-	stack[0] = wasiOK
-	if !m.Memory().Write(ptr, stat) {
-		stack[0] = wasiFault
+	if !mem.Write(ptr, stat) {
+		return wasiFault
 	}
+	return wasiOK
 }
 
 // pollOneoff waits for the first of some subscriptions: clocks and

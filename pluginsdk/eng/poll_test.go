@@ -103,12 +103,15 @@ func TestPoll(t *testing.T) {
 	})
 }
 
+// noFiles is fd_fdstat_get of a guest without files.
+var noFiles api.GoModuleFunc = func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = wasiBadFD }
+
 func TestFdstat(t *testing.T) {
 	t.Parallel()
 	m := newPollMemory(t)
 	for fd, want := range map[uint64][2]uint64{0: {wasiOK, 0}, 1: {wasiOK, 0}, 2: {wasiOK, 0}, 3: {wasiBadFD, 0}, abi.Completions: {wasiOK, flagNonblock}} {
 		stack := []uint64{fd, 100}
-		fdstatGet(t.Context(), m, stack)
+		fdstatGet(noFiles).Call(t.Context(), m, stack)
 		require.Equal(t, want[0], stack[0], fd)
 		flags, _ := m.Memory().ReadUint16Le(102)
 		if want[0] == wasiOK {
@@ -116,7 +119,7 @@ func TestFdstat(t *testing.T) {
 		}
 	}
 	stack := []uint64{1, pollMemory - fdstatSize + 1}
-	fdstatGet(t.Context(), m, stack)
+	fdstatGet(noFiles).Call(t.Context(), m, stack)
 	require.EqualValues(t, wasiFault, stack[0])
 }
 

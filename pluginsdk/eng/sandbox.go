@@ -76,11 +76,8 @@ func (b *sandbox) close(ctx context.Context) error {
 // furnish adds the modules that every guest may import.
 func (b *sandbox) furnish(ctx context.Context, overlaps bool) error {
 	wasi := b.runtime.NewHostModuleBuilder(wasiModule)
-	if err := exportWASI(wasi); err != nil {
+	if err := exportWASI(wasi, overlaps); err != nil {
 		return err
-	}
-	if overlaps {
-		exportPolling(wasi)
 	}
 	if _, err := wasi.Instantiate(ctx); err != nil {
 		return err

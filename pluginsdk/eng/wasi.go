@@ -82,8 +82,8 @@ var wasiFunctions = sync.OnceValues(func() (map[string]api.FunctionDefinition, e
 
 // exportWASI exports the functions that wazero offers, each within its bounds. The work that
 // one call may cause is cut into pieces where it is done, in the files and streams of a
-// guest: see [Instance.check].
-func exportWASI(b wazero.HostModuleBuilder) error {
+// guest: see [Instance.check]. overlaps says that the guest's calls may be pending.
+func exportWASI(b wazero.HostModuleBuilder, overlaps bool) error {
 	functions, err := wasiFunctions()
 	if err != nil {
 		return err
@@ -101,6 +101,9 @@ func exportWASI(b wazero.HostModuleBuilder) error {
 			f = bounded(setTimes(f), nil)
 		case !quick.MatchString(name):
 			f = bounded(f, wasiBounds[name])
+		}
+		if overlaps {
+			f = polling(name, f)
 		}
 		b.NewFunctionBuilder().
 			WithGoModuleFunction(f, d.ParamTypes(), d.ResultTypes()).

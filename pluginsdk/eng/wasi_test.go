@@ -55,6 +55,16 @@ func (g *wasiGuest) run(t *testing.T, dir, code string, opts ...eng.GuestOption)
 	return errno
 }
 
+// TestFilesOfGuestsThatAwait: a guest whose calls may be pending learns as much of its files as any.
+func TestFilesOfGuestsThatAwait(t *testing.T) {
+	t.Parallel()
+	g := newWASIGuest()
+	g.Import("parigot", "await", i64+i32+i32, i64)
+	open, stat := g.Import(wasi, "path_open", openParams, i32), g.Import(wasi, "fd_fdstat_get", i32+i32, i32)
+	errno := g.run(t, t.TempDir(), g.open(open)+wasmtest.Drop+wasmtest.Const(200)+wasmtest.Load+wasmtest.Const(300)+wasmtest.Call(stat))
+	require.Zero(t, errno)
+}
+
 // TestWASIBounds: what a call of WASI may cost is bounded before wazero looks at it.
 func TestWASIBounds(t *testing.T) {
 	t.Parallel()
