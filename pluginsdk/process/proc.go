@@ -10,13 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
-	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/internal/frame"
 	"github.com/iansmith/parigot/pluginsdk/internal/guard"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -201,92 +197,6 @@ func (p *proc) reason() error {
 	return p.down
 }
 
-// handshake greets the plugin and has it initialise itself.
-func (p *proc) handshake(frames *frame.Reader, start *processpb.ProcessStart) error {
-	mine := frame.Greeting{Version: frame.Version, MaxRequest: p.maxRequest, MaxResponse: p.maxResponse, Name: peerName}
-	if err := p.write(frame.Append(nil, frame.Hello, mine.Append(nil))); err != nil {
-		return err
-	}
-	kind, payload, err := frames.Next()
-	if err != nil {
-		return p.disconnected("before it said hello", err)
-	}
-	if kind != frame.Hello {
-		return fmt.Errorf("it sent a frame of kind %d, want its hello", kind)
-	}
-	theirs, err := frame.ReadGreeting(payload)
-	if err != nil {
-		return status.Wrap(status.FailedPrecondition, err, "the program speaks, but not as a plugin")
-	}
-	if err := checkVersion("plugin", theirs); err != nil {
-		return err
-	}
-	p.greeted = true
-	p.agree(theirs)
-	order, err := proto.Marshal(start)
-	if err != nil {
-		return fmt.Errorf("encode the configuration: %w", err)
-	}
-	if len(order) > frame.MaxControl {
-		return status.Errorf(status.ResourceExhausted, "the configuration has %d bytes, a process takes %d", len(order), frame.MaxControl)
-	}
-	if err := p.write(frame.Append(nil, frame.Start, order)); err != nil {
-		return err
-	}
-	return p.awaitReady(frames)
-}
-
-// agree takes the smaller limits of both sides.
-func (p *proc) agree(theirs frame.Greeting) {
-	agreed := *p.settings
-	agreed.maxRequest = min(agreed.maxRequest, theirs.MaxRequest)
-	agreed.maxResponse = min(agreed.maxResponse, theirs.MaxResponse)
-	p.settings = &agreed
-}
-
-// awaitReady waits until the plugin is initialised.
-func (p *proc) awaitReady(frames *frame.Reader) error {
-	for {
-		kind, payload, err := frames.Next()
-		if err != nil {
-			return p.disconnected("before it was ready", err)
-		}
-		switch kind { //nolint:exhaustive // the default is for all others
-		case frame.Log:
-			if err := relog(p.log, payload); err != nil {
-				return err
-			}
-		case frame.Failed:
-			if err := decodeStatus(payload); err != nil {
-				return err
-			}
-			return status.Error(status.Internal, "Init failed, and gave no reason")
-		case frame.Ready:
-			p.ready = new(processpb.ProcessReady)
-			if err := decodeFrame(payload, p.ready, "what it registered"); err != nil {
-				return err
-			}
-			return checkFiles(p.ready.GetFiles())
-		default:
-			return fmt.Errorf("it sent a frame of kind %d before it was ready", kind)
-		}
-	}
-}
-
-// errDisconnected is why a process is down whose connection ended.
-var errDisconnected = errors.New("the process closed its connection")
-
-func isDisconnect(err error) bool {
-	return errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || isEndOfStream(err)
-}
-
-func (p *proc) disconnected(when string, err error) error {
-	if isDisconnect(err) {
-		return fmt.Errorf("%w %s", errDisconnected, when)
-	}
-	return fmt.Errorf("read from it %s: %w", when, err)
-}
-
 // write writes frames on the control connection. It is for one goroutine.
 func (p *proc) write(b []byte) error {
 	_ = p.control.SetWriteDeadline(time.Now().Add(p.startTimeout)) // an error comes with the write, too
@@ -374,61 +284,3 @@ func (p *proc) stop(ctx context.Context) error {
 	return status.Wrap(status.Unavailable, p.reason(), "the plugin ended before it had stopped")
 }
 
-// announcement is a guest that the plugin is told of, once.
-type announcement struct {
-	done chan struct{}
-	err  error // once done is closed
-}
-
-// announce tells the plugin of a guest before its first call.
-func (p *proc) announce(ctx context.Context, c eng.Caller) error {
-	p.mu.Lock()
-	a := p.guests[c.ID]
-	first := a == nil
-	if first {
-		a = &announcement{done: make(chan struct{})}
-		p.guests[c.ID] = a
-	}
-	p.mu.Unlock()
-	if !first {
-		select {
-		case <-a.done:
-			return a.err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	defer close(a.done)
-	a.err = p.tell(ctx, frame.GuestStarted, encodeGuest(c, instance.FromContext(ctx)))
-	if a.err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.guests, c.ID) // the next call tells again
-	}
-	return a.err
-}
-
-// guestEnded tells the plugin that a guest has ended, and waits until it has heard.
-func (p *proc) guestEnded(ctx context.Context, c eng.Caller) {
-	p.mu.Lock()
-	delete(p.guests, c.ID)
-	p.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, p.stopGrace)
-	defer cancel()
-	if err := p.tell(ctx, frame.GuestEnded, encodeGuest(c, nil)); err != nil {
-		p.log.Warn("the plugin has not heard of the end of a guest", "guest", c.Name, "err", err)
-	}
-}
-
-// encodeGuest encodes a guest. state is nil for one that has ended.
-func encodeGuest(c eng.Caller, state *instance.State) *processpb.ProcessGuest {
-	g := &processpb.ProcessGuest{Id: c.ID.Proto(), Name: clip(c.Name)}
-	if state == nil {
-		return g
-	}
-	g.HostMemoryLimit = state.Account.Limit()
-	if grants := state.Grants; grants != nil {
-		g.Grants = &processpb.ProcessGrants{Calls: grants.Calls, Serves: grants.Serves}
-	}
-	return g
-}
