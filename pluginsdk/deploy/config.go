@@ -50,7 +50,7 @@ func (f *File) config(p *deploymentpb.Plugin, description pluginsdk.Description)
 
 // again returns the document without what was found in it, to look for more.
 func (d *document) again() *document {
-	return &document{path: d.path, places: maps.Clone(d.places), fields: maps.Clone(d.fields)}
+	return &document{path: d.path, places: maps.Clone(d.places), fields: maps.Clone(d.fields), scalars: maps.Clone(d.scalars)}
 }
 
 // readConfig reads the configuration that is written in a field into a message. It has

@@ -99,7 +99,7 @@ func (f *File) at(field string) string {
 // parse is Load of a file with the given text.
 func parse(path string, text []byte) (*File, error) {
 	f := &File{Path: path, text: text, Deployment: new(deploymentpb.Deployment)}
-	f.doc = &document{path: path, places: map[string]place{}, fields: map[place]string{}}
+	f.doc = &document{path: path, places: map[string]place{}, fields: map[place]string{}, scalars: map[place]string{}}
 	root, err := f.readYAML()
 	if err != nil {
 		return nil, err
@@ -240,7 +240,7 @@ func (d *document) addParseErrors(err error) {
 			p.column, _ = strconv.Atoi(m[2])
 			message = errors.Unwrap(err).Error()
 		}
-		d.note(p, d.fields[p], oneLine(message))
+		d.note(p, d.fields[p], parseErrorInWords(oneLine(message), d.scalars[p]))
 	}
 }
 
@@ -266,7 +266,7 @@ func (d *document) validate(m proto.Message, field string) {
 		})
 		for _, v := range invalid.Violations[:min(len(invalid.Violations), 10*maxFindings)] {
 			path := protovalidate.FieldPathString(v.Proto.GetField())
-			d.addAt(joinPaths(field, path), "%s", oneLine(v.Proto.GetMessage()))
+			d.addAt(joinPaths(field, path), "%s", ruleInWords(m, v))
 		}
 	default:
 		d.addAt(field, "%s", oneLine(err.Error()))

@@ -30,6 +30,7 @@ type document struct {
 	path     string
 	places   map[string]place
 	fields   map[place]string // the innermost field at a place
+	scalars  map[place]string // the text of a value that is no list and has no fields
 	findings []Finding
 	values   int // those that plain has seen
 }
@@ -183,6 +184,9 @@ func (d *document) locateValue(n *yaml.Node, field protoreflect.FieldDescriptor,
 func (d *document) place(n *yaml.Node, path string) {
 	p := place{n.Line, n.Column}
 	d.places[path], d.fields[p] = p, path
+	if n.Kind == yaml.ScalarNode {
+		d.scalars[p] = n.Value
+	}
 }
 
 // mapKey returns a key as paths have it.
