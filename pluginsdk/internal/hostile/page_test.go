@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ var defaults = map[string]string{
 }
 
 // limitNames matches the fields of the schema that are limits.
-var limitNames = regexp.MustCompile(`_limit$|^max_|_budget$|_rate$|_burst$|^grace_period$`)
+var limitNames = regexp.MustCompile(`_limit$|^max_|_budget$|_rate$|_burst$|_memory$|^grace_period$`)
 
 type row struct{ resource, limit, byDefault, sees, test string }
 
@@ -84,8 +85,11 @@ func rows(t *testing.T) []row {
 	return rows
 }
 
-// TestPage: the page names everything that a guest can use, and each limit that it names is
-// there, with its default and its test.
+// noLimits are the options for all guests that limit nothing.
+var noLimits = []string{"WithLogger", "WithCacheDir"}
+
+// TestPage: the page names everything that a guest can use and all limits that can be set, and
+// each limit that it names is there, with its default and its test.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	covered, limited := map[string]bool{}, map[string]bool{}
@@ -99,7 +103,9 @@ func TestPage(t *testing.T) {
 		require.True(t, len(limits) > 0 || r.limit == "fixed", r)
 		for _, name := range limits {
 			if option, ok := strings.CutPrefix(name, "eng."); ok {
-				require.True(t, options[option], "there is no option %s: %v", option, r)
+				_, ok := options[option]
+				require.True(t, ok, "there is no option %s: %v", option, r)
+				limited[option] = true
 				continue
 			}
 			name = strings.TrimPrefix(name, "engine.")
@@ -118,6 +124,9 @@ func TestPage(t *testing.T) {
 				require.True(t, limited[name], "the page has no row for the limit %s", name)
 			}
 		}
+	}
+	for name, ofHost := range options {
+		require.True(t, limited[name] || !ofHost || slices.Contains(noLimits, name), "the page has no row for %s", name)
 	}
 	for _, name := range offered(t) {
 		require.True(t, covered[name], "the page has no row for %s", name)
@@ -144,9 +153,10 @@ func offered(t *testing.T) []string {
 	return names
 }
 
-var function = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|With)\w+)\(`)
+var function = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|With)\w+)\([^)]*\) ?(\w*)`)
 
-// declared returns the names of all tests, and those of the options of package eng.
+// declared returns the names of all tests, and those of the options of package eng, which are
+// true if they are for all guests.
 func declared(t *testing.T) (tests, options map[string]bool) {
 	t.Helper()
 	tests, options = map[string]bool{}, map[string]bool{}
@@ -163,7 +173,7 @@ func declared(t *testing.T) (tests, options map[string]bool) {
 		}
 		text, err := os.ReadFile(path)
 		for _, m := range function.FindAllSubmatch(text, -1) {
-			into[string(m[1])] = true
+			into[string(m[1])] = strings.HasSuffix(path, "_test.go") || string(m[2]) == "Option"
 		}
 		return err
 	}))
