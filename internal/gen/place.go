@@ -55,8 +55,9 @@ func fullNames(views []*skeletonView) []string {
 // files returns what changed, having checked that it replaces nothing else.
 func (r *skeletonRun) files() ([]*pluginpb.CodeGeneratorResponse_File, error) {
 	var files []*pluginpb.CodeGeneratorResponse_File
-	for _, name := range sortedKeys(r.editors) {
-		editor := r.editors[name]
+	var notes []string
+	for _, in := range sortedKeys(r.editors) {
+		editor := r.editors[in]
 		if !editor.Changed() {
 			continue
 		}
@@ -64,17 +65,45 @@ func (r *skeletonRun) files() ([]*pluginpb.CodeGeneratorResponse_File, error) {
 		if err != nil {
 			return nil, err
 		}
-		name = path.Join(r.in, name)
-		if err := r.tree.refuseLoss(newFile{name: name, content: content, read: editor.Source()}); err != nil {
+		o := newFile{name: path.Join(r.in, in), content: content, read: editor.Source()}
+		if in == programFile {
+			if other := r.tree.elsewhere(o); other != nil {
+				r.note("%s, the program of the plugin, is not written, because the output may go to %s, where %s is: to have it, write it yourself:\n%s", o.name, other.below, other.file, content)
+				continue
+			}
+		} else {
+			o.implements = r.interfaces
+		}
+		if err := r.tree.refuseLoss(o); err != nil {
 			return nil, err
 		}
+		notes = append(notes, did(o, r.stubs[in]))
 		files = append(files, &pluginpb.CodeGeneratorResponse_File{
-			Name:    proto.String(name),
+			Name:    proto.String(o.name),
 			Content: proto.String(string(content)),
 		})
+	}
+	if err := r.tree.refuseSecond(r.in, r.created); err != nil {
+		return nil, err
 	}
 	if r.unplaced && len(files) > 0 {
 		r.note("what is written into %s has that in its name: the output directory, --parigot_out of protoc, must be the working directory", r.in)
 	}
-	return files, r.tree.refuseSecond(r.in, r.created)
+	r.notes = append(r.notes, notes...)
+	return files, nil
+}
+
+// did returns the note about a file that is written.
+func did(o newFile, methods int) string {
+	what := fmt.Sprintf("%d methods", methods)
+	if methods == 1 {
+		what = "1 method"
+	}
+	switch {
+	case o.read != nil:
+		return o.name + ": " + what + " added"
+	case methods == 0:
+		return o.name + ": new"
+	}
+	return o.name + ": new, with " + what + " to fill in"
 }

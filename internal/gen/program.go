@@ -12,8 +12,11 @@ import (
 	"github.com/iansmith/parigot/internal/gen/merge"
 )
 
-// programDir is the folder of the package main that a plugin is built from.
-const programDir = "plugin"
+// programDir is the folder, and programFile the file, of the package main that a plugin is built from.
+const (
+	programDir  = "plugin"
+	programFile = programDir + "/main.go"
+)
 
 // program adds the package main that starts the plugin in a process of its own and,
 // built as a Go plugin, exports it. What is in its folder already stays as it is.
@@ -50,7 +53,7 @@ func (r *skeletonRun) program() error {
 		return err
 	}
 	editor.Append(text.String())
-	r.editors[path.Join(programDir, "main.go")] = editor
+	r.editors[programFile] = editor
 	return nil
 }
 

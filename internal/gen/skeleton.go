@@ -47,20 +47,22 @@ type stubView struct {
 // skeletonRun is one run in the mode impl=DIR.
 type skeletonRun struct {
 	*generator
-	tree     *tree
-	in       string // DIR
-	pkg      *merge.Package
-	editors  map[string]*merge.Editor // by file name
-	unplaced bool                     // no template tells where the output goes
-	chosen   bool                     // buf's template names the services that belong into DIR
-	found    []*skeletonView
-	created  []*skeletonView
+	tree       *tree
+	in         string // DIR
+	pkg        *merge.Package
+	editors    map[string]*merge.Editor // by file name
+	stubs      map[string]int           // how many methods each file gets
+	interfaces []merge.Interface        // of all services
+	unplaced   bool                     // no template tells where the output goes
+	chosen     bool                     // buf's template names the services that belong into DIR
+	found      []*skeletonView
+	created    []*skeletonView
 }
 
 // skeletons returns the files of the mode impl=DIR that are new, and those that got
 // more methods.
 func (g *generator) skeletons(views []*fileView, where Workspace) ([]*pluginpb.CodeGeneratorResponse_File, error) {
-	run := &skeletonRun{generator: g, in: path.Clean(g.parameters.impl), editors: make(map[string]*merge.Editor)}
+	run := &skeletonRun{generator: g, in: path.Clean(g.parameters.impl), editors: make(map[string]*merge.Editor), stubs: make(map[string]int)}
 	if !fs.ValidPath(run.in) {
 		return nil, fmt.Errorf("impl=%s must be a directory inside the working directory, relative to it", g.parameters.impl)
 	}
@@ -76,6 +78,7 @@ func (g *generator) skeletons(views []*fileView, where Workspace) ([]*pluginpb.C
 		return nil, err
 	}
 	for _, view := range all {
+		run.interfaces = append(run.interfaces, view.implInterface())
 		if err := run.add(view); err != nil {
 			return nil, err
 		}
@@ -250,6 +253,7 @@ func (r *skeletonRun) add(view *skeletonView) error {
 		r.note("%s: %s embeds %s, which may have the methods %s: nothing is added for them", target.Place(), target.Type, hidden, strings.Join(view.fullNames(missing), ", "))
 		return nil
 	}
+	r.stubs[target.FileName()] += len(missing)
 	return r.append(view, target, editor, missing)
 }
 
@@ -337,7 +341,7 @@ func (r *skeletonRun) create() error {
 			return err
 		}
 		editor.Append(text.String())
-		r.editors[view.fileName] = editor
+		r.editors[view.fileName], r.stubs[view.fileName] = editor, len(view.Stubs)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (q *QueuePlugin) Receive(ctx context.Context, req *queuev1.Word, resp *queu
 	return status.Error(status.Unimplemented, queuev1parigot.Queue_Receive_FullName+" is not implemented")
 }
 `, got["impl_queue.go"])
-	require.Equal(t, []string{"queue/impl_queue.go:31: QueuePlugin.Purge is no method of queue.v1.Queue; delete it when nothing needs it"}, notes)
+	require.Equal(t, []string{"queue/impl_queue.go:31: QueuePlugin.Purge is no method of queue.v1.Queue; delete it when nothing needs it", "queue/impl_queue.go: 1 method added"}, notes)
 }
 
 // TestSkeletonProgram: the package main is written once, where it can import the plugin.
@@ -286,13 +286,13 @@ func TestSkeletonWithBuf(t *testing.T) {
 	require.Equal(t, map[string]string{"both.go": twoServices}, got)
 
 	said, got = generate(entry+"    strategy: all\n", twoServices)
-	require.Empty(t, said)
+	require.Equal(t, "protoc-gen-parigot: both/both.go: 2 methods added\n", said)
 	require.Len(t, got, 1)
 	require.Contains(t, got["both.go"], "\nfunc (p *both) Send(")
 	require.Contains(t, got["both.go"], "\nfunc (p *both) Receive(")
 
 	said, got = generate(entry+"    strategy: all\n", "")
-	require.Empty(t, said)
+	require.Equal(t, "protoc-gen-parigot: both/impl_alpha.go: new, with 1 method to fill in\nprotoc-gen-parigot: both/impl_beta.go: new, with 1 method to fill in\n", said)
 	require.Len(t, got, 2)
 	all := strings.Join(slices.Collect(maps.Values(got)), "")
 	require.Equal(t, 1, strings.Count(all, "\nvar ParigotInitialize "))

@@ -3,6 +3,7 @@ package gen
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -84,7 +85,7 @@ func (t *bufTemplate) entry(impl string) (*pluginEntry, error) {
 		found = e
 		switch {
 		case path.Clean(e.Out) != ".":
-			return nil, fmt.Errorf("impl: %s: write out: . instead of out: %s: the names of the files begin with %s already, so that they cannot land on other files", e.at, e.Out, impl)
+			return nil, e.wrongOut(impl)
 		case e.Strategy != "all":
 			return nil, fmt.Errorf("impl: %s runs the plugin with impl=%s for each directory of proto files, where one run drops what another adds: write strategy: all in that entry", e.at, impl)
 		case t.Clean:
@@ -94,6 +95,15 @@ func (t *bufTemplate) entry(impl string) (*pluginEntry, error) {
 		}
 	}
 	return found, nil
+}
+
+// wrongOut is the error about an out that is not the working directory.
+func (e *pluginEntry) wrongOut(impl string) error {
+	below := ""
+	if out := path.Clean(e.Out); out != impl && fs.ValidPath(out) {
+		below = fmt.Sprintf(", and impl=%s if the files belong there", path.Join(out, impl))
+	}
+	return fmt.Errorf("impl: %s: write out: . instead of out: %s%s: the names of the files begin with %s already, so that they cannot land on other files", e.at, e.Out, below, impl)
 }
 
 // shared reports whether entries without types have other directories: then each

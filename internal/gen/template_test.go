@@ -33,7 +33,7 @@ func TestSkeletonTemplate(t *testing.T) {
 	}{
 		{name: "as it should be", text: v2 + entry + all},
 		{name: "out is the directory", text: v2 + "  - local: protoc-gen-parigot\n    out: queue\n    opt: impl=queue\n" + all, err: "impl: buf.gen.yaml:3: write out: . instead of out: queue" + out},
-		{name: "out is a mistyped one", text: v2 + "  - local: protoc-gen-parigot\n    out: queues\n    opt: impl=queue\n" + all, err: "impl: buf.gen.yaml:3: write out: . instead of out: queues" + out},
+		{name: "out is a mistyped one", text: v2 + "  - local: protoc-gen-parigot\n    out: queues\n    opt: impl=queue\n" + all, err: "impl: buf.gen.yaml:3: write out: . instead of out: queues, and impl=queues/queue if the files belong there" + out},
 		{name: "out is above", text: v2 + "  - local: protoc-gen-parigot\n    out: ../queue\n    opt: impl=queue\n" + all, err: "impl: buf.gen.yaml:3: write out: . instead of out: ../queue" + out},
 		{name: "out is written otherwise", text: v2 + "  - local: protoc-gen-parigot\n    out: ./\n    opt: impl=./queue/\n" + all},
 		{name: "no strategy", text: v2 + entry, err: "impl: buf.gen.yaml:3" + strategy},
@@ -80,7 +80,7 @@ func TestSkeletonTemplate(t *testing.T) {
 				require.NoError(t, err)
 				require.Empty(t, result.Response.GetError())
 				require.Len(t, result.Response.GetFile(), 1)
-				require.Equal(t, []string{"what is written into queue has that in its name: the output directory, --parigot_out of protoc, must be the working directory"}, result.Notes)
+				require.Equal(t, []string{"what is written into queue has that in its name: the output directory, --parigot_out of protoc, must be the working directory", "queue/impl_queue.go: new, with 2 methods to fill in"}, result.Notes)
 			}
 		})
 	}
@@ -132,9 +132,10 @@ func TestSkeletonLosesNothing(t *testing.T) {
 		{name: "a fake of a test", files: map[string]string{"mail/fake_test.go": written}},
 		{
 			name: "the name below another directory", files: map[string]string{"sub/queue/impl_queue.go": "package other\n"},
-			err: "sub/queue/impl_queue.go is queue/impl_queue.go below sub, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in sub; if it is a copy, delete it; otherwise rename it",
+			err: "sub/queue/impl_queue.go is queue/impl_queue.go below sub, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in sub; otherwise move it elsewhere, or make the folder a project of its own: git init sub",
 		},
 		{name: "the name in another directory", files: map[string]string{"mail/impl_queue.go": "package mail\n"}},
+		{name: "folders that the go command skips", files: map[string]string{"vendor/x/queue/impl_queue.go": written, ".cache/queue/impl_queue.go": written, "sub/_old/queue/impl_queue.go": written}},
 		{name: "a checkout below", files: map[string]string{"tree/.git": "gitdir: x\n", "tree/queue/impl_queue.go": written}},
 		{
 			name: "the Go package moved", files: map[string]string{"queue/impl_queue.go": written}, proto: moved,
@@ -178,22 +179,29 @@ func TestSkeletonBelowModule(t *testing.T) {
 	files["queue/impl_queue.go"] = &fstest.MapFile{Data: []byte("package queue\n")}
 	result, err = gen.Generate(request, gen.Workspace{FS: files, Dir: "sub"})
 	require.NoError(t, err)
-	require.Contains(t, result.Response.GetError(), "queue/impl_queue.go is queue/impl_queue.go below .,")
+	require.Contains(t, result.Response.GetError(), "../queue/impl_queue.go is queue/impl_queue.go below ..,")
+	require.NotContains(t, result.Response.GetError(), "git init")
 }
 
-// TestSkeletonBesideModule: -o may name a directory beside the module.
+// TestSkeletonBesideModule: -o may name a directory beside the module, with an
+// implementation of the service.
 func TestSkeletonBesideModule(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{
-		"home/src/other/queue/impl_queue.go": "../other/queue/impl_queue.go is queue/impl_queue.go below ../other,",
-		"home/src/queue/impl_queue.go":       "../queue/impl_queue.go is queue/impl_queue.go below ..,",
-		"home/other/queue/impl_queue.go":     "../../other/queue/impl_queue.go is queue/impl_queue.go below ../../other,",
-		"home/src/tree/queue/impl_queue.go":  "", // a worktree
-		"home/src/other/queue/other.go":      "",
+	const gitInit = "; otherwise move it elsewhere, or make the folder a project of its own: git init "
+	otherService := strings.ReplaceAll(written, "ex.com/gen", "ex.com/other")
+	for _, c := range []struct{ name, text, want, remedy string }{
+		{"home/src/other/queue/impl_queue.go", written, "../other/queue/impl_queue.go is queue/impl_queue.go below ../other,", gitInit + "../other"},
+		{"home/src/other/queue/impl_queue.go", written + "\nfunc (", "../other/queue/impl_queue.go is queue/impl_queue.go below ../other,", ""},
+		{"home/src/other/queue/impl_queue.go", otherService, "", ""},
+		{"home/src/other/queue/impl_queue.go", "package queue\n", "", ""},
+		{"home/src/queue/impl_queue.go", written, "../queue/impl_queue.go is queue/impl_queue.go below ..,", "; otherwise move it elsewhere"},
+		{"home/other/queue/impl_queue.go", written, "../../other/queue/impl_queue.go is queue/impl_queue.go below ../../other,", gitInit + "../../other"},
+		{"home/src/tree/queue/impl_queue.go", written, "", ""}, // a worktree
+		{"home/src/other/queue/other.go", written, "", ""},
 	} {
 		for _, before := range []string{"", written} {
 			files := fstest.MapFS{
-				name:                        {Data: []byte("package queue\n")},
+				c.name:                      {Data: []byte(c.text)},
 				"home/src/tree/.git":        {Data: []byte("gitdir: x\n")},
 				"home/src/mod/buf.gen.yaml": {Data: []byte(templateFor("queue"))},
 			}
@@ -203,13 +211,39 @@ func TestSkeletonBesideModule(t *testing.T) {
 			request := requestFor(compileText(t, queue, "queue.proto"), "impl=queue", "queue.proto")
 			result, err := gen.Generate(request, gen.Workspace{FS: files, Module: "home/src/mod"})
 			require.NoError(t, err)
-			if want != "" {
-				require.Contains(t, result.Response.GetError(), want)
+			if c.want != "" {
+				require.Contains(t, result.Response.GetError(), c.want)
+				require.True(t, strings.HasSuffix(result.Response.GetError(), c.remedy), result.Response.GetError())
 			} else {
 				require.Empty(t, result.Response.GetError())
 				require.Len(t, result.Response.GetFile(), 1)
 			}
 		}
+	}
+}
+
+// TestProgramYields: a file in the way of the program never stops a run, which says how
+// to write the program instead.
+func TestProgramYields(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"src/orders/queue/plugin/main.go":    "../orders, where ../orders/queue/plugin/main.go is",
+		"src/queue/plugin/main.go":           ".., where ../queue/plugin/main.go is", // at the root of the module
+		"src/queue/sub/queue/plugin/main.go": "sub, where sub/queue/plugin/main.go is",
+	} {
+		files := fstest.MapFS{
+			name:                     {Data: []byte("package main // another\n")},
+			"src/queue/go.mod":       {Data: []byte("module ex.com/app\n")},
+			"src/queue/buf.gen.yaml": {Data: []byte(templateFor("queue"))},
+		}
+		request := requestFor(compileText(t, queue, "queue.proto"), "impl=queue", "queue.proto")
+		result, err := gen.Generate(request, gen.Workspace{FS: files, Module: "src/queue"})
+		require.NoError(t, err)
+		require.Empty(t, result.Response.GetError())
+		require.Len(t, result.Response.GetFile(), 1)
+		require.Len(t, result.Notes, 2)
+		require.Contains(t, result.Notes[0], "queue/plugin/main.go, the program of the plugin, is not written, because the output may go to "+want+": to have it, write it yourself:\n//go:build !wasip1\n\npackage main\n")
+		require.Equal(t, "queue/impl_queue.go: new, with 2 methods to fill in", result.Notes[1])
 	}
 }
 
@@ -221,6 +255,6 @@ func TestStubOfRenamedRPC(t *testing.T) {
 	renamed := map[string]string{"queue.proto": service("queue.v1", "ex.com/gen/queue/v1;queuev1", "Queue", "Push", "Receive")}
 	_, notes, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": got["impl_queue.go"]}, renamed, "queue.proto")
 	require.Empty(t, text)
-	require.Len(t, notes, 1)
+	require.Len(t, notes, 2)
 	require.Regexp(t, `^queue/impl_queue\.go:\d+: QueuePlugin\.Send is no method of queue\.v1\.Queue any more, and does not compile, because queuev1parigot\.Queue_Send_FullName is gone: move its code`, notes[0])
 }

@@ -1,11 +1,9 @@
 package gen
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -77,13 +75,15 @@ func (t *tree) visit(name string, entry fs.DirEntry, err error) error {
 	return err
 }
 
-// visitDir skips what is no part of the project: git's own files, the packages of
-// npm, and checkouts of their own, such as submodules and worktrees.
+// visitDir skips folders that are no part of the project: those that the go command
+// skips, the packages of npm, and checkouts of their own, such as submodules and
+// worktrees. The working directory and the folders above it are looked at all the same.
 func (t *tree) visitDir(name string) error {
-	if base := path.Base(name); base == ".git" || base == "node_modules" {
-		return fs.SkipDir
-	}
 	if name != "." && !t.isBelow(name) {
+		base := path.Base(name)
+		if base == "vendor" || base == "node_modules" || base[0] == '.' || base[0] == '_' {
+			return fs.SkipDir
+		}
 		if _, err := fs.Stat(t.fsys, path.Join(name, ".git")); err == nil {
 			return fs.SkipDir
 		}
@@ -130,100 +130,6 @@ func (t *tree) entry(impl string) (*pluginEntry, *bufTemplate, error) {
 	return found, in, nil
 }
 
-// newFile is a file of the response.
-type newFile struct {
-	name    string // relative to the working directory
-	content []byte
-	read    []byte // what this run has read of it, nil for nothing
-	info    fs.FileInfo
-}
-
-// refuseLoss reports a file that an output would replace, although this run has not
-// read it: at the output's place, or at that place below another directory, because
-// that may be where the output goes.
-func (t *tree) refuseLoss(o newFile) error {
-	if t == nil {
-		return nil
-	}
-	own := path.Join(t.dir, o.name)
-	there, err := fs.ReadFile(t.fsys, own)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && o.read == nil:
-	case err != nil:
-		return err
-	case o.read == nil || !bytes.Equal(there, o.read):
-		return fmt.Errorf("%s is there, and is not what this run read, so nothing is written: run it again, or move the file away", own)
-	}
-	o.info, _ = fs.Stat(t.fsys, own)
-	suffix := "/" + strings.ToLower(o.name)
-	for _, name := range t.names {
-		if name == own || !strings.HasSuffix("/"+strings.ToLower(name), suffix) {
-			continue
-		}
-		if err := refuseOther(t.fsys, name, name, "otherwise rename it", o); err != nil {
-			return err
-		}
-	}
-	return t.refuseLossOutside(o)
-}
-
-// refuseOther reports a file that has the name of an output below another directory,
-// unless the output is the same.
-func refuseOther(fsys fs.FS, name, shown, otherwise string, o newFile) error {
-	info, err := fs.Stat(fsys, name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && o.info != nil && os.SameFile(info, o.info) {
-		return nil // it went meanwhile, or a link leads to nothing, or to the output's place
-	}
-	if err != nil {
-		return err
-	}
-	text, err := fs.ReadFile(fsys, name)
-	if err == nil && bytes.Equal(text, o.content) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	below := path.Clean(shown[:len(shown)-len(o.name)])
-	return fmt.Errorf("%s is %s below %s, where the output may go without the plugin knowing it, and would be replaced, so nothing is written: if it is the implementation, run the compiler in %s; if it is a copy, delete it; %s", shown, o.name, below, below, otherwise)
-}
-
-// refuseLossOutside looks into the directories beside the module, and beside the one
-// above it, because -o may name such a one. Checkouts of their own are left out:
-// worktrees of one project have all names in common.
-func (t *tree) refuseLossOutside(o newFile) error {
-	if t.root == "." {
-		return nil
-	}
-	above, up := path.Dir(t.root), ".."
-	for range 2 {
-		if above == "." {
-			return nil // that may be the root of the file system
-		}
-		places := []string{"."}
-		entries, _ := fs.ReadDir(t.outside, above) // what cannot be read is left out
-		for _, entry := range entries {
-			if _, err := fs.Stat(t.outside, path.Join(above, entry.Name(), ".git")); err != nil {
-				places = append(places, entry.Name())
-			}
-		}
-		for _, place := range places {
-			name := path.Join(above, place, o.name)
-			if name == path.Join(t.root, t.dir, o.name) {
-				continue
-			}
-			if info, err := fs.Stat(t.outside, name); err != nil || !info.Mode().IsRegular() {
-				continue
-			}
-			if err := refuseOther(t.outside, name, path.Join(up, place, o.name), "if the directory is a project of its own, run git init there", o); err != nil {
-				return err
-			}
-		}
-		above, up = path.Dir(above), up+"/.."
-	}
-	return nil
-}
-
 // refuseSecond reports an implementation of a service outside of the directory that
 // would get a new one: somebody may have renamed a folder, or mistyped it.
 func (t *tree) refuseSecond(impl string, created []*skeletonView) error {
@@ -242,7 +148,7 @@ func (t *tree) refuseSecond(impl string, created []*skeletonView) error {
 			return err
 		}
 		for _, view := range created {
-			if line := merge.Implements(text, view.implInterface()); line != 0 {
+			if line, _ := merge.Implements(text, view.implInterface()); line != 0 {
 				return fmt.Errorf("%s:%d implements %s, and %s does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into %s yourself, with the line\n\tvar _ %s = (*%s)(nil)",
 					name, line, view.FullName, impl, path.Join(impl, view.fileName), view.implInterface(), view.Plugin)
 			}

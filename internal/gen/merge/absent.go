@@ -121,20 +121,20 @@ func (p *Package) movedImports(i Interface, old string) string {
 }
 
 // Implements returns the line of a Go file, which may be of any package, at which it
-// asserts that one of its types implements an interface. It is 0 when it does not, or
-// does not parse.
-func Implements(source []byte, i Interface) int {
+// asserts that one of its types implements an interface, or 0. The error says that it
+// names the interface, but does not parse.
+func Implements(source []byte, i Interface) (line int, err error) {
 	if !bytes.Contains(source, []byte(i.Name)) {
-		return 0
+		return 0, nil
 	}
 	fset := token.NewFileSet()
 	syntax, err := parser.ParseFile(fset, "", source, parser.SkipObjectResolution)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	found := (&file{syntax: syntax}).anchors(i)
 	if len(found) == 0 {
-		return 0
+		return 0, nil
 	}
-	return fset.PositionFor(found[0].pos, false).Line
+	return fset.PositionFor(found[0].pos, false).Line, nil
 }
