@@ -31,7 +31,7 @@ func TestConfig(t *testing.T) {
 		"type":        {"'@type': " + url + "Restart\n      limit: 1", unlinked, `{"limit":1}`},
 		"other type":  {"'@type': " + url + "Mount\n      limit: 1", linked, "f.yaml:6:16: plugins[1].config: the configuration of this plugin is a parigot.v1.Restart: leave @type out"},
 		"unknown":     {"polcy: always", linked, "f.yaml:6:7: plugins[1].config.polcy: there is no such field: did you mean policy?"},
-		"wrong":       {"policy: [q]\n      limit: many", unlinked, "f.yaml:6:15: plugins[1].config.policy: expected scalar, got sequence\nf.yaml:7:14: plugins[1].config.limit: invalid"},
+		"wrong":       {"policy: [q]\n      limit: many", unlinked, "f.yaml:6:15: plugins[1].config.policy: write one value, no list and no fields\nf.yaml:7:14: plugins[1].config.limit: \"many\" is not valid"},
 		"rule":        {"policy: sometimes", linked, "f.yaml:6:15: plugins[1].config.policy: must be in list [never, on_failure, always]"},
 		"rule, too":   {"policy: sometimes", unlinked, "f.yaml:6:15: plugins[1].config.policy: must be in list [never, on_failure, always]"},
 		"no config":   {"root: /", nil, "f.yaml:6:7: plugins[1].config: the plugin p has no configuration"},
