@@ -52,6 +52,8 @@ func startHint(path string, err error) string {
 		return ""
 	case info.IsDir():
 		return "it is a directory"
+	case info.Mode().IsRegular() && isWasm(path):
+		return "it is a WebAssembly module, which is a guest and no plugin: in a deployment file it belongs to guests"
 	case errors.Is(err, syscall.ENOEXEC):
 		return foreignHint(path)
 	case errors.Is(err, syscall.ETXTBSY):
@@ -66,6 +68,17 @@ func startHint(path string, err error) string {
 		}
 	}
 	return ""
+}
+
+func isWasm(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	magic := make([]byte, 4)
+	_, err = io.ReadFull(f, magic)
+	return err == nil && string(magic) == "\x00asm"
 }
 
 // foreignHint says what a file is that is no program of this system.

@@ -70,6 +70,7 @@ func TestDiesBeforeItSpeaks(t *testing.T) {
 		"speaks":  {misbehave("speaks"), []string{"it wrote: who is there?"}, 0},
 		"hangs":   {misbehave("hangs"), []string{"deadline exceeded; it wrote: waiting for the database at db:5432"}, status.DeadlineExceeded},
 		"no mode": {file("no-mode", 0o600, []byte("#!/bin/sh\n")), []string{"permission denied: it is not executable: run chmod +x " + dir}, 0},
+		"guest":   {file("guest.wasm", 0o600, []byte("\x00asm\x01\x00\x00\x00")), []string{"it is a WebAssembly module, which is a guest and no plugin: in a deployment file it belongs to guests"}, 0},
 		"text":    {file("text", 0o700, []byte("hello")), []string{"exec format error: it is no program of " + runtime.GOOS, "parigot plugin build"}, 0},
 		"no interpreter": {
 			file("script", 0o700, []byte("#!/no/such/interpreter -x\n")),
