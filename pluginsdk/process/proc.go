@@ -283,4 +283,3 @@ func (p *proc) stop(ctx context.Context) error {
 	}
 	return status.Wrap(status.Unavailable, p.reason(), "the plugin ended before it had stopped")
 }
-
