@@ -5,18 +5,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// TestNew: the project has all its files and passes its own tests. internal/walk runs
-// it with a released module, and its demo.
+// TestNew: the project has all its files, passes its own tests and grows with its proto
+// file. internal/walk runs it with a released module, and its demo.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
-	dir := filepath.Join(t.TempDir(), "deep", "hi")
+	dir := filepath.Join(t.TempDir(), "deep", "hello")
 	code, stdout, stderr := parigot(t, "new", "hello", "--dir", dir, "--module", "example.com/x/y", "--parigot", root)
 	require.Equal(t, exitOK, code, stderr)
 	require.Contains(t, stdout, "make demo")
@@ -40,24 +41,35 @@ func TestNew(t *testing.T) {
 	require.Contains(t, read("go.work"), "\nreplace github.com/iansmith/parigot => "+root+"\n")
 	require.Contains(t, read(".gitignore"), "\n/go.work\n")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.sum"), nil, 0o600))
-	cmd := exec.CommandContext(t.Context(), "make", "tidy")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=")
-	text, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(text))
+	do := func(dir, name string, args ...string) string {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=")
+		text, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(text))
+		return string(text)
+	}
+	do(dir, "make", "tidy")
 	require.Equal(t, goMod, read("go.mod"))
-	cmd = exec.CommandContext(t.Context(), "go", "test", "./hello")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=")
-	text, err = cmd.CombinedOutput()
-	require.NoError(t, err, string(text))
-	cmd = exec.CommandContext(t.Context(), "gofmt", "-l", ".")
-	cmd.Dir = dir
-	text, err = cmd.CombinedOutput()
-	require.NoError(t, err)
-	require.Empty(t, string(text), "files that gofmt would change")
+	do(dir, "go", "test", "./hello")
+	require.Empty(t, do(dir, "gofmt", "-l", "."), "files that gofmt would change")
+
+	buf := "BUF=" + strings.TrimSpace(do(root, "env", "CGO_ENABLED=0", "go", "tool", "-modfile=tools/go.mod", "-n", "buf"))
+	do(dir, "git", "init", "-q")
+	do(dir, "git", "add", ".")
+	do(dir, "make", "generate", buf)
+	require.Empty(t, do(dir, "git", "ls-files", "--others", "--exclude-standard"), "all files are there from the beginning")
+	require.Empty(t, do(dir, "git", "diff", "--name-only", "--", ":!gen"), "the files of people stay as they are")
+	const rpc = "  rpc Greet(GreetRequest) returns (GreetResponse);\n"
+	const proto = "proto/hello/v1/hello.proto"
+	grown := strings.Replace(read(proto), rpc, rpc+"  rpc Part(GreetRequest) returns (GreetResponse);\n", 1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, proto), []byte(grown), 0o600))
+	require.Contains(t, do(dir, "make", "generate", buf), "hello/impl_hello.go: 1 method added\n")
+	require.Contains(t, read("hello/impl_hello.go"), "\nfunc (p *HelloPlugin) Part(")
+	do(dir, "go", "vet", "./hello/...")
 
 	code, _, stderr = parigot(t, "new", "hello", "--dir", dir, "--parigot", root)
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, stderr, "hi is not empty: name another one with --dir")
+	require.Contains(t, stderr, "hello is not empty: name another one with --dir")
 }
 
 // TestNewRefuses: what cannot work is told before anything is written.

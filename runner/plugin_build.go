@@ -23,8 +23,8 @@ func newPluginCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plugin",
 		Short: "Build plugins",
-		Example: `  parigot plugin build ./plugin
-  parigot plugin build --placement process ./plugin`,
+		Example: `  parigot plugin build ./hello/plugin
+  parigot plugin build --placement process -o build/hello ./hello/plugin`,
 	}
 	group(cmd)
 	cmd.AddCommand(newPluginBuildCommand())
@@ -46,7 +46,7 @@ fit then.
 
 The file is replaced when all is done, or not at all. It is named, unless -o says so, as DIR, or
 as its parent when DIR is called "plugin".`,
-		Example: `  parigot plugin build ./plugin
+		Example: `  parigot plugin build ./hello/plugin
   parigot plugin build -o build/queue.so ./examples/queue/plugin
   parigot plugin build --placement process -o build/queue ./examples/queue/plugin`,
 		Args: cobra.ExactArgs(1),
