@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -44,26 +43,22 @@ type warning struct {
 	log *slog.Logger
 }
 
-// openCache fails only if the path names something else than a directory.
-func openCache(h *Host) (*cache, error) {
+func openCache(h *Host) *cache {
 	c := &cache{host: h}
 	path := h.config.cacheDir
 	if path == "" {
-		return c, nil
+		return c
 	}
 	dir, err := cachedir.Open(path, MaxCacheBytes, MaxCacheAge)
-	if errors.Is(err, syscall.ENOTDIR) {
-		return nil, status.Wrap(status.FailedPrecondition, err, "use the cache directory "+path)
-	}
 	if err == nil {
 		_, err = wazeroForm()
 	}
 	if err != nil {
 		c.notKept(err)
-		return c, nil
+		return c
 	}
 	c.dir = dir
-	return c, nil
+	return c
 }
 
 // built is a compiled module, and the sandbox that it is in.
@@ -118,7 +113,7 @@ func (c *cache) notKept(err error) {
 	if _, before := warned.LoadOrStore(warning{dir, c.host.config.given}, true); before {
 		return
 	}
-	c.host.config.logger.Warn("compiled guests are not kept, so the next run compiles them again: make room in the cache directory, or let the host write to it", "dir", dir, "err", err)
+	c.host.config.logger.Warn("compiled guests are not kept, so the next run compiles them again: make room in the cache directory, let the host write to it, or name another", "dir", dir, "err", err)
 }
 
 // tidy warns if the cache could not remove what nobody needs.

@@ -72,8 +72,8 @@ func (m *hostModule) function(name string) (Function, bool) {
 	return m.functions[i], true
 }
 
-// New makes a [Host]. It fails if the path of [WithCacheDir] is that of a file. ctx is
-// needed only while New runs.
+// New makes a [Host]. It fails only if wazero does not start. ctx is needed only while New
+// runs.
 func New(_ context.Context, opts ...Option) (*Host, error) {
 	c := newHostConfig(opts)
 	if err := settleWazero(); err != nil {
@@ -90,11 +90,7 @@ func New(_ context.Context, opts ...Option) (*Host, error) {
 		methods:       map[string]Function{},
 		watched:       map[*watched]struct{}{},
 	}
-	var err error
-	if h.cache, err = openCache(h); err != nil {
-		kill()
-		return nil, err
-	}
+	h.cache = openCache(h)
 	return h, nil
 }
 

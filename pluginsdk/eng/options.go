@@ -81,8 +81,8 @@ func WithLogger(l *slog.Logger) Option {
 // again. It makes dir if it does not exist. Several processes may share it. Whoever can write
 // to dir can run code in the host. The default, and "", keep them in memory only.
 //
-// A file that is damaged is removed and the guest compiled again. If dir is full or read-only,
-// guests are compiled and not kept. Either is a warning in the log. When a guest is added, those
+// A file that is damaged is removed and the guest compiled again. If dir is full, read-only
+// or a file, guests are compiled and not kept. Either is a warning in the log. When a guest is added, those
 // that no process used for [MaxCacheAge] are removed, and those unused longest while all together
 // have more than [MaxCacheBytes].
 func WithCacheDir(dir string) Option {

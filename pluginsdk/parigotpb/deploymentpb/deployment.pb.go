@@ -101,7 +101,7 @@ type Engine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where compiled guests are kept, so that the next run starts at once. Whoever can write
 	// there can run code in the host. Runs may share it. A damaged file is removed, and its guest
-	// compiled again; in a full or read-only directory nothing is kept: either is a warning.
+	// compiled again; if the path is full, read-only or a file, nothing is kept: either is a warning.
 	// Guests that nobody used for 30 days are removed, and those unused longest from 4 GiB on.
 	// The default is parigot in the user's cache directory.
 	CacheDir string `protobuf:"bytes,1,opt,name=cache_dir,json=cacheDir,proto3" json:"cache_dir,omitempty"`
