@@ -100,11 +100,15 @@ func newRootCommand() *cobra.Command {
 		Long: `For plugins, which are native Go code, and guests, which are WebAssembly programs that
 call them and each other.
 
+A project of "new" builds a program with its plugin in it. Use that in the project: after
+"make build", build/host has the same commands.
+
 Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 130 and 143 an
 interrupt or SIGTERM stopped it.`,
 		Example: `  parigot new hello
-  parigot check
-  parigot run --watch`,
+  parigot guest build -o build/app.wasm ./guest
+  parigot check deploy/parigot.yaml
+  parigot run --watch deploy/parigot.yaml`,
 		Version:       version.Text(),
 		SilenceErrors: true, // run says what is wrong
 		SilenceUsage:  true,

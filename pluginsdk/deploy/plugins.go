@@ -63,12 +63,15 @@ func tooSlow(ctx context.Context, p *deploymentpb.Plugin, err error) (field stri
 
 func notRegistered(name string) error {
 	names := pluginsdk.RegisteredNames()
-	hint := "this program has none: its main function registers them with pluginsdk.Register"
+	hint := "this program has none"
 	if len(names) > 0 {
 		hint = "this program has " + strings.Join(names, ", ")
 	}
 	if near := nearest(name, names); near != "" {
 		hint += "; did you mean " + near + "?"
+	} else {
+		hint += "; use a program that registers it with pluginsdk.Register (in a project of parigot new: make build, then build/host check), " +
+			"or set placement to process or so, and path to the plugin's file"
 	}
 	return status.Errorf(status.NotFound, "no plugin %s is linked into this program: %s", name, hint)
 }

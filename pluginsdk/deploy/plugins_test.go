@@ -12,6 +12,15 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
+// TestNotRegistered: who runs the wrong program learns which one to run.
+func TestNotRegistered(t *testing.T) {
+	t.Parallel()
+	err := notRegistered("hello")
+	require.Equal(t, status.NotFound, status.CodeOf(err))
+	require.ErrorContains(t, err, "in a project of parigot new: make build, then build/host check")
+	require.ErrorContains(t, err, "or set placement to process or so, and path")
+}
+
 // TestTooSlow: the remedy is for processes that were too slow, and for nothing else.
 func TestTooSlow(t *testing.T) {
 	t.Parallel()
