@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/deploy"
+	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
 	"github.com/iansmith/parigot/pluginsdk/process"
 )
@@ -35,7 +37,20 @@ func TestMain(m *testing.M) {
 		}
 		pluginsdk.Register(name, p)
 	}
+	pluginsdk.Register("hangs", hangs)
 	os.Exit(m.Run())
+}
+
+// hangs is a plugin whose Init takes its time.
+var hangs = &hangingPlugin{entered: make(chan struct{}), release: make(chan struct{})}
+
+type hangingPlugin struct{ entered, release chan struct{} }
+
+// Init implements [pluginsdk.ParigotInit]. It may be called once.
+func (p *hangingPlugin) Init(context.Context, eng.Engine) bool {
+	close(p.entered)
+	<-p.release
+	return true
 }
 
 // deployments copies testdata/check into a folder of its own, with the guests of the

@@ -12,26 +12,18 @@ import (
 
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/internal/wasm"
-	"github.com/iansmith/parigot/pluginsdk"
-	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
 // TestSignalEndsWhatHangs: the first signal ends a command that is in something that nobody can
 // interrupt: the Init of a plugin, or the read of a pipe.
 func TestSignalEndsWhatHangs(t *testing.T) {
 	t.Parallel()
-	entered, release := make(chan struct{}), make(chan struct{})
-	defer close(release)
-	pluginsdk.Register("hangs", pluginsdk.InitFunc(func(context.Context, eng.Engine) bool {
-		close(entered)
-		<-release
-		return true
-	}))
+	defer close(hangs.release)
 	r := startRun(t, `
 plugins: [{name: hangs}]
 guests: [{name: main, wasm: guest.wasm, main: true, grants: [syscall.v1.Syscall]}]
 `, map[string]string{"guest.wasm": testGuest})
-	<-entered
+	<-hangs.entered
 	r.stop(signalError{syscall.SIGTERM})
 	code, log := r.ended()
 	require.Equal(t, 143, code, log)
