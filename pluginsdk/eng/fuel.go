@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 
-	"github.com/dustin/go-humanize"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/abi"
@@ -79,7 +77,10 @@ func refuel(ctx context.Context, _ api.Module, stack []uint64) {
 type stackError struct{ limit uint64 }
 
 func (e *stackError) Error() string {
-	limit := strings.Replace(humanize.IBytes(e.limit), ".0 ", " ", 1)
+	limit := fmt.Sprintf("%d bytes", e.limit)
+	if e.limit%(1<<20) == 0 {
+		limit = fmt.Sprintf("%d MiB", e.limit>>20)
+	}
 	return fmt.Sprintf("its stack is larger than its stack_limit, which is %s: its functions call each other too deep", limit)
 }
 
