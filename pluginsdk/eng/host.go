@@ -48,6 +48,7 @@ type Host struct {
 	failures  []error
 	methods   map[string]Function // by their full names
 	watched   map[*watched]struct{}
+	watching  bool // watchLoop runs
 }
 
 var _ Engine = (*Host)(nil)
@@ -352,6 +353,7 @@ func (h *Host) leave(ctx context.Context, i *Instance) {
 	defer h.busy.Done()
 	s := i.state
 	s.Ended.Store(true)
+	s.Entered = nil // a call that goes on shall not keep the guest's memory
 	h.unwatch(i.watch)
 	h.endCalls(s)
 	h.mu.Lock()

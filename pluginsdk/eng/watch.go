@@ -36,7 +36,8 @@ func (h *Host) watchCalls(s *instance.State) *watched {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	w := &watched{state: s}
-	if len(h.watched) == 0 {
+	if !h.watching {
+		h.watching = true
 		go h.watchLoop()
 	}
 	h.watched[w] = struct{}{}
@@ -50,6 +51,9 @@ func (h *Host) unwatch(w *watched) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	w.over = true
+	if !w.running() {
+		delete(h.watched, w)
+	}
 }
 
 // watchLoop looks at all instances again and again, as long as there are some. A call costs
@@ -58,18 +62,25 @@ func (h *Host) watchLoop() {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for range tick.C {
-		all := h.watchedInstances()
-		if all == nil {
-			return
-		}
-		for _, w := range all {
+		for _, w := range h.watchedInstances() {
 			h.tellHung(w)
+		}
+		if h.watchedAll() {
+			return
 		}
 	}
 }
 
-// watchedInstances forgets instances that are over, and returns the others, or nil if there
-// are none.
+// watchedAll reports whether there is no instance left. If so, the loop ends, and the next
+// instance starts another.
+func (h *Host) watchedAll() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watching = len(h.watched) > 0
+	return !h.watching
+}
+
+// watchedInstances forgets instances that are over, and returns the others.
 func (h *Host) watchedInstances() (all []*watched) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
