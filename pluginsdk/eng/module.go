@@ -57,6 +57,7 @@ func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 		}
 		r, content := wasm.NewReader(s.Body), s.Body
 		checkName(&r, "a section", s.Name)
+		checkCount(&r, s)
 		switch s.ID {
 		case wasm.SectionCustom:
 			if s.Name == wasm.NameSection {
@@ -95,6 +96,18 @@ func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
 		return nil, o, fmt.Errorf("it needs %d bytes of memory to begin with, more than its limit of %d", uint64(o.leastPages)*pageSize, uint64(maxPages)*pageSize)
 	}
 	return out, o, nil
+}
+
+// checkCount refuses a list that has more entries than bytes: wazero makes room for them
+// before it reads the first.
+func checkCount(r *wasm.Reader, s wasm.Section) {
+	if s.ID == wasm.SectionCustom || s.ID == wasm.SectionStart || s.ID >= wasm.SectionDataCount {
+		return // no list
+	}
+	list := wasm.NewReader(s.Body)
+	if n := list.U32(); uint64(n) > uint64(len(list.Rest())) {
+		r.Fail("the section %s says that it has %d entries, in %d bytes", wasm.SectionNames[s.ID], n, len(s.Body))
+	}
 }
 
 // checkName refuses a name that is longer than MaxName: errors and logs quote it.

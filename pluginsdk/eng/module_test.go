@@ -59,6 +59,15 @@ func TestTablesDoNotGrow(t *testing.T) {
 	}
 }
 
+// TestCountsThatCannotBe: the compiler makes room for what a section says that it has.
+func TestCountsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	for _, id := range []byte{1, 2, 3, 4, 5, 6, 7, 9, 10, 11} {
+		_, _, err := confine([]byte(preamble+sectionOf(id, "\xff\xff\xff\x7f\x00")), 1)
+		require.ErrorContains(t, err, "says that it has 268435455 entries, in 5 bytes", id)
+	}
+}
+
 func TestGuestWithoutMemory(t *testing.T) {
 	t.Parallel()
 	h, err := New(t.Context(), WithLogger(slog.New(slog.DiscardHandler)))
