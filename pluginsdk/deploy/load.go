@@ -140,7 +140,7 @@ func (f *File) readYAML() (*yaml.Node, error) {
 		return nil, asError(f.doc.findings)
 	}
 	if n.Kind != yaml.MappingNode {
-		return nil, f.failed(max(n.Line, 1), "the file has no fields: it needs guests")
+		return nil, f.failed(max(root.Line, 1), "the file has no fields: it needs guests")
 	}
 	return n, nil
 }

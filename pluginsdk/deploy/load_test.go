@@ -78,6 +78,7 @@ func FuzzLoad(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(text)
 	}
+	f.Add([]byte("---"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		file, err := parse("f.yaml", text)
 		if err == nil {

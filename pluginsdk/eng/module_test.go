@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	wasmfmt "github.com/iansmith/parigot/internal/wasm"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -103,6 +104,11 @@ func FuzzConfine(f *testing.F) {
 		again, _, err := confine(confined, 16)
 		require.NoError(t, err)
 		require.Equal(t, confined, again, "there is nothing left to confine")
+		for section, err := range wasmfmt.Sections(wasm) {
+			if err == nil && section.Name == wasmfmt.NameSection {
+				return // wazero makes room for as many names as it claims, of which confine leaves few
+			}
+		}
 		ctx := context.Background()
 		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16))
 		defer func() { require.NoError(t, r.Close(ctx)) }()
