@@ -15,15 +15,16 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/internal/rootfs"
 )
 
 // Limits of one call of a WASI function. A call past one fails with the number beside it,
 // before wazero looks at it. docs/security.md lists them.
 const (
-	maxIovecs        = 1024    // of one read or write: INVAL
-	maxPath          = 4096    // bytes of a path: NAMETOOLONG
-	maxDirBuffer     = 1 << 20 // bytes for the entries of a directory: INVAL
-	maxSubscriptions = 4096    // of poll_oneoff: INVAL
+	maxIovecs        = 1024           // of one read or write: INVAL
+	maxPath          = rootfs.MaxPath // bytes of a path: NAMETOOLONG
+	maxDirBuffer     = 1 << 20        // bytes for the entries of a directory: INVAL
+	maxSubscriptions = 4096           // of poll_oneoff: INVAL
 	maxDescriptor    = 1<<16 - 1
 )
 

@@ -88,7 +88,7 @@ func TestRootsCanBeOpened(t *testing.T) {
 func TestLongPaths(t *testing.T) {
 	t.Parallel()
 	f := newFS(t, new(Budget))
-	long := strings.Repeat("a/", maxPath/2) + "a"
+	long := strings.Repeat("a/", MaxPath/2) + "a"
 	_, errno := f.OpenFile(long, create, 0o600)
 	require.Equal(t, experimentalsys.ENAMETOOLONG, errno)
 	_, errno = f.Stat(long)

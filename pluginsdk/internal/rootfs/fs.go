@@ -18,9 +18,9 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// maxPath bounds the paths below a root, in bytes. Those of what is in an open directory
+// MaxPath bounds the paths below a root, in bytes. Those of what is in an open directory
 // begin with the path of that, so each of them would make the next longer.
-const maxPath = 4096
+const MaxPath = 4096
 
 // FS is a directory as a guest sees it. It is used by one instance.
 type FS struct {
@@ -47,7 +47,7 @@ const changing = experimentalsys.O_RDWR | experimentalsys.O_WRONLY | experimenta
 // OpenFile implements the interface of wazero.
 func (f *FS) OpenFile(path string, flag experimentalsys.Oflag, perm fs.FileMode) (experimentalsys.File, experimentalsys.Errno) {
 	switch {
-	case len(path) > maxPath:
+	case len(path) > MaxPath:
 		return nil, experimentalsys.ENAMETOOLONG
 	case flag&changing != 0 && !f.writable:
 		return nil, f.refusal(path)
@@ -155,7 +155,7 @@ func osFlags(flag experimentalsys.Oflag) int {
 
 // Lstat implements the interface of wazero.
 func (f *FS) Lstat(path string) (sys.Stat_t, experimentalsys.Errno) {
-	if len(path) > maxPath {
+	if len(path) > MaxPath {
 		return sys.Stat_t{}, experimentalsys.ENAMETOOLONG
 	}
 	return stat(f.root.Lstat(inside(path)))
@@ -163,7 +163,7 @@ func (f *FS) Lstat(path string) (sys.Stat_t, experimentalsys.Errno) {
 
 // Stat implements the interface of wazero.
 func (f *FS) Stat(path string) (sys.Stat_t, experimentalsys.Errno) {
-	if len(path) > maxPath {
+	if len(path) > MaxPath {
 		return sys.Stat_t{}, experimentalsys.ENAMETOOLONG
 	}
 	return stat(f.root.Stat(inside(path)))
@@ -197,7 +197,7 @@ func (f *FS) Chmod(path string, perm fs.FileMode) experimentalsys.Errno {
 
 // Rename implements the interface of wazero.
 func (f *FS) Rename(from, to string) experimentalsys.Errno {
-	if len(from) > maxPath {
+	if len(from) > MaxPath {
 		return experimentalsys.ENAMETOOLONG
 	}
 	return f.change(to, func() error {
@@ -258,7 +258,7 @@ func (f *FS) Symlink(string, string) experimentalsys.Errno { return experimental
 
 // Readlink implements the interface of wazero.
 func (f *FS) Readlink(path string) (string, experimentalsys.Errno) {
-	if len(path) > maxPath {
+	if len(path) > MaxPath {
 		return "", experimentalsys.ENAMETOOLONG
 	}
 	target, err := f.root.Readlink(inside(path))
@@ -283,7 +283,7 @@ func (f *FS) change(path string, do func() error) experimentalsys.Errno {
 	switch {
 	case !f.writable:
 		return experimentalsys.EROFS
-	case len(path) > maxPath:
+	case len(path) > MaxPath:
 		return experimentalsys.ENAMETOOLONG
 	}
 	return errnoOf(do())
