@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -77,27 +78,38 @@ func noDirectory(dir string) error {
 	return fmt.Errorf("the directory %q does not exist: make it, or name another file", dir)
 }
 
-// touch makes the file, as SQLite would give it to everybody, and says what
-// SQLite cannot: why it does not work. It follows links, so that what is beside the
-// file is found by all.
+// makingFile is locked while touch has a database's file open. Closing a file drops all POSIX
+// locks that the process has on it (fcntl(2)), and SQLite's are such locks.
+var makingFile sync.Mutex
+
+// touch makes the file unless it exists, with databasePerm, and follows links, so that what is
+// beside the file is found by all. It never opens a file that SQLite may have open in this process.
 func (s *settings) touch() error {
-	path := s.database
-	if path == inMemory {
+	if s.database == inMemory {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, databasePerm)
-	if errors.Is(err, fs.ErrNotExist) {
-		return noDirectory(filepath.Dir(path))
+	makingFile.Lock()
+	defer makingFile.Unlock()
+	if _, err := os.Stat(s.database); errors.Is(err, fs.ErrNotExist) {
+		f, err := os.OpenFile(s.database, os.O_RDWR|os.O_CREATE, databasePerm)
+		if errors.Is(err, fs.ErrNotExist) {
+			return noDirectory(filepath.Dir(s.database))
+		}
+		if err != nil {
+			return fmt.Errorf("it cannot be made: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
 	}
+	target, err := filepath.EvalSymlinks(s.database)
 	if err != nil {
-		return fmt.Errorf("it cannot be opened for writing: %w", err)
-	}
-	target, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return errors.Join(err, f.Close())
+		return err
 	}
 	s.database = target
-	return f.Close()
+	return nil
 }
 
 // dataSource returns the name that the driver opens, with what every connection
@@ -184,7 +196,7 @@ func (s *settings) startError(err error) error {
 	case sqlite == sqlite3.SQLITE_CORRUPT:
 		remedy = "it is damaged: bring it back from a copy"
 	case sqlite == sqlite3.SQLITE_READONLY, sqlite == sqlite3.SQLITE_CANTOPEN, sqlite == sqlite3.SQLITE_PERM:
-		remedy = "SQLite cannot make or open its files: let the host's user write to the directory " + filepath.Dir(s.database)
+		remedy = "SQLite cannot make or open its files: let the host's user write to it, and to the directory " + filepath.Dir(s.database)
 	case sqlite == sqlite3.SQLITE_IOERR:
 		remedy = "its disk cannot be read or written"
 	}

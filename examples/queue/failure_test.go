@@ -482,7 +482,7 @@ func TestStartErrorsSayWhatToDo(t *testing.T) {
 		"no room beside it": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.Mkdir(path+"-shm", 0o700))
-		}, []string{"cannot make or open its files", "let the host's user write to the directory"}, status.FailedPrecondition},
+		}, []string{"cannot make or open its files", "let the host's user write to it, and to the directory"}, status.FailedPrecondition},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

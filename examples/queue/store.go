@@ -144,10 +144,18 @@ func (st *store) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if st.deadLetter != "" {
-		_, err = deadLetterKey(ctx, st.q, st.deadLetter)
+	if st.deadLetter == "" {
+		return nil
 	}
-	return err
+	// Another host may be about to make the same queue.
+	if err := st.begin(ctx); err != nil {
+		return err
+	}
+	if _, err := deadLetterKey(ctx, st.q, st.deadLetter); err != nil {
+		st.rollback(ctx)
+		return err
+	}
+	return st.commit(ctx, true)
 }
 
 // now returns the time in microseconds since 1970. A clock that somebody sets
