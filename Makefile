@@ -20,10 +20,10 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(
 	-race -gcflags=github.com/tetratelabs/wazero/internal/engine/wazevo/backend/...=-race=false))
 
 # What guests link, and guests.
-GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./pluginsdk/internal/abi \
+GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./pluginsdk/id ./internal/abi \
 	./pluginsdk/parigotpb/... ./pluginsdk/syscallpb/... \
 	./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/overlaplib \
-	./pluginsdk/eng/testdata/reactor ./pluginsdk/internal/fuel/testdata/work \
+	./pluginsdk/eng/testdata/reactor ./internal/fuel/testdata/work \
 	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest \
 	./examples/syscall/gen/... ./examples/syscall/guest/... ./examples/syscall/testdata/gen/... \
 	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest ./examples/syscall/testdata/locatingguest ./examples/syscall/testdata/node \
@@ -131,7 +131,7 @@ soak: ## Kill the queue's host 200 times while its guests work
 	@go test $(RACE) -run '^TestCrash$$' -v -timeout 30m ./examples/queue -kills 200
 
 hostile: ## Run modules that try to hurt their host, and print what they cost: a minute
-	@go test ./pluginsdk/internal/hostile -v -count 1 -timeout 10m -hostile.full
+	@go test ./internal/hostile -v -count 1 -timeout 10m -hostile.full
 
 chaos: ## End 50 guests that call each other, in all ways there are, for a minute
 	@go test ./examples/syscall -run '^TestGuestChaos$$' -v -timeout 30m -chaos.guests 50 -chaos.time 1m

@@ -7,8 +7,8 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/internal/codec"
 )
 
 // keepRoom is the size up to which a request leaves the room of its lists to the next

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 )

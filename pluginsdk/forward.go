@@ -8,9 +8,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

@@ -6,8 +6,8 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

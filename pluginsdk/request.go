@@ -1,9 +1,9 @@
 package pluginsdk
 
 import (
-	"github.com/iansmith/parigot/pluginsdk/internal/codec"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
+	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

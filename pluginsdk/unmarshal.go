@@ -5,8 +5,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
+	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/wirecost"
 )
 
 // Unmarshal is [proto.Unmarshal] for bytes that come from a guest, such as the value of an

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/iansmith/parigot/internal/deploy"
 	"github.com/iansmith/parigot/internal/visible"
-	"github.com/iansmith/parigot/pluginsdk/deploy"
 )
 
 // defaultFile is the deployment file that is meant when none is named.

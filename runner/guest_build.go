@@ -13,7 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"github.com/iansmith/parigot/pluginsdk/contract"
+	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
 )
 

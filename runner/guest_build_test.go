@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/internal/wasm"
-	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
 )
 

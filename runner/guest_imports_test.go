@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/iansmith/parigot/pluginsdk/contract"
+	"github.com/iansmith/parigot/internal/contract"
 )
 
 // holder is a guest with a type that becomes an interface. Its client is not in there.

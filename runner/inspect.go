@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/internal/wasm"
-	"github.com/iansmith/parigot/pluginsdk/contract"
 )
 
 func newInspectCommand() *cobra.Command {

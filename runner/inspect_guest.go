@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/internal/wasm"
-	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
 )
 

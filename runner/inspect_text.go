@@ -9,8 +9,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/internal/visible"
-	"github.com/iansmith/parigot/pluginsdk/contract"
 )
 
 // writeLine writes a line. What it says is escaped: names in a file are what its author likes.

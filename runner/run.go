@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/iansmith/parigot/internal/deploy"
 	"github.com/iansmith/parigot/internal/visible"
-	"github.com/iansmith/parigot/pluginsdk/deploy"
 )
 
 func newRunCommand() *cobra.Command {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/internal/visible"
-	"github.com/iansmith/parigot/pluginsdk/contract"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	"github.com/iansmith/parigot/pluginsdk/contract"
+	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
 )
 

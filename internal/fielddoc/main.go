@@ -22,7 +22,7 @@ import (
 
 const (
 	doc    = "docs/runner.md"
-	source = "pluginsdk/deploy/proto"
+	source = "internal/deploy/proto"
 	begin  = "<!-- From the schema, by make generate. Do not edit up to the end mark. -->\n"
 	end    = "<!-- The end of what make generate writes. -->\n"
 )

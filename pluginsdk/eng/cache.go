@@ -15,7 +15,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"golang.org/x/sys/cpu"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/cachedir"
+	"github.com/iansmith/parigot/internal/cachedir"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

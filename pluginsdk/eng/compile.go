@@ -8,7 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
+	"github.com/iansmith/parigot/internal/fuel"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

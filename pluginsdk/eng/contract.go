@@ -6,8 +6,8 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/iansmith/parigot/pluginsdk/contract"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/internal/contract"
+	"github.com/iansmith/parigot/internal/instance"
 )
 
 // contractLines returns what does not fit between what a guest was built for and what

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	"github.com/iansmith/parigot/pluginsdk/contract"
+	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/contractpb"
 	"github.com/iansmith/parigot/pluginsdk/status"

@@ -15,8 +15,8 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 )
 
 // HostFunc is the host's side of a function that guests import. It takes its

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/internal/instance"
 )
 
 // Grants are the powers of a guest: what it may call, and what it may serve to other

@@ -14,9 +14,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
-	"github.com/iansmith/parigot/pluginsdk/contract"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/internal/rootfs"
+	"github.com/iansmith/parigot/internal/contract"
+	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/rootfs"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

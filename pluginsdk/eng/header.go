@@ -6,9 +6,9 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/fuel"
 	"github.com/iansmith/parigot/internal/wasm"
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
-	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
 )
 
 // maxTableEntries bounds the tables of a guest, all together. An entry takes 8

@@ -8,7 +8,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/rootfs"
+	"github.com/iansmith/parigot/internal/rootfs"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/lograte"
+	"github.com/iansmith/parigot/internal/lograte"
 )
 
 // Defaults of a [Host].

@@ -8,8 +8,8 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/instance"
 )
 
 // Numbers of WASI preview 1.

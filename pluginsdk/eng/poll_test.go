@@ -15,8 +15,8 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/instance"
 )
 
 const pollMemory = 64 << 10

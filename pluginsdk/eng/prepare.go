@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/iansmith/parigot/pluginsdk/contract"
-	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
+	"github.com/iansmith/parigot/internal/contract"
+	"github.com/iansmith/parigot/internal/fuel"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/fuel"
+	"github.com/iansmith/parigot/internal/fuel"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

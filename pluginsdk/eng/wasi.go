@@ -14,8 +14,8 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/internal/rootfs"
+	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/rootfs"
 )
 
 // Limits of one call of a WASI function. A call past one fails with the number beside it,

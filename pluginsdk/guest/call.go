@@ -8,8 +8,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/future"
-	"github.com/iansmith/parigot/pluginsdk/internal/codec"
 )
 
 //go:wasmimport parigot take

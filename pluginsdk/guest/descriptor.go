@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
+	"github.com/iansmith/parigot/internal/abi"
 )
 
 // descriptor is the poller of a guest: Go's scheduler waits for the descriptor, and

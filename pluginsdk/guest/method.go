@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/codec"
+	"github.com/iansmith/parigot/internal/codec"
 )
 
 // Import is an imported method of ABI v1.

@@ -7,8 +7,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
-	"github.com/iansmith/parigot/pluginsdk/internal/codec"
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

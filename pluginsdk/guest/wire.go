@@ -9,8 +9,8 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
-	"github.com/iansmith/parigot/pluginsdk/internal/codec"
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

@@ -3,9 +3,9 @@ package process
 import (
 	"context"
 
+	"github.com/iansmith/parigot/internal/frame"
+	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/internal/frame"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 )
 

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/internal/instance"
 )
 
 // BenchmarkCall measures the host's side of a call to a plugin in a process, and to the

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/internal/abi"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 

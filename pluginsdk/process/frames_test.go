@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/frame"
+	"github.com/iansmith/parigot/internal/guard"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/internal/frame"
-	"github.com/iansmith/parigot/pluginsdk/internal/guard"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )

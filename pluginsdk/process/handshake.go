@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/frame"
+	"github.com/iansmith/parigot/internal/frame"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )

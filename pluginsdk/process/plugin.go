@@ -11,10 +11,10 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/iansmith/parigot/internal/frame"
+	"github.com/iansmith/parigot/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/internal/frame"
-	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/iansmith/parigot/internal/frame"
+	"github.com/iansmith/parigot/internal/guard"
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/internal/frame"
-	"github.com/iansmith/parigot/pluginsdk/internal/guard"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
-	"github.com/iansmith/parigot/pluginsdk/internal/frame"
-	"github.com/iansmith/parigot/pluginsdk/internal/wirecost"
+	"github.com/iansmith/parigot/internal/frame"
+	"github.com/iansmith/parigot/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
