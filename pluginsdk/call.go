@@ -2,11 +2,11 @@ package pluginsdk
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/iansmith/parigot/internal/metadata"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -47,8 +47,7 @@ func ContextSource(ctx context.Context) Source {
 // "traceparent". It is nil when there is none. It comes from the guest: treat it
 // as hostile, and do not change it.
 func Metadata(ctx context.Context) map[string]string {
-	m, _ := ctx.Value(metadataKey{}).(map[string]string)
-	return m
+	return metadata.Of(ctx)
 }
 
 // WithMetadata returns a context whose calls, through a [Dispatcher] or a local
@@ -56,15 +55,8 @@ func Metadata(ctx context.Context) map[string]string {
 // [Metadata] of ctx. Keys are in lower case. A key that ctx has already gets the new
 // value.
 func WithMetadata(ctx context.Context, key, value string) context.Context {
-	m := maps.Clone(Metadata(ctx))
-	if m == nil {
-		m = map[string]string{}
-	}
-	m[key] = value
-	return context.WithValue(ctx, metadataKey{}, m)
+	return metadata.With(ctx, key, value)
 }
-
-type metadataKey struct{}
 
 // callContext is the context of one call. Its timer starts when somebody asks
 // for Done, because most implementations never do, and a timer costs more than
@@ -153,7 +145,7 @@ func (c *callContext) Value(key any) any {
 	switch key {
 	case callKey{}:
 		return c
-	case metadataKey{}:
+	case metadata.Key{}:
 		return c.metadata // what the host runs the guest with is not the guest's
 	}
 	if timed := c.timer(); timed != nil {

@@ -15,8 +15,8 @@ package guest
 
 import (
 	"context"
-	"maps"
 
+	"github.com/iansmith/parigot/internal/metadata"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 )
 
@@ -24,24 +24,17 @@ import (
 // version generates.
 const IsAtLeastVersion0_1_0 = true
 
-type metadataKey struct{}
-
 // WithMetadata returns a context whose calls send key and value beside their
 // requests, such as a "traceparent". Keys are in lower case. A key that ctx has
 // already gets the new value. The host bounds all metadata of a call to 64 KiB.
 func WithMetadata(ctx context.Context, key, value string) context.Context {
-	m := maps.Clone(Metadata(ctx))
-	if m == nil {
-		m = map[string]string{}
-	}
-	m[key] = value
-	return context.WithValue(ctx, metadataKey{}, m)
+	return metadata.With(ctx, key, value)
 }
 
 // WithAllMetadata returns a context whose calls send m and nothing else, whatever
 // ctx had. It keeps m, which must not change; nil is none.
 func WithAllMetadata(ctx context.Context, m map[string]string) context.Context {
-	return context.WithValue(ctx, metadataKey{}, m)
+	return metadata.Replace(ctx, m)
 }
 
 // Metadata returns what calls with ctx send beside their requests. In a method that
@@ -49,18 +42,17 @@ func WithAllMetadata(ctx context.Context, m map[string]string) context.Context {
 // it: so it is passed on. It is nil when there is none. What a caller sent is
 // hostile. Do not change it.
 func Metadata(ctx context.Context) map[string]string {
-	m, _ := ctx.Value(metadataKey{}).(map[string]string)
-	return m
+	return metadata.Of(ctx)
 }
 
 // headerOf returns what the host has to know of ctx, or nil when that is nothing.
 func headerOf(ctx context.Context) *parigotpb.CallHeader {
 	deadline, ok := ctx.Deadline()
-	metadata := Metadata(ctx)
-	if !ok && metadata == nil {
+	sent := Metadata(ctx)
+	if !ok && sent == nil {
 		return nil
 	}
-	h := &parigotpb.CallHeader{Metadata: metadata}
+	h := &parigotpb.CallHeader{Metadata: sent}
 	if ok {
 		h.TimeoutNs = int64(untilAtLeast1ns(deadline))
 	}
