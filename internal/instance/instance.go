@@ -16,6 +16,13 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
+// The limits of calls, unless a host says otherwise. Package eng tells what they are.
+const (
+	DefaultMaxMessage = 64 << 20
+	DefaultMaxDecoded = 128 << 20
+	DefaultCallBudget = 200 * time.Millisecond
+)
+
 // Limits bound what one call may do. Engine and tests set every field.
 type Limits struct {
 	MaxRequest  uint32        // bytes
@@ -74,9 +81,9 @@ type State struct {
 	// Next belongs to the next call: what parigot.header brought.
 	Next Header
 
-	// Frames are what bridges keep from one call of this instance to the next, by
-	// the number of the bridge.
-	Frames map[uint32]any
+	// Frames are what servers of methods keep from one call of this instance to the next,
+	// by the server.
+	Frames map[any]any
 
 	// Running are the calls that have not returned, for who watches them.
 	Running Running
@@ -108,12 +115,12 @@ func (s *State) Unpark() {
 	s.Parked = nil
 }
 
-// SetFrame keeps frame for the bridge with the given number.
-func (s *State) SetFrame(number uint32, frame any) {
+// SetFrame keeps frame for a server.
+func (s *State) SetFrame(server, frame any) {
 	if s.Frames == nil {
-		s.Frames = make(map[uint32]any)
+		s.Frames = make(map[any]any)
 	}
-	s.Frames[number] = frame
+	s.Frames[server] = frame
 }
 
 type contextKey struct{}

@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/id"
 )
@@ -41,6 +42,10 @@ type Function struct {
 	// Call is run for each call, on the goroutine of the guest that makes it.
 	// Calls of different guests run at the same time.
 	Call HostFunc
+	// Server serves the calls that reach the function by another way than a guest's
+	// import, such as the socket of a plugin's own process. Generated code sets it. nil:
+	// there is no other way.
+	Server core.Server
 	// Deprecated marks a function that guests should stop to import. Each time a
 	// guest starts that imports some, the engine logs which, once, at level Info.
 	Deprecated bool

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/internal/lograte"
 )
 
@@ -26,12 +27,12 @@ const (
 	DefaultCompileMemory = 512 << 20
 	// DefaultMaxMessage bounds an encoded request and an encoded response, in
 	// bytes.
-	DefaultMaxMessage = 64 << 20
+	DefaultMaxMessage = instance.DefaultMaxMessage
 	// DefaultMaxDecoded bounds what a request takes when it is decoded, in bytes. A request
 	// of [DefaultMaxMessage] bytes has as much again for what is around its contents.
-	DefaultMaxDecoded = 128 << 20
+	DefaultMaxDecoded = instance.DefaultMaxDecoded
 	// DefaultCallBudget is how long one call may take.
-	DefaultCallBudget = 200 * time.Millisecond
+	DefaultCallBudget = instance.DefaultCallBudget
 	// DefaultMaxPending bounds the calls that one guest instance has pending.
 	DefaultMaxPending = 1024
 	// DefaultLogRate bounds the output that reaches the log in a second, in bytes, for each

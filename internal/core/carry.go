@@ -1,0 +1,114 @@
+package core
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// Carrier takes a call to a server that is somewhere else, undecoded, and
+// brings the result back: code and body are those of docs/abi.md, PENDING excepted.
+//
+// ctx is what a server would get: it has the deadline, the metadata, and who
+// calls. A Carrier keeps to it, as a server does. request may lie in the guest's
+// memory: it is only read, and not after the Carrier has returned. room returns where a body
+// of size bytes goes, which is mostly the guest's buffer, so a body is read from its
+// source straight into there; it fails when the body is over the limit. The body that
+// the Carrier returns is what room gave it, or any other slice, which is then copied.
+//
+// An err becomes the result as that of a server does: one with a code reaches
+// the guest, one without becomes INTERNAL and an incident.
+type Carrier func(ctx context.Context, request []byte, room func(size uint32) ([]byte, error)) (code int32, body []byte, err error)
+
+// Carry returns the server of m for which carry does what a server's function does
+// otherwise: limits, header, budget, overlapping calls and failures are the same.
+func Carry(m *Method, carry Carrier) Server { return &carryServer{m, carry} }
+
+type carryServer struct {
+	method *Method
+	carry  Carrier
+}
+
+// Stack implements [Server].
+func (c *carryServer) Stack(ctx context.Context, m api.Module, stack []uint64) {
+	x := newExchange(ctx, &Outcome{Method: c.method}, stackEnds(m, stack))
+	w := work{carry: c.carry}
+	if x.Method.MayBlock && x.inst.Calls != nil {
+		stack[0] = overlap(ctx, x, w)
+		return
+	}
+	stack[0] = x.serve(ctx, &w)
+}
+
+// Bytes implements [Server].
+func (c *carryServer) Bytes(ctx context.Context, request, room []byte) (code int32, body []byte) {
+	x := newExchange(ctx, &Outcome{Method: c.method}, bufferEnds(request, room))
+	code, size := abi.Split(x.serve(ctx, &work{carry: c.carry}))
+	if int64(size) <= int64(len(room)) {
+		return code, room[:size]
+	}
+	return code, x.parked
+}
+
+// carried is a call on its way through a [Carrier], and what came back.
+type carried struct {
+	request []byte
+	written []byte // the part of the caller's room that is the carrier's
+	body    []byte
+	err     error
+}
+
+// carry has the carrier do the call.
+func (c *carried) carry(ctx context.Context, x *exchange, carry Carrier) (code int32) {
+	to, written := x.answerRoom, []byte(nil) // copies, so that only such calls keep them on the heap
+	code, c.body, c.err = carry(ctx, c.request, func(size uint32) ([]byte, error) {
+		if s := to.overLimit(int(size)); s != nil {
+			return nil, s
+		}
+		dst, s := to.makeRoom(size)
+		if s != nil {
+			return nil, s
+		}
+		if size <= to.resp.size {
+			written = dst
+		}
+		return dst, nil
+	})
+	x.reserved, c.written = to.reserved, written
+	if c.err != nil {
+		clear(written)
+	}
+	return code
+}
+
+// deliver gives the caller the result of a call that was carried.
+func (x *exchange) deliver(c *carried, code int32) uint64 {
+	err := c.err
+	if err == nil && !IsResultCode(code) {
+		err = fmt.Errorf("the result has the code %d, which is none", code)
+	}
+	if err != nil {
+		return x.fail(coded(x.inst, x.name, err))
+	}
+	size := uint32(len(c.body))
+	if s := x.overLimit(len(c.body)); s != nil {
+		return x.fail(s)
+	}
+	if size > x.resp.size {
+		if !x.reserve(uint64(size)) {
+			return x.fail(refuse(status.ResourceExhausted, "%s: a response of %d bytes: %s", x.name, size, instance.NoRoom))
+		}
+		x.parked = c.body
+		return abi.Result(code, size)
+	}
+	dst, _ := x.into()
+	if size > 0 && &dst[0] != &c.body[0] {
+		copy(dst, c.body)
+	}
+	return abi.Result(code, size)
+}

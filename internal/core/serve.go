@@ -1,0 +1,110 @@
+package core
+
+import (
+	"context"
+
+	"github.com/tetratelabs/wazero/api"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/internal/abi"
+)
+
+// Stack serves a call of a guest's import, by ABI v1 (docs/abi.md): fn is the server, t the
+// empty message that the request is decoded into, and u the response, or a [Holder] of it.
+// The result is in stack[0].
+func Stack[T, U proto.Message](ctx context.Context, name string, m api.Module, stack []uint64, fn func(context.Context, T, U) int32, t T, u U) {
+	o, holds := outcomeOf(u, name)
+	x := newExchange(ctx, o, stackEnds(m, stack))
+	req, resp := messageOf(t), message{}
+	if !holds {
+		resp = messageOf(u)
+	}
+	if x.Method.MayBlock && x.inst.Calls != nil {
+		// What the goroutine needs is moved to the heap here, and only here.
+		stack[0] = overlap(ctx, x, work{request: req, response: resp, run: func(ctx context.Context) int32 { return fn(ctx, t, u) }})
+		return
+	}
+	stack[0] = x.serve(ctx, &work{request: req, response: resp, run: func(ctx context.Context) int32 { return fn(ctx, t, u) }})
+}
+
+// Bytes serves a call of any other carrier, as [Stack] does. ctx has the caller. The answer
+// is its code, and the response or the status, which lies at the start of room if it fits
+// there. What does not is counted in the caller's account until it is unparked.
+func Bytes[T, U proto.Message](ctx context.Context, request, room []byte, fn func(context.Context, T, U) int32, t T, u U) (code int32, body []byte) {
+	o, holds := outcomeOf(u, NameOf(ctx))
+	x := newExchange(ctx, o, bufferEnds(request, room))
+	w := work{request: messageOf(t), run: func(ctx context.Context) int32 { return fn(ctx, t, u) }}
+	if !holds {
+		w.response = messageOf(u)
+	}
+	code, size := abi.Split(x.serve(ctx, &w))
+	if int64(size) <= int64(len(room)) {
+		return code, room[:size]
+	}
+	return code, x.parked
+}
+
+// work is what is done between the beginning and the end of a call: a server's function, or
+// the way to another server.
+type work struct {
+	request, response message
+	run               func(context.Context) int32
+	carry             Carrier // nil: run
+	carried           carried
+}
+
+// serve does the call and returns its result. The request is decoded before
+// anything is written, so that the buffers may overlap.
+func (x *exchange) serve(ctx context.Context, w *work) (result uint64) {
+	defer func() {
+		if p := recover(); p != nil {
+			clear(w.carried.written)
+			x.inst.Running.End()
+			result = x.failAfterPanic(p)
+		}
+		x.park()
+	}()
+	start, s, ok := x.open(ctx, w)
+	if !ok {
+		result = x.refuse(s)
+		x.recycle()
+		return result
+	}
+	x.inst.Running.Begin(&x.ctx.name, start)
+	code := w.do(x, &x.ctx)
+	x.inst.Running.End()
+	x.finish(start)
+	result = x.answer(w, code)
+	x.recycle()
+	return result
+}
+
+// do calls the server.
+func (w *work) do(x *exchange, ctx context.Context) int32 {
+	if w.carry != nil {
+		return w.carried.carry(ctx, x, w.carry)
+	}
+	return w.run(ctx)
+}
+
+// answer gives the caller what the server has left.
+func (x *exchange) answer(w *work, code int32) uint64 {
+	switch {
+	case w.carry != nil:
+		return x.deliver(&w.carried, code)
+	case code != 0:
+		return x.fail(x.failed(code, x.inst))
+	case w.response.Message != nil:
+		return x.succeed(w.response)
+	}
+	return x.succeed(message{x.response, x.codec})
+}
+
+// recycle lets the messages of the call serve the next one, if nothing of it is in use.
+func (x *exchange) recycle() {
+	if x.Recycle == nil || x.ctx.isWatched() {
+		return // contexts that the server made of this one may be about still
+	}
+	x.reset()
+	x.Recycle(x.req.size)
+}

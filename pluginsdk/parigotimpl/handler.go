@@ -1,0 +1,195 @@
+package parigotimpl
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/tetratelabs/wazero/api"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/instance"
+)
+
+// keepRoom is the size up to which a request leaves the room of its lists to the next
+// one, in bytes: the request's own, or that of the lists. It bounds what a hostile guest
+// can have the host keep.
+const keepRoom = 4 << 10
+
+// message is a pointer to a generated message type M.
+type message[M any] interface {
+	*M
+	proto.Message
+}
+
+// Handle returns what makes servers of implementations of a service S that have method, such
+// as FileServer.Open. bridge is the generated host function of the method: it gives the
+// messages and Serve of its [Handler] to pluginsdk.InvokeImplFromStack.
+func Handle[S, Q, P any, Req message[Q], Resp message[P]](method func(S, context.Context, Req) (Resp, error), bridge func(context.Context, *Handler[Req, Resp], api.Module, []uint64)) core.Handler {
+	return &unary[S, Q, P, Req, Resp]{method, bridge}
+}
+
+type unary[S, Q, P any, Req message[Q], Resp message[P]] struct {
+	method func(S, context.Context, Req) (Resp, error)
+	bridge func(context.Context, *Handler[Req, Resp], api.Module, []uint64)
+}
+
+// Bind implements [core.Handler].
+func (u *unary[S, Q, P, Req, Resp]) Bind(impl any, m *core.Method, into bool) (core.Server, error) {
+	s, ok := impl.(S)
+	if !ok {
+		return nil, fmt.Errorf("a %T does not implement the service", impl)
+	}
+	h := &Handler[Req, Resp]{
+		method: m, bridge: u.bridge,
+		newRequest: func() Req { return new(Q) }, newResponse: func() Resp { return new(P) },
+		requests: codec.Of(Req(new(Q))), responses: codec.Of(Resp(new(P))), room: codec.RoomOf(Req(new(Q))),
+	}
+	call := func(ctx context.Context, req Req) (Resp, error) { return u.method(s, ctx, req) }
+	h.Serve = func(ctx context.Context, req Req, r *Response[Resp]) int32 {
+		resp, err := call(ctx, req)
+		return h.finish(ctx, r, resp, err)
+	}
+	if into {
+		fill, err := filling[Req, Resp](impl, m.GoName)
+		if err != nil {
+			return nil, err
+		}
+		h.Serve = func(ctx context.Context, req Req, r *Response[Resp]) int32 {
+			resp := r.empty()
+			return h.finish(ctx, r, resp, fill(ctx, req, resp))
+		}
+	}
+	return h, nil
+}
+
+// filling returns the method of impl that fills a response, such as OpenInto.
+func filling[Req, Resp proto.Message](impl any, goName string) (func(context.Context, Req, Resp) error, error) {
+	if v := reflect.ValueOf(impl).MethodByName(goName + "Into"); v.IsValid() {
+		if f, ok := v.Interface().(func(context.Context, Req, Resp) error); ok {
+			return f, nil
+		}
+	}
+	req, resp := reflect.TypeFor[Req](), reflect.TypeFor[Resp]()
+	return nil, fmt.Errorf("pluginsdk.Into needs a method %sInto(context.Context, %v, %v) error, which %T lacks", goName, req, resp, impl)
+}
+
+// Handler serves a method of one implementation. It is a [core.Server].
+type Handler[Req, Resp proto.Message] struct {
+	// Serve calls the implementation and keeps what it returns in a [Response]. It returns
+	// the call's code.
+	Serve func(context.Context, Req, *Response[Resp]) int32
+
+	method      *core.Method
+	bridge      func(context.Context, *Handler[Req, Resp], api.Module, []uint64)
+	newRequest  func() Req
+	newResponse func() Resp
+	requests    *codec.Codec
+	responses   *codec.Codec
+	room        codec.Room
+}
+
+// Stack implements [core.Server].
+func (h *Handler[Req, Resp]) Stack(ctx context.Context, m api.Module, stack []uint64) {
+	h.bridge(ctx, h, m, stack)
+}
+
+// Bytes implements [core.Server].
+func (h *Handler[Req, Resp]) Bytes(ctx context.Context, request, room []byte) (code int32, body []byte) {
+	req, resp := h.Messages(ctx)
+	return core.Bytes(ctx, request, room, h.Serve, req, resp)
+}
+
+// Messages returns the messages of one call: an empty request, and what holds the response.
+// If the implementation is registered as one that borrows, each instance of a guest uses the
+// same ones for all of its calls, which ctx tells apart.
+func (h *Handler[Req, Resp]) Messages(ctx context.Context) (Req, *Response[Resp]) {
+	if !h.method.Borrow {
+		return h.newRequest(), &Response[Resp]{outcome: core.Outcome{Method: h.method}, fresh: h.newResponse}
+	}
+	inst := instance.FromContext(ctx)
+	if inst == nil {
+		f := h.newFrame()
+		return f.req, &f.resp
+	}
+	f, _ := inst.Frames[h].(*frame[Req, Resp])
+	if f == nil || f.busy {
+		f = h.newFrame()
+		inst.SetFrame(h, f)
+	}
+	f.busy = true
+	return f.req, &f.resp
+}
+
+// finish keeps what the implementation returned.
+func (h *Handler[Req, Resp]) finish(ctx context.Context, r *Response[Resp], resp Resp, err error) int32 {
+	if err != nil {
+		return r.outcome.Fail(ctx, err)
+	}
+	r.returned = resp
+	return r.outcome.Succeed(resp, h.responses)
+}
+
+// frame is what one instance uses for all calls of a method.
+type frame[Req, Resp proto.Message] struct {
+	busy bool // also when it is not to be used again
+	req  Req
+	resp Response[Resp]
+}
+
+func (h *Handler[Req, Resp]) newFrame() *frame[Req, Resp] {
+	f := &frame[Req, Resp]{req: h.newRequest()}
+	f.resp.outcome.Method = h.method
+	f.resp.fresh = h.newResponse
+	f.resp.keeps = true
+	f.resp.outcome.Recycle = func(size uint32) {
+		f.resp.recycle(h.responses)
+		if size <= keepRoom || h.room.AtMost(keepRoom, f.req) {
+			h.requests.Recycle(f.req)
+		} else {
+			h.requests.Reset(f.req)
+		}
+		f.busy = false
+	}
+	return f
+}
+
+// Response stands for the response of one call, which is there once the implementation has
+// returned it: before that, and if it returned nil, it is an empty message.
+type Response[Resp proto.Message] struct {
+	outcome  core.Outcome
+	returned Resp // nil: none yet
+	fresh    func() Resp
+	keeps    bool // kept is used for all calls
+	kept     Resp // for those that fill a response; made by the first if hasKept is false
+	hasKept  bool
+}
+
+// Outcome implements [core.Holder].
+func (r *Response[Resp]) Outcome() *core.Outcome { return &r.outcome }
+
+// ProtoReflect implements [proto.Message].
+func (r *Response[Resp]) ProtoReflect() protoreflect.Message { return r.returned.ProtoReflect() }
+
+// empty returns a message to fill.
+func (r *Response[Resp]) empty() Resp {
+	if !r.keeps {
+		return r.fresh()
+	}
+	if !r.hasKept {
+		r.kept, r.hasKept = r.fresh(), true
+	}
+	return r.kept
+}
+
+// recycle prepares the response for the next call.
+func (r *Response[Resp]) recycle(c *codec.Codec) {
+	var none Resp
+	r.returned = none
+	if r.hasKept {
+		c.Reset(r.kept)
+	}
+}
