@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -147,19 +146,4 @@ func TestDocumented(t *testing.T) {
 	file, _, _ := strings.Cut(rest, "```")
 	_, err = parse("runner.md", []byte(file))
 	require.NoError(t, err)
-}
-
-// TestLinks: who embeds the SDK does not link what reads deployment files, or the
-// command line. Package guest has the same test for guests.
-func TestLinks(t *testing.T) {
-	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "../../pluginsdk", "../../pluginsdk/eng", "../../pluginsdk/process", "../contract").Output()
-	require.NoError(t, err)
-	deps := strings.Fields(string(out))
-	require.Contains(t, deps, "github.com/iansmith/parigot/pluginsdk/process")
-	for _, dep := range deps {
-		for _, not := range []string{"buf.build/go/", "github.com/spf13/", "go.yaml.in/", "cel.dev/"} {
-			require.False(t, strings.HasPrefix(dep, not), dep)
-		}
-	}
 }
