@@ -2,7 +2,6 @@ package runner
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -17,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/iansmith/parigot/internal/guesttest"
-	"github.com/iansmith/parigot/internal/preflight"
 )
 
 // runTest is a run of a deployment in a folder of its own.
@@ -177,25 +175,6 @@ guests:
 	require.Regexp(t, `\nparigot: guest main: .*which is the limit: exit code 2: panic: \\x1b\[2J\\rparigot: forged\n$`, log)
 }
 
-// TestRunBeside: the limit of restarts of a guest that is not the main one ends the run, too, and
-// its exit code is not that of the run.
-func TestRunBeside(t *testing.T) {
-	t.Parallel()
-	r := startRun(t, `
-plugins: [{name: syscall}]
-guests:
-  - {name: main, wasm: guest.wasm, main: true, args: [spin], grants: [syscall.v1.Syscall]}
-  - name: beside
-    wasm: guest.wasm
-    args: [exit, "7"]
-    grants: [syscall.v1.Syscall]
-    restart: {policy: always, backoff: 1ms, limit: 1}
-`, map[string]string{"guest.wasm": testGuest})
-	code, log := r.ended()
-	require.Equal(t, exitFailed, code, log)
-	require.Regexp(t, "guest beside: .*it ended after 1 restarts in a row, which is the limit: exit code 7\n$", log)
-}
-
 // TestRunRaw: with --raw, standard output is what the main guest wrote, and nothing else. The
 // log is JSON when it does not go to a terminal.
 func TestRunRaw(t *testing.T) {
@@ -222,218 +201,6 @@ func TestRunRaw(t *testing.T) {
 		}
 	}
 	require.Positive(t, lines, "of the instances, one may come too late to serve\n"+log)
-}
-
-// TestRunLimits: guests that spin, recurse and grow are stopped at their limits, the log says
-// which, and all calls of a neighbour are right meanwhile.
-func TestRunLimits(t *testing.T) {
-	t.Parallel()
-	r := startRun(t, greetings+`
-  - name: beside
-    wasm: guest.wasm
-    main: true
-    args: [beside]
-    mounts: [{host: shared, guest: /shared}]
-    grants: [syscall.v1.Syscall, greeting.v1.Greeting]
-  - {name: spin, wasm: guest.wasm, args: [spin], time_limit: 500ms, grants: [syscall.v1.Syscall]}
-  - {name: recurse, wasm: guest.wasm, args: [recurse], grants: [syscall.v1.Syscall]}
-  - {name: grow, wasm: guest.wasm, args: [grow], grants: [syscall.v1.Syscall]}
-`, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest})
-	r.await("a hundred answers were right", 1)
-	for _, text := range []string{
-		`ERROR spin: the guest ended why="stopped: it ran for longer than its time_limit, which is 500ms"`,
-		"ERROR recurse: the guest ended why=",
-		"ERROR grow: the guest ended why=",
-	} {
-		r.await(text, 1)
-	}
-	r.write("shared/stop", nil)
-	code, log := r.ended()
-	require.Equal(t, exitOK, code, log)
-	require.Regexp(t, `recurse: the guest ended why=".*RESOURCE_EXHAUSTED: .*its stack is larger than its stack_limit`, log)
-	require.Regexp(t, `grow: the guest ended why="exit code 2: fatal error: .*out of memory.* its memory_limit is 256 MiB"`, log)
-	require.Regexp(t, `all of \d+ answers were right`, log)
-}
-
-// TestRunLimitOfMain: the last line says which limit of the main guest ended the run, once and
-// without what the engine saw of it.
-func TestRunLimitOfMain(t *testing.T) {
-	t.Parallel()
-	for args, want := range map[string]string{
-		"[spin], time_limit: 500ms":   "guest main: DEADLINE_EXCEEDED: stopped: it ran for longer than its time_limit, which is 500ms",
-		"[recurse], stack_limit: 1Mi": `guest main: run guest "main": RESOURCE_EXHAUSTED: the guest stopped: its stack is larger than its stack_limit, which is 1 MiB: its functions call each other too deep`,
-	} {
-		t.Run(args, func(t *testing.T) {
-			t.Parallel()
-			r := startRun(t, `
-plugins: [{name: syscall}]
-guests: [{name: main, wasm: guest.wasm, main: true, grants: [syscall.v1.Syscall], args: `+args+`}]
-`, map[string]string{"guest.wasm": testGuest})
-			code, log := r.ended()
-			require.Equal(t, exitFailed, code, log)
-			require.True(t, strings.HasSuffix(log, ": "+want+"\n"), log)
-			require.NotContains(t, log, "stack trace")
-		})
-	}
-}
-
-// TestRunDiskLimit: instances that are started again fill the disk no further than one.
-func TestRunDiskLimit(t *testing.T) {
-	t.Parallel()
-	r := startRun(t, `
-plugins: [{name: syscall}]
-guests:
-  - name: fill
-    wasm: guest.wasm
-    args: [fill]
-    restart: {policy: always, backoff: 1ms, limit: 4}
-    disk_limit: 1Mi
-    mounts: [{host: shared, guest: /shared, writable: true}]
-    grants: [syscall.v1.Syscall]
-`, map[string]string{"guest.wasm": testGuest})
-	_, log := r.ended()
-	require.Contains(t, log, "fill: the guest ended")
-	files, err := os.ReadDir(filepath.Join(r.dir, "shared"))
-	require.NoError(t, err)
-	var sum int64
-	for _, f := range files {
-		info, err := f.Info()
-		require.NoError(t, err)
-		sum += info.Size()
-	}
-	require.EqualValues(t, 600_000, sum)
-}
-
-// TestRunWatch: while a guest calls all the time, the one that serves it is replaced by a
-// broken one, which is not taken, and by one that works, and no call fails.
-func TestRunWatch(t *testing.T) {
-	t.Parallel()
-	r := startRun(t, `
-plugins: [{name: syscall}]
-guests:
-  - {name: greeting, wasm: greeting.wasm, args: [serve], replicas: 2, serves: [greeting.v1.Greeting], grants: [syscall.v1.Syscall]}
-  - {name: caller, wasm: guest.wasm, main: true, args: [until, two], grants: [syscall.v1.Syscall, greeting.v1.Greeting]}
-`, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest}, "--watch")
-	r.await("a hundred answers were right", 1)
-	r.write("greeting.wasm", []byte("no wasm"))
-	r.await("the guest's new file is not taken, what ran before goes on", 1)
-	r.write("greeting.wasm", guesttest.Build(t, testGuest))
-	r.await("greeting: ends\n", 2)
-	code, log := r.ended()
-	require.Equal(t, exitOK, code, log)
-	require.Contains(t, log, "greeting: the new guest has taken the place of the old\n")
-	require.NotContains(t, log, "did not end in time")
-}
-
-// TestRunWatchHeld: a call that is under way while the guest that serves it is replaced ends on
-// the old instance; calls that come meanwhile go to the new one.
-func TestRunWatchHeld(t *testing.T) {
-	t.Parallel()
-	r := startRun(t, serverOfHeld+`
-  - {name: caller, wasm: guest.wasm, main: true, args: [held], grants: [syscall.v1.Syscall, greeting.v1.Greeting]}
-`, map[string]string{"server.wasm": testGuest, "guest.wasm": testGuest}, "--watch")
-	r.await("a call is held", 1)
-	r.write("server.wasm", guesttest.Build(t, greetingGuest))
-	r.await("another instance answers", 1)
-	log, _ := r.stderr.read()
-	require.NotContains(t, log, "the held call")
-	r.write("shared/release", nil)
-	code, log := r.ended()
-	require.Equal(t, exitOK, code, log)
-	require.Contains(t, log, `caller | the held call got "two"`)
-	require.NotContains(t, log, "did not end in time")
-}
-
-// serverOfHeld serves a call that does not end before there is a file shared/release.
-const serverOfHeld = `
-plugins: [{name: syscall}]
-guests:
-  - name: server
-    wasm: server.wasm
-    args: [serve]
-    mounts: [{host: shared, guest: /shared}]
-    serves: [greeting.v1.Greeting]
-    grants: [syscall.v1.Syscall]
-`
-
-// exampleEnds is what the main guest of each example prints last.
-var exampleEnds = map[string]string{
-	"file":  "12. deleted  the file and its directory\n",
-	"queue": "lost     none: all 10000 are done, and the queue is empty\n",
-	"syscall": `  hello: asks for greetings in 5 languages at once
-  hello: en: Hello, Ada!
-  hello: fr: Bonjour, Ada!
-  hello: de: Guten Tag, Ada!
-  hello: es: Buenos días, Ada!
-  hello: it: Buongiorno, Ada!
-  hello: tlh: UnknownLanguageError: nobody here speaks "tlh"
-  hello: asks all guests to end
-`,
-}
-
-// TestExamples: the deployment files of the examples run in each placement; where the plugin
-// is placed is two lines.
-func TestExamples(t *testing.T) {
-	t.Parallel()
-	for name, guests := range map[string][]string{"file": {""}, "queue": {""}, "syscall": {"/greeting", "/hello"}} {
-		text, err := os.ReadFile("../examples/" + name + "/parigot.yaml")
-		require.NoError(t, err)
-		files := make(map[string]string)
-		for _, g := range guests {
-			files[strings.TrimPrefix(cmp.Or(g, "/"+name), "/")+"-guest.wasm"] = "../examples/" + name + "/guest" + g
-		}
-		for placement, place := range map[string]func(t *testing.T, name string) string{
-			"static": nil, "so": examplePlugin, "process": exampleProgram,
-		} {
-			t.Run(name+" "+placement, func(t *testing.T) {
-				t.Parallel()
-				where := "\n    placement: " + placement
-				if place != nil {
-					where += "\n    path: " + place(t, name)
-				}
-				deployment := strings.NewReplacer(
-					"- name: "+name+"\n", "- name: "+name+where+"\n",
-					"root: build/files", "root: "+t.TempDir(),
-					"build/queues/queues.db", `":memory:"`,
-					"engine:\n  cache_dir: ../../build/cache\n", "", // startRun has its own
-					"../../build/", "",
-				).Replace(string(text))
-				r := startRun(t, deployment, files, "--raw")
-				code, log := r.ended()
-				if err := preflight.Supported(); placement == "so" && err != nil {
-					require.Equal(t, exitFailed, code, log)
-					require.Contains(t, log, err.Error())
-					return
-				}
-				require.Equal(t, exitOK, code, log)
-				require.True(t, strings.HasSuffix(r.stdout.String(), exampleEnds[name]), r.stdout.String())
-				require.NotContains(t, log, " ERROR ")
-			})
-		}
-	}
-}
-
-// exampleProgram is the program of an example plugin: TestMain tells by its name which it is.
-func exampleProgram(t *testing.T, name string) string {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	program := filepath.Join(t.TempDir(), name)
-	require.NoError(t, os.Symlink(self, program))
-	return program
-}
-
-// examplePlugin builds an example plugin to be loaded. A program that cannot load any does
-// not build any, and needs some file only.
-func examplePlugin(t *testing.T, name string) string {
-	t.Helper()
-	if preflight.Supported() != nil {
-		return exampleProgram(t, name)
-	}
-	so := filepath.Join(t.TempDir(), name+".so")
-	code, _, stderr := parigot(t, "plugin", "build", "-o", so, "../examples/"+name+"/plugin")
-	require.Equal(t, exitOK, code, stderr)
-	return so
 }
 
 // TestRunWrong: nothing starts when there is something to find.
