@@ -39,16 +39,16 @@ func (c *carryServer) Stack(ctx context.Context, m api.Module, stack []uint64) {
 	x := newExchange(ctx, &Outcome{Method: c.method}, stackEnds(m, stack))
 	w := work{carry: c.carry}
 	if x.Method.MayBlock && x.inst.Calls != nil {
-		stack[0] = overlap(ctx, x, w)
+		stack[0] = overlap(ctx, x, w, nil)
 		return
 	}
-	stack[0] = x.serve(ctx, &w)
+	stack[0] = x.serve(ctx, &w, nil)
 }
 
 // Bytes implements [Server].
 func (c *carryServer) Bytes(ctx context.Context, request, room []byte) (code int32, body []byte) {
 	x := newExchange(ctx, &Outcome{Method: c.method}, bufferEnds(request, room))
-	code, size := abi.Split(x.serve(ctx, &work{carry: c.carry}))
+	code, size := abi.Split(x.serve(ctx, &work{carry: c.carry}, nil))
 	if int64(size) <= int64(len(room)) {
 		return code, room[:size]
 	}

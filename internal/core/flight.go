@@ -25,6 +25,7 @@ const (
 type flight struct {
 	exchange // without the guest's buffers once the guest has gone on
 	work     work
+	run      func(context.Context) int32
 	slot     *instance.OpenCall
 	seen     instance.Flight // by who watches
 	stop     context.CancelFunc
@@ -42,9 +43,9 @@ const (
 
 // overlap is exchange.serve for a call that may go on while its guest runs, which then may
 // change its memory: a request that is carried is copied, and its answer, too.
-func overlap(ctx context.Context, x exchange, w work) (result uint64) {
+func overlap(ctx context.Context, x exchange, w work, run func(context.Context) int32) (result uint64) {
 	x.pends = true
-	f := &flight{exchange: x, work: w}
+	f := &flight{exchange: x, work: w, run: run}
 	guest := &x // what answers the guest while it waits
 	defer func() {
 		if p := recover(); p != nil {
@@ -126,7 +127,7 @@ func (f *flight) fly() {
 			f.failure = panicked(f.inst, f.name, p)
 		}
 	}()
-	f.code = f.work.do(&f.exchange, &f.ctx)
+	f.code = f.work.do(&f.exchange, f.run)
 	f.returned = true
 }
 

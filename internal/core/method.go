@@ -18,8 +18,6 @@ type Method struct {
 	Service string
 	// Name is the method's name in the proto file, such as "Open".
 	Name string
-	// GoName is its name in Go, if that is another one, and else "".
-	GoName string
 	// FullName is both of them, such as "file.v1.File.Open".
 	FullName string
 	// Budget is how long a call may take. 0 means the budget of the engine, or none for a

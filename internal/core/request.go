@@ -17,6 +17,11 @@ func Unmarshal(ctx context.Context, b []byte, m proto.Message) error {
 	return MaxDecoded(stateOf(ctx)).Unmarshal(b, m, "the message")
 }
 
+// ResultFor is [Result] with the limit of who makes the call that ctx belongs to.
+func ResultFor(ctx context.Context, code int32, body []byte, resp proto.Message) error {
+	return Result(code, body, resp, MaxDecoded(stateOf(ctx)))
+}
+
 // MaxDecoded returns the limit of what messages take that come from inst.
 func MaxDecoded(inst *instance.State) wirecost.Limit {
 	return wirecost.Limit{Bytes: inst.Limits.MaxDecoded, Name: "max_decoded"}

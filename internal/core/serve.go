@@ -21,10 +21,10 @@ func Stack[T, U proto.Message](ctx context.Context, name string, m api.Module, s
 	}
 	if x.Method.MayBlock && x.inst.Calls != nil {
 		// What the goroutine needs is moved to the heap here, and only here.
-		stack[0] = overlap(ctx, x, work{request: req, response: resp, run: func(ctx context.Context) int32 { return fn(ctx, t, u) }})
+		stack[0] = overlap(ctx, x, work{request: req, response: resp}, func(ctx context.Context) int32 { return fn(ctx, t, u) })
 		return
 	}
-	stack[0] = x.serve(ctx, &work{request: req, response: resp, run: func(ctx context.Context) int32 { return fn(ctx, t, u) }})
+	stack[0] = x.serve(ctx, &work{request: req, response: resp}, func(ctx context.Context) int32 { return fn(ctx, t, u) })
 }
 
 // Bytes serves a call of any other carrier, as [Stack] does. ctx has the caller. The answer
@@ -33,29 +33,27 @@ func Stack[T, U proto.Message](ctx context.Context, name string, m api.Module, s
 func Bytes[T, U proto.Message](ctx context.Context, request, room []byte, fn func(context.Context, T, U) int32, t T, u U) (code int32, body []byte) {
 	o, holds := outcomeOf(u, NameOf(ctx))
 	x := newExchange(ctx, o, bufferEnds(request, room))
-	w := work{request: messageOf(t), run: func(ctx context.Context) int32 { return fn(ctx, t, u) }}
+	w := work{request: messageOf(t)}
 	if !holds {
 		w.response = messageOf(u)
 	}
-	code, size := abi.Split(x.serve(ctx, &w))
+	code, size := abi.Split(x.serve(ctx, &w, func(ctx context.Context) int32 { return fn(ctx, t, u) }))
 	if int64(size) <= int64(len(room)) {
 		return code, room[:size]
 	}
 	return code, x.parked
 }
 
-// work is what is done between the beginning and the end of a call: a server's function, or
-// the way to another server.
+// work is what a call takes and gives: messages, or bytes on the way to another server.
 type work struct {
 	request, response message
-	run               func(context.Context) int32
-	carry             Carrier // nil: run
+	carry             Carrier // nil: messages
 	carried           carried
 }
 
-// serve does the call and returns its result. The request is decoded before
+// serve does the call and returns its result; run is the server's function. The request is decoded before
 // anything is written, so that the buffers may overlap.
-func (x *exchange) serve(ctx context.Context, w *work) (result uint64) {
+func (x *exchange) serve(ctx context.Context, w *work, run func(context.Context) int32) (result uint64) {
 	defer func() {
 		if p := recover(); p != nil {
 			clear(w.carried.written)
@@ -71,7 +69,7 @@ func (x *exchange) serve(ctx context.Context, w *work) (result uint64) {
 		return result
 	}
 	x.inst.Running.Begin(&x.ctx.name, start)
-	code := w.do(x, &x.ctx)
+	code := w.do(x, run)
 	x.inst.Running.End()
 	x.finish(start)
 	result = x.answer(w, code)
@@ -80,11 +78,11 @@ func (x *exchange) serve(ctx context.Context, w *work) (result uint64) {
 }
 
 // do calls the server.
-func (w *work) do(x *exchange, ctx context.Context) int32 {
+func (w *work) do(x *exchange, run func(context.Context) int32) int32 {
 	if w.carry != nil {
-		return w.carried.carry(ctx, x, w.carry)
+		return w.carried.carry(&x.ctx, x, w.carry)
 	}
-	return w.run(ctx)
+	return run(&x.ctx)
 }
 
 // answer gives the caller what the server has left.

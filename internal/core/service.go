@@ -52,9 +52,6 @@ func (s *Service) Bound(i int) Method {
 	if m.Service == "" {
 		m.Service = s.Name
 	}
-	if m.GoName == "" {
-		m.GoName = m.Name
-	}
 	if m.FullName == "" {
 		m.FullName = m.Service + "." + m.Name
 	}

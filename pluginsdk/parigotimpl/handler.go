@@ -26,55 +26,50 @@ type message[M any] interface {
 }
 
 // Handle returns what makes servers of implementations of a service S that have method, such
-// as FileServer.Open. bridge is the generated host function of the method: it gives the
+// as FileServer.Open. into is the form of it that fills a response, such as
+// FileIntoServer.OpenInto. bridge is the generated host function of the method: it gives the
 // messages and Serve of its [Handler] to pluginsdk.InvokeImplFromStack.
-func Handle[S, Q, P any, Req message[Q], Resp message[P]](method func(S, context.Context, Req) (Resp, error), bridge func(context.Context, *Handler[Req, Resp], api.Module, []uint64)) core.Handler {
-	return &unary[S, Q, P, Req, Resp]{method, bridge}
+func Handle[S, F, Q, P any, Req message[Q], Resp message[P]](
+	method func(S, context.Context, Req) (Resp, error),
+	into func(F, context.Context, Req, Resp) error,
+	bridge func(context.Context, *Handler[Req, Resp], api.Module, []uint64),
+) core.Handler {
+	return &unary[S, F, Q, P, Req, Resp]{method, into, bridge}
 }
 
-type unary[S, Q, P any, Req message[Q], Resp message[P]] struct {
+type unary[S, F, Q, P any, Req message[Q], Resp message[P]] struct {
 	method func(S, context.Context, Req) (Resp, error)
+	into   func(F, context.Context, Req, Resp) error
 	bridge func(context.Context, *Handler[Req, Resp], api.Module, []uint64)
 }
 
 // Bind implements [core.Handler].
-func (u *unary[S, Q, P, Req, Resp]) Bind(impl any, m *core.Method, into bool) (core.Server, error) {
-	s, ok := impl.(S)
-	if !ok {
-		return nil, fmt.Errorf("a %T does not implement the service", impl)
-	}
+func (u *unary[S, F, Q, P, Req, Resp]) Bind(impl any, m *core.Method, into bool) (core.Server, error) {
 	h := &Handler[Req, Resp]{
 		method: m, bridge: u.bridge,
 		newRequest: func() Req { return new(Q) }, newResponse: func() Resp { return new(P) },
 		requests: codec.Of(Req(new(Q))), responses: codec.Of(Resp(new(P))), room: codec.RoomOf(Req(new(Q))),
 	}
-	call := func(ctx context.Context, req Req) (Resp, error) { return u.method(s, ctx, req) }
-	h.Serve = func(ctx context.Context, req Req, r *Response[Resp]) int32 {
-		resp, err := call(ctx, req)
-		return h.finish(ctx, r, resp, err)
-	}
 	if into {
-		fill, err := filling[Req, Resp](impl, m.GoName)
-		if err != nil {
-			return nil, err
+		f, ok := impl.(F)
+		if !ok {
+			return nil, fmt.Errorf("pluginsdk.Into needs a %v, and %T has not all of its methods", reflect.TypeFor[F](), impl)
 		}
 		h.Serve = func(ctx context.Context, req Req, r *Response[Resp]) int32 {
 			resp := r.empty()
-			return h.finish(ctx, r, resp, fill(ctx, req, resp))
+			return h.finish(ctx, r, resp, u.into(f, ctx, req, resp))
 		}
+		return h, nil
+	}
+	s, ok := impl.(S)
+	if !ok {
+		return nil, fmt.Errorf("a %T is no %v", impl, reflect.TypeFor[S]())
+	}
+	h.Serve = func(ctx context.Context, req Req, r *Response[Resp]) int32 {
+		resp, err := u.method(s, ctx, req)
+		return h.finish(ctx, r, resp, err)
 	}
 	return h, nil
-}
-
-// filling returns the method of impl that fills a response, such as OpenInto.
-func filling[Req, Resp proto.Message](impl any, goName string) (func(context.Context, Req, Resp) error, error) {
-	if v := reflect.ValueOf(impl).MethodByName(goName + "Into"); v.IsValid() {
-		if f, ok := v.Interface().(func(context.Context, Req, Resp) error); ok {
-			return f, nil
-		}
-	}
-	req, resp := reflect.TypeFor[Req](), reflect.TypeFor[Resp]()
-	return nil, fmt.Errorf("pluginsdk.Into needs a method %sInto(context.Context, %v, %v) error, which %T lacks", goName, req, resp, impl)
 }
 
 // Handler serves a method of one implementation. It is a [core.Server].
