@@ -1,12 +1,11 @@
 // Package cachedir keeps compiled guests in a directory that processes share.
 //
-// An entry is a directory with one file of wazero and its checksum, because wazero checks
-// only a part of what it reads. Entries are written under another name and renamed when they are
-// complete, and do not change afterwards.
+// An entry is a directory with one file of wazero, files of the engine, and the checksums of all of
+// them, because wazero checks only a part of what it reads. Entries are written under another name
+// and renamed when they are complete, and do not change afterwards.
 package cachedir
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -91,7 +91,8 @@ func (d *Dir) Remove(key string) error {
 	return errors.Join(err, os.RemoveAll(grave))
 }
 
-// Draft makes a directory for wazero to write one file to. Give it to [Dir.Keep] or [Dir.Drop].
+// Draft makes a directory for wazero to write one file to, below a directory of its own. Other files
+// may lie beside that. Give it to [Dir.Keep] or [Dir.Drop].
 func (d *Dir) Draft() (string, error) { return os.MkdirTemp(d.path, draftPrefix) }
 
 // Drop removes a draft.
@@ -111,40 +112,66 @@ func (d *Dir) Keep(draft, key string) error {
 	return nil
 }
 
-// seal writes the checksum of the file in a draft.
+// seal writes the checksums of the files in a draft.
 func seal(draft string) error {
-	files, err := fs.Glob(os.DirFS(draft), "*/*")
+	names, err := files(draft)
 	if err != nil {
 		return err
 	}
-	if len(files) != 1 {
-		return fmt.Errorf("wazero wrote %d files, want 1", len(files))
+	if wazeros, _ := fs.Glob(os.DirFS(draft), "*/*"); len(wazeros) != 1 { // the pattern is a good one
+		return fmt.Errorf("wazero wrote %d files, want 1", len(wazeros))
 	}
-	sum, err := checksum(filepath.Join(draft, files[0]))
-	if err != nil {
-		return err
+	var text strings.Builder
+	for _, name := range names {
+		sum, err := checksum(filepath.Join(draft, name))
+		if err != nil {
+			return err
+		}
+		text.WriteString(sum + "  " + name + "\n")
 	}
-	return os.WriteFile(filepath.Join(draft, sumsFile), []byte(sum+"  "+files[0]+"\n"), 0o600)
+	return os.WriteFile(filepath.Join(draft, sumsFile), []byte(text.String()), 0o600)
 }
 
-// verify compares the file of an entry with its checksum. With an error it returns the file that
-// is wrong.
+// files returns the names of the files in an entry, in order, without that of the checksums.
+func files(entry string) (names []string, err error) {
+	dir := os.DirFS(entry)
+	err = fs.WalkDir(dir, ".", func(name string, f fs.DirEntry, err error) error {
+		if err == nil && !f.IsDir() && name != sumsFile {
+			names = append(names, name)
+		}
+		return err
+	})
+	return names, err
+}
+
+// verify compares the files of an entry with their checksums. With an error it returns the file
+// that is wrong.
 func verify(entry string) (file string, err error) {
-	name := filepath.Join(entry, sumsFile)
-	text, err := readHead(name)
+	sums := filepath.Join(entry, sumsFile)
+	text, err := readHead(sums)
 	if err != nil {
-		return name, err
+		return sums, err
 	}
-	want, file, found := strings.Cut(string(bytes.TrimSuffix(text, []byte("\n"))), "  ")
-	if !found || !filepath.IsLocal(file) {
-		return name, errors.New("it has no checksum")
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		want, name, found := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		if !found || !filepath.IsLocal(name) {
+			return sums, errors.New("it has no checksum")
+		}
+		file := filepath.Join(entry, name)
+		switch sum, err := checksum(file); {
+		case err != nil:
+			return file, err
+		case sum != want:
+			return file, errors.New("its checksum differs")
+		}
+		names = append(names, name)
 	}
-	file = filepath.Join(entry, file)
-	sum, err := checksum(file)
-	if err == nil && sum != want {
-		err = errors.New("its checksum differs")
+	found, err := files(entry)
+	if err == nil && !slices.Equal(found, names) {
+		err = fmt.Errorf("it has checksums of %q, and the files are %q", names, found)
 	}
-	return file, err
+	return sums, err
 }
 
 func readHead(name string) (text []byte, err error) {

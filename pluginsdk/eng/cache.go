@@ -2,18 +2,17 @@ package eng
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"golang.org/x/sys/cpu"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/iansmith/parigot/internal/cachedir"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -32,6 +31,9 @@ const (
 type cache struct {
 	host *Host
 	dir  *cachedir.Dir // nil: there is none
+
+	// refused has the keys of entries that could not be loaded, and perhaps not be removed.
+	refused sync.Map
 }
 
 // warned has the directories that a log has a warning about, as warning: one run of a deployment
@@ -68,39 +70,49 @@ type built struct {
 	unsaved  bool // wazero could not write its file
 }
 
-// compile compiles a module in a sandbox of its own, or takes it from the cache.
-func (c *cache) compile(ctx context.Context, module []byte, overlaps bool) (built, error) {
+// compile compiles a module in a sandbox of its own, or loads it from the cache.
+func (c *cache) compile(ctx context.Context, key programKey, m prepared) (built, error) {
 	if c.dir == nil {
-		return c.build(ctx, "", module, overlaps)
+		return c.build(ctx, "", key, m)
 	}
-	key := cacheKey(module)
-	entry, damage := c.dir.Find(key)
-	switch {
-	case damage != nil:
-		c.damaged(damage.File, damage.Err)
-	case entry != "":
-		b, err := c.build(ctx, entry, module, overlaps)
-		if err == nil {
-			return b, nil
-		}
-		c.damaged(entry, errors.Join(err, c.dir.Remove(key)))
+	if m.entry != "" {
+		return c.load(ctx, key, m)
 	}
 	draft, err := c.dir.Draft()
 	if err != nil {
 		c.notKept(err)
-		return c.build(ctx, "", module, overlaps)
+		return c.build(ctx, "", key, m)
 	}
-	b, err := c.build(ctx, draft, module, overlaps)
+	b, err := c.build(ctx, draft, key, m)
 	if err != nil || b.unsaved {
 		c.tidy(c.dir.Drop(draft))
 		return b, err
 	}
-	if err := c.dir.Keep(draft, key); err != nil {
+	if err := c.keep(draft, key, m.Metered); err != nil {
 		c.notKept(err)
 		return b, nil
 	}
 	c.tidy(c.dir.Sweep())
 	return b, nil
+}
+
+// errDamaged says that an entry was no good, and is not found again.
+var errDamaged = errors.New("the entry of the cache is damaged")
+
+// load takes a compiled module from the cache. With an error it is errDamaged.
+func (c *cache) load(ctx context.Context, key programKey, m prepared) (b built, err error) {
+	defer func() {
+		if p := recover(); p != nil { // wazero trusts much of its file
+			err = fmt.Errorf("wazero cannot read it: %v", p)
+		}
+		if err != nil {
+			name := entryKey(key)
+			c.refused.Store(name, true)
+			c.damaged(m.entry, errors.Join(err, c.dir.Remove(name)))
+			err = errDamaged
+		}
+	}()
+	return c.build(ctx, m.entry, key, m)
 }
 
 func (c *cache) damaged(file string, err error) {
@@ -125,7 +137,7 @@ func (c *cache) tidy(err error) {
 
 // build compiles a module in a sandbox of its own. dir is where wazero reads and writes its file, or
 // "".
-func (c *cache) build(ctx context.Context, dir string, module []byte, overlaps bool) (b built, err error) {
+func (c *cache) build(ctx context.Context, dir string, key programKey, m prepared) (b built, err error) {
 	files := wazero.NewCompilationCache()
 	if dir != "" {
 		if files, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
@@ -133,33 +145,41 @@ func (c *cache) build(ctx context.Context, dir string, module []byte, overlaps b
 			files, b.unsaved = wazero.NewCompilationCache(), true
 		}
 	}
-	if b.box, err = newSandbox(ctx, files, c.host.config.pages(0), overlaps); err != nil {
+	if b.box, err = newSandbox(ctx, files, c.host.config.pages(0), m.outline.overlaps); err != nil {
 		return built{}, err
 	}
-	b.compiled, err = b.box.runtime.CompileModule(ctx, module)
+	defer func() {
+		if b.compiled == nil { // also after a panic
+			err = errors.Join(err, b.box.close(ctx))
+			b = built{}
+		}
+	}()
+	compiling := withWorkers(ctx, key.trusted)
+	b.compiled, err = b.box.runtime.CompileModule(compiling, m.Module)
 	if isFileError(err) {
 		c.notKept(err)
 		b.unsaved = true
-		b.compiled, err = b.box.runtime.CompileModule(ctx, module) // it is compiled, and in memory
+		b.compiled, err = b.box.runtime.CompileModule(compiling, m.Module) // it is compiled, and in memory
 	}
 	if err != nil {
-		return built{}, errors.Join(status.Wrap(status.InvalidArgument, readable{err}, "the module does not compile"), b.box.close(ctx))
+		return b, status.Wrap(status.InvalidArgument, readable{err}, "the module does not compile")
 	}
 	return b, nil
+}
+
+// withWorkers has the compiler use all processors for a trusted guest. Its workers are goroutines
+// of wazero (v1.12.0), so that nobody can recover when one of them panics: the process ends. The
+// module of a guest that is not trusted must not be able to do that.
+func withWorkers(ctx context.Context, trusted bool) context.Context {
+	if !trusted {
+		return ctx
+	}
+	return experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
 }
 
 // isFileError reports whether wazero could not read or write its file.
 func isFileError(err error) bool {
 	return errors.As(err, new(*fs.PathError)) || errors.As(err, new(*os.LinkError)) || errors.As(err, new(*os.SyscallError))
-}
-
-// cacheKey names what the machine code of a module depends on: wazero writes a file for each.
-func cacheKey(module []byte) string {
-	form, _ := wazeroForm() // openCache has seen that there is one
-	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%s %+v %+v\n", form, cpu.X86, cpu.ARM64) // a hash takes all
-	_, _ = h.Write(module)
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // wazeroForm returns what wazero names the form of its files by: its version, which tests do

@@ -3,8 +3,9 @@ package eng_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
-	"io/fs"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -40,49 +41,105 @@ func runTiny(ctx context.Context, h *eng.Host) error {
 	return errors.Join(err, h.Close(ctx))
 }
 
-// machineCode returns the file of the one guest in a cache directory.
+// machineCode returns the file of wazero in the one entry of a cache directory.
 func machineCode(t *testing.T, dir string) string {
 	t.Helper()
-	var files []string
-	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && filepath.Base(path) != "SHA256SUMS" {
-			files = append(files, path)
-		}
-		return err
-	}))
-	require.Len(t, files, 1, "one guest, and nothing left behind")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "one guest, and nothing left behind")
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*", "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
 	return files[0]
+}
+
+// beside changes a file of the engine in the entry that has a file of wazero.
+func beside(name string, change func(file string) error) func(string) error {
+	return func(file string) error { return change(filepath.Join(filepath.Dir(filepath.Dir(file)), name)) }
+}
+
+// resealed has the checksums fit what was changed.
+func resealed(change func(string) error) func(string) error {
+	return func(file string) error {
+		if err := change(file); err != nil {
+			return err
+		}
+		entry := filepath.Dir(filepath.Dir(file))
+		var text bytes.Buffer
+		for _, name := range []string{"module.json", "module.wasm", filepath.Join(filepath.Base(filepath.Dir(file)), filepath.Base(file))} {
+			content, err := os.ReadFile(filepath.Join(entry, name))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&text, "%x  %s\n", sha256.Sum256(content), name)
+		}
+		return os.WriteFile(filepath.Join(entry, "SHA256SUMS"), text.Bytes(), 0o600)
+	}
+}
+
+func truncated(size int64) func(string) error {
+	return func(file string) error { return os.Truncate(file, size) }
+}
+
+// replaced replaces what is in a file.
+func replaced(before, after string) func(string) error {
+	return func(file string) error {
+		text, err := os.ReadFile(file)
+		if err == nil && !bytes.Contains(text, []byte(before)) {
+			err = fmt.Errorf("%s has no %q", file, before)
+		}
+		return errors.Join(err, os.WriteFile(file, bytes.ReplaceAll(text, []byte(before), []byte(after)), 0o600))
+	}
+}
+
+// withoutCode makes wazero panic: there is a map of source lines, and no code.
+func withoutCode(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	head := text[:7+int(text[6])]
+	return os.WriteFile(file, append(head, "\x00\x00\x00\x00"+"\x00\x00\x00\x00\x00\x00\x00\x00"+"\x01"+"\x01\x00\x00\x00\x00\x00\x00\x00"...), 0o600)
+}
+
+// damages are what may become of an entry.
+var damages = map[string]func(file string) error{
+	"empty": truncated(0),
+	"short": truncated(70),
+	"long":  truncated(5_000_000),
+	"gone":  os.Remove,
+	"a directory": func(file string) error {
+		return errors.Join(os.Remove(file), os.Mkdir(file, 0o700))
+	},
+	"no checksum":      beside("SHA256SUMS", truncated(3)),
+	"no checksums":     beside("SHA256SUMS", truncated(0)),
+	"one more file":    func(file string) error { return os.WriteFile(file+"2", nil, 0o600) },
+	"module short":     beside("module.wasm", truncated(20)),
+	"module gone":      beside("module.wasm", os.Remove),
+	"head short":       beside("module.json", truncated(20)),
+	"no head":          resealed(beside("module.json", truncated(0))),
+	"of another guest": resealed(beside("module.json", replaced(`"key":"`, `"key":"00`))),
+	"memory":           resealed(beside("module.json", replaced(`"memory":`, `"memory":-`))),
+	"no module":        resealed(beside("module.wasm", truncated(0))),
+	"sealed short":     resealed(truncated(70)),
+	"wazero panics":    resealed(withoutCode),
+	// wazero trusts it, and would call an address outside of the code.
+	"offset of a function": func(file string) error {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		version := int(text[6])
+		text[7+version+4+3] ^= 0x40
+		return os.WriteFile(file, text, 0o600)
+	},
 }
 
 // TestCacheDamaged: whatever became of a file, the guest is compiled again, and the log names the
 // file. The next host finds a good one.
 func TestCacheDamaged(t *testing.T) {
 	t.Parallel()
-	truncate := func(size int64) func(string) error {
-		return func(file string) error { return os.Truncate(file, size) }
-	}
-	for name, damage := range map[string]func(file string) error{
-		"empty": truncate(0),
-		"short": truncate(70),
-		"long":  truncate(5_000_000),
-		"gone":  os.Remove,
-		"a directory": func(file string) error {
-			return errors.Join(os.Remove(file), os.Mkdir(file, 0o700))
-		},
-		"no checksum": func(file string) error {
-			return os.Truncate(filepath.Join(filepath.Dir(filepath.Dir(file)), "SHA256SUMS"), 3)
-		},
-		// wazero trusts it, and would call an address outside of the code.
-		"offset of a function": func(file string) error {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			version := int(text[6])
-			text[7+version+4+3] ^= 0x40
-			return os.WriteFile(file, text, 0o600)
-		},
-	} {
+	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -91,7 +148,7 @@ func TestCacheDamaged(t *testing.T) {
 			require.NoError(t, damage(file))
 			log := compileTiny(t, dir)
 			require.Equal(t, 1, strings.Count(log, "level=WARN"), log)
-			require.Contains(t, log, "file="+filepath.Dir(filepath.Dir(file)))
+			require.Contains(t, log, filepath.Dir(filepath.Dir(file)))
 			require.Empty(t, compileTiny(t, dir))
 			require.Equal(t, file, machineCode(t, dir))
 		})

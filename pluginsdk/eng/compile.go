@@ -146,18 +146,33 @@ func (h *Host) work(ctx context.Context, work *compilation, key programKey, wasm
 
 // compile compiles a module, unless another compilation of it was done first.
 func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*program, error) {
+	p, err := h.build(ctx, key, wasm)
+	if errors.Is(err, errDamaged) {
+		p, err = h.build(ctx, key, wasm) // without the cache
+	}
+	if err != nil {
+		return nil, err
+	}
+	kept, err := h.keepProgram(key, p)
+	if kept != p {
+		err = errors.Join(err, p.box.close(context.WithoutCancel(ctx)))
+	}
+	return kept, err
+}
+
+// build makes a program, which is not kept yet.
+func (h *Host) build(ctx context.Context, key programKey, wasm []byte) (*program, error) {
 	m, err := h.admit(ctx, key, wasm)
 	if err != nil {
 		return nil, err
 	}
 	defer h.compileMemory.Release(m.Memory)
 	start := time.Now()
-	ctx = context.WithoutCancel(ctx) // the compiler cannot be stopped
-	b, err := h.cache.compile(ctx, m.Module, m.outline.overlaps)
+	b, err := h.cache.compile(context.WithoutCancel(ctx), key, m) // the compiler cannot be stopped
 	if err != nil {
 		return nil, err
 	}
-	h.config.logger.Debug("compiled", "bytes", len(wasm), "took", time.Since(start))
+	h.config.logger.Debug("compiled", "bytes", len(wasm), "cached", m.entry != "", "took", time.Since(start))
 	p := &program{
 		box: b.box, compiled: b.compiled, outline: m.outline, contract: m.contract, pages: key.pages, starts: m.Starts,
 		imports: b.compiled.ImportedFunctions(), // takes long the first time, so h.mu is free
@@ -165,11 +180,7 @@ func (h *Host) compile(ctx context.Context, key programKey, wasm []byte) (*progr
 	if !key.trusted {
 		p.imports = withoutRefuel(p.imports)
 	}
-	kept, err := h.keepProgram(key, p)
-	if kept != p {
-		err = errors.Join(err, p.box.close(ctx))
-	}
-	return kept, err
+	return p, nil
 }
 
 // keepProgram returns the program of a key, which is p unless there is one.

@@ -39,7 +39,8 @@ func (o guestOption) applyGuest(c *guestConfig) { o(c) }
 // what docs/rationale.md has figures of: little where much is done between two checks, up
 // to half of the time in loops and functions of few instructions. But a guest that loops
 // for ever cannot be stopped, and as the host's garbage collector waits for it,
-// it takes the host with it. Use it for guests you would link into the host.
+// it takes the host with it. All processors compile it, which is faster, but a panic in the
+// compiler ends the host. Use it for guests you would link into the host.
 func Trusted() GuestOption {
 	return guestOption(func(c *guestConfig) { c.trusted = true })
 }

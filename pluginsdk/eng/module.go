@@ -44,58 +44,74 @@ type outline struct {
 
 type foreignImport struct{ module, name, kind string }
 
-// confine reads the outline of a module, and returns the module with tables that
-// cannot grow, with a memory that grows to maxPages at most, with its data in few
-// segments, and without names but the short ones of its functions. A table without a maximum
-// could grow by gigabytes of the host's memory; table.grow may always fail, and does so then.
+// confine returns the outline of a module, and the module with tables that cannot grow,
+// with a memory that grows to maxPages at most, with its data in few segments, and without
+// names but the short ones of its functions. A table without a maximum could grow by
+// gigabytes of the host's memory; table.grow may always fail, and does so then.
 func confine(module []byte, maxPages uint32) ([]byte, outline, error) {
-	var o outline
 	out := append(make([]byte, 0, len(module)+16), module[:min(len(module), wasm.Preamble)]...)
-	for s, err := range wasm.Sections(module) {
-		if err != nil {
-			return nil, o, err
-		}
-		r, content := wasm.NewReader(s.Body), s.Body
-		checkName(&r, "a section", s.Name)
-		checkCount(&r, s)
-		switch s.ID {
-		case wasm.SectionCustom:
-			if s.Name == wasm.NameSection {
-				content = safeNames(s.Content)
-			}
-		case wasm.SectionImport:
-			o.addImports(&r)
-		case wasm.SectionTable:
-			content = tables(&r, &o)
-		case wasm.SectionMemory:
-			content = memories(&r, &o, maxPages)
-		case wasm.SectionExport:
-			o.addExports(&r)
-		case wasm.SectionElement:
-			o.hostBytes += bytesPerEntry * uint64(len(content)) // an element has a byte at least
-		case wasm.SectionGlobal:
-			o.hostBytes += bytesPerGlobal / leastGlobal * uint64(len(content))
-		case wasm.SectionDataCount:
-			o.namesData = true
-		case wasm.SectionData:
-			if !o.namesData {
-				content = wasm.MergeData(content, uint64(o.leastPages)*pageSize)
-			}
-		}
-		switch err := r.Err(); {
-		case errors.Is(err, fuel.ErrLimit):
-			return nil, o, err
-		case err != nil:
-			return nil, o, fmt.Errorf("the module is malformed: %w", err)
+	o, err := survey(module, maxPages, func(o *outline, s wasm.Section, content []byte) {
+		switch {
+		case s.ID == wasm.SectionCustom && s.Name == wasm.NameSection:
+			content = safeNames(s.Content)
+		case s.ID == wasm.SectionData && !o.namesData:
+			content = wasm.MergeData(content, uint64(o.leastPages)*pageSize)
 		}
 		out = append(out, s.ID)
 		out = binary.AppendUvarint(out, uint64(len(content)))
 		out = append(out, content...)
+	})
+	return out, o, err
+}
+
+// survey reads the outline of a module, and refuses a module that cannot be confined. It calls
+// each with every section, and with the confined content of its tables and memories. each may
+// be nil.
+func survey(module []byte, maxPages uint32, each func(o *outline, s wasm.Section, content []byte)) (o outline, err error) {
+	for s, err := range wasm.Sections(module) {
+		if err != nil {
+			return o, err
+		}
+		content, err := o.add(s, maxPages)
+		if err != nil {
+			return o, err
+		}
+		if each != nil {
+			each(&o, s, content)
+		}
 	}
 	if o.leastPages > maxPages {
-		return nil, o, fmt.Errorf("it needs %d bytes of memory to begin with, more than its limit of %d", uint64(o.leastPages)*pageSize, uint64(maxPages)*pageSize)
+		return o, fmt.Errorf("it needs %d bytes of memory to begin with, more than its limit of %d", uint64(o.leastPages)*pageSize, uint64(maxPages)*pageSize)
 	}
-	return out, o, nil
+	return o, nil
+}
+
+// add reads a section, and returns its content: that of tables and memories is confined.
+func (o *outline) add(s wasm.Section, maxPages uint32) ([]byte, error) {
+	r, content := wasm.NewReader(s.Body), s.Body
+	checkName(&r, "a section", s.Name)
+	checkCount(&r, s)
+	switch s.ID {
+	case wasm.SectionImport:
+		o.addImports(&r)
+	case wasm.SectionTable:
+		content = tables(&r, o)
+	case wasm.SectionMemory:
+		content = memories(&r, o, maxPages)
+	case wasm.SectionExport:
+		o.addExports(&r)
+	case wasm.SectionElement:
+		o.hostBytes += bytesPerEntry * uint64(len(content)) // an element has a byte at least
+	case wasm.SectionGlobal:
+		o.hostBytes += bytesPerGlobal / leastGlobal * uint64(len(content))
+	case wasm.SectionDataCount:
+		o.namesData = true
+	}
+	err := r.Err()
+	if err != nil && !errors.Is(err, fuel.ErrLimit) {
+		err = fmt.Errorf("the module is malformed: %w", err)
+	}
+	return content, err
 }
 
 // checkCount refuses a list that has more entries than bytes: wazero makes room for them

@@ -78,8 +78,8 @@ func WithLogger(l *slog.Logger) Option {
 	return hostOption(func(c *hostConfig) { c.logger = l })
 }
 
-// WithCacheDir keeps compiled guests in dir, so that the next process need not compile them
-// again. It makes dir if it does not exist. Several processes may share it. Whoever can write
+// WithCacheDir keeps rewritten and compiled guests in dir, so that the next process need not do
+// that again. It makes dir if it does not exist. Several processes may share it. Whoever can write
 // to dir can run code in the host. The default, and "", keep them in memory only.
 //
 // A file that is damaged is removed and the guest compiled again. If dir is full, read-only

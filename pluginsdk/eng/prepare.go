@@ -19,6 +19,7 @@ const (
 type prepared struct {
 	fuel.Metered // Memory is what it takes, of Host.compileMemory
 
+	entry    string // where the cache has it, or ""
 	outline  outline
 	contract *contract.Contract
 }
@@ -56,9 +57,13 @@ func (h *Host) prepareWithin(ctx context.Context, key programKey, wasm []byte, t
 	return m, err
 }
 
-// prepare gives up when ctx ends.
+// prepare takes a module from the cache, or rewrites it. It gives up when ctx ends.
 func (h *Host) prepare(ctx context.Context, key programKey, wasm []byte) (m prepared, err error) {
-	confined, outline, err := confine(wasm, key.pages)
+	if m.Metered, m.entry = h.cache.find(key); m.entry != "" {
+		m.outline, err = survey(wasm, key.pages, nil)
+	} else {
+		m.Module, m.outline, err = confine(wasm, key.pages)
+	}
 	switch {
 	case errors.Is(err, fuel.ErrLimit):
 		return m, status.Error(status.ResourceExhausted, err.Error())
@@ -67,16 +72,16 @@ func (h *Host) prepare(ctx context.Context, key programKey, wasm []byte) (m prep
 	case ctx.Err() != nil:
 		return m, ctx.Err()
 	}
-	forms, err := contract.Read(wasm)
+	m.contract, err = contract.Read(wasm)
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err != nil {
-		return m, err
-	}
-	m = prepared{fuel.Metered{Module: confined, Memory: h.config.compileMemory}, outline, forms}
-	if !key.trusted { // of a trusted one it is not known what it takes, so it is alone
-		m.Metered, err = meter(confined, h.config.compileMemory)
+	switch {
+	case err != nil:
+	case key.trusted: // nobody knows what it takes, so it is compiled alone
+		m.Memory = h.config.compileMemory
+	case m.entry == "":
+		m.Metered, err = meter(m.Module, h.config.compileMemory)
 	}
 	return m, err
 }
