@@ -33,7 +33,7 @@ FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is built is what was generated
-.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test hostile soak chaos chaos-process loss corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-syscall fuzz tools validate-proto clean
+.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test hostile soak chaos chaos-process loss corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-start bench-syscall fuzz tools validate-proto clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -191,6 +191,10 @@ bench-gen: ## Measure the generator beside those of grpc and connect, into docs/
 bench-queue: ## Measure the queue plugin beside goqite, into docs/benchmarks.md: 4 minutes
 	@mkdir -p build
 	@cd bench && go run ./queue -dir ../build -doc ../docs/benchmarks.md
+
+bench-start: ## Measure starts of guests beside commit 6b5eaaa: 3 minutes
+	@mkdir -p build
+	@cd bench && go run ./start -dir ../build
 
 bench-syscall: ## Measure calls from guest to guest beside gRPC, into docs/benchmarks.md: 3 minutes
 	@mkdir -p build
