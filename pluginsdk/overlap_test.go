@@ -18,7 +18,7 @@ import (
 
 // await waits for the result of a pending call. Its bytes do not go into the memory.
 func (b *bench) await() (code int32, body []byte) {
-	ready, err := b.state.Calls.Wait(context.Background(), -1)
+	ready, err := b.state.Calls.Wait(context.Background(), -1, nil)
 	require.NoError(b.t, err)
 	require.True(b.t, ready)
 	record := make([]byte, abi.RecordSize)

@@ -156,7 +156,7 @@ func TestHandlersThatFail(t *testing.T) {
 	worker.requireEnd(0)
 	log := worker.stderr.String()
 	for i, want := range []string{"a secret of the worker\n", "panic: a secret of the worker\ngoroutine ", "panic: runtime error: invalid memory address", "the handler ended its goroutine\n"} {
-		require.Contains(t, log, "kernel: incident "+incidents[i]+": kerneltest.v1.Worker.Do, called by client: "+want)
+		require.Contains(t, log, "parigot: incident "+incidents[i]+": kerneltest.v1.Worker.Do, called by client: "+want)
 	}
 }
 

@@ -14,7 +14,31 @@ const (
 	Header = "header"
 	Await  = "await"
 	Cancel = "cancel"
+	// Request is the import by which a guest that serves takes a call's header and request.
+	Request = "request"
 )
+
+// The exports of a guest that serves its host, see docs/abi.md.
+const (
+	// Offers lists the methods: () -> ptr<<32|len, their full names, each followed by a
+	// newline. The position of a name is the method's number.
+	Offers = "parigot.offers"
+	// Serve serves a call: (call, method, header_len, request_len i32, timeout_ns i64) ->
+	// the place of its [Record], or 0 when the call goes on.
+	Serve = "parigot.serve"
+	// Run lets calls go on: (cancel i32, timeout_ns i64) -> the place of the [Record] of a
+	// call that has ended, or 0.
+	Run = "parigot.run"
+)
+
+// MaxOffers is the size limit of what [Offers] lists, in bytes.
+const MaxOffers = 1 << 20
+
+// Place packs where the guest has put something for its host.
+func Place(ptr, size uint32) uint64 { return uint64(ptr)<<32 | uint64(size) }
+
+// SplitPlace is the inverse of [Place].
+func SplitPlace(place uint64) (ptr, size uint32) { return uint32(place >> 32), uint32(place) }
 
 // MaxHeader is the size limit of an encoded call header, in bytes.
 const MaxHeader = 64 << 10
@@ -38,6 +62,10 @@ func Result(code int32, n uint32) uint64 {
 func Split(result uint64) (code int32, n uint32) {
 	return int32(uint32(result >> 32)), uint32(result)
 }
+
+// Wanted is the file descriptor that a guest in [Run] polls for reading: it is readable
+// while the host wants Run to return.
+const Wanted = Completions + 1
 
 // RecordSize is the number of bytes that a [Record] takes before its body.
 const RecordSize = 12

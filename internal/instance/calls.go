@@ -176,9 +176,9 @@ func (c *Calls) Ready() bool {
 }
 
 // Wait waits until there is something to deliver, for at most the given time,
-// which is without end when it is negative. It returns whether there is, and why
-// ctx ended if it did before.
-func (c *Calls) Wait(ctx context.Context, limit time.Duration) (bool, error) {
+// which is without end when it is negative, or until wake, which may be nil, has something.
+// It returns whether there is, and why ctx ended if it did before.
+func (c *Calls) Wait(ctx context.Context, limit time.Duration, wake <-chan struct{}) (bool, error) {
 	if limit == 0 || c.Ready() {
 		return c.Ready(), nil
 	}
@@ -195,6 +195,8 @@ func (c *Calls) Wait(ctx context.Context, limit time.Duration) (bool, error) {
 				return true, nil
 			}
 		case <-late:
+			return c.Ready(), nil
+		case <-wake:
 			return c.Ready(), nil
 		case <-ctx.Done():
 			return false, ctx.Err()

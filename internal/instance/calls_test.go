@@ -147,7 +147,7 @@ func TestWait(t *testing.T) {
 		c, _ := newCalls(10, 1<<20)
 		ctx, cancel := context.WithCancel(context.Background())
 		begin := time.Now()
-		ready, err := c.Wait(ctx, time.Second)
+		ready, err := c.Wait(ctx, time.Second, nil)
 		require.NoError(t, err)
 		require.False(t, ready)
 		require.Equal(t, time.Second, time.Since(begin))
@@ -156,7 +156,7 @@ func TestWait(t *testing.T) {
 			o := start(t, c)
 			time.AfterFunc(time.Minute, func() { finish(t, c, o, 0, nil) })
 			begin = time.Now()
-			ready, err = c.Wait(ctx, -1)
+			ready, err = c.Wait(ctx, -1, nil)
 			require.NoError(t, err)
 			require.True(t, ready)
 			require.Equal(t, time.Minute, time.Since(begin))
@@ -165,7 +165,7 @@ func TestWait(t *testing.T) {
 			_, _ = c.Deliver(make([]byte, 100))
 		}
 		time.AfterFunc(time.Hour, cancel)
-		_, err = c.Wait(ctx, -1)
+		_, err = c.Wait(ctx, -1, nil)
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }

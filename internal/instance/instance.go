@@ -39,7 +39,7 @@ type Counters struct {
 }
 
 // State belongs to one guest instance. ID to Account and Calls are set once,
-// before the first call. The rest, but for Ended and Running, is touched only by the goroutine
+// before the first call. The rest, but for Ended, Running and Wanted, is touched only by the goroutine
 // that runs the instance, and one runs it at a time.
 type State struct {
 	ID       id.HostId
@@ -88,6 +88,13 @@ type State struct {
 	// Running are the calls that have not returned, for who watches them.
 	Running Running
 
+	// Outgoing is the request of the call of its host that the instance serves.
+	Outgoing Outgoing
+
+	// Wanted has a guest return that its host has entered to let calls go on. It is nil
+	// for a guest that serves nothing.
+	Wanted *Wanted
+
 	// Calls are the calls that go on while the instance runs. It is nil when
 	// the guest does not import parigot.await, so that its calls all block.
 	Calls *Calls
@@ -132,6 +139,9 @@ func NewContext(ctx context.Context, s *State) context.Context {
 
 // FromContext returns the state behind a call, or nil when no guest makes it.
 func FromContext(ctx context.Context) *State {
+	if c, ok := ctx.(*Context); ok {
+		return c.state
+	}
 	s, _ := ctx.Value(contextKey{}).(*State)
 	return s
 }

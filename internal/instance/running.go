@@ -47,6 +47,9 @@ func (r *Running) Begin(method *string, start time.Time) {
 // End notes that the call has returned.
 func (r *Running) End() { r.since.Store(0) }
 
+// InCall reports whether the goroutine of the instance is in a call.
+func (r *Running) InCall() bool { return r.since.Load() != 0 }
+
 // Depart notes a call that goes on while the instance runs. f belongs to r until Land.
 func (r *Running) Depart(f *Flight, method string, start time.Time) {
 	f.call = RunningCall{Method: method, Since: start.Sub(epoch)}

@@ -34,7 +34,7 @@ func await(ctx context.Context, m api.Module, stack []uint64) {
 		limit = -1 // the end of ctx is near, and the guest is not to go on without its calls
 	}
 	var n uint32
-	if waitForCalls(ctx, s.Calls, limit) {
+	if waitForCalls(ctx, s.Calls, limit, nil) {
 		n, s.Parked = s.Calls.Deliver(dst)
 	}
 	stack[0] = abi.Result(0, n)
@@ -50,10 +50,10 @@ func cancel(ctx context.Context, _ api.Module, stack []uint64) {
 	stack[0] = abi.Result(0, 0)
 }
 
-// waitForCalls waits for a finished call and reports whether there is one. It ends
-// the guest when ctx ends, as sleep does.
-func waitForCalls(ctx context.Context, calls *instance.Calls, limit time.Duration) bool {
-	ready, err := calls.Wait(ctx, limit)
+// waitForCalls waits for a finished call, or for wake, and reports whether there is a call.
+// It ends the guest when ctx ends, as sleep does.
+func waitForCalls(ctx context.Context, calls *instance.Calls, limit time.Duration, wake <-chan struct{}) bool {
+	ready, err := calls.Wait(ctx, limit, wake)
 	if err != nil {
 		endGuest()
 	}

@@ -145,7 +145,7 @@ func (c *cache) build(ctx context.Context, dir string, key programKey, m prepare
 			files, b.unsaved = wazero.NewCompilationCache(), true
 		}
 	}
-	if b.box, err = newSandbox(ctx, files, c.host.config.pages(0), m.outline.overlaps); err != nil {
+	if b.box, err = newSandbox(ctx, files, c.host.config.pages(0), m.outline.overlaps || m.outline.serves); err != nil {
 		return built{}, err
 	}
 	defer func() {

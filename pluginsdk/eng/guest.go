@@ -6,8 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -15,8 +14,6 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/iansmith/parigot/internal/contract"
-	"github.com/iansmith/parigot/internal/instance"
-	"github.com/iansmith/parigot/internal/rootfs"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -39,12 +36,20 @@ type program struct {
 	imports  []api.FunctionDefinition // what the guest itself imports
 	pages    uint32                   // that its memory may have
 	starts   bool                     // it has a start function, which is the export startName
+	offered  atomic.Pointer[offered]  // what an instance offered last
 }
 
 type programKey struct {
 	sum     [sha256.Size]byte
 	trusted bool
 	pages   uint32 // that its memory may have
+}
+
+// named returns an error about the guest.
+func (g *Guest) named(err error) error { return fmt.Errorf("guest %q: %w", g.name, err) }
+
+func (g *Guest) errInstanceClosed() error {
+	return status.Errorf(status.Unavailable, "the instance of guest %q is closed", g.name)
 }
 
 // Name returns the name that the guest was compiled under.
@@ -80,7 +85,7 @@ func (g *Guest) Run(ctx context.Context, opts ...RunOption) (exitCode uint32, er
 	case exited && !interrupted(i, exit):
 		return exit.ExitCode(), nil
 	}
-	return 0, g.explain(ctx, err)
+	return 0, g.explain(ctx.Err(), err)
 }
 
 // Instantiate starts an instance of a guest that is a library, a reactor in the
@@ -97,8 +102,9 @@ func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (_ *Instance
 	if err != nil {
 		return nil, fmt.Errorf("run guest %q: %w", g.name, err)
 	}
-	i.mu.Lock() // until it has started, Close of the engine waits for it
-	defer i.mu.Unlock()
+	// Until it has started, Close of the engine waits for it.
+	_ = i.gate.force(context.WithoutCancel(ctx))
+	defer i.gate.leave(false)
 	started := false
 	defer func() {
 		if !started {
@@ -109,8 +115,9 @@ func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (_ *Instance
 		return nil, fmt.Errorf("run guest %q: %w", g.name, errClosed())
 	}
 	if err := i.launch(ctx, "_initialize"); err != nil {
-		return nil, g.explain(ctx, err)
+		return nil, g.explain(ctx.Err(), err)
 	}
+	i.bind()
 	started = true
 	return i, nil
 }
@@ -128,7 +135,11 @@ func (g *Guest) begin(ctx context.Context, opts []RunOption) (*Instance, error) 
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{guest: g, state: state, config: c}
+	i := &Instance{guest: g, state: state, config: c, gate: gate{free: 1, most: MaxWaitingCalls}}
+	i.life, i.kill = context.WithCancelCause(g.host.alive)
+	if state.Wanted != nil {
+		i.gate.rouse = state.Wanted.Set
+	}
 	i.disk = i.newBudget()
 	i.watch = g.host.watchCalls(state)
 	i.unhook = i.stopAfter(g.host.alive)
@@ -173,21 +184,21 @@ func (i *Instance) reserve() error {
 
 // launch runs the function that starts the instance.
 func (i *Instance) launch(ctx context.Context, function string) (err error) {
-	ctx, stop := i.context(ctx)
-	defer stop()
-	if err := ctx.Err(); err != nil {
+	run := i.begin(ctx, time.Time{})
+	defer i.stop(run)
+	if err := run.Err(); err != nil {
 		return err // a guest looks at its context only after some work
 	}
-	i.module, err = i.guest.box.runtime.InstantiateModule(withMemory(ctx, &i.memory), i.guest.compiled, i.moduleConfig())
+	i.module, err = i.guest.box.runtime.InstantiateModule(withMemory(run, &i.memory), i.guest.compiled, i.moduleConfig())
 	if err != nil {
 		return err
 	}
 	if i.guest.starts {
-		if err := i.enter(ctx, startName); err != nil {
+		if err := i.enter(run, startName); err != nil {
 			return err
 		}
 	}
-	return i.enter(ctx, function)
+	return i.enter(run, function)
 }
 
 // enter runs an exported function, if there is one, that starts the instance. wazero
@@ -245,17 +256,15 @@ func interrupted(i *Instance, exit *sys.ExitError) bool {
 	return i.interrupted && (code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded)
 }
 
-// explain gives an error of wazero a code, and the guest's name.
-func (g *Guest) explain(ctx context.Context, err error) error {
+// explain gives an error of wazero a code, and the guest's name. ended is why the call has
+// ended that the guest was in, or nil.
+func (g *Guest) explain(ended, err error) error {
 	exit, exited := errors.AsType[*sys.ExitError](err)
 	stopped := exited && exit.ExitCode() == sys.ExitCodeContextCanceled
 	deep, tooDeep := errors.AsType[*stackError](err)
 	switch {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-		if s, ok := status.From(err); ok {
-			err = s
-		}
+	case ended != nil:
+		err = canonical(ended)
 	case g.host.alive.Err() != nil:
 		err = errClosed()
 	case tooDeep:
@@ -281,97 +290,4 @@ func (i *Instance) sleep(ns int64) {
 	case <-i.running.Done():
 		endGuest()
 	}
-}
-
-// Instance is a running guest that is a library. Its methods are safe for
-// concurrent use; one call runs at a time.
-type Instance struct {
-	guest       *Guest
-	state       *instance.State
-	watch       *watched
-	config      runConfig
-	module      api.Module
-	running     context.Context // of the call that runs, on the goroutine that runs it
-	interrupted bool
-	unhook      func()     // from the engine's life
-	roots       []*os.Root // of its mounts
-	memory      uint64     // its size, in bytes
-	disk        rootfs.Budget
-
-	mu     sync.Mutex
-	broken error
-	ended  bool
-}
-
-// context returns the context that the guest runs with: it ends with ctx and with
-// the engine.
-func (i *Instance) context(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	unhook := context.AfterFunc(i.guest.host.alive, cancel)
-	i.running = ctx
-	return instance.NewContext(ctx, i.state), func() {
-		i.interrupted = i.interrupted || ctx.Err() != nil
-		unhook()
-		cancel()
-	}
-}
-
-// Caller returns who the instance is to plugins.
-func (i *Instance) Caller() Caller { return Caller{ID: i.state.ID, Name: i.state.Name} }
-
-// Call calls an exported function of the guest with wasm values, see the Encode
-// and Decode functions of wazero's package api, and returns its results. It
-// waits for calls that others make, even when ctx ends meanwhile, so an
-// implementation must not call the instance that is calling it. After a trap, an exit or a call
-// that was cut off by its context, the instance is of no use any more: that call
-// and all later ones fail with ABORTED or the context's code, and its calls that are
-// pending are cancelled. A call whose context has ended before it starts fails with the
-// context's code, and changes nothing. An unknown function is NOT_FOUND.
-func (i *Instance) Call(ctx context.Context, function string, params ...uint64) ([]uint64, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.broken != nil {
-		return nil, i.broken
-	}
-	f := i.module.ExportedFunction(function)
-	if f == nil {
-		return nil, status.Errorf(status.NotFound, "guest %q exports no function %q", i.guest.name, function)
-	}
-	runCtx, stop := i.context(ctx)
-	defer stop()
-	if err := runCtx.Err(); err != nil {
-		return nil, i.guest.explain(ctx, err)
-	}
-	i.state.Entered = f
-	results, err := f.Call(runCtx, params...)
-	if err != nil {
-		err = i.guest.explain(ctx, err)
-		i.broken = status.Wrap(status.Aborted, err, "the instance ended in an earlier call")
-		i.cancelCalls()
-		return nil, err
-	}
-	return results, nil
-}
-
-// Close frees the instance once its call, if there is one, has returned. Later
-// calls fail with UNAVAILABLE. Closing again does nothing.
-func (i *Instance) Close(ctx context.Context) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.broken = status.Errorf(status.Unavailable, "the instance of guest %q is closed", i.guest.name)
-	return i.end(ctx)
-}
-
-// end frees the instance and tells the plugins.
-func (i *Instance) end(ctx context.Context) error {
-	if i.ended {
-		return nil
-	}
-	i.ended = true
-	defer i.guest.host.leave(ctx, i)
-	i.unhook()
-	if i.module == nil {
-		return i.closeMounts()
-	}
-	return errors.Join(i.module.Close(context.WithoutCancel(ctx)), i.closeMounts())
 }

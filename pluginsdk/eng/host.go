@@ -331,6 +331,9 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		Contract: g.contract,
 		Account:  account,
 	}
+	if g.outline.serves {
+		s.Wanted = instance.NewWanted()
+	}
 	if g.outline.overlaps && h.config.maxPending > 0 {
 		s.Calls = instance.NewCalls(h.config.maxPending, account, &h.busy)
 	}

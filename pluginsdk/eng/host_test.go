@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -92,13 +93,13 @@ func TestGuestSeesNothingOfItsHost(t *testing.T) {
 		eng.WithArgs("world", "a", "b"), eng.WithEnv("KEY", "value"), eng.WithStdout(&out), eng.WithStderr(&stderr))
 	require.NoError(t, err)
 	require.Equal(t, `args tester a,b
-env KEY=value,GOMEMLIMIT=197640192,GOGC=300
+env KEY=value,GOMEMLIMIT=some,GOGC=300
 files open /: No such file or directory
 create open x: No such file or directory
 zone unknown time zone Europe/Berlin
 network true
 clock true true
-`, out.String())
+`, regexp.MustCompile(`GOMEMLIMIT=1\d{8}`).ReplaceAllString(out.String(), "GOMEMLIMIT=some"))
 	require.Equal(t, "to stderr\n", stderr.String())
 }
 

@@ -129,7 +129,7 @@ func (h *Host) checkImport(g *Guest, module, name string, d api.FunctionDefiniti
 		return mismatch(d, signature{b.wasi[name].ParamTypes(), b.wasi[name].ResultTypes()})
 	case abi.Module:
 		switch name {
-		case abi.Take:
+		case abi.Take, abi.Request:
 			return mismatch(d, takeSignature)
 		case abi.Header:
 			return mismatch(d, headerSignature)

@@ -35,6 +35,8 @@ type outline struct {
 	program, library bool
 	// overlaps tells whether the module imports parigot.await.
 	overlaps bool
+	// serves tells whether the module exports parigot.run.
+	serves bool
 	// hostBytes is what the host holds for each instance beside its memory: its tables,
 	// their elements and its globals, estimated from above.
 	hostBytes uint64
@@ -148,6 +150,7 @@ func (o *outline) addExports(r *wasm.Reader) {
 	for _, e := range r.Exports() {
 		checkName(r, "an export", e.Name)
 		o.program = o.program || e.Kind == wasm.KindFunction && e.Name == "_start"
+		o.serves = o.serves || e.Kind == wasm.KindFunction && e.Name == abi.Run
 		o.library = o.library || e.Kind == wasm.KindFunction && e.Name == "_initialize"
 	}
 }

@@ -57,7 +57,7 @@ func polling(name string, f api.GoModuleFunction) api.GoModuleFunction {
 func fdstatGet(files api.GoModuleFunction) api.GoModuleFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		fd := api.DecodeU32(stack[0])
-		if fd >= firstFile && fd != abi.Completions {
+		if fd >= firstFile && fd != abi.Completions && fd != abi.Wanted {
 			files.Call(ctx, m, stack)
 			return
 		}
@@ -67,7 +67,7 @@ func fdstatGet(files api.GoModuleFunction) api.GoModuleFunc {
 
 func writeStat(mem api.Memory, fd, ptr uint32) (errno uint64) {
 	stat := make([]byte, fdstatSize)
-	if fd == abi.Completions {
+	if fd == abi.Completions || fd == abi.Wanted {
 		binary.LittleEndian.PutUint16(stat[2:], flagNonblock)
 		binary.LittleEndian.PutUint64(stat[8:], rightPoll)
 	} else {
@@ -80,8 +80,8 @@ func writeStat(mem api.Memory, fd, ptr uint32) (errno uint64) {
 	return wasiOK
 }
 
-// pollOneoff waits for the first of some subscriptions: clocks and
-// abi.Completions. Standard input counts as always readable, output as not
+// pollOneoff waits for the first of some subscriptions: clocks, abi.Completions and
+// abi.Wanted. Standard input counts as always readable, output as not
 // supported, as with wazero's own.
 func pollOneoff(ctx context.Context, m api.Module, stack []uint64) {
 	in, out := api.DecodeU32(stack[0]), api.DecodeU32(stack[1])
@@ -103,7 +103,7 @@ func poll(ctx context.Context, mem api.Memory, in, out, count, result uint32) ui
 	}
 	p := poller{limit: -1}
 	if s := instance.FromContext(ctx); s != nil {
-		p.calls = s.Calls
+		p.calls, p.wanted = s.Calls, s.Wanted
 	}
 	for s := subs; len(s) > 0; s = s[subscriptionSize:] {
 		if errno := p.look(s[:subscriptionSize]); errno != wasiOK {
@@ -127,9 +127,13 @@ func poll(ctx context.Context, mem api.Memory, in, out, count, result uint32) ui
 type poller struct {
 	calls *instance.Calls // nil when the guest can have none
 	watch bool            // a subscription is for finished calls
-	limit time.Duration   // of the clock that rings first; negative without a clock
-	now   bool            // something has happened already
-	awake bool            // a call has finished
+
+	wanted      *instance.Wanted // nil when the guest serves nothing
+	watchWanted bool             // a subscription is for that
+
+	limit time.Duration // of the clock that rings first; negative without a clock
+	now   bool          // something has happened already
+	awake bool          // a call has finished
 	slept time.Duration
 }
 
@@ -149,6 +153,8 @@ func (p *poller) look(sub []byte) (errno uint64) {
 		return wasiInval
 	case p.awaited(kind, fd):
 		p.watch = true
+	case p.awaitedWanted(kind, fd):
+		p.watchWanted = true
 	default:
 		p.now = true
 	}
@@ -158,6 +164,11 @@ func (p *poller) look(sub []byte) (errno uint64) {
 // awaited reports whether a descriptor is one to wait for.
 func (p *poller) awaited(kind byte, fd uint32) bool {
 	return kind == eventFDRead && fd == abi.Completions && p.calls != nil
+}
+
+// awaitedWanted is awaited for abi.Wanted.
+func (p *poller) awaitedWanted(kind byte, fd uint32) bool {
+	return kind == eventFDRead && fd == abi.Wanted && p.wanted != nil
 }
 
 func (p *poller) wait(ctx context.Context) {
@@ -172,7 +183,14 @@ func (p *poller) wait(ctx context.Context) {
 	if p.watch {
 		calls = p.calls
 	}
-	p.awake = waitForCalls(ctx, calls, p.limit)
+	var wake <-chan struct{}
+	if p.watchWanted {
+		wake = p.wanted.Wake()
+		if p.wanted.Is() {
+			p.limit = 0
+		}
+	}
+	p.awake = waitForCalls(ctx, calls, p.limit, wake)
 	if p.limit > 0 {
 		p.slept = time.Since(began)
 	}
@@ -196,6 +214,11 @@ func (p *poller) happened(sub, event []byte) bool {
 			return false
 		}
 		bytes = abi.RecordSize
+	case p.awaitedWanted(kind, fd):
+		if !p.wanted.Is() {
+			return false
+		}
+		bytes = 1
 	case fd > 2:
 		errno = wasiBadFD
 	case kind == eventFDWrite:

@@ -6,24 +6,34 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // Pool keeps instances of a guest that is a library, so that calls need not wait for one
 // to start. Make it with [Guest.NewPool]. All methods are safe for concurrent use.
+//
+// A call gets the instance that was used last, which is the one that the processor has in its
+// caches. When all are in use, calls wait; who comes while an instance becomes free may get
+// ahead of them, but not for longer than a millisecond.
 type Pool struct {
 	guest *Guest
 	opts  []RunOption
-	slots chan struct{} // one for each instance that a call may have
+	most  int
 	warm  int
+	gate  gate // lets as many pass as there may be instances
 
 	mu     sync.Mutex
 	idle   []*Instance // the one that was used last is at the end
 	live   int         // instances, those among them that are in a call or start
 	closed bool
 
-	closing sync.Mutex // one Close at a time takes the slots
+	closing sync.Mutex // one Close at a time passes the gate
 }
+
+var _ core.Conn = (*Pool)(nil)
 
 // startLimit is how long an instance may take to start in the place of one that failed.
 const startLimit = 10 * time.Second
@@ -37,7 +47,7 @@ func (g *Guest) NewPool(ctx context.Context, warm, most int, opts ...RunOption) 
 	if warm < 0 || most < 1 || warm > most {
 		return nil, status.Errorf(status.InvalidArgument, "a pool of guest %q cannot keep %d instances warm and have %d at most", g.name, warm, most)
 	}
-	p := &Pool{guest: g, opts: opts, slots: make(chan struct{}, most), warm: warm}
+	p := &Pool{guest: g, opts: opts, most: most, warm: warm, gate: gate{free: most, most: MaxWaitingCalls}}
 	for {
 		i, err := p.startBelow(ctx, warm)
 		switch {
@@ -52,75 +62,119 @@ func (g *Guest) NewPool(ctx context.Context, warm, most int, opts ...RunOption) 
 
 // Call calls an exported function of an instance that nobody else is calling, as
 // [Instance.Call] does. When as many run as may, it waits for one, or for the end of ctx:
-// CANCELLED or DEADLINE_EXCEEDED. An instance that fails is closed. Instances keep what a call leaves in them, and which one a call gets is not
-// defined. After Close it is UNAVAILABLE.
+// CANCELLED or DEADLINE_EXCEEDED; when [MaxWaitingCalls] wait already it is
+// RESOURCE_EXHAUSTED. An instance that fails is closed. Instances keep what a call leaves in
+// them, and which one a call gets is not defined. After Close it is UNAVAILABLE.
 func (p *Pool) Call(ctx context.Context, function string, params ...uint64) (results []uint64, err error) {
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, canonical(ctx.Err())
-	}
-	defer func() { <-p.slots }()
 	i, err := p.get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// Deferred, for an implementation may end this goroutine with runtime.Goexit.
-	ok := false
-	defer func() { err = errors.Join(err, p.put(ctx, i, ok)) }()
-	results, err = i.Call(ctx, function, params...)
-	ok = err == nil || errors.Is(err, status.Of(status.NotFound))
-	return results, err
+	defer p.put(i)
+	return i.Call(ctx, function, params...)
 }
 
-// get takes an instance out of the pool, or starts one. The caller has a slot.
-func (p *Pool) get(ctx context.Context) (*Instance, error) {
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		return nil, p.errClosed()
+// Invoke implements the connection of generated clients: [Instance.Invoke] of an instance that
+// nobody else is calling, as [Pool.Call] is. A call of a method that may block has its instance
+// for itself, too. The budget of the method does not count while the call waits for an
+// instance; the deadline of ctx does.
+func (p *Pool) Invoke(ctx context.Context, m *core.Method, req, resp proto.Message) error {
+	i, err := p.get(ctx)
+	if err != nil {
+		return err
 	}
-	if n := len(p.idle); n > 0 {
-		i := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
-		return i, nil
+	defer p.put(i)
+	return i.Invoke(ctx, m, req, resp)
+}
+
+// Offers is [Instance.Offers] of one of the instances.
+func (p *Pool) Offers(ctx context.Context) ([]string, error) {
+	i, err := p.get(ctx)
+	if err != nil {
+		return nil, err
 	}
-	p.mu.Unlock()
-	i, err := p.startBelow(ctx, cap(p.slots))
+	defer p.put(i)
+	return i.Offers(ctx)
+}
+
+// get takes an instance out of the pool, or starts one. Who gets it has to put it back.
+func (p *Pool) get(ctx context.Context) (i *Instance, err error) {
+	if err := p.gate.enter(ctx); err != nil {
+		return nil, p.guest.named(canonical(err))
+	}
+	defer func() { // deferred, as starting may end this goroutine with runtime.Goexit
+		if i == nil {
+			p.gate.leave(false)
+		}
+	}()
+	if i, err := p.takeIdle(); i != nil || err != nil {
+		return i, err
+	}
+	i, err = p.startBelow(ctx, p.most)
 	if i == nil && err == nil {
-		err = p.errClosed() // meanwhile: this call has a slot, so there is room
+		err = p.errClosed() // meanwhile: this call has passed the gate, so there is room
 	}
 	return i, err
 }
 
-// put gives an instance back when it can be used again. It closes one that cannot be, and
-// starts another in its place when there are fewer than are kept warm. The caller has a
-// slot, so there are never more than may be.
-func (p *Pool) put(ctx context.Context, i *Instance, usable bool) error {
+// takeIdle returns the instance that was used last, or nil if there is none.
+func (p *Pool) takeIdle() (*Instance, error) {
 	p.mu.Lock()
-	if usable {
-		p.idle = append(p.idle, i)
-		p.mu.Unlock()
-		return nil
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	switch {
+	case p.closed:
+		return nil, p.errClosed()
+	case n == 0:
+		return nil, nil
 	}
+	i := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return i, nil
+}
+
+// put gives an instance back if it can be used again. Another one is started in the place of
+// one that cannot be, when there are fewer than are kept warm.
+func (p *Pool) put(i *Instance) {
+	if !i.usable() {
+		go p.replace(i)
+		return
+	}
+	p.mu.Lock()
+	p.idle = append(p.idle, i)
+	p.mu.Unlock()
+	p.gate.leave(false)
+}
+
+// replace closes an instance. Until it and the one in its place are done nobody else has the
+// room, so that there are never more than may be.
+func (p *Pool) replace(i *Instance) {
+	defer p.gate.leave(false)
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	log := p.guest.host.config.logger
+	if err := i.Close(ctx); err != nil {
+		log.WarnContext(ctx, "an instance did not close cleanly", "guest", p.guest.name, "err", err)
+	}
+	p.mu.Lock()
 	p.live--
 	p.mu.Unlock()
-	// The context of the call may be what ended the instance.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startLimit)
-	defer cancel()
-	err := i.Close(ctx)
-	if fresh, failed := p.startBelow(ctx, p.warm); fresh != nil {
-		err = errors.Join(err, p.put(ctx, fresh, true))
-	} else if failed != nil {
-		p.guest.host.config.logger.WarnContext(ctx, "a pool has an instance less than it should", "guest", p.guest.name, "err", failed)
+	fresh, err := p.startBelow(ctx, p.warm)
+	if err != nil {
+		log.WarnContext(ctx, "a pool has an instance less than it should", "guest", p.guest.name, "err", err)
 	}
-	return err
+	if fresh != nil {
+		p.mu.Lock()
+		p.idle = append(p.idle, fresh)
+		p.mu.Unlock()
+	}
 }
 
 // startBelow starts an instance when there are fewer than limit, and returns nil when
 // there are not.
-func (p *Pool) startBelow(ctx context.Context, limit int) (*Instance, error) {
+func (p *Pool) startBelow(ctx context.Context, limit int) (i *Instance, err error) {
 	p.mu.Lock()
 	if p.closed || p.live >= limit {
 		p.mu.Unlock()
@@ -128,14 +182,14 @@ func (p *Pool) startBelow(ctx context.Context, limit int) (*Instance, error) {
 	}
 	p.live++
 	p.mu.Unlock()
-	i, err := p.guest.Instantiate(ctx, p.opts...)
-	if err != nil {
-		p.mu.Lock()
-		p.live--
-		p.mu.Unlock()
-		return nil, err
-	}
-	return i, nil
+	defer func() { // deferred, as starting may end this goroutine with runtime.Goexit
+		if i == nil {
+			p.mu.Lock()
+			p.live--
+			p.mu.Unlock()
+		}
+	}()
+	return p.guest.Instantiate(ctx, p.opts...)
 }
 
 // Close waits for the calls that run, or for the end of ctx, and frees the instances. New
@@ -146,23 +200,21 @@ func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Unlock()
 	p.closing.Lock()
 	defer p.closing.Unlock()
-	for held := range cap(p.slots) {
-		select {
-		case p.slots <- struct{}{}:
-		case <-ctx.Done():
+	for held := range p.most {
+		if err := p.gate.force(ctx); err != nil {
 			for range held {
-				<-p.slots
+				p.gate.leave(false)
 			}
-			return canonical(ctx.Err())
+			return canonical(err)
 		}
 	}
 	var errs []error
-	for _, i := range p.idle { // nobody else has a slot
+	for _, i := range p.idle { // nobody else has passed the gate
 		errs = append(errs, i.Close(ctx))
 	}
 	p.idle, p.live = nil, 0
-	for range cap(p.slots) {
-		<-p.slots
+	for range p.most {
+		p.gate.leave(false)
 	}
 	return errors.Join(errs...)
 }

@@ -66,6 +66,7 @@ func TestPoolModel(t *testing.T) {
 			"fail": func(rt *rapid.T) {
 				_, err := p.Call(ctx, "fail")
 				require.Error(rt, err)
+				require.NoError(rt, p.Settle(ctx))
 				if !closed {
 					idle = idle[:max(0, len(idle)-1)]
 					if len(idle) < warm {

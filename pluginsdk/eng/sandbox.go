@@ -29,6 +29,9 @@ var (
 	takeSignature   = signature{params: []api.ValueType{i32, i32}, results: []api.ValueType{i64}}
 	headerSignature = signature{params: []api.ValueType{i32, i32}}
 	awaitSignature  = signature{params: []api.ValueType{i64, i32, i32}, results: []api.ValueType{i64}}
+	offersSignature = signature{results: []api.ValueType{i64}}
+	serveSignature  = signature{params: []api.ValueType{i32, i32, i32, i32, i64}, results: []api.ValueType{i64}}
+	runSignature    = signature{params: []api.ValueType{i32, i64}, results: []api.ValueType{i64}}
 	cancelSignature = signature{params: []api.ValueType{i32}, results: []api.ValueType{i64}}
 )
 
@@ -88,6 +91,7 @@ func (b *sandbox) furnish(ctx context.Context, overlaps bool) error {
 	export(m, abi.Header, header, headerSignature, []string{"ptr", "len"})
 	export(m, abi.Await, await, awaitSignature, []string{"timeout_ns", "ptr", "cap"})
 	export(m, abi.Cancel, cancel, cancelSignature, []string{"handle"})
+	export(m, abi.Request, request, takeSignature, []string{"ptr", "len"})
 	export(m, refuelName, refuel, refuelSignature, nil)
 	_, err := m.Instantiate(ctx)
 	return err

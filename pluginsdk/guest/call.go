@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/future"
 )
@@ -27,7 +28,7 @@ func hostAwait(timeoutNs int64, ptr unsafe.Pointer, size uint32) int64
 //go:wasmimport parigot cancel
 func hostCancel(handle uint32) int64
 
-var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: hostCancel, poll: new(descriptor)}
+var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: hostCancel, poll: &descriptor{fd: abi.Completions}}
 
 // BlockingMethod is a [Method] with the option may_block: its calls may go on in the host
 // while the guest does other things.

@@ -8,13 +8,12 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/iansmith/parigot/internal/abi"
 )
 
 // descriptor is the poller of a guest: Go's scheduler waits for the descriptor, and
 // for timers, exactly when no goroutine can run.
 type descriptor struct {
+	fd   uintptr
 	once sync.Once
 	file *os.File
 	raw  syscall.RawConn
@@ -22,14 +21,18 @@ type descriptor struct {
 }
 
 func (d *descriptor) open() {
-	d.file = os.NewFile(abi.Completions, "parigot completions")
+	d.file = os.NewFile(d.fd, "parigot")
 	d.raw, d.err = d.file.SyscallConn()
 }
 
 // limit leaves it to wait to say that the descriptor cannot be polled.
 func (d *descriptor) limit(limit time.Duration) {
 	d.once.Do(d.open)
-	_ = d.file.SetReadDeadline(time.Now().Add(limit))
+	var end time.Time // never
+	if limit >= 0 {
+		end = time.Now().Add(limit)
+	}
+	_ = d.file.SetReadDeadline(end)
 }
 
 func (d *descriptor) wait(ready func() bool) (bool, error) {

@@ -28,7 +28,7 @@ type poller interface {
 	// until it returns true or the time is over; it returns whether it was the
 	// former.
 	wait(ready func() bool) (bool, error)
-	// limit sets that time, from now, for the wait that goes on as well.
+	// limit sets that time, from now, for the wait that goes on as well. Negative is any.
 	limit(d time.Duration)
 }
 

@@ -365,7 +365,7 @@ func (g *guest) raw(function, request string) int32 {
 
 // await waits for the result of a pending call.
 func (g *guest) await() (code int32, body []byte) {
-	ready, err := g.state.Calls.Wait(context.Background(), -1)
+	ready, err := g.state.Calls.Wait(context.Background(), -1, nil)
 	require.NoError(g.t, err)
 	require.True(g.t, ready)
 	record := make([]byte, abi.RecordSize)

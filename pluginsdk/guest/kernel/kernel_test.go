@@ -224,7 +224,7 @@ func TestPumpThatFails(t *testing.T) {
 func service(done chan struct{}) Service {
 	return Service{Name: "test.v1.Test", Impl: done, Methods: []Method{{
 		Name: "Do",
-		Handler: func(ctx context.Context, param []byte) ([]byte, error) {
+		Handler: func(ctx context.Context, param, _ []byte) ([]byte, error) {
 			select {
 			case <-done:
 				return param, nil
@@ -298,7 +298,7 @@ func TestCancelledCall(t *testing.T) {
 	ended := make(chan error)
 	defer serving(t, r, Service{Name: "test.v1.Test", Impl: k, Methods: []Method{{
 		Name: "Do",
-		Handler: func(ctx context.Context, _ []byte) ([]byte, error) {
+		Handler: func(ctx context.Context, _, _ []byte) ([]byte, error) {
 			<-ctx.Done()
 			ended <- ctx.Err()
 			return nil, ctx.Err()

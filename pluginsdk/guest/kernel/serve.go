@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	parigot "github.com/iansmith/parigot/pluginsdk/guest"
+	"github.com/iansmith/parigot/internal/serve"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -38,7 +37,7 @@ type incoming struct {
 	method *handled
 	caller Caller
 	bytes  int
-	cancel context.CancelFunc
+	cancel func()
 	over   bool // guarded by the runtime: nobody waits for its answer any longer
 }
 
@@ -217,19 +216,9 @@ func (r *runtime) admit(c *incoming, mid id.MethodId) error {
 
 // context returns the context of a call.
 func (c *incoming) context(in *syscallpb.IncomingCall) context.Context {
-	ctx := context.WithValue(c.method.by.ctx, callKey{}, c)
-	if m := in.GetMetadata(); len(m) > 0 || parigot.Metadata(ctx) != nil {
-		ctx = parigot.WithAllMetadata(ctx, m) // the caller's, and none of who serves
-	}
-	limit := time.Duration(in.GetTimeoutNs())
-	if b := c.method.Budget; b > 0 && (limit <= 0 || b < limit) {
-		limit = b
-	}
-	if limit > 0 {
-		ctx, c.cancel = context.WithTimeout(ctx, limit)
-	} else {
-		ctx, c.cancel = context.WithCancel(ctx)
-	}
+	parent := context.WithValue(c.method.by.ctx, callKey{}, c)
+	ctx := serve.NewCall(parent, c.caller, in.GetMetadata(), time.Duration(in.GetTimeoutNs()), c.method.Budget)
+	c.cancel = ctx.Cancel
 	return ctx
 }
 
@@ -238,16 +227,13 @@ func (r *runtime) handle(ctx context.Context, c *incoming, param []byte) {
 	var value []byte
 	err := errors.New("the handler ended its goroutine")
 	defer func() { // deferred, as it may do that
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
 		c.cancel()
 		if r.finish(c) {
 			r.answer(c, value, err)
 		}
 		c.method.by.calls.Done()
 	}()
-	value, err = c.method.Handler(ctx, param)
+	value, err = c.method.Run(ctx, param, nil)
 }
 
 // finish removes a call from those that are being served. It reports whether
@@ -280,12 +266,15 @@ func (r *runtime) answer(c *incoming, value []byte, err error) {
 		}
 		err = syscallpb.Canonical(err) // it is too large: then that is the outcome
 	}
-	s := r.coded(c, err)
+	method := ""
+	if c.method != nil { // else err has a code
+		method = c.method.by.Name + "." + c.method.Name
+	}
+	s := serve.Coded(r.stderr, method, c.caller, err)
 	code, _ := s.WireCode()
 	p := s.Proto()
 	if err = r.sendStatus(c, p, code); err != nil {
-		// The code, and whose it is, matter more than the text.
-		p.Message, p.Details = "", p.Details[:min(len(p.Details), 1)]
+		serve.Short(p)
 		err = r.sendStatus(c, p, code)
 	}
 	if err != nil {
@@ -310,20 +299,4 @@ func (r *runtime) send(c *incoming, value []byte, code int32) error {
 		return nil
 	}
 	return err
-}
-
-// coded returns err as its caller is to see it. This is the only place where an
-// error of a handler becomes one that crosses.
-func (r *runtime) coded(c *incoming, err error) *status.Status {
-	if s, ok := status.From(err); ok {
-		if _, ok := s.WireCode(); ok {
-			return s
-		}
-		err = fmt.Errorf("the code %d of %s cannot be sent, want a positive one: %w", s.Number(), s.Enum(), err)
-	}
-	incident := id.New[id.IncidentKind]()
-	method := c.method.by.Name + "." + c.method.Name
-	_, _ = fmt.Fprintf(r.stderr, "kernel: incident %s: %s, called by %s: %v\n", incident, method, c.caller, err)
-	s, _ := status.From(status.Errorf(status.Internal, "%s: internal error, incident %s", method, incident))
-	return s
 }

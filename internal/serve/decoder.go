@@ -1,0 +1,16 @@
+//go:build !wasip1
+
+package serve
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/internal/codec"
+)
+
+// decoder decodes requests. Outside of guests, in tests, goroutines run at the same time.
+type decoder struct{ *codec.Codec }
+
+func newDecoder(m proto.Message) *decoder { return &decoder{codec.Of(m)} }
+
+func (d *decoder) decode(b []byte, m proto.Message) error { return d.Decode(b, m) }

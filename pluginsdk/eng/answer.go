@@ -1,0 +1,155 @@
+package eng
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/wirecost"
+	"github.com/iansmith/parigot/pluginsdk/status"
+)
+
+// record returns the record that the guest has put somewhere, and what follows it, which is a
+// part of the guest's memory.
+func (i *Instance) record(place uint64) (abi.Record, []byte, error) {
+	return readRecord(i.module.Memory(), place)
+}
+
+func readRecord(mem api.Memory, place uint64) (rec abi.Record, body []byte, err error) {
+	ptr, size := abi.SplitPlace(place)
+	if size < abi.RecordSize {
+		return rec, nil, malformed("its answer has %d bytes", size)
+	}
+	b, ok := mem.Read(ptr, size)
+	if !ok {
+		return rec, nil, malformed("its answer is outside of its memory: %d bytes at %#x", size, ptr)
+	}
+	rec, body = abi.ReadRecord(b), b[abi.RecordSize:]
+	if uint64(rec.Size) != uint64(len(body)) {
+		return rec, nil, malformed("its answer has %d bytes and says %d", len(body), rec.Size)
+	}
+	return rec, body, nil
+}
+
+// answer returns the outcome of a call: it decodes what the guest has answered.
+func (i *Instance) answer(c *servedCall, rec abi.Record, body []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = c.named(status.Errorf(status.Internal, "panic while the response is decoded: %v", p))
+		}
+	}()
+	switch {
+	case uint64(len(body)) > uint64(i.state.Limits.MaxResponse):
+		return c.named(status.Errorf(status.ResourceExhausted, "the response has %d bytes, the host takes %d", len(body), i.state.Limits.MaxResponse))
+	case rec.Code == 0:
+		return i.decode(c, body)
+	}
+	return failure(c.method.FullName, rec.Code, body)
+}
+
+// decode decodes a response, within the limits of the instance.
+func (i *Instance) decode(c *servedCall, body []byte) error {
+	if len(body) > wirecost.Tiny {
+		limit := wirecost.Limit{Bytes: i.state.Limits.MaxDecoded, Name: "max_decoded"}
+		cost, err := wirecost.Of(c.resp).Cost(body, limit.Bytes)
+		if errors.Is(err, wirecost.ErrMalformed) {
+			return undecodable(c)
+		}
+		if err != nil {
+			return limit.Status(err, c.method.FullName+": the response", codec.NameOf(c.resp))
+		}
+		if !i.state.Account.Reserve(cost) {
+			return c.named(status.Errorf(status.ResourceExhausted, "a response that takes %d bytes when it is decoded: %s", cost, instance.NoRoom))
+		}
+		defer i.state.Account.Release(cost)
+	}
+	if err := codec.Of(c.resp).Decode(body, c.resp); err != nil {
+		return undecodable(c)
+	}
+	return nil
+}
+
+func undecodable(c *servedCall) error {
+	return c.named(status.Errorf(status.Internal, "the response does not decode as %s", codec.NameOf(c.resp)))
+}
+
+// lastCode is the canonical code with the largest number.
+const lastCode = int32(status.Unauthenticated)
+
+// decodedStatus bounds what a guest's status takes when it is decoded.
+var decodedStatus = wirecost.Limit{Bytes: 4 << 20, Name: "the limit of a status"}
+
+// failure returns the error that a guest has answered a call with. A status that is not one
+// leaves the code.
+func failure(method string, code int32, body []byte) error {
+	if code < -lastCode {
+		return fmt.Errorf("%s: %w", method, malformed("its answer has the code %d", code))
+	}
+	p := new(spb.Status)
+	if err := decodedStatus.Unmarshal(body, p, "the status"); err != nil {
+		p = nil
+	} else if len(p.GetDetails()) > 0 && p.Details[0].MessageIs((*errdetails.ErrorInfo)(nil)) {
+		// FromProto decodes it.
+		if _, err := wirecost.Of(new(errdetails.ErrorInfo)).Cost(p.Details[0].GetValue(), decodedStatus.Bytes); err != nil {
+			p.Details = nil
+		}
+	}
+	return status.FromProto(code, p)
+}
+
+// offered are the methods that a guest offers.
+type offered struct {
+	text    string
+	names   []string
+	numbers map[string]uint32
+}
+
+// parseOffers reads what abi.Offers lists.
+func parseOffers(text string) (*offered, error) {
+	o := &offered{text: text, numbers: map[string]uint32{}}
+	for line := range strings.Lines(text) {
+		name, ended := strings.CutSuffix(line, "\n")
+		_, twice := o.numbers[name]
+		switch {
+		case !ended || name == "" || len(name) > MaxName:
+			return nil, malformed("it lists its methods wrongly: %.100q", line)
+		case twice:
+			return nil, malformed("it offers the method %q twice", name)
+		}
+		o.numbers[name] = uint32(len(o.names))
+		o.names = append(o.names, name)
+	}
+	return o, nil
+}
+
+// readOffers reads the list that the guest has put somewhere.
+func (g *Guest) readOffers(mem api.Memory, place uint64) (*offered, error) {
+	ptr, size := abi.SplitPlace(place)
+	if size > abi.MaxOffers {
+		return nil, malformed("the list of its methods has %d bytes, the host takes %d", size, abi.MaxOffers)
+	}
+	if size == 0 {
+		return new(offered), nil
+	}
+	b, ok := mem.Read(ptr, size)
+	if !ok {
+		return nil, malformed("the list of its methods is outside of its memory: %d bytes at %#x", size, ptr)
+	}
+	// Instances of a guest say the same, so they share it.
+	if known := g.offered.Load(); known != nil && known.text == string(b) {
+		return known, nil
+	}
+	o, err := parseOffers(string(b))
+	if err == nil {
+		g.offered.Store(o)
+	}
+	return o, err
+}

@@ -1,0 +1,349 @@
+package eng_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/guesttest"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
+)
+
+var (
+	sendMethod = core.Method{Service: "echo.v1.Echo", Name: "Send", FullName: "echo.v1.Echo.Send"}
+	waitMethod = core.Method{Service: "echo.v1.Echo", Name: "Wait", FullName: "echo.v1.Echo.Wait", MayBlock: true}
+)
+
+// slow is a method whose calls may take their time.
+func slow(m core.Method) *core.Method {
+	m.Budget = core.NoBudget
+	return &m
+}
+
+func serverGuest(tb testing.TB, opts ...eng.Option) *eng.Guest {
+	tb.Helper()
+	h, err := eng.New(tb.Context(), append([]eng.Option{eng.WithCacheDir(guesttest.CacheDir(tb))}, opts...)...)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, h.Close(context.Background())) })
+	g, err := h.Compile(tb.Context(), "server", guesttest.Build(tb, "testdata/server", "-buildmode=c-shared"))
+	require.NoError(tb, err)
+	return g
+}
+
+func newServer(tb testing.TB, opts ...eng.RunOption) *eng.Instance {
+	tb.Helper()
+	i, err := serverGuest(tb).Instantiate(tb.Context(), opts...)
+	require.NoError(tb, err)
+	return i
+}
+
+func send(ctx context.Context, c core.Conn, m *core.Method, what string) (*echov1.SendResponse, error) {
+	resp := new(echov1.SendResponse)
+	return resp, c.Invoke(ctx, m, &echov1.SendRequest{Queue: what, Payload: []byte("payload"), Seq: 7, Tags: []string{"a", "b"}}, resp)
+}
+
+func wait(ctx context.Context, c core.Conn, what string) (*echov1.WaitResponse, error) {
+	resp := new(echov1.WaitResponse)
+	return resp, c.Invoke(ctx, &waitMethod, &echov1.WaitRequest{Send: &echov1.SendRequest{Queue: what}}, resp)
+}
+
+// TestInvoke: responses and errors arrive as the guest meant them, and the instance is good for
+// the next call.
+func TestInvoke(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	i := newServer(t, eng.WithStderr(&log))
+	ctx := t.Context()
+	names, err := i.Offers(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []string{"echo.v1.Echo.Send", "echo.v1.Echo.Wait"}, names)
+
+	resp, err := send(ctx, i, &sendMethod, "")
+	require.NoError(t, err)
+	want := &echov1.SendResponse{Id: "0123456789abcdef", Payload: []byte("payload"), Seq: 7, Tags: []string{"a", "b"}}
+	require.True(t, proto.Equal(want, resp), resp)
+	resp, err = send(ctx, i, &sendMethod, "nil")
+	require.NoError(t, err)
+	require.True(t, proto.Equal(new(echov1.SendResponse), resp))
+
+	_, err = send(ctx, i, &sendMethod, "enum")
+	require.ErrorIs(t, err, status.Of(syscallpb.KernelErr_NotReady))
+	_, err = send(ctx, i, &sendMethod, "code")
+	require.EqualError(t, err, "NOT_FOUND: nothing there")
+	for _, what := range []string{"plain", "panic"} {
+		_, err = send(ctx, i, &sendMethod, what)
+		require.ErrorIs(t, err, status.Of(status.Internal))
+		require.ErrorContains(t, err, "echo.v1.Echo.Send: internal error, incident ")
+		require.NotContains(t, err.Error(), "secret")
+	}
+	require.Contains(t, log.String(), "echo.v1.Echo.Send, called by the host: a secret of the guest")
+	require.Contains(t, log.String(), "panic: the guest's own fault")
+
+	resp, err = send(ctx, i, &sendMethod, "count")
+	require.NoError(t, err)
+	require.EqualValues(t, 7, resp.Seq, "no call ended the instance")
+}
+
+// TestInvokeSizes: messages of all sizes go through, both ways.
+func TestInvokeSizes(t *testing.T) {
+	t.Parallel()
+	i := newServer(t)
+	for _, size := range []int{0, 1, 100, 4083, 4084, 5000, 64 << 10, 1 << 20, 9 << 20, 3} {
+		payload := bytes.Repeat([]byte{byte(size)}, size)
+		resp := new(echov1.SendResponse)
+		require.NoError(t, i.Invoke(t.Context(), slow(sendMethod), &echov1.SendRequest{Payload: payload}, resp))
+		require.True(t, bytes.Equal(payload, resp.Payload), size)
+	}
+}
+
+// TestInvokeContext: the deadline and the metadata of a call reach the guest, and it learns a
+// little too little of the time that it has.
+func TestInvokeContext(t *testing.T) {
+	t.Parallel()
+	i := newServer(t)
+	ctx := pluginsdk.WithMetadata(t.Context(), "traceparent", "00-ab")
+	resp, err := send(ctx, i, &sendMethod, "context")
+	require.NoError(t, err)
+	require.Equal(t, "00-ab true the host", resp.Id)
+	require.Less(t, time.Duration(resp.Seq), eng.DefaultCallBudget)
+
+	resp, err = send(t.Context(), i, slow(sendMethod), "context")
+	require.NoError(t, err)
+	require.Equal(t, " false the host", resp.Id)
+
+	ctx, cancel := context.WithTimeout(ctx, time.Hour)
+	defer cancel()
+	resp, err = send(ctx, i, slow(sendMethod), "context")
+	require.NoError(t, err)
+	require.Equal(t, "00-ab true the host", resp.Id)
+	require.InDelta(t, time.Hour, time.Duration(resp.Seq), float64(time.Minute))
+}
+
+// TestInvokeThatIsRefused: nothing of these calls reaches the guest.
+func TestInvokeThatIsRefused(t *testing.T) {
+	t.Parallel()
+	g := serverGuest(t, eng.WithMaxMessage(1000, 1000))
+	i, err := g.Instantiate(t.Context())
+	require.NoError(t, err)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err = send(ended, i, &sendMethod, "")
+	require.ErrorIs(t, err, status.Of(status.Cancelled))
+	_, err = send(t.Context(), i, &core.Method{FullName: "echo.v1.Echo.Other"}, "")
+	require.ErrorIs(t, err, status.Of(status.Unimplemented))
+	_, err = send(t.Context(), i, &sendMethod, strings.Repeat("x", 1000))
+	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
+	_, err = send(pluginsdk.WithMetadata(t.Context(), "k", strings.Repeat("x", 64<<10)), i, &sendMethod, "")
+	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
+	_, err = send(pluginsdk.WithMetadata(t.Context(), "k", "\xff"), i, &sendMethod, "")
+	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
+
+	resp := new(echov1.SendResponse)
+	err = i.Invoke(t.Context(), &sendMethod, &echov1.SendRequest{Queue: "large", Seq: 2000}, resp)
+	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
+	require.ErrorContains(t, err, "the response has 2024 bytes, the host takes 1000")
+	resp, err = send(t.Context(), i, &sendMethod, "count")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, resp.Seq)
+
+	require.NoError(t, i.Close(t.Context()))
+	_, err = send(t.Context(), i, &sendMethod, "")
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
+}
+
+// TestInvokeThatEndsTheInstance: the caller gets an error in time, and the pool a new instance.
+func TestInvokeThatEndsTheInstance(t *testing.T) {
+	t.Parallel()
+	g := serverGuest(t, eng.WithMemoryLimit(32<<20))
+	p, err := g.NewPool(t.Context(), 1, 1)
+	require.NoError(t, err)
+	for what, code := range map[string]status.Code{
+		"exit": status.Aborted, "spin": status.DeadlineExceeded, "sleep 1h": status.DeadlineExceeded,
+		"grow": status.Aborted, "goexit": status.Aborted,
+	} {
+		m := sendMethod
+		if what == "grow" {
+			m.Budget = time.Minute
+		}
+		_, err := send(t.Context(), p, &m, what)
+		require.ErrorIs(t, err, status.Of(code), what)
+		resp, err := send(t.Context(), p, &sendMethod, "count")
+		require.NoError(t, err, what)
+		require.EqualValues(t, 1, resp.Seq, what)
+	}
+	// One that watches its context is not stopped.
+	_, err = send(t.Context(), p, &sendMethod, "until")
+	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
+	resp, err := send(t.Context(), p, &sendMethod, "count")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, resp.Seq)
+	require.NoError(t, p.Close(t.Context()))
+}
+
+// TestInvokeIsCancelled while the guest is in it.
+func TestInvokeIsCancelled(t *testing.T) {
+	t.Parallel()
+	i := newServer(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := send(ctx, i, &sendMethod, "")
+	require.NoError(t, err)
+	time.AfterFunc(10*time.Millisecond, cancel)
+	_, err = send(ctx, i, slow(sendMethod), "spin")
+	require.ErrorIs(t, err, status.Of(status.Cancelled))
+	_, err = send(t.Context(), i, &sendMethod, "")
+	require.ErrorIs(t, err, status.Of(status.Aborted))
+}
+
+// TestInvokeByMany: one call of an instance at a time, all of them in the end.
+func TestInvokeByMany(t *testing.T) {
+	t.Parallel()
+	g := serverGuest(t)
+	i, err := g.Instantiate(t.Context())
+	require.NoError(t, err)
+	p, err := g.NewPool(t.Context(), 1, 3)
+	require.NoError(t, err)
+	for _, c := range []core.Conn{i, p} {
+		var group errgroup.Group
+		for n := range 20 {
+			group.Go(func() error {
+				for k := range 50 {
+					want := fmt.Sprint(n, " ", k)
+					resp := new(echov1.SendResponse)
+					if err := c.Invoke(t.Context(), slow(sendMethod), &echov1.SendRequest{Payload: []byte(want)}, resp); err != nil {
+						return err
+					}
+					if string(resp.Payload) != want {
+						return fmt.Errorf("got %s, want %s", resp.Payload, want)
+					}
+				}
+				return nil
+			})
+		}
+		require.NoError(t, group.Wait())
+	}
+}
+
+// TestCallsThatGoOn: calls of a method that may block wait beside each other, and others come
+// meanwhile.
+func TestCallsThatGoOn(t *testing.T) {
+	t.Parallel()
+	i := newServer(t)
+	ctx := t.Context()
+	resp, err := wait(ctx, i, "echo")
+	require.NoError(t, err)
+	require.EqualValues(t, "0123456789abcdef", resp.GetSend().GetId(), "one that is quick")
+	_, err = wait(ctx, i, "panic")
+	require.ErrorIs(t, err, status.Of(status.Internal))
+	_, err = wait(ctx, i, "goexit")
+	require.ErrorIs(t, err, status.Of(status.Internal))
+	_, err = wait(ctx, i, "sleep 20ms")
+	require.NoError(t, err)
+
+	const callers = 10
+	got := make(chan string, callers)
+	var group errgroup.Group
+	for range callers {
+		group.Go(func() error {
+			resp, err := wait(ctx, i, "gate")
+			got <- resp.GetSend().GetId()
+			return err
+		})
+	}
+	want := map[string]bool{}
+	for n := range callers {
+		_, err := send(ctx, i, slow(sendMethod), fmt.Sprint("open ", n))
+		require.NoError(t, err)
+		want[fmt.Sprint(n)] = true
+	}
+	require.NoError(t, group.Wait())
+	for range callers {
+		id := <-got
+		require.True(t, want[id], id)
+		delete(want, id)
+	}
+}
+
+// TestCallsThatGoOnEnd with their contexts. A guest that goes on working is stopped, and with
+// it all calls.
+func TestCallsThatGoOnEnd(t *testing.T) {
+	t.Parallel()
+	g := serverGuest(t)
+	for _, what := range []string{"gate", "deaf", "yield", "spin"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			i, err := g.Instantiate(t.Context())
+			require.NoError(t, err)
+			other := make(chan error, 1)
+			go func() {
+				_, err := wait(t.Context(), i, "gate")
+				other <- err
+			}()
+			_, err = send(t.Context(), i, slow(sendMethod), "open first")
+			require.NoError(t, err)
+			require.NoError(t, <-other)
+			go func() {
+				_, err := wait(t.Context(), i, "gate")
+				other <- err
+			}()
+
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+			defer cancel()
+			_, err = wait(ctx, i, what)
+			require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
+			if what == "spin" {
+				require.ErrorIs(t, <-other, status.Of(status.Aborted))
+				return
+			}
+			_, err = send(t.Context(), i, slow(sendMethod), "open it")
+			require.NoError(t, err)
+			if what == "deaf" { // took it
+				_, err = send(t.Context(), i, slow(sendMethod), "open it")
+				require.NoError(t, err)
+			}
+			require.NoError(t, <-other)
+		})
+	}
+}
+
+// TestCloseEndsCallsThatGoOn and those of a pool, whose instances are closed with them.
+func TestCloseEndsCallsThatGoOn(t *testing.T) {
+	t.Parallel()
+	g := serverGuest(t)
+	i, err := g.Instantiate(t.Context())
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for range 5 {
+		group.Go(func() {
+			_, err := wait(t.Context(), i, "gate")
+			require.ErrorIs(t, err, status.Of(status.Unavailable))
+		})
+	}
+	_, err = send(t.Context(), i, slow(sendMethod), "sleep 20ms")
+	require.NoError(t, err)
+	require.NoError(t, i.Close(t.Context()))
+	group.Wait()
+
+	p, err := g.NewPool(t.Context(), 1, 1)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = wait(ctx, p, "gate")
+	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
+	resp, err := send(t.Context(), p, &sendMethod, "count")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, resp.Seq, "a new instance")
+	require.NoError(t, p.Close(t.Context()))
+}
