@@ -10,6 +10,7 @@ import (
 
 	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
 	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
 
 // descriptors counts the open files of this process in dir, dir itself among
@@ -49,7 +50,7 @@ func TestDescriptorsAreClosed(t *testing.T) {
 // A failed Init leaves nothing behind.
 func TestFailedInitClosesTheRoot(t *testing.T) {
 	t.Parallel()
-	host, dir := newHost(t), t.TempDir()
+	host, dir := plugintest.Host(t), t.TempDir()
 	config := pluginsdk.WithConfig(&filev1.FileConfig{Root: dir})
 	require.NoError(t, pluginsdk.Start(t.Context(), host, ParigotInitialize, config))
 	require.Error(t, pluginsdk.Start(t.Context(), host, ParigotInitialize, config))

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -16,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	filev1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -33,22 +32,10 @@ type hostBundle struct {
 // setupHost starts the plugin as any host does and compiles the guest in dir.
 func setupHost(t *testing.T, dir string) *hostBundle {
 	t.Helper()
-	b := &hostBundle{t: t, root: t.TempDir(), host: newHost(t)}
-	require.NoError(t, pluginsdk.Start(t.Context(), b.host, ParigotInitialize,
-		pluginsdk.WithConfig(&filev1.FileConfig{Root: b.root})))
-	var err error
-	b.guest, err = b.host.Compile(t.Context(), "guest", guesttest.Build(t, dir))
-	require.NoError(t, err)
+	b := &hostBundle{t: t, root: t.TempDir()}
+	b.host = plugintest.Host(t, plugintest.With(ParigotInitialize, pluginsdk.WithConfig(&filev1.FileConfig{Root: b.root})))
+	b.guest = plugintest.Guest(t, b.host, dir)
 	return b
-}
-
-func newHost(t *testing.T) *eng.Host {
-	t.Helper()
-	host, err := eng.New(t.Context(),
-		eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
-	return host
 }
 
 // run runs the guest to its end and returns what it printed.
@@ -185,7 +172,7 @@ func TestInitExplainsItsFailures(t *testing.T) {
 		if c.config != nil {
 			opts = append(opts, pluginsdk.WithConfig(c.config))
 		}
-		err := pluginsdk.Start(t.Context(), newHost(t), ParigotInitialize, opts...)
+		err := pluginsdk.Start(t.Context(), plugintest.Host(t), ParigotInitialize, opts...)
 		require.Error(t, err, name)
 		for _, want := range c.want {
 			require.ErrorContains(t, err, want, name)
@@ -195,10 +182,10 @@ func TestInitExplainsItsFailures(t *testing.T) {
 
 func TestInitRefusesOtherConfigAndSecondStart(t *testing.T) {
 	t.Parallel()
-	err := pluginsdk.Start(t.Context(), newHost(t), ParigotInitialize, pluginsdk.WithConfig(&filev1.FileInfo{}))
+	err := pluginsdk.Start(t.Context(), plugintest.Host(t), ParigotInitialize, pluginsdk.WithConfig(&filev1.FileInfo{}))
 	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
 
-	host := newHost(t)
+	host := plugintest.Host(t)
 	config := pluginsdk.WithConfig(&filev1.FileConfig{Root: t.TempDir()})
 	require.NoError(t, pluginsdk.Start(t.Context(), host, ParigotInitialize, config))
 	err = pluginsdk.Start(t.Context(), host, ParigotInitialize, config)

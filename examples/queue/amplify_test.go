@@ -11,6 +11,7 @@ import (
 
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -31,7 +32,7 @@ const amplifier = "\x00asm\x01\x00\x00\x00" +
 // TestAmplification: a request that would take gigabytes when it is decoded is refused, and
 // takes next to nothing.
 func TestAmplification(t *testing.T) { //nolint:paralleltest // it counts all allocations
-	host := newGuestHost(t)
+	host := plugintest.Host(t)
 	require.NoError(t, start(t, host, &queuev1.QueueConfig{Database: inMemory}))
 	guest, err := host.Compile(t.Context(), "amplifier", []byte(amplifier))
 	require.NoError(t, err)

@@ -5,7 +5,6 @@ package queue
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"sync"
 	"testing"
@@ -15,9 +14,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
 
 const (
@@ -67,18 +66,12 @@ type concurrentBundle struct {
 func setupConcurrent(t *testing.T, engines int) *concurrentBundle {
 	t.Helper()
 	b := &concurrentBundle{t: t, history: newHistory()}
-	wasm := guesttest.Build(t, "testdata/testguest")
 	config := &queuev1.QueueConfig{
 		Database: t.TempDir() + "/queues.db", VisibilityTimeout: durationpb.New(concurrentVisibility),
 	}
 	for range engines {
-		host, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
-		require.NoError(t, pluginsdk.Start(t.Context(), host, recorder{history: b.history}, pluginsdk.WithConfig(config)))
-		guest, err := host.Compile(t.Context(), "testguest", wasm)
-		require.NoError(t, err)
-		b.guests = append(b.guests, guest)
+		host := plugintest.Host(t, plugintest.With(recorder{history: b.history}, pluginsdk.WithConfig(config)))
+		b.guests = append(b.guests, plugintest.Guest(t, host, "testdata/testguest"))
 	}
 	return b
 }

@@ -3,10 +3,8 @@
 package queue
 
 import (
-	"context"
 	"database/sql"
 	"errors"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -20,16 +18,9 @@ import (
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
-
-func newHost(t *testing.T) *eng.Host {
-	t.Helper()
-	host, err := eng.New(t.Context(), eng.WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
-	return host
-}
 
 func start(t *testing.T, host *eng.Host, config proto.Message) error {
 	t.Helper()
@@ -70,7 +61,7 @@ func TestInitExplainsItsFailures(t *testing.T) {
 		"busy for ever":          {memory(func(c *queuev1.QueueConfig) { c.BusyTimeout = durationpb.New(time.Minute) }), []string{"busy_timeout is 1m0s", "between 0s and 9s"}},
 		"another type":           {&queuev1.QueueMsg{}, []string{"queue.v1.QueueConfig", "queue.v1.QueueMsg"}},
 	} {
-		err := start(t, newHost(t), c.config)
+		err := start(t, plugintest.Host(t), c.config)
 		require.Error(t, err, name)
 		for _, want := range c.want {
 			require.ErrorContains(t, err, want, name)
@@ -80,7 +71,7 @@ func TestInitExplainsItsFailures(t *testing.T) {
 
 func TestInitTwice(t *testing.T) {
 	t.Parallel()
-	host, config := newHost(t), &queuev1.QueueConfig{Database: inMemory}
+	host, config := plugintest.Host(t), &queuev1.QueueConfig{Database: inMemory}
 	require.NoError(t, start(t, host, config))
 	require.ErrorIs(t, start(t, host, config), status.Of(status.AlreadyExists))
 }

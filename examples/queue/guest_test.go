@@ -5,7 +5,6 @@ package queue
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"regexp"
 	"testing"
 	"time"
@@ -15,28 +14,16 @@ import (
 
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/examples/queue/gen/queue/v1/queuev1parigot"
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
-
-// newGuestHost makes an engine that has its guests compiled already.
-func newGuestHost(t *testing.T) *eng.Host {
-	t.Helper()
-	host, err := eng.New(t.Context(),
-		eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
-	return host
-}
 
 // runGuestProgram runs the guest of make demo, and returns its exit code and what
 // it printed.
 func runGuestProgram(t *testing.T, host *eng.Host, args ...string) (exitCode uint32, out string) {
 	t.Helper()
-	guest, err := host.Compile(t.Context(), "guest", guesttest.Build(t, "guest"))
-	require.NoError(t, err)
 	var text bytes.Buffer
-	exitCode, err = guest.Run(t.Context(), eng.WithArgs(args...), eng.WithStdout(&text), eng.WithStderr(&text))
+	exitCode, err := plugintest.Guest(t, host, "guest").Run(t.Context(), eng.WithArgs(args...), eng.WithStdout(&text), eng.WithStderr(&text))
 	require.NoError(t, err)
 	return exitCode, text.String()
 }
@@ -51,7 +38,7 @@ func TestGuestProgram(t *testing.T) {
 		{inMemory, made, found},
 		{inMemory, made, found}, // of another engine
 	} {
-		host := newGuestHost(t)
+		host := plugintest.Host(t)
 		require.NoError(t, start(t, host, &queuev1.QueueConfig{
 			Database: c.database, VisibilityTimeout: durationpb.New(50 * time.Millisecond),
 		}))
@@ -75,12 +62,11 @@ func TestGuestProgram(t *testing.T) {
 // TestGuestProgramGoesOn: a guest finds what one that was stopped has left.
 func TestGuestProgramGoesOn(t *testing.T) {
 	t.Parallel()
-	host := newGuestHost(t)
+	host := plugintest.Host(t)
 	require.NoError(t, start(t, host, &queuev1.QueueConfig{
 		Database: inMemory, VisibilityTimeout: durationpb.New(50 * time.Millisecond),
 	}))
-	guest, err := host.Compile(t.Context(), "guest", guesttest.Build(t, "guest"))
-	require.NoError(t, err)
+	guest := plugintest.Guest(t, host, "guest")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	code, err := guest.Run(ctx, eng.WithArgs("500"), eng.WithStdout(&stopAt{text: "100 of 500", stop: stop}))
@@ -109,7 +95,7 @@ func (w *stopAt) Write(p []byte) (int, error) {
 
 func TestGuestProgramRefusesOtherArguments(t *testing.T) {
 	t.Parallel()
-	host := newGuestHost(t)
+	host := plugintest.Host(t)
 	require.NoError(t, start(t, host, &queuev1.QueueConfig{Database: inMemory}))
 	for _, args := range [][]string{{"0"}, {"-1"}, {"many"}, {"1", "2"}} {
 		code, out := runGuestProgram(t, host, args...)
@@ -177,7 +163,7 @@ func TestGuestProgramChecksItsClaims(t *testing.T) {
 				cfg.VisibilityTimeout = durationpb.New(50 * time.Millisecond)
 			})
 			c.queue.QueueImpl = &QueuePlugin{store: b.store}
-			host := newGuestHost(t)
+			host := plugintest.Host(t)
 			require.NoError(t, queuev1parigot.RegisterQueue(t.Context(), host, &c.queue))
 			code, out := runGuestProgram(t, host, "10")
 			require.EqualValues(t, 1, code, out)

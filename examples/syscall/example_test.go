@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"sync"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
 
 // runAll is in docs/guests.md. It runs guests until all of them have ended; when one of them
@@ -61,7 +61,7 @@ func (o *output) Write(p []byte) (int, error) {
 func TestHostRunsGuests(t *testing.T) {
 	t.Parallel()
 	var out output
-	require.NoError(t, runAll(t.Context(), newHost(t), map[string][]byte{
+	require.NoError(t, runAll(t.Context(), plugintest.Host(t), map[string][]byte{
 		"greeting": guesttest.Build(t, "guest/greeting"), "hello": guesttest.Build(t, "guest/hello"),
 	}, &out))
 	for _, line := range []string{"serves\n", "fr: Bonjour, Ada!\n", "asks all guests to end\n", "ends\n"} {
@@ -69,19 +69,10 @@ func TestHostRunsGuests(t *testing.T) {
 	}
 
 	// One that fails ends the other, which waits.
-	err := runAll(t.Context(), newHost(t), map[string][]byte{
+	err := runAll(t.Context(), plugintest.Host(t), map[string][]byte{
 		"greeting": guesttest.Build(t, "testdata/servingguest"), "hello": guesttest.Build(t, "guest/hello"),
 	}, io.Discard)
 	require.EqualError(t, err, "the guest greeting exited with 2", "without an argument it panics")
-}
-
-// newHost makes an engine that has its guests compiled already.
-func newHost(t *testing.T) *eng.Host {
-	t.Helper()
-	host, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
-	return host
 }
 
 // greetFromHost is in docs/guests.md. greeting runs a guest.
@@ -99,9 +90,8 @@ func greetFromHost(ctx context.Context, host *eng.Host, greeting func()) (string
 
 func TestHostGreets(t *testing.T) {
 	t.Parallel()
-	host := newHost(t)
-	guest, err := host.Compile(t.Context(), "greeting", guesttest.Build(t, "guest/greeting"))
-	require.NoError(t, err)
+	host := plugintest.Host(t)
+	guest := plugintest.Guest(t, host, "guest/greeting")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	text, err := greetFromHost(t.Context(), host, func() {

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +14,7 @@ import (
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
@@ -24,11 +24,7 @@ import (
 
 func newHost(t *testing.T) *eng.Host {
 	t.Helper()
-	host, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)),
-		eng.WithLogger(slog.New(slog.DiscardHandler)), eng.WithCallBudget(-1))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
-	return host
+	return plugintest.Engine(t, eng.WithCallBudget(-1))
 }
 
 type hostBundle struct {

@@ -1,4 +1,5 @@
-// Package guesttest builds the guests that tests run.
+// Package guesttest builds the guests that tests run. What others need for their tests is
+// exported by package plugintest.
 package guesttest
 
 import (
@@ -10,8 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 var built sync.Map // folder and flags → func() result
@@ -22,8 +21,8 @@ type result struct {
 	text string // what the compiler said
 }
 
-// Build builds the Go program in dir, a path relative to the test's own folder,
-// for wasip1 and returns the module. It builds each program once per test
+// Build builds the Go program in dir, a path relative to the test's own folder or an import
+// path, for wasip1 and returns the module. It builds each program once per test
 // process, and has it compiled in [CacheDir] when it returns, as parallel tests
 // would otherwise all compile it at the same time.
 func Build(tb testing.TB, dir string, flags ...string) []byte {
@@ -32,7 +31,9 @@ func Build(tb testing.TB, dir string, flags ...string) []byte {
 	cache := CacheDir(tb)
 	once, _ := built.LoadOrStore(key, sync.OnceValue(func() result { return build(dir, flags, cache) }))
 	r := once.(func() result)()
-	require.NoError(tb, r.err, "build guest %s: %s", dir, r.text)
+	if r.err != nil {
+		tb.Fatalf("build guest %s: %v\n%s", dir, r.err, r.text)
+	}
 	return r.wasm
 }
 
@@ -41,7 +42,7 @@ func Build(tb testing.TB, dir string, flags ...string) []byte {
 func File(tb testing.TB, dir string, flags ...string) string {
 	tb.Helper()
 	name := filepath.Join(tb.TempDir(), "guest.wasm")
-	require.NoError(tb, os.WriteFile(name, Build(tb, dir, flags...), 0o600))
+	write(tb, name, Build(tb, dir, flags...))
 	return name
 }
 
@@ -55,7 +56,10 @@ func build(dir string, flags []string, cache string) (r result) {
 	out := filepath.Join(tmp, "guest.wasm")
 	// A guest with the commit in it would be another one, to be compiled again, for each commit.
 	args := append([]string{"build", "-buildvcs=false", "-o", out}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "./"+filepath.ToSlash(dir))...)
+	if _, err := os.Stat(dir); err == nil && !filepath.IsAbs(dir) {
+		dir = "./" + filepath.ToSlash(dir)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, dir)...)
 	// The flags that the test itself is built with mean nothing to a guest.
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
 	text, err := cmd.CombinedOutput()
@@ -75,9 +79,17 @@ func build(dir string, flags []string, cache string) (r result) {
 func Warm(tb testing.TB, wasm []byte, limit uint64) {
 	tb.Helper()
 	name := filepath.Join(tb.TempDir(), "guest.wasm")
-	require.NoError(tb, os.WriteFile(name, wasm, 0o600))
-	text, err := warm(tb.Context(), CacheDir(tb), name, limit)
-	require.NoError(tb, err, "compile guest: %s", text)
+	write(tb, name, wasm)
+	if text, err := warm(tb.Context(), CacheDir(tb), name, limit); err != nil {
+		tb.Fatalf("compile guest: %v\n%s", err, text)
+	}
+}
+
+func write(tb testing.TB, name string, wasm []byte) {
+	tb.Helper()
+	if err := os.WriteFile(name, wasm, 0o600); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // warm compiles the guest into the cache, by a program without the race detector.

@@ -12,6 +12,7 @@ import (
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 	"github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1/echov1parigot"
 	plainv1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/plain/v1"
@@ -42,9 +43,7 @@ func (plainImpl) Send(_ context.Context, req *plainv1.SendRequest, resp *plainv1
 func newEcho(tb testing.TB, borrowed bool, opts ...eng.GuestOption) *eng.Guest {
 	tb.Helper()
 	ctx := context.Background()
-	h, err := eng.New(ctx, eng.WithCacheDir(guesttest.CacheDir(tb)))
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, h.Close(ctx)) })
+	h := plugintest.Engine(tb)
 	var o []pluginsdk.ServiceOption
 	if borrowed {
 		o = append(o, pluginsdk.Borrowed())

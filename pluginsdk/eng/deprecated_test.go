@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
 
 // TestDeprecatedImports: each start of a guest tells once which deprecated
@@ -18,9 +18,7 @@ import (
 func TestDeprecatedImports(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, h.Close(t.Context())) }()
+	h := plugintest.Engine(t, eng.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	require.NoError(t, pluginsdk.RegisterService(t.Context(), h, pluginsdk.Service{
 		Name: "test.v1.Test", Impl: testImpl{},
 		Methods: []pluginsdk.Method{

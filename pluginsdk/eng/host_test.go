@@ -20,19 +20,14 @@ import (
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // newHost returns an engine with the service that the test guest imports.
 func newHost(tb testing.TB, opts ...eng.Option) *eng.Host {
 	tb.Helper()
-	h, err := eng.New(tb.Context(), append([]eng.Option{
-		eng.WithCacheDir(guesttest.CacheDir(tb)),
-		eng.WithLogger(slog.New(slog.DiscardHandler)),
-		eng.WithCallBudget(time.Minute),
-	}, opts...)...)
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, h.Close(context.Background())) })
+	h := plugintest.Engine(tb, append([]eng.Option{eng.WithCallBudget(time.Minute)}, opts...)...)
 	require.NoError(tb, pluginsdk.RegisterService(tb.Context(), h, pluginsdk.Service{
 		Name: "test.v1.Test", Impl: testImpl{},
 		Methods: []pluginsdk.Method{{Name: "Echo", Bridge: bridgeEcho}},
@@ -217,8 +212,7 @@ func TestProgramsAndLibrariesAreNotMixedUp(t *testing.T) {
 
 func TestGoexitInAnImplementationLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)))
-	require.NoError(t, err)
+	h := plugintest.Engine(t)
 	require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: "test.v1.Test", Functions: []eng.Function{{
 		Name: "Echo", Call: func(context.Context, api.Module, []uint64) { runtime.Goexit() },
 	}}}))

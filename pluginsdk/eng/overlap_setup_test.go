@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -154,10 +154,7 @@ func setupOverlap(t *testing.T, opts ...eng.Option) *overlapBundle {
 	t.Helper()
 	b := &overlapBundle{t: t, impl: newOverlapImpl()}
 	var err error
-	b.host, err = eng.New(t.Context(), append([]eng.Option{
-		eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)),
-	}, opts...)...)
-	require.NoError(t, err)
+	b.host = plugintest.Engine(t, opts...)
 	t.Cleanup(func() { require.NoError(t, b.host.Close(context.Background())) })
 	b.impl.register(t, b.host)
 	b.guest, err = b.host.Compile(t.Context(), "tester", guesttest.Build(t, "testdata/overlap"))

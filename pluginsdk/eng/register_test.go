@@ -8,16 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 func TestMissingImportsAreNamedAllAtOnce(t *testing.T) {
 	t.Parallel()
-	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, h.Close(t.Context())) }()
+	h := plugintest.Engine(t)
 	g, err := h.Compile(t.Context(), "importer", importer)
 	require.NoError(t, err)
 	_, err = g.Run(t.Context())

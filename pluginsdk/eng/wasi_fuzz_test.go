@@ -2,7 +2,6 @@ package eng_test
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"runtime"
 	"slices"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/wasm/wasmtest"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
 
 // wasiCaller returns a library that exports every function of WASI but proc_exit, under its
@@ -53,9 +53,7 @@ func wasiCaller(f *testing.F) (module []byte, params []int) {
 // soon, and take little of the host.
 func FuzzWASI(f *testing.F) {
 	module, params := wasiCaller(f)
-	h, err := eng.New(f.Context(), eng.WithLogger(slog.New(slog.DiscardHandler)), eng.WithDiskLimit(1<<20), eng.WithMaxOpenFiles(50))
-	require.NoError(f, err)
-	f.Cleanup(func() { require.NoError(f, h.Close(context.Background())) })
+	h := plugintest.Engine(f, eng.WithDiskLimit(1<<20), eng.WithMaxOpenFiles(50))
 	g, err := h.Compile(f.Context(), "caller", module)
 	require.NoError(f, err)
 	for i := range params {

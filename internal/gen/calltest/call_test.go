@@ -4,9 +4,7 @@ package calltest
 
 import (
 	"bytes"
-	"context"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,9 +18,9 @@ import (
 
 	"github.com/iansmith/parigot/examples/syscall"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens"
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
 
 // withTwins returns the methods as a log has them when each was called, and then its
@@ -69,14 +67,10 @@ func TestEveryMethodFromGuest(t *testing.T) {
 func setup(t *testing.T, seen allgoldens.Seen, opts ...pluginsdk.ServiceOption) (*eng.Host, *eng.Guest) {
 	t.Helper()
 	ctx := t.Context()
-	host, err := eng.New(ctx, eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, host.Close(context.Background())) })
+	host := plugintest.Engine(t)
 	require.NoError(t, allgoldens.Register(ctx, host, seen, opts...))
 	require.NoError(t, pluginsdk.Start(ctx, host, syscall.ParigotInitialize))
-	guest, err := host.Compile(ctx, "allgoldens", guesttest.Build(t, "../testdata/allgoldens/guest"))
-	require.NoError(t, err)
-	return host, guest
+	return host, plugintest.Guest(t, host, "../testdata/allgoldens/guest")
 }
 
 // run runs a guest, which has to end well, and returns what it says.
