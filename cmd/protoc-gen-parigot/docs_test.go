@@ -21,7 +21,7 @@ var shown = regexp.MustCompile("(?s)<!-- from: ([^\n]*) -->\n```[a-z]*\n(.*?)```
 // files, which are what it writes, and with guests that tests run.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"generator.md", "guests.md"} {
+	for _, page := range []string{"generator.md", "guests.md", "plugins.md"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			comparePage(t, "../../docs/"+page)
