@@ -9,6 +9,7 @@ import (
 
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -49,8 +50,7 @@ func TestCheckConfig(t *testing.T) {
 			"good": "", "": `INVALID_ARGUMENT: "" is bad`, "odd": `INVALID_ARGUMENT: "odd" is bad: set it to good`, "panic": "panic in CheckConfig: oh",
 		} {
 			initialised = false
-			host, err := eng.New(t.Context())
-			require.NoError(t, err)
+			host := plugintest.Engine(t)
 			checked := pluginsdk.CheckConfig(t.Context(), plugin, wrapperspb.String(config))
 			require.False(t, initialised)
 			started := pluginsdk.Start(t.Context(), host, plugin, pluginsdk.WithConfig(wrapperspb.String(config)))

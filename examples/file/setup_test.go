@@ -3,12 +3,10 @@
 package file
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +16,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -26,7 +25,7 @@ import (
 type bundle struct {
 	t       *testing.T
 	root    string // on the host
-	log     *logBuffer
+	log     *plugintest.Output
 	sandbox *sandbox
 	client  filev1parigot.FileClient
 }
@@ -34,7 +33,7 @@ type bundle struct {
 // setup makes a plugin. configure may change its configuration, or be nil.
 func setup(t *testing.T, configure func(*filev1.FileConfig)) *bundle {
 	t.Helper()
-	b := &bundle{t: t, root: t.TempDir(), log: new(logBuffer)}
+	b := &bundle{t: t, root: t.TempDir(), log: new(plugintest.Output)}
 	cfg := &filev1.FileConfig{Root: b.root}
 	if configure != nil {
 		configure(cfg)
@@ -137,22 +136,4 @@ func (b *bundle) requireFailure(err error, want filev1.FileErr) {
 // newCaller returns a guest instance that no engine has made.
 func newCaller(name string) eng.Caller {
 	return eng.Caller{ID: id.New[id.HostKind](), Name: name}
-}
-
-// logBuffer is a writer for logs, safe for concurrent use.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

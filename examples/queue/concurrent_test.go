@@ -123,7 +123,7 @@ func (b *concurrentBundle) crash(ctx context.Context, g *eng.Guest, name string)
 
 // guest runs an instance of a guest until it ends or crashes.
 func (b *concurrentBundle) guest(ctx context.Context, g *eng.Guest, args ...string) (crashed bool, err error) {
-	stderr := new(logBuffer)
+	stderr := new(plugintest.Output)
 	code, err := g.Run(ctx, eng.WithArgs(args...), eng.WithStderr(stderr))
 	if err == nil && code != 0 && code != crashedGuest {
 		err = fmt.Errorf("guest %q exited with %d: %s", args, code, stderr)

@@ -20,6 +20,7 @@ import (
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/examples/queue/gen/queue/v1/queuev1parigot"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -85,7 +86,7 @@ func TestModel(t *testing.T) {
 
 func newModel(t *testing.T, rt *rapid.T, database string) *model {
 	m := &model{t: rt, queues: map[string]*modelQueue{}}
-	m.b = &bundle{t: t, log: new(logBuffer), config: &queuev1.QueueConfig{
+	m.b = &bundle{t: t, log: new(plugintest.Output), config: &queuev1.QueueConfig{
 		Database: database, VisibilityTimeout: durationpb.New(modelVisibility), MaxQueues: maxModel,
 	}}
 	if rapid.Bool().Draw(rt, "dead letters") {

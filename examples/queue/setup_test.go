@@ -3,10 +3,8 @@
 package queue
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +14,7 @@ import (
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/examples/queue/gen/queue/v1/queuev1parigot"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -25,7 +24,7 @@ type bundle struct {
 	t      *testing.T
 	config *queuev1.QueueConfig
 	change func(*settings) // what no host can configure; may be nil
-	log    *logBuffer
+	log    *plugintest.Output
 	store  *store
 	client queuev1parigot.QueueClient
 }
@@ -53,7 +52,7 @@ func (b *bundle) open() {
 	if b.change != nil {
 		b.change(&s)
 	}
-	b.log = new(logBuffer)
+	b.log = new(plugintest.Output)
 	st, err := openStore(b.t.Context(), s, slog.New(slog.NewTextHandler(b.log, nil)))
 	require.NoError(b.t, err)
 	b.store = st
@@ -159,24 +158,6 @@ func textOf(t require.TestingT, m *queuev1.QueueMsg) string {
 	s := new(wrapperspb.StringValue)
 	require.NoError(t, m.GetPayload().UnmarshalTo(s))
 	return s.GetValue()
-}
-
-// logBuffer is a writer for logs, safe for concurrent use.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // done marks all messages done.

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/process"
 )
 
@@ -42,8 +42,7 @@ func TestProcess(t *testing.T) {
 	all, ctx := errgroup.WithContext(t.Context())
 	var out bytes.Buffer
 	for _, name := range []string{"greeting", "hello"} {
-		guest, err := host.Compile(t.Context(), name, guesttest.Build(t, "guest/"+name))
-		require.NoError(t, err)
+		guest := plugintest.Guest(t, host, "guest/"+name)
 		all.Go(func() error { return runTo(ctx, guest, name, &out) })
 	}
 	require.NoError(t, all.Wait())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
 
 // BenchmarkOverlappingCall measures calls of a method that may block, one after the
@@ -19,8 +20,7 @@ func BenchmarkOverlappingCall(b *testing.B) {
 	for _, kind := range []string{"ok", "yield 10", "cpu 5us", "cpu 15us", "cpu 50us", "sleep 1us"} {
 		for _, trust := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%s/trusted=%v", strings.ReplaceAll(kind, " ", "_"), trust), func(b *testing.B) {
-				h, err := eng.New(b.Context(), eng.WithCacheDir(guesttest.CacheDir(b)))
-				require.NoError(b, err)
+				h := plugintest.Engine(b)
 				newOverlapImpl().register(b, h)
 				var opts []eng.GuestOption
 				if trust {

@@ -17,6 +17,7 @@ import (
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
@@ -35,9 +36,7 @@ func slow(m core.Method) *core.Method {
 
 func serverGuest(tb testing.TB, opts ...eng.Option) *eng.Guest {
 	tb.Helper()
-	h, err := eng.New(tb.Context(), append([]eng.Option{eng.WithCacheDir(guesttest.CacheDir(tb))}, opts...)...)
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, h.Close(context.Background())) })
+	h := plugintest.Engine(tb, opts...)
 	g, err := h.Compile(tb.Context(), "server", guesttest.Build(tb, "testdata/server", "-buildmode=c-shared"))
 	require.NoError(tb, err)
 	return g

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -171,4 +172,19 @@ func (r *recorder) Errorf(format string, args ...any) {
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.Errorf(format, args...)
 	runtime.Goexit()
+}
+
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	var o plugintest.Output
+	require.Empty(t, o.String())
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			_, _ = o.Write([]byte("word "))
+			_ = o.String()
+		})
+	}
+	all.Wait()
+	require.Equal(t, strings.Repeat("word ", 10), o.String())
 }
