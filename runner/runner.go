@@ -20,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/iansmith/parigot/internal/compiler"
 	"github.com/iansmith/parigot/internal/version"
 	"github.com/iansmith/parigot/internal/visible"
 )
@@ -34,7 +35,11 @@ const (
 // Main runs the command line of this process and ends the process. An interrupt, or
 // SIGTERM, ends what runs in good order; the next one ends the process at once.
 // Plugins that are linked in are registered before it is called, see pluginsdk.Register.
+//
+// The engine starts the program again to compile a guest that is not in its cache. There Main
+// compiles, and ends the process: do nothing before it but register plugins.
 func Main() {
+	compiler.Main()
 	ctx, stop := withSignals(context.Background())
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -59,6 +59,8 @@ type Metered struct {
 	Starts bool
 	// Memory is an upper bound of what compiling takes, in bytes.
 	Memory int64
+	// Largest is the part of Memory that each worker of a compiler takes: for one function.
+	Largest int64
 }
 
 // ErrLimit is the error of a module that is over one of the limits.
@@ -115,7 +117,7 @@ func Meter(module []byte, c Config) (Metered, error) {
 	if err := m.affordable(m.code); err != nil { // also what is no code, or comes behind it
 		return Metered{}, err
 	}
-	return Metered{Module: join(out), Starts: m.start != nil, Memory: m.needs(m.code)}, nil
+	return Metered{Module: join(out), Starts: m.start != nil, Memory: m.needs(m.code), Largest: m.largest}, nil
 }
 
 func split(module []byte) (sections []wasm.Section, err error) {

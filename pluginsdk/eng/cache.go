@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/iansmith/parigot/internal/cachedir"
+	"github.com/iansmith/parigot/internal/compiler"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -78,22 +79,42 @@ func (c *cache) compile(ctx context.Context, key programKey, m prepared) (built,
 	if m.entry != "" {
 		return c.load(ctx, key, m)
 	}
-	draft, err := c.dir.Draft()
+	draft, err := c.begin(key, m.Metered)
+	if err == nil && m.workers > 1 {
+		draft, err = c.precompile(key, m, draft)
+	}
 	if err != nil {
 		c.notKept(err)
 		return c.build(ctx, "", key, m)
+	}
+	if c.host.alive.Err() != nil { // it ended the other process
+		c.tidy(c.dir.Drop(draft))
+		return built{}, errClosed()
 	}
 	b, err := c.build(ctx, draft, key, m)
 	if err != nil || b.unsaved {
 		c.tidy(c.dir.Drop(draft))
 		return b, err
 	}
-	if err := c.keep(draft, key, m.Metered); err != nil {
+	if err := c.dir.Keep(draft, entryKey(key)); err != nil {
 		c.notKept(err)
 		return b, nil
 	}
 	c.tidy(c.dir.Sweep())
 	return b, nil
+}
+
+// precompile has another process write wazero's file into a draft, so that it is loaded from
+// there. If that fails it returns another draft, without the file: the engine compiles the
+// module by itself, or says what is wrong with it.
+func (c *cache) precompile(key programKey, m prepared, draft string) (string, error) {
+	err := compiler.Run(c.host.alive, draft, m.workers)
+	if err == nil {
+		return draft, nil
+	}
+	c.host.config.logger.Debug("the compiler's process failed", "err", err)
+	c.tidy(c.dir.Drop(draft))
+	return c.begin(key, m.Metered)
 }
 
 // errDamaged says that an entry was no good, and is not found again.

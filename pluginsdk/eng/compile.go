@@ -166,7 +166,7 @@ func (h *Host) build(ctx context.Context, key programKey, wasm []byte) (*program
 	if err != nil {
 		return nil, err
 	}
-	defer h.compileMemory.Release(m.Memory)
+	defer h.compileMemory.Release(m.takes)
 	start := time.Now()
 	b, err := h.cache.compile(context.WithoutCancel(ctx), key, m) // the compiler cannot be stopped
 	if err != nil {

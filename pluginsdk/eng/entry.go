@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/cpu"
 
+	"github.com/iansmith/parigot/internal/compiler"
 	"github.com/iansmith/parigot/internal/fuel"
 	"github.com/iansmith/parigot/internal/visible"
 	"github.com/iansmith/parigot/internal/wasm"
@@ -21,7 +22,7 @@ import (
 
 // The files of an entry of the cache, beside wazero's.
 const (
-	moduleFile = "module.wasm" // rewritten
+	moduleFile = compiler.ModuleFile // rewritten
 	headFile   = "module.json"
 )
 
@@ -110,21 +111,25 @@ func readEntry(entry, key string) (m fuel.Metered, err error) {
 	return fuel.Metered{Module: module, Starts: about.Starts, Memory: about.Memory}, err
 }
 
-// keep makes an entry of a draft that has wazero's file, and takes over the draft.
-func (c *cache) keep(draft string, key programKey, m fuel.Metered) error {
+// begin makes a draft that has all of an entry but wazero's file.
+func (c *cache) begin(key programKey, m fuel.Metered) (draft string, err error) {
 	about := head{Key: entryKey(key), Starts: m.Starts, Memory: m.Memory}
 	if key.trusted {
 		about.Memory = 0 // it is what the host has
 	}
 	text, err := json.Marshal(about)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(draft, headFile), text, 0o600)
+		draft, err = c.dir.Draft()
 	}
+	if err != nil {
+		return "", err
+	}
+	err = os.WriteFile(filepath.Join(draft, headFile), text, 0o600)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(draft, moduleFile), m.Module, 0o600)
 	}
 	if err != nil {
-		return errors.Join(err, c.dir.Drop(draft))
+		return "", errors.Join(err, c.dir.Drop(draft))
 	}
-	return c.dir.Keep(draft, about.Key)
+	return draft, nil
 }

@@ -2,9 +2,11 @@ package eng
 
 import (
 	"context"
+	"crypto/sha256"
 	"embed"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,11 +15,18 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/iansmith/parigot/internal/compiler"
 	"github.com/iansmith/parigot/internal/fuel"
 	"github.com/iansmith/parigot/internal/visible"
 	"github.com/iansmith/parigot/internal/wasm"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
+
+// TestMain lets the engine compile in another process of the tests.
+func TestMain(m *testing.M) {
+	compiler.Main()
+	os.Exit(m.Run())
+}
 
 // begins is a module with a start function, a table, a global and a data segment.
 var begins = []byte(preamble + sectionOf(1, noType) + sectionOf(3, "\x02\x00\x00") + sectionOf(4, "\x01\x70\x00\x09") +
@@ -51,7 +60,7 @@ func TestCacheKeepsRewriting(t *testing.T) {
 				kept, err := second.prepare(t.Context(), key, begins)
 				require.NoError(t, err)
 				require.NotEmpty(t, kept.entry)
-				kept.entry = ""
+				kept.entry, bare.Largest = "", 0
 				require.Equal(t, bare, kept)
 				key.pages--
 				other, err := second.prepare(t.Context(), key, begins)
@@ -77,6 +86,80 @@ func TestCacheKeepsLimits(t *testing.T) {
 	_, err = hostWithCache(t, dir, WithCompileMemory(1<<20)).Compile(t.Context(), "divisions", divisions)
 	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
 	require.ErrorContains(t, err, "compile_memory")
+}
+
+// TestPrecompile: another process compiles a large module, and the engine loads what that wrote. A
+// module that it does not compile is the engine's.
+func TestPrecompile(t *testing.T) {
+	t.Parallel()
+	h := hostWithCache(t, t.TempDir())
+	large := only(noType, "\x00"+times(200_000, "\x41\x00\x1a"))
+	key := programKey{sum: sha256.Sum256(large), pages: 1}
+	m, err := h.prepare(t.Context(), key, large)
+	require.NoError(t, err)
+	require.Equal(t, runtime.GOMAXPROCS(0), m.workers)
+
+	draft, err := h.cache.begin(key, m.Metered)
+	require.NoError(t, err)
+	same, err := h.cache.precompile(key, m, draft)
+	require.NoError(t, err)
+	require.Equal(t, draft, same)
+	written := wazeroFile(t, draft)
+	b, err := h.cache.build(t.Context(), draft, key, m)
+	require.NoError(t, err)
+	require.NoError(t, b.box.close(t.Context()))
+	require.True(t, os.SameFile(written, wazeroFile(t, draft)), "it is not compiled again")
+
+	m.Module = m.Module[:len(m.Module)-1]
+	draft, err = h.cache.begin(key, m.Metered)
+	require.NoError(t, err)
+	other, err := h.cache.precompile(key, m, draft)
+	require.NoError(t, err)
+	require.NotEqual(t, draft, other)
+	require.NoDirExists(t, draft)
+	_, err = h.cache.compile(t.Context(), key, m)
+	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
+
+	p, err := h.compile(t.Context(), key, large)
+	require.NoError(t, err)
+	require.NotNil(t, p)
+	m, err = h.prepare(t.Context(), key, large)
+	require.NoError(t, err)
+	require.NotEmpty(t, m.entry)
+	require.Zero(t, m.workers)
+}
+
+// wazeroFile returns the one file of wazero in a draft.
+func wazeroFile(t *testing.T, draft string) os.FileInfo {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(draft, "*", "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	info, err := os.Stat(files[0])
+	require.NoError(t, err)
+	return info
+}
+
+// TestWorkersTakeMemory: all of them count, and there are as many as there is memory for.
+func TestWorkersTakeMemory(t *testing.T) {
+	t.Parallel()
+	const memory, largest = 40 << 20, 5 << 20
+	m := fuel.Metered{Module: make([]byte, leastShared), Memory: memory, Largest: largest}
+	all := int64(runtime.GOMAXPROCS(0))
+	for limit, want := range map[int64]int64{
+		memory: 1, memory + largest - 1: 1, memory + largest: min(2, all), memory + all*largest: all,
+	} {
+		h := hostWithCache(t, t.TempDir(), WithCompileMemory(uint64(limit)))
+		workers, takes := h.workers(m)
+		require.Equal(t, int(want), workers)
+		require.Equal(t, memory+(want-1)*largest, takes)
+	}
+	workers, takes := hostWithCache(t, "").workers(m)
+	require.Zero(t, workers, "there is nowhere for its file")
+	require.Equal(t, int64(memory), takes)
+	m.Module = m.Module[1:]
+	workers, _ = hostWithCache(t, t.TempDir()).workers(m)
+	require.Zero(t, workers, "it is not worth a process")
 }
 
 // TestSource: the key of an entry depends on all source of the packages that rewrite modules.

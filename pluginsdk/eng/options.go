@@ -82,6 +82,9 @@ func WithLogger(l *slog.Logger) Option {
 // that again. It makes dir if it does not exist. Several processes may share it. Whoever can write
 // to dir can run code in the host. The default, and "", keep them in memory only.
 //
+// In a program whose main function is that of package runner, a large guest that is not in dir is
+// compiled on all processors, in another process of the same program.
+//
 // A file that is damaged is removed and the guest compiled again. If dir is full, read-only
 // or a file, guests are compiled and not kept. Either is a warning in the log. When a guest is added, those
 // that no process used for [MaxCacheAge] are removed, and those unused longest while all together
@@ -134,10 +137,11 @@ func WithStackLimit(bytes uint64) Option {
 }
 
 // WithCompileMemory bounds the memory that compiling guests takes at a time, in bytes. It is
-// estimated from the module, some 20 times the size of its code, and no guest is compiled
-// that takes more alone: that is RESOURCE_EXHAUSTED. Compilations that together take more
-// wait for each other. Guests that are [Trusted] are compiled whatever they take, but alone.
-// The default, and 0, is [DefaultCompileMemory].
+// estimated from the module: some 20 times the size of its code, and what each processor that
+// helps takes, of which there are only as many as that leaves room for. No guest is compiled that
+// takes more alone: that is RESOURCE_EXHAUSTED. Compilations that together take more wait for each
+// other. Guests that are [Trusted] are compiled whatever they take, but alone. The default, and 0,
+// is [DefaultCompileMemory].
 func WithCompileMemory(bytes uint64) Option {
 	return hostOption(func(c *hostConfig) { c.compileMemory = int64(min(bytes, math.MaxInt64)) })
 }

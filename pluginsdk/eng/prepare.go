@@ -3,7 +3,9 @@ package eng
 import (
 	"context"
 	"errors"
+	"runtime"
 
+	"github.com/iansmith/parigot/internal/compiler"
 	"github.com/iansmith/parigot/internal/contract"
 	"github.com/iansmith/parigot/internal/fuel"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -17,8 +19,10 @@ const (
 
 // prepared is a module that is to be compiled.
 type prepared struct {
-	fuel.Metered // Memory is what it takes, of Host.compileMemory
+	fuel.Metered
 
+	takes    int64  // of Host.compileMemory, for all workers
+	workers  int    // of the compiler's process; 0: the engine compiles it by itself
 	entry    string // where the cache has it, or ""
 	outline  outline
 	contract *contract.Contract
@@ -35,10 +39,10 @@ func (h *Host) admit(ctx context.Context, key programKey, wasm []byte) (prepared
 	}
 	for {
 		m, err := h.prepareWithin(ctx, key, wasm, takes)
-		if err != nil || m.Memory <= takes {
+		if err != nil || m.takes <= takes {
 			return m, err
 		}
-		takes = m.Memory
+		takes = m.takes
 	}
 }
 
@@ -51,8 +55,8 @@ func (h *Host) prepareWithin(ctx context.Context, key programKey, wasm []byte, t
 	held := int64(0)
 	defer func() { h.compileMemory.Release(takes - held) }()
 	m, err = h.prepare(ctx, key, wasm)
-	if err == nil && m.Memory <= takes {
-		held = m.Memory
+	if err == nil && m.takes <= takes {
+		held = m.takes
 	}
 	return m, err
 }
@@ -79,9 +83,26 @@ func (h *Host) prepare(ctx context.Context, key programKey, wasm []byte) (m prep
 	switch {
 	case err != nil:
 	case key.trusted: // nobody knows what it takes, so it is compiled alone
-		m.Memory = h.config.compileMemory
-	case m.entry == "":
+		m.takes = h.config.compileMemory
+	case m.entry != "":
+		m.takes = m.Memory
+	default:
 		m.Metered, err = meter(m.Module, h.config.compileMemory)
+		m.workers, m.takes = h.workers(m.Metered)
 	}
 	return m, err
+}
+
+// leastShared is the size of a module from which on it is worth a process that compiles it on
+// all processors, in bytes: a tenth of a second of one.
+const leastShared = 512 << 10
+
+// workers returns how many workers another process compiles a module with, and what they take,
+// of Host.compileMemory. There are none if the engine compiles it by itself.
+func (h *Host) workers(m fuel.Metered) (workers int, takes int64) {
+	if h.cache.dir == nil || !compiler.Available() || len(m.Module) < leastShared {
+		return 0, m.Memory
+	}
+	more := min(int64(runtime.GOMAXPROCS(0))-1, (h.config.compileMemory-m.Memory)/max(m.Largest, 1))
+	return 1 + int(more), m.Memory + more*m.Largest
 }

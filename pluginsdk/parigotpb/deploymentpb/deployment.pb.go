@@ -137,8 +137,9 @@ type Engine struct {
 	// encoded bytes can become hundreds. The default is 128Mi.
 	MaxDecoded *uint64 `protobuf:"varint,16,opt,name=max_decoded,json=maxDecoded,proto3,oneof" json:"max_decoded,omitempty"`
 	// How much memory compiling guests may take at a time, estimated from their modules: some 20
-	// times the size of their code. A guest that takes more alone is refused, and those that
-	// together take more are compiled one after the other. The default is 512Mi.
+	// times the size of their code, and what each processor that helps takes. A guest that takes
+	// more alone is refused, and those that together take more are compiled one after the other.
+	// The default is 512Mi.
 	CompileMemory *uint64 `protobuf:"varint,20,opt,name=compile_memory,json=compileMemory,proto3,oneof" json:"compile_memory,omitempty"`
 	// How large the stack of an instance may be when the guest's own stack_limit does not say. The
 	// host has it beside the instance's memory; a guest whose functions call each other deeper
